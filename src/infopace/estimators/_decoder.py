@@ -1,0 +1,55 @@
+"""The decoder bound: what a classifier's own probabilities prove about its information."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from infopace.estimators._estimate import Estimate
+from infopace.estimators._inputs import as_matrix, as_targets
+from infopace.estimators._labels import as_classes, entropy
+
+
+def decoder_bound(scores: Any, labels: Any) -> Estimate:
+    """Lower bound of I(T;Y) in nats from class scores (n, C) and labels (n,) in 0..C-1.
+
+        I(T;Y) >= H(Y) + < ln q(y_i | t_i) >
+
+    H(Y) is the entropy of the labels at hand and q the classifier's probability of the true label: H(Y) less
+    the cross-entropy. A lower bound in expectation for every q (Barber & Agakov, NeurIPS 2003), tight where
+    q is the true posterior; smooth, and indifferent to width and number of classes.
+
+    Scores are logits or log-probabilities (log-softmax leaves both right), or probabilities, recognised by
+    rows that are non-negative and sum to 1. One column means the logit of label 1 of two.
+
+    >>> decoder_bound([[9.0, 0.0], [0.0, 9.0]], [0, 1]).nats
+    0.6930...
+    """
+    matrix = as_matrix(scores, "scores").double()
+    y = as_targets(labels, len(matrix))
+    if y.is_floating_point():
+        raise ValueError(f"labels must be integers for the decoder bound, got dtype {y.dtype}")
+    log_probability = _log_probabilities(matrix)
+    low, high, classes = int(y.min()), int(y.max()), log_probability.shape[1]
+    if low < 0 or high >= classes:
+        wrong = low if low < 0 else high
+        raise ValueError(f"labels must be in 0..C-1 for scores with C = {classes} columns, got label {wrong}")
+    gain = log_probability[torch.arange(len(y), device=y.device), y]
+    target_entropy = entropy(y)
+    # The spread of H(Y) and of the log-probabilities together: each row's surprise under the label shares, less
+    # its surprise under the classifier, is one term of the mean.
+    number, sizes = as_classes(y)
+    terms = gain - (sizes.double() / len(y)).log()[number]
+    std_error = float(terms.std() / len(y) ** 0.5) if len(y) > 1 else float("nan")
+    return Estimate(float(gain.mean()) + target_entropy, std_error, "decoder", len(y), 0, "", target_entropy)
+
+
+def _log_probabilities(scores: Tensor) -> Tensor:
+    if scores.shape[1] == 1:
+        scores = torch.cat([torch.zeros_like(scores), scores], 1)
+    elif bool((scores >= 0).all()) and bool(((scores.sum(1) - 1).abs() < 1e-3).all()):
+        # A saturated softmax holds exact zeros; the smallest positive float32 stands in for them.
+        scores = scores.clamp(min=torch.finfo(torch.float32).tiny).log()
+    return scores.log_softmax(1)

@@ -1,0 +1,223 @@
+"""Distances between all pairs of rows: fast, and exact wherever a comparison could depend on it.
+
+Neighbour counts must not depend on the number format, the device or the order of a sum. So one distance is
+defined for every pair, the *canonical* one: the rows as float64, differences, squares, and a sum in a fixed
+tree order. Each of these steps is rounded the same way on every device, so the canonical distance has the
+same bits everywhere. Computing it for all pairs is slow at high width; the matrix product
+
+    |a - b|^2 = |a|^2 + |b|^2 - 2 a.b        (rows centred first, in float64)
+
+is fast, but carries rounding errors. These are bounded (`slack`), and the few pairs whose comparison the bound
+leaves open are decided on canonical distances.
+
+Euclidean distances are handled squared: counts need only their order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+# Elements of float64 in a block of rows against all rows (128 MB): large, since each block reads all of the data.
+_ROW_BLOCK = 2**24
+# Elements of float64 in a chunk of columns or of pairs (16 MB): small, so that the allocator reuses the memory.
+_CHUNK = 2**21
+# Up to here the whole matrix is kept (128 MB), so that error bars reuse it instead of computing it again.
+_KEEP_ROWS = 4096
+# Below this width direct differences are as fast as the matrix product, and exact.
+_DIRECT_WIDTH = 4
+_UNIT_ROUNDOFF = 2.0**-53
+
+
+class Distances(Protocol):
+    """All pairwise distances of n rows, to be read in blocks of rows.
+
+    `rows(start, stop)` gives a (stop - start, n) float64 block and a (stop - start, 1) bound on its error,
+    `exact(i, j)` the canonical distances of the pairs (i[p], j[p]), `subset(index)` those of some rows.
+    The block may be a view: callers do not write to it.
+    """
+
+    n: int
+    device: torch.device
+
+    def rows(self, start: int, stop: int) -> tuple[Tensor, Tensor]: ...
+    def exact(self, i: Tensor, j: Tensor) -> Tensor: ...
+    def subset(self, index: Tensor) -> Distances: ...
+
+
+def pairwise_distances(x: Tensor, norm: str) -> Distances:
+    """Distances between the rows of x (n, d): squared for "euclidean", largest difference for "chebyshev"."""
+    exact = _Chebyshev(x) if norm == "chebyshev" else _Direct(x) if x.shape[1] <= _DIRECT_WIDTH else _Product(x)
+    return _Kept(exact) if len(x) <= _KEEP_ROWS else exact
+
+
+def row_blocks(n: int) -> Iterator[tuple[int, int]]:
+    """(start, stop) of the blocks in which n rows are compared with all n."""
+    return _spans(n, _ROW_BLOCK // n)
+
+
+def column_chunks(x: Tensor) -> Iterator[tuple[Tensor, slice]]:
+    """The columns of x (n, d) in float64, some at a time, and which they are."""
+    for start, stop in _spans(x.shape[1], _CHUNK // len(x)):
+        yield x[:, start:stop].double(), slice(start, stop)
+
+
+def _spans(count: int, size: int) -> Iterator[tuple[int, int]]:
+    size = max(1, size)
+    for start in range(0, count, size):
+        yield start, min(start + size, count)
+
+
+class _Direct:
+    """Squared Euclidean distances of narrow rows: every entry is canonical."""
+
+    def __init__(self, x: Tensor) -> None:
+        self._x = x.double()
+        self._columns = range(x.shape[1])
+        self.n, self.device = len(x), x.device
+
+    def rows(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        squares = torch.stack([(self._x[start:stop, None, c] - self._x[None, :, c]).square_() for c in self._columns])
+        return tree_sum(squares, 0), torch.zeros(stop - start, 1, dtype=torch.float64, device=self.device)
+
+    def exact(self, i: Tensor, j: Tensor) -> Tensor:
+        return _canonical_squares(self._x, i, j)
+
+    def subset(self, index: Tensor) -> Distances:
+        return _Direct(self._x[index])
+
+
+class _Chebyshev:
+    """Largest coordinate difference: a maximum does not depend on its order, so every entry is exact."""
+
+    def __init__(self, x: Tensor) -> None:
+        self._x = x.double()
+        self.n, self.device = len(x), x.device
+
+    def rows(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        block = torch.cdist(self._x[start:stop], self._x, p=math.inf)
+        return block, torch.zeros(stop - start, 1, dtype=torch.float64, device=self.device)
+
+    def exact(self, i: Tensor, j: Tensor) -> Tensor:
+        return (self._x[i] - self._x[j]).abs().amax(1)
+
+    def subset(self, index: Tensor) -> Distances:
+        return _Chebyshev(self._x[index])
+
+
+class _Product:
+    """Squared Euclidean distances of wide rows by a matrix product, with a bound on the rounding."""
+
+    def __init__(self, x: Tensor) -> None:
+        self._x = x
+        self.n, self.device = len(x), x.device
+        self._centre = torch.empty(x.shape[1], dtype=torch.float64, device=x.device)
+        self._squares = torch.zeros(self.n, dtype=torch.float64, device=x.device)
+        for chunk, columns in column_chunks(x):
+            # Far-off-centre rows would lose all digits in |a|^2 + |b|^2 - 2 a.b.
+            self._centre[columns] = chunk.mean(0)
+            self._squares += (chunk - self._centre[columns]).square_().sum(1)
+        width = x.shape[1]
+        # First-order rounding analysis: the product and the two norms err by at most 2 d u (|a|^2 + |b|^2),
+        # centring by 4 u, the canonical tree by 2 (log2 d + 3) u, the last sums by a few u (Higham 2002, ch. 3).
+        factor = (2 * width + 2 * math.log2(width) + 32) * _UNIT_ROUNDOFF
+        self._slack = (factor * (self._squares + self._squares.max()))[:, None]
+
+    def rows(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        product = torch.zeros(stop - start, self.n, dtype=torch.float64, device=self.device)
+        for chunk, columns in column_chunks(self._x):
+            chunk -= self._centre[columns]
+            product.addmm_(chunk[start:stop], chunk.T, alpha=-2)
+        return self._add_squares(product, start, stop), self._slack[start:stop]
+
+    def everything(self) -> tuple[Tensor, Tensor]:
+        """All rows at once; the mirrored half is copied, which saves two fifths of the work."""
+        matrix = torch.zeros(self.n, self.n, dtype=torch.float64, device=self.device)
+        spans = list(_spans(self.n, max(64, -(-self.n // 8))))
+        for chunk, columns in column_chunks(self._x):
+            chunk -= self._centre[columns]
+            for start, stop in spans:
+                matrix[start:stop, start:].addmm_(chunk[start:stop], chunk[start:].T, alpha=-2)
+        for start, stop in spans:
+            matrix[stop:, start:stop] = matrix[start:stop, stop:].T
+        return self._add_squares(matrix, 0, self.n), self._slack
+
+    def _add_squares(self, product: Tensor, start: int, stop: int) -> Tensor:
+        return product.add_(self._squares[start:stop, None]).add_(self._squares[None, :]).clamp_(min=0)
+
+    def exact(self, i: Tensor, j: Tensor) -> Tensor:
+        if len(i) <= self.n:
+            return _canonical_squares(self._x, i, j)
+        # Many open pairs means many equal rows (dead units, saturated outputs): compute each distinct pair once.
+        _, group = torch.unique(self._x, dim=0, return_inverse=True)
+        first = torch.full((self.n,), self.n, dtype=torch.long, device=self.device)
+        first.scatter_reduce_(0, group, torch.arange(self.n, device=self.device), "amin")
+        low, high = torch.minimum(group[i], group[j]), torch.maximum(group[i], group[j])
+        pairs, back = torch.unique(low * self.n + high, return_inverse=True)
+        return _canonical_squares(self._x, first[pairs // self.n], first[pairs % self.n])[back]
+
+    def subset(self, index: Tensor) -> Distances:
+        return _Product(self._x[index])
+
+
+class Scaled:
+    """Distances times a positive factor."""
+
+    def __init__(self, source: Distances, factor: float) -> None:
+        self._source, self._factor = source, factor
+        self.n, self.device = source.n, source.device
+
+    def rows(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        block, slack = self._source.rows(start, stop)
+        return block * self._factor, slack * self._factor
+
+    def exact(self, i: Tensor, j: Tensor) -> Tensor:
+        return self._source.exact(i, j) * self._factor
+
+    def subset(self, index: Tensor) -> Distances:
+        return Scaled(self._source.subset(index), self._factor)
+
+
+class _Kept:
+    """A matrix computed once and kept; subsets are views into it."""
+
+    def __init__(self, source: _Direct | _Chebyshev | _Product) -> None:
+        self._exact = source.exact
+        self._index: Tensor | None = None
+        self.n, self.device = source.n, source.device
+        self._matrix, self._slack = source.everything() if isinstance(source, _Product) else source.rows(0, self.n)
+
+    def rows(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        return self._matrix[start:stop], self._slack[start:stop]
+
+    def exact(self, i: Tensor, j: Tensor) -> Tensor:
+        return self._exact(i, j) if self._index is None else self._exact(self._index[i], self._index[j])
+
+    def subset(self, index: Tensor) -> Distances:
+        part = object.__new__(_Kept)
+        part._exact = self._exact
+        part._index = index if self._index is None else self._index[index]
+        part.n, part.device = len(index), self.device
+        part._matrix, part._slack = self._matrix[index][:, index], self._slack[index]
+        return part
+
+
+def _canonical_squares(x: Tensor, i: Tensor, j: Tensor) -> Tensor:
+    result = torch.empty(len(i), dtype=torch.float64, device=x.device)
+    for start, stop in _spans(len(i), _CHUNK // x.shape[1]):
+        squares = (x[i[start:stop]].double() - x[j[start:stop]].double()).square_()
+        result[start:stop] = tree_sum(squares, 1)
+    return result
+
+
+def tree_sum(values: Tensor, dim: int) -> Tensor:
+    """Sum over one dimension as a fixed binary tree of additions: the same bits on every device."""
+    while (length := values.shape[dim]) > 1:
+        half = length // 2
+        paired = values.narrow(dim, 0, half) + values.narrow(dim, half, half)
+        values = torch.cat([paired, values.narrow(dim, length - 1, 1)], dim) if length % 2 else paired
+    return values.select(dim, 0)

@@ -1,0 +1,36 @@
+"""What an estimator returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One estimate of mutual information, in nats, and how it was made.
+
+    Attributes:
+        nats: The raw value. A consistent estimator scatters around the truth, so where the truth is 0 it
+            may be slightly negative; see `clipped`.
+        std_error: Standard error of `nats` (sampling noise of the n rows), nan where it was not computed.
+        method: "ross", "ksg1", "ksg2" or "decoder".
+        n: Rows that entered the estimate.
+        k: Neighbours; 0 for methods without neighbours.
+        norm: Norm inside a block, "euclidean" or "chebyshev"; "" for methods without distances.
+        ceiling: H(Y) in nats of the same rows for labels, inf for continuous targets.
+        warnings: What a reader must know before believing the number, one sentence each.
+    """
+
+    nats: float
+    std_error: float
+    method: str
+    n: int
+    k: int
+    norm: str
+    ceiling: float
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def clipped(self) -> float:
+        """`nats` clipped to [0, ceiling], the range that mutual information can take."""
+        return min(max(self.nats, 0.0), self.ceiling)

@@ -1,0 +1,110 @@
+"""Mutual information between two vectors: Kraskov, Stögbauer and Grassberger (2004), both estimators."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from infopace._typing import Float
+from infopace.estimators._distances import Distances, row_blocks
+from infopace.estimators._ross import radius_among
+
+
+def ksg1(x: Distances, y: Distances, k: int) -> float:
+    """First KSG estimate of I(X;Y) in nats.
+
+        I = psi(k) + psi(n) - < psi(n_x + 1) + psi(n_y + 1) >
+
+    rho_i is the distance from row i to its k-th nearest neighbour, the distance of two rows being the larger of
+    their x- and y-distance; n_x and n_y count the other rows strictly nearer than rho_i in x and in y.
+    Kraskov et al., Phys. Rev. E 69, 066138 (2004), eq. 8.
+    """
+    n_x, n_y = torch.empty(2, x.n, dtype=torch.float64, device=x.device)
+    for start, stop in row_blocks(x.n):
+        radius = _joint_radius(x, y, k, start, stop)
+        n_x[start:stop] = count_within(x, radius, start, stop, strict=True)
+        n_y[start:stop] = count_within(y, radius, start, stop, strict=True)
+    terms = torch.digamma(n_x + 1) + torch.digamma(n_y + 1)
+    return float(_psi(k) + _psi(x.n) - terms.mean().cpu())
+
+
+def ksg2(x: Distances, y: Distances, k: int) -> float:
+    """Second KSG estimate of I(X;Y) in nats.
+
+        I = psi(k) - 1/k + psi(n) - < psi(n_x) + psi(n_y) >
+
+    n_x counts the other rows whose x-distance is at most the largest x-distance among the k nearest neighbours in
+    the joint space, n_y likewise: a radius for each block. Rows tied with the k-th neighbour count as neighbours,
+    and k is then their number. Kraskov et al., Phys. Rev. E 69, 066138 (2004), eq. 9.
+    """
+    terms = torch.empty(x.n, dtype=torch.float64, device=x.device)
+    for start, stop in row_blocks(x.n):
+        radius = _joint_radius(x, y, k, start, stop)
+        i, j = _joint_neighbours(x, y, radius, start, stop)
+        rows = stop - start
+        found = torch.bincount(i, minlength=rows).double()
+        n_x = count_within(x, _largest(x.exact(i + start, j), i, rows), start, stop, strict=False)
+        n_y = count_within(y, _largest(y.exact(i + start, j), i, rows), start, stop, strict=False)
+        terms[start:stop] = torch.digamma(found) - 1 / found - torch.digamma(n_x) - torch.digamma(n_y)
+    return float(_psi(x.n) + terms.mean().cpu())
+
+
+def count_within(
+    distances: Distances, radius: Float[Tensor, " rows"], start: int, stop: int, *, strict: bool
+) -> Float[Tensor, " rows"]:
+    """Other rows nearer than the radius (strict), or at most that far, for the rows start..stop."""
+    measured, slack = distances.rows(start, stop)
+    limit = radius[:, None]
+    inside = measured < limit - slack
+    open_ = (measured <= limit + slack) & ~inside
+    _leave_out_self(inside, start)
+    _leave_out_self(open_, start)
+    count = inside.sum(1).double()
+    i, j = open_.nonzero(as_tuple=True)
+    values = distances.exact(i + start, j) if bool(slack.any()) else measured[i, j]
+    hit = values < radius[i] if strict else values <= radius[i]
+    return count.index_add_(0, i, hit.double())
+
+
+def _joint_radius(x: Distances, y: Distances, k: int, start: int, stop: int) -> Tensor:
+    """Canonical distance to the k-th nearest neighbour in the joint space, for the rows start..stop."""
+    measured, slack = _joint(x, y, start, stop)
+    guess = measured.topk(k, largest=False).values[:, -1:]
+    if not bool(slack.any()):
+        return guess[:, 0]
+    inside = measured < guess - 2 * slack
+    open_ = (measured <= guess + 2 * slack) & ~inside
+    i, j = open_.nonzero(as_tuple=True)
+    values = torch.maximum(x.exact(i + start, j), y.exact(i + start, j))
+    return radius_among(values, i, k - inside.sum(1), stop - start)
+
+
+def _joint_neighbours(x: Distances, y: Distances, radius: Tensor, start: int, stop: int) -> tuple[Tensor, Tensor]:
+    """Pairs (row - start, other) at most the radius apart in the joint space."""
+    measured, slack = _joint(x, y, start, stop)
+    i, j = (measured <= radius[:, None] + slack).nonzero(as_tuple=True)
+    values = torch.maximum(x.exact(i + start, j), y.exact(i + start, j))
+    hit = values <= radius[i]
+    return i[hit], j[hit]
+
+
+def _joint(x: Distances, y: Distances, start: int, stop: int) -> tuple[Tensor, Tensor]:
+    block_x, slack_x = x.rows(start, stop)
+    block_y, slack_y = y.rows(start, stop)
+    joint = torch.maximum(block_x, block_y)
+    row = torch.arange(stop - start, device=x.device)
+    joint[row, row + start] = torch.inf
+    return joint, torch.maximum(slack_x, slack_y)
+
+
+def _largest(values: Tensor, row: Tensor, rows: int) -> Tensor:
+    return torch.zeros(rows, dtype=torch.float64, device=values.device).scatter_reduce_(0, row, values, "amax")
+
+
+def _leave_out_self(mask: Tensor, start: int) -> None:
+    row = torch.arange(len(mask), device=mask.device)
+    mask[row, row + start] = False
+
+
+def _psi(value: int) -> Tensor:
+    return torch.digamma(torch.tensor(float(value), dtype=torch.float64))

@@ -1,0 +1,42 @@
+"""One scale for a block of coordinates.
+
+KSG takes the larger of an x- and a y-distance, so it sees the scale of one block against the other; mutual
+information does not. The blocks are therefore brought to the same scale first.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from infopace.estimators._distances import Distances, Scaled, column_chunks, pairwise_distances, tree_sum
+
+STANDARDIZE = ("block", "columns", "none")
+
+
+def standardized_distances(x: Tensor, norm: str, how: str) -> Distances:
+    """Distances between the rows of x (n, d) after scaling.
+
+    "block" divides by one root-mean-square deviation and so keeps the geometry of the block, "columns" gives every
+    column unit variance, "none" leaves the scale alone. Constant columns stay as they are.
+    """
+    if how == "columns":
+        deviation = _variances(x).sqrt()
+        return pairwise_distances(x.double() / torch.where(deviation > 0, deviation, 1.0), norm)
+    distances = pairwise_distances(x, norm)
+    variance = float(tree_sum(_variances(x), 0)) / x.shape[1] if how == "block" else 0.0
+    if variance == 0:
+        return distances
+    # Scaling the distances is scaling the block, without a second copy of it. Euclidean ones are squares.
+    return Scaled(distances, 1 / variance if norm == "euclidean" else 1 / math.sqrt(variance))
+
+
+def _variances(x: Tensor) -> Tensor:
+    """Variance of each column, as tree sums: the scale, and so every tie, has the same bits on every device."""
+    result = torch.empty(x.shape[1], dtype=torch.float64, device=x.device)
+    for chunk, columns in column_chunks(x):
+        mean = tree_sum(chunk, 0) / len(x)
+        result[columns] = tree_sum((chunk - mean).square_(), 0) / len(x)
+    return result
