@@ -1,0 +1,27 @@
+"""How much do the layers of a model know about the labels? No training involved."""
+
+import torch
+from torch import nn
+
+import infopace
+
+
+def main() -> infopace.Measurement:
+    torch.manual_seed(0)
+    labels = torch.arange(4).repeat(150)
+    inputs = torch.randn(600, 2) + 3.0 * torch.stack([labels % 2, labels // 2], dim=1)
+    model = nn.Sequential(nn.Linear(2, 32), nn.ReLU(), nn.Linear(32, 4))
+
+    measurement = infopace.Probe(inputs, labels, layers="all").measure(model)
+    print(f"there are {measurement.reference:.2f} nats to know")
+    for name, layer in measurement.layers.items():
+        print(f"{name}: {layer.estimate.nats:.2f} ± {layer.estimate.std_error:.2f} nats in {layer.width} units")
+
+    # The same estimator works on any samples, without a model.
+    estimate = infopace.mutual_information(inputs, labels)
+    print(f"the inputs: {estimate.nats:.2f} ± {estimate.std_error:.2f} nats")
+    return measurement
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""Every script in examples/ runs, and does what it says."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+
+
+def run(name: str) -> Any:
+    return runpy.run_path(str(EXAMPLES / f"{name}.py"))["main"]()
+
+
+def test_every_example_is_run_here() -> None:
+    tests = {name.removeprefix("test_") for name in globals()}
+    assert sorted(path.stem for path in EXAMPLES.glob("*.py") if path.stem not in tests) == []
+
+
+def test_plain_loop(capsys: pytest.CaptureFixture[str]) -> None:
+    accuracy = run("plain_loop")
+    assert accuracy > 0.9
+    assert f"test accuracy {accuracy:.1%}" in capsys.readouterr().out
+
+
+def test_layerwise(capsys: pytest.CaptureFixture[str]) -> None:
+    scheduler = run("layerwise")
+    rates = [group["lr"] for group in scheduler.optimizer.param_groups]
+    assert len(rates) == 3
+    assert len(set(rates)) > 1, f"the layers must have rates of their own, got {rates}"
+    assert capsys.readouterr().out.count("learning rate") == 3
+
+
+def test_measure_layers(capsys: pytest.CaptureFixture[str]) -> None:
+    measurement = run("measure_layers")
+    assert set(measurement.layers) >= {"0", "2", "output"}
+    first = measurement["0"].estimate
+    assert 0.8 < first.nats <= measurement.reference + 3 * first.std_error
+    assert "nats to know" in capsys.readouterr().out

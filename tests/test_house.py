@@ -1,0 +1,292 @@
+"""The shape of the house: which room may import which, what is documented, and what the README promises."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+import infopace
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "src" / "infopace"
+
+# A room may import the rooms before it and itself. Rooms that are not built yet keep their place.
+ROOMS = (
+    "_typing",
+    "estimators",
+    "layers",
+    "probe",
+    "policies",
+    "scheduler",
+    "range_test",
+    "regularizers",
+    "diagnostics",
+    "distributed",
+    "integrations",
+    "lab",
+    "cli",
+)
+# These see the library as a stranger does: `infopace` itself, and their own modules.
+STRANGERS = ("integrations", "lab")
+# Modules that a room may not know, whatever else it imports.
+FOREIGN = {"estimators": ("torch.nn.modules", "torch.optim"), "policies": ("torch",)}
+
+
+def module_name(path: Path, package: Path) -> str:
+    parts = path.relative_to(package.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def package_sources(package: Path) -> dict[str, str]:
+    return {module_name(path, package): path.read_text() for path in sorted(package.rglob("*.py"))}
+
+
+def imports(name: str, source: str, modules: set[str], packages: set[str]) -> set[str]:
+    """Every module that a source imports, at any depth of nesting; a submodule taken by name counts as itself."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parents = name.split(".")
+                drop = node.level - (1 if name in packages else 0)
+                parents = parents[: len(parents) - drop]
+                base = ".".join([*parents, base] if base else parents)
+            for alias in node.names:
+                full = f"{base}.{alias.name}"
+                found.add(full if full in modules else base)
+    return found
+
+
+def graph(package: Path) -> dict[str, set[str]]:
+    sources = package_sources(package)
+    packages = {module_name(path, package) for path in package.rglob("__init__.py")}
+    return {name: imports(name, source, set(sources), packages) for name, source in sources.items()}
+
+
+def room(module: str) -> str:
+    """The room of a module of the package; the package itself is the surface, room ''."""
+    return (module.split(".") + [""])[1]
+
+
+def violations(edges: dict[str, set[str]]) -> list[str]:
+    """Every import that goes against the direction of the rooms."""
+    wrong: list[str] = []
+    for module, targets in sorted(edges.items()):
+        here = room(module)
+        if here and here not in (*ROOMS, "__main__"):
+            wrong.append(f"{module}: {here!r} is no room of the house")
+            continue
+        for target in sorted(targets):
+            if target.split(".")[0] != "infopace":
+                if any(target == f or target.startswith(f + ".") for f in FOREIGN.get(here, ())):
+                    wrong.append(f"{module} imports {target}")
+                continue
+            there = room(target)
+            if not here:  # the surface re-exports the library and knows none of its users
+                allowed = there in ROOMS and there not in (*STRANGERS, "cli")
+            elif here in STRANGERS:
+                allowed = there in ("", here)
+            elif here == "__main__":
+                allowed = there == "cli"
+            elif here == "cli":
+                allowed = there in ("", "lab", "cli")
+            else:
+                allowed = there != "" and ROOMS.index(there) <= ROOMS.index(here)
+            if not allowed:
+                wrong.append(f"{module} imports {target}")
+    return wrong
+
+
+def cycle(edges: dict[str, set[str]]) -> list[str]:
+    """One import cycle as the modules along it, or nothing."""
+    done: set[str] = set()
+
+    def visit(module: str, trail: list[str]) -> list[str]:
+        if module in trail:
+            return [*trail[trail.index(module) :], module]
+        if module in done or module not in edges:
+            return []
+        for target in sorted(edges[module]):
+            if found := visit(target, [*trail, module]):
+                return found
+        done.add(module)
+        return []
+
+    for module in sorted(edges):
+        if found := visit(module, []):
+            return found
+    return []
+
+
+def public_names() -> list[str]:
+    """What `infopace/__init__.py` re-exports, read from its source."""
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    names = {a.asname or a.name for n in tree.body if isinstance(n, ast.ImportFrom) for a in n.names}
+    return sorted(name for name in names if not name.startswith("_"))
+
+
+def tracked_files() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.fail(f"git ls-files must list the tracked files, got: {listed.stderr.strip()}")
+    return [path for name in listed.stdout.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def python_blocks(text: str) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def test_rooms_import_only_rooms_above_them() -> None:
+    assert violations(graph(PACKAGE)) == []
+
+
+def test_no_import_cycles() -> None:
+    assert cycle(graph(PACKAGE)) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("infopace.estimators._ross", "from infopace.probe import Probe"),
+        ("infopace.estimators._ross", "import infopace.layers"),
+        ("infopace.policies._base", "import torch"),
+        ("infopace.policies._base", "def f():\n    from torch import nn"),
+        ("infopace.probe", "from . import scheduler"),
+        ("infopace.probe", "from infopace import Estimate"),
+        ("infopace.lab.run", "from infopace.probe import Probe"),
+        ("infopace.lab.run", "from ..estimators import entropy"),
+        ("infopace.lab.run", "from infopace import cli"),
+        ("infopace", "from infopace.lab import run"),
+        ("infopace.helpers", "import math"),
+    ],
+)
+def test_a_wrong_import_is_found(module: str, source: str) -> None:
+    modules = {"infopace", "infopace.scheduler", "infopace.cli", module}
+    assert violations({module: imports(module, source, modules, {"infopace"})})
+
+
+def test_a_cycle_is_found() -> None:
+    assert cycle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+
+
+def test_modules_are_short() -> None:
+    lengths = {name: source.count("\n") for name, source in package_sources(PACKAGE).items()}
+    assert {name: lines for name, lines in lengths.items() if lines > 400} == {}
+
+
+def test_all_lists_the_public_surface() -> None:
+    assert sorted(getattr(infopace, "__all__", public_names())) == public_names()
+
+
+@pytest.mark.parametrize("name", public_names())
+def test_public_symbols_are_documented(name: str) -> None:
+    symbol = getattr(infopace, name)
+    if not callable(symbol):
+        return
+    own = symbol.__dict__.get("__doc__") if inspect.isclass(symbol) else symbol.__doc__
+    # A dataclass without a docstring is given its signature as one.
+    assert own, f"infopace.{name} must have a docstring"
+    assert not own.startswith(f"{name}("), f"infopace.{name} must have a docstring"
+    if not inspect.isclass(symbol):
+        return
+    for method, member in vars(symbol).items():
+        if method.startswith("_") or not (inspect.isroutine(member) or isinstance(member, property)):
+            continue
+        assert inspect.getdoc(getattr(symbol, method)), f"infopace.{name}.{method} must have a docstring"
+
+
+def test_readme_names_the_public_surface() -> None:
+    readme = (ROOT / "README.md").read_text()
+    missing = [name for name in public_names() if not re.search(rf"`{name}\b", readme)]
+    assert missing == []
+
+
+def test_readme_plug_in_code_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    blocks = python_blocks((ROOT / "README.md").read_text())
+    assert blocks, "README.md must show the plug-in lines in a python block"
+    for block in blocks:
+        torch.manual_seed(0)
+        inputs = torch.randn(120, 6)
+        targets = (inputs[:, 0] > 0).long() + (inputs[:, 1] > 0).long()
+        model = torch.nn.Sequential(torch.nn.Linear(6, 16), torch.nn.ReLU(), torch.nn.Linear(16, 3))
+        calls: list[int] = []
+
+        def train_one_epoch(
+            model: torch.nn.Module, optimizer: torch.optim.Optimizer, calls: list[int] = calls, *data: Any
+        ) -> None:
+            calls.append(1)
+            optimizer.step()
+
+        names: dict[str, Any] = {
+            "torch": torch,
+            "model": model,
+            "train_data": torch.utils.data.TensorDataset(inputs, targets),
+            "optimizer": torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, nesterov=True),
+            "train_one_epoch": train_one_epoch,
+            "epochs": 4,
+        }
+        exec(compile(block, "README.md", "exec"), names)
+        if "scheduler" in names:
+            assert len(calls) == 4
+            assert len(names["scheduler"].decisions) >= 4
+
+
+def test_lock_pins_what_pyproject_asks_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lock: dict[str, str] = {}
+    for line in (ROOT / "requirements.lock").read_text().splitlines():
+        if line.startswith("#"):
+            continue
+        assert re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", line), f"not an exact pin: {line!r}"
+        name, version = line.split("==")
+        lock[name.lower().replace("_", "-")] = version
+    assert lock["torch"] == "2.13.0"
+    assert not [name for name in lock if name.startswith(("nvidia", "cuda", "triton"))]
+    extras = project["optional-dependencies"]
+    for text in [*project["dependencies"], *(text for extra in extras.values() for text in extra)]:
+        wanted = Requirement(text)
+        if wanted.name == "infopace":
+            continue
+        assert wanted.name in lock, f"requirements.lock has no {wanted.name}: make lock"
+        assert wanted.specifier.contains(lock[wanted.name]), f"{text} does not admit {lock[wanted.name]}"
+    assert [Requirement(text).name for text in project["dependencies"]] == ["numpy", "torch"]
+    assert "2.11.0" in SpecifierSet(str(Requirement(project["dependencies"][1]).specifier))
+
+
+def test_tracked_files_name_no_place_of_one_machine() -> None:
+    # Spelt in halves, so that this file does not find itself.
+    places = re.compile(r"(?<![\w.])/(?:" + "ro" + r"ot|wo" + r"rk|ho" + r"me/\w+|Us" + r"ers/\w+)/")
+    found: list[str] = []
+    for path in tracked_files():
+        try:
+            text = path.read_text()
+        except UnicodeDecodeError:
+            continue
+        lines = text.splitlines()
+        found += [f"{path.relative_to(ROOT)}:{i}" for i, line in enumerate(lines, 1) if places.search(line)]
+    assert found == []
+
+
+def test_links_between_documents_resolve() -> None:
+    broken: list[str] = []
+    for path in tracked_files():
+        if path.suffix != ".md":
+            continue
+        for target in re.findall(r"\]\(([^)#\s]+)", path.read_text()):
+            if "://" not in target and not (path.parent / target).exists():
+                broken.append(f"{path.relative_to(ROOT)}: {target}")
+    assert broken == []
