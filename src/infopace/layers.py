@@ -1,0 +1,118 @@
+"""The layers of a model: their names, their parameters, and the model inside its wrappers."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
+
+# Modules that run their own descendants' weights without calling them: one layer with all they hold.
+_WHOLE = (nn.MultiheadAttention, nn.RNNBase)
+
+
+def unwrap(model: nn.Module) -> nn.Module:
+    """The plain module inside torch.compile, DataParallel and DistributedDataParallel."""
+    while True:
+        inner = getattr(model, "_orig_mod", None)
+        if inner is None and isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            inner = model.module
+        if not isinstance(inner, nn.Module):
+            return model
+        model = inner
+
+
+def weight_layers(model: nn.Module) -> dict[str, nn.Module]:
+    """Name -> module of every layer with weights, in the order of the model's modules.
+
+    A layer owns a parameter of two or more dimensions (convolution, linear, embedding) and has no part with
+    parameters of its own; attention, recurrent and parametrized modules count as one layer each. Normalisations,
+    whose parameters are vectors, are no layers of their own: they keep the information of the layer they belong to.
+    A module used in several places goes by its first name; a model that is itself one layer is called "output".
+    """
+    found: dict[str, nn.Module] = {}
+    for name, module in _pieces(unwrap(model)):
+        if any(parameter.ndim >= 2 for parameter in module.parameters()) and module not in found.values():
+            found[name or "output"] = module
+    return found
+
+
+def layer_groups(model: nn.Module, **options: Any) -> list[dict[str, Any]]:
+    """Optimizer parameter groups, one a layer, to be driven by that layer's own information.
+
+    Pass them to any torch optimizer: `SGD(layer_groups(model), lr=0.1)`. Each group holds "params", "layer" (its
+    name in `weight_layers`) and the options given. Parameters that are not a layer's own (normalisations,
+    biases and embeddings that stand alone) belong to the layer before them, those at the very front to the first
+    layer. Parameters shared between layers belong to the first; frozen ones are left out.
+
+    Raises:
+        ValueError: the model has no layer with trainable weights.
+
+    >>> from torch import nn
+    >>> [group["layer"] for group in layer_groups(nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 2)))]
+    ['0', '2']
+    """
+    model = unwrap(model)
+    layers = weight_layers(model)
+    owner: dict[int, str] = {}
+    current = next(iter(layers), "")
+    for name, module in model.named_modules():
+        within = next((layer for layer in layers if name == layer or name.startswith(f"{layer}.")), None)
+        current = within or current
+        for parameter in module.parameters(recurse=False):
+            owner.setdefault(id(parameter), current)
+    groups: dict[str, list[nn.Parameter]] = {layer: [] for layer in layers}
+    for parameter in model.parameters():
+        if parameter.requires_grad and layers:
+            groups[owner[id(parameter)]].append(parameter)
+    found = [{"params": params, "layer": layer, **options} for layer, params in groups.items() if params]
+    if not found:
+        raise ValueError(
+            f"layer_groups needs a model with trainable weights, got {type(model).__name__} without"
+        )
+    return found
+
+
+def pick_layers(model: nn.Module, layers: str | Sequence[str]) -> dict[str, nn.Module]:
+    """The modules that `layers` asks for: "output" (none), "all", or names and shell patterns.
+
+    Raises:
+        ValueError: a name or pattern that matches no module, with the nearest names.
+    """
+    model = unwrap(model)
+    if layers == "output":
+        return {}
+    if layers == "all":
+        return weight_layers(model)
+    known = {name: module for name, module in model.named_modules() if name}
+    picked: dict[str, nn.Module] = {}
+    for wanted in [layers] if isinstance(layers, str) else layers:
+        names = [name for name in known if fnmatch.fnmatchcase(name, wanted)]
+        if not names and wanted != "output":
+            raise ValueError(unknown_layer(wanted, known))
+        picked |= {name: known[name] for name in names}
+    return {name: module for name, module in known.items() if name in picked}
+
+
+def unknown_layer(wanted: str, known: Iterable[str]) -> str:
+    """One line for a layer name that does not exist: what was asked, the nearest names, all names."""
+    known = list(known)
+    near = difflib.get_close_matches(wanted, known, n=3, cutoff=0.5)
+    hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ";"
+    shown = ", ".join(known[:20]) + (f", and {len(known) - 20} more" if len(known) > 20 else "")
+    return f"unknown layer {wanted!r}{hint} The layers are: {shown}"
+
+
+def _pieces(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
+    """The modules that run as one piece, with their names."""
+    parts = [
+        (part, child) for part, child in module.named_children() if any(True for _ in child.parameters())
+    ]
+    if not parts or isinstance(module, _WHOLE) or is_parametrized(module):
+        yield name, module
+        return
+    for part, child in parts:
+        yield from _pieces(child, f"{name}.{part}" if name else part)

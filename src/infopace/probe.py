@@ -1,0 +1,220 @@
+"""A model and a fixed sample -> the information in each layer."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from infopace._forward import layer_outputs, map_tensors
+from infopace._sampling import as_arrays, count_rows, draw, stratified
+from infopace.estimators import Estimate, decoder_bound, entropy, mutual_information
+from infopace.layers import pick_layers, unwrap
+
+
+@dataclass(frozen=True)
+class LayerInformation:
+    """Information in one layer.
+
+    Attributes:
+        name: The layer's name in the model, or "output".
+        estimate: I(T;Y) of the layer's output T, flattened, and the targets Y.
+        decoder: The decoder bound H(Y) - cross-entropy, at the output of a classifier only.
+        width: Numbers a row in T.
+    """
+
+    name: str
+    estimate: Estimate
+    decoder: Estimate | None
+    width: int
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one look at the model found.
+
+    Attributes:
+        layers: Information by layer name, in the order in which the layers ran; "output", the last, is always there.
+        reference: I(X;Y) in nats, the most that there is to learn.
+        seconds: Time the measurement took.
+        warnings: What the estimators had to say, with the layer's name.
+    """
+
+    layers: dict[str, LayerInformation]
+    reference: float
+    seconds: float
+    warnings: tuple[str, ...]
+
+    @property
+    def output(self) -> LayerInformation:
+        """The model's output."""
+        return self.layers["output"]
+
+    def __getitem__(self, layer: str) -> LayerInformation:
+        return self.layers[layer]
+
+
+class Probe:
+    """A fixed sample on which the information in a model's layers is measured.
+
+    The same rows every time: what moves from one measurement to the next is the model.
+
+    Args:
+        inputs: What the model is called with for n rows: a tensor (n, ...), a tuple (passed as arguments) or a dict
+            (passed as keywords) of tensors.
+        targets: (n,) integer labels or (n, ...) floating targets.
+        layers: "output"; "all" (every layer with weights, see `weight_layers`, and the output); or names and
+            shell patterns, to which the output is added.
+        k: Neighbours of the estimators.
+        norm: "euclidean" or "chebyshev".
+        reference: I(X;Y) in nats. "auto" takes "entropy" for labels, since they are a function of the input
+            and I(X;Y) = H(Y), and "ksg" for continuous targets: KSG between these inputs and targets. Or a number.
+        decoder: Whether to read the output as class scores and give the decoder bound; labels only.
+        batch_size: Rows a forward pass; None runs all rows in one pass and measures each layer while it passes,
+            which never holds more than one layer. With batches the chosen layers' outputs are held at once.
+
+    Raises:
+        ValueError: a target that does not fit, one class only, k outside 1..n-1, nan or inf.
+    """
+
+    def __init__(
+        self,
+        inputs: Any,
+        targets: Any,
+        *,
+        layers: str | Sequence[str] = "output",
+        k: int = 3,
+        norm: str = "euclidean",
+        reference: str | float = "auto",
+        decoder: bool = True,
+        batch_size: int | None = None,
+    ) -> None:
+        self.inputs, self.targets = as_arrays(inputs, targets)
+        self.n = len(self.targets)
+        self.layers = layers
+        self.k, self.norm = k, norm
+        self.decoder = decoder
+        if batch_size is not None and batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        self.batch_size = batch_size
+        self._labelled = not self.targets.is_floating_point()
+        if self._labelled and int(self.targets.min()) == int(self.targets.max()):
+            raise ValueError(
+                f"the probe needs at least 2 classes, got only class {int(self.targets[0])} in {self.n} rows"
+            )
+        self.reference = self._reference(reference, self.inputs, self.targets)
+
+    @classmethod
+    def sample(
+        cls,
+        dataset: Any,
+        n: int = 1000,
+        *,
+        seed: int = 0,
+        reference: str | float = "auto",
+        **options: Any,
+    ) -> Self:
+        """Draw n rows of a data set and fix them.
+
+        Args:
+            dataset: (inputs, targets), or a map-style data set whose items are (input, target). Random
+                transforms of a data set are applied once, with the given seed.
+            n: Rows. Where there are classes each gets its share, rounded to the nearest.
+            seed: Equal seeds draw equal rows; no global random state is used or changed.
+            reference: As for `Probe`; "ksg", the default for continuous targets, is measured on the whole data set.
+            **options: Passed to `Probe`.
+
+        Raises:
+            ValueError: n larger than the data set, and all that `Probe` refuses.
+        """
+        rows = count_rows(dataset)
+        if not 2 <= n <= rows:
+            raise ValueError(f"n must be in 2..{rows}, the rows of the data set, got n = {n}")
+        index = stratified(dataset, rows, n, seed)
+        inputs, targets = draw(dataset, index, seed)
+        if targets.is_floating_point() and reference in ("auto", "ksg"):
+            everything = draw(dataset, range(rows), seed)
+            reference = _ksg_reference(*everything, options.get("k", 3), options.get("norm", "euclidean"))
+        return cls(inputs, targets, reference=reference, **options)
+
+    def to(self, device: torch.device | str) -> Self:
+        """Move the sample; returns the probe."""
+        self.inputs = map_tensors(self.inputs, lambda tensor: tensor.to(device))
+        self.targets = self.targets.to(device)
+        return self
+
+    @torch.no_grad()
+    def measure(self, model: nn.Module) -> Measurement:
+        """Information in the chosen layers of the model, in evaluation mode, in one forward pass.
+
+        The model is left exactly as found: training mode of every module, buffers, hooks, random state. Compiled
+        and wrapped models are measured as the plain module inside. The pass runs on the model's device and
+        under the caller's autocast.
+
+        Raises:
+            ValueError: an unknown layer, a layer that was not run or whose output has no row a sample, nan or
+                inf in an output, an output that does not fit the targets.
+        """
+        began = time.perf_counter()
+        model = unwrap(model)
+        picked = pick_layers(model, self.layers)
+        device = next((parameter.device for parameter in model.parameters()), self.targets.device)
+        self.to(device)
+        found: dict[str, LayerInformation] = {}
+        silent = layer_outputs(
+            model,
+            self.inputs,
+            self.n,
+            picked,
+            self.batch_size,
+            lambda name, out: found.update({name: self._look(name, out)}),
+        )
+        if silent and self.layers != "all":
+            raise ValueError(
+                f"layer {silent[0]!r} must run in the forward pass to be measured, got no output from it"
+            )
+        found["output"] = found.pop("output")
+        warnings = [f"{name}: {text}" for name, layer in found.items() for text in layer.estimate.warnings]
+        warnings += [f"{name}: did not run in the forward pass and was not measured" for name in silent]
+        return Measurement(found, self.reference, time.perf_counter() - began, tuple(warnings))
+
+    def _look(self, name: str, values: Tensor) -> LayerInformation:
+        values = values.reshape(len(values), -1)
+        try:
+            # The pass may run under autocast; the estimate must not.
+            with torch.autocast(values.device.type, enabled=False):
+                estimate = mutual_information(values, self.targets, k=self.k, norm=self.norm)
+                decoder = decoder_bound(values, self.targets) if self._decodes(name) else None
+        except ValueError as error:
+            what = "the output" if name == "output" else f"layer {name!r}"
+            raise ValueError(f"{what} does not fit the probe: {error}") from error
+        return LayerInformation(name, estimate, decoder, values.shape[1])
+
+    def _decodes(self, name: str) -> bool:
+        return name == "output" and self.decoder and self._labelled
+
+    def _reference(self, wanted: str | float, inputs: Any, targets: Tensor) -> float:
+        if isinstance(wanted, str):
+            if wanted not in ("auto", "entropy", "ksg"):
+                raise ValueError(f"reference must be 'auto', 'entropy', 'ksg' or a number, got {wanted!r}")
+            if wanted == "entropy" and not self._labelled:
+                raise ValueError("reference 'entropy' needs integer labels, got floating targets")
+            if self._labelled and wanted != "ksg":
+                return entropy(targets)
+            wanted = _ksg_reference(inputs, targets, self.k, self.norm)
+        if not (math.isfinite(wanted) and wanted > 0):
+            raise ValueError(f"reference must be a positive number of nats, got {wanted}")
+        return float(wanted)
+
+
+def _ksg_reference(inputs: Any, targets: Tensor, k: int, norm: str) -> float:
+    if not isinstance(inputs, Tensor):
+        raise ValueError(
+            f"reference 'ksg' needs inputs in one tensor, got {type(inputs).__name__}; give a number"
+        )
+    return mutual_information(inputs, targets, k=k, norm=norm, std_error=False).nats
