@@ -1,0 +1,47 @@
+"""The range in which a policy paces."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Learning-rate bounds and the tolerance of "information has stopped moving".
+
+    Attributes:
+        lr_min: Floor of the learning rate.
+        lr_max: Ceiling of the learning rate.
+        lr_top: Learning rate of the first epoch; lr_max where not given.
+        epsilon: Relative change of information under which it counts as saturated. The default, 0.01, is the
+            relative standard error of an estimate of about 2.2 nats at n = 1000 (0.02 to 0.04 nats, measured for
+            this project).
+
+    Raises:
+        ValueError: a value that is not a positive number, or out of order.
+    """
+
+    lr_min: float
+    lr_max: float
+    lr_top: float | None = None
+    epsilon: float = 0.01
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not (field.name == "lr_top" and value is None) and not (math.isfinite(value) and value > 0):
+                raise ValueError(f"{field.name} must be a positive number, got {value}")
+        if self.lr_min > self.lr_max:
+            raise ValueError(
+                f"lr_min must be <= lr_max, got lr_min = {self.lr_min} with lr_max = {self.lr_max}"
+            )
+        if not self.lr_min <= self.first <= self.lr_max:
+            raise ValueError(
+                f"lr_top must be in lr_min..lr_max, got lr_top = {self.lr_top} with {self.lr_min}..{self.lr_max}"
+            )
+
+    @property
+    def first(self) -> float:
+        """Learning rate of the first epoch."""
+        return self.lr_max if self.lr_top is None else self.lr_top

@@ -1,0 +1,73 @@
+"""What a policy is: a history of information -> the next learning rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from infopace.policies._bounds import Bounds
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A learning rate and why.
+
+    Attributes:
+        lr: Learning rate of the coming epoch.
+        reason: One sentence with the numbers that led to it.
+        cause: The reason in a word: "start", "pace", "saturated", "floor" or "held".
+    """
+
+    lr: float
+    reason: str
+    cause: str
+
+
+class Policy(Protocol):
+    """A rule that paces the learning rate by information.
+
+    Pure: equal arguments give the equal decision, and nothing is remembered between calls.
+    """
+
+    def decide(self, history: Sequence[float], *, epoch: int, reference: float, bounds: Bounds) -> Decision:
+        """The learning rate of an epoch.
+
+        Args:
+            history: Information in nats after 0, 1, .. epoch - 1 epochs; history[0] is the untrained model's.
+            epoch: The epoch about to run, from 1.
+            reference: I(X;Y) in nats.
+            bounds: The range to stay in.
+        """
+        ...
+
+
+def simulate(policy: Policy, trace: Sequence[float], *, reference: float, bounds: Bounds) -> list[Decision]:
+    """The decisions a policy takes along a trace of information, without any training.
+
+    trace[0] is the information of the untrained model and trace[e] that after epoch e, in nats; the result holds the
+    decisions for epochs 1 .. len(trace).
+
+    >>> from infopace import Bounds, Vasudevan2020, simulate
+    >>> decisions = simulate(Vasudevan2020(epochs=10), [0.0, 1.5, 2.0], reference=2.3, bounds=Bounds(1e-3, 0.1))
+    >>> [round(decision.lr, 4) for decision in decisions]
+    [0.1, 0.0348, 0.0348]
+    """
+    return [
+        policy.decide(trace[:epoch], epoch=epoch, reference=reference, bounds=bounds)
+        for epoch in range(1, len(trace) + 1)
+    ]
+
+
+def check_history(history: Sequence[float], epoch: int, reference: float) -> None:
+    """A history fits an epoch if it holds one finite value for the untrained model and each epoch before."""
+    if epoch < 1 or len(history) != epoch:
+        raise ValueError(
+            f"epoch e needs the e values before it, got epoch = {epoch} with {len(history)} values"
+        )
+    wrong = next((value for value in history if not math.isfinite(value)), None)
+    if wrong is not None:
+        raise ValueError(f"information must be finite, got {wrong} at index {list(history).index(wrong)}")
+    if not (math.isfinite(reference) and reference > 0):
+        raise ValueError(f"reference must be a positive number of nats, got {reference}")

@@ -1,0 +1,127 @@
+"""The policy of Vasudevan 2020, with every open point a named switch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from infopace.policies._bounds import Bounds
+from infopace.policies._policy import Decision, check_history
+
+DECAYS = ("linear", "printed", "none")
+SATURATIONS = ("absolute", "signed")
+FIRST_LRS = ("top", "information")
+
+
+@dataclass(frozen=True)
+class Vasudevan2020:
+    """Algorithm 1 of S. Vasudevan, "Mutual Information Based Learning Rate Decay", Entropy 2020, 22(5):560.
+
+        epoch 1:        LR = LR_top
+        epoch 2:        LR = max(dp * LR_max, LR_min)
+        epoch e > 2:    LR = max(dp * decay(e) * LR_max, LR_min) if information is saturated, else unchanged
+
+        dp = clip(1 - max(I[0..e-1]) / I_ref, 0, 1)        what is still to be learned
+        ds = (I[e-1] - I[e-2]) / I[e-1]                    what the last epoch brought
+
+    The paper is silent, ambiguous or contradicts itself in places; each is a switch, the default our reading.
+
+    Attributes:
+        epochs: E, the planned number of epochs; only decay "none" does without.
+        decay: Time decay: "linear", 1 - e/E, as the paper's text describes | "printed", 1 - epsilon/E as its
+            algorithm prints, a constant near 1 | "none", which the paper allows.
+        saturation: "absolute", |ds| < epsilon | "signed", ds < epsilon, as printed: a loss of information is
+            saturation, too.
+        first_lr: Learning rate of epoch 1: "top", LR_top | "information", max(I[0] / I_ref * LR_max, LR_min).
+
+    A ds with I[e-1] <= 0 counts as 1 [reading].
+
+    Raises:
+        ValueError: an unknown word, fewer than one epoch, or none where the decay needs it.
+    """
+
+    epochs: int | None = None
+    decay: str = "linear"
+    saturation: str = "absolute"
+    first_lr: str = "top"
+
+    def __post_init__(self) -> None:
+        for name, choices in (("decay", DECAYS), ("saturation", SATURATIONS), ("first_lr", FIRST_LRS)):
+            value = getattr(self, name)
+            if value not in choices:
+                raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+        if self.epochs is None and self.decay != "none":
+            raise ValueError(f"decay {self.decay!r} needs the number of epochs, got epochs = None")
+        if self.epochs is not None and self.epochs < 1:
+            raise ValueError(f"epochs must be at least 1, got {self.epochs}")
+
+    def decide(self, history: Sequence[float], *, epoch: int, reference: float, bounds: Bounds) -> Decision:
+        """The learning rate of an epoch; see `Policy.decide`."""
+        check_history(history, epoch, reference)
+        if epoch == 1:
+            return self._first(history[0], reference, bounds)
+        best = list(accumulate(history, max))
+        if epoch == 2:
+            return self._pace(2, best[1], 1.0, "pace", "first pace", reference, bounds)
+        # An epoch without a decision of its own holds the one of the last epoch that had one.
+        for e in range(epoch, 2, -1):
+            change = _relative_change(history[e - 1], history[e - 2])
+            if self._saturated(change, bounds.epsilon):
+                moved = self._pace(
+                    e,
+                    best[e - 1],
+                    self._decay(e, bounds.epsilon),
+                    "saturated",
+                    f"information is saturated ({self._condition(change, bounds.epsilon)})",
+                    reference,
+                    bounds,
+                )
+                break
+        else:
+            moved = self._pace(2, best[1], 1.0, "pace", "first pace", reference, bounds)
+            e = 2
+        if e == epoch:
+            return moved
+        change = _relative_change(history[epoch - 1], history[epoch - 2])
+        reason = f"held: information is still moving (ds = {change:+.2g}, epsilon = {bounds.epsilon:g})"
+        return Decision(moved.lr, reason, "held")
+
+    def _first(self, information: float, reference: float, bounds: Bounds) -> Decision:
+        if self.first_lr == "top":
+            return Decision(bounds.first, f"start at lr_top = {bounds.first:g}", "start")
+        share = min(max(information / reference, 0.0), 1.0)
+        lr = max(share * bounds.lr_max, bounds.lr_min)
+        return Decision(
+            lr, f"start at {share:.3g} of lr_max, the untrained model's share of the reference", "start"
+        )
+
+    def _pace(
+        self, epoch: int, best: float, decay: float, cause: str, why: str, reference: float, bounds: Bounds
+    ) -> Decision:
+        deficit = min(max(1 - best / reference, 0.0), 1.0)
+        lr = deficit * decay * bounds.lr_max
+        share = f"{deficit:.3g} of the reference still to learn"
+        if decay != 1:
+            share += f", time decay {decay:.3g}"
+        if lr <= bounds.lr_min:
+            return Decision(
+                bounds.lr_min, f"{why}; {share}: at the floor lr_min = {bounds.lr_min:g}", "floor"
+            )
+        return Decision(lr, f"{why}; {share}", cause)
+
+    def _saturated(self, change: float, epsilon: float) -> bool:
+        return (abs(change) if self.saturation == "absolute" else change) < epsilon
+
+    def _condition(self, change: float, epsilon: float) -> str:
+        shown = f"|ds| = {abs(change):.2g}" if self.saturation == "absolute" else f"ds = {change:+.2g}"
+        return f"{shown} < {epsilon:g}"
+
+    def _decay(self, epoch: int, epsilon: float) -> float:
+        if self.decay == "none" or self.epochs is None:
+            return 1.0
+        return max(1 - (epoch if self.decay == "linear" else epsilon) / self.epochs, 0.0)
+
+
+def _relative_change(now: float, before: float) -> float:
+    return (now - before) / now if now > 0 else 1.0
