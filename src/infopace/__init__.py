@@ -1,6 +1,41 @@
-"""infopace: the learning rate of a neural network, paced by mutual information."""
+"""infopace: the learning rate of a neural network, paced by mutual information.
+
+    probe = Probe.sample(train_set)
+    scheduler = MutualInformationLR(optimizer, model, probe, Vasudevan2020(epochs=50), Bounds(1e-4, 0.2))
+
+Call `scheduler.observe()` and `scheduler.step()` at the end of each epoch. All information is in nats.
+"""
 
 from infopace.estimators import Estimate as Estimate
 from infopace.estimators import decoder_bound as decoder_bound
 from infopace.estimators import entropy as entropy
 from infopace.estimators import mutual_information as mutual_information
+from infopace.layers import layer_groups as layer_groups
+from infopace.layers import weight_layers as weight_layers
+from infopace.policies import Bounds as Bounds
+from infopace.policies import Decision as Decision
+from infopace.policies import Policy as Policy
+from infopace.policies import Vasudevan2020 as Vasudevan2020
+from infopace.policies import simulate as simulate
+from infopace.probe import LayerInformation as LayerInformation
+from infopace.probe import Measurement as Measurement
+from infopace.probe import Probe as Probe
+from infopace.scheduler import MutualInformationLR as MutualInformationLR
+
+__all__ = [
+    "Bounds",
+    "Decision",
+    "Estimate",
+    "LayerInformation",
+    "Measurement",
+    "MutualInformationLR",
+    "Policy",
+    "Probe",
+    "Vasudevan2020",
+    "decoder_bound",
+    "entropy",
+    "layer_groups",
+    "mutual_information",
+    "simulate",
+    "weight_layers",
+]

@@ -1,0 +1,161 @@
+"""MutualInformationLR: probe -> policy -> optimizer, as a torch learning-rate scheduler."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from infopace.layers import unknown_layer, unwrap
+from infopace.policies import Bounds, Decision, Policy
+from infopace.probe import Measurement, Probe
+
+_STATE_VERSION = 1
+
+
+class MutualInformationLR(LRScheduler):
+    """Paces the learning rate by the information between a model's layers and the targets.
+
+        scheduler = MutualInformationLR(optimizer, model, probe, policy, bounds)
+        for epoch in range(epochs):
+            train_one_epoch()
+            scheduler.observe()
+            scheduler.step()
+
+    The untrained model is measured at once, which sets the learning rate of the first epoch. `observe` measures
+    and decides, once an epoch; `step` applies the last decision, and calling it more often changes nothing. Each parameter
+    group gets a decision of its own: a group made by `layer_groups` from its layer's information, any other from
+    the output's. Composes with `SequentialLR`, for a warm-up first: call `observe` in every epoch all the same.
+
+    Args:
+        optimizer: Any torch optimizer of the model's parameters.
+        model: The model; compiled and wrapped models are measured as the plain module inside.
+        probe: The sample to measure on; it must measure the layers of the groups (layers="all" does).
+        policy: The rule.
+        bounds: The range of the learning rate.
+
+    Attributes:
+        decisions: Per epoch from the first to the next, the decision of each parameter group.
+        history: Per layer, information in nats after 0, 1, 2, .. epochs.
+        driving_layers: Per parameter group, the layer whose information drives it.
+        measurement: The latest measurement; None just after loading a state.
+        reference: I(X;Y) in nats.
+
+    Raises:
+        TypeError: not an optimizer.
+        ValueError: an optimizer that holds parameters which are not the model's, a group whose layer is not measured,
+            and all that `Probe.measure` refuses.
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, model: nn.Module, probe: Probe, policy: Policy, bounds: Bounds
+    ) -> None:
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"optimizer must be a torch Optimizer, got {type(optimizer).__name__}")
+        _check_parameters(optimizer, model)
+        self._model, self._probe = model, probe
+        self.policy, self.bounds = policy, bounds
+        self.driving_layers: list[str] = [group.get("layer", "output") for group in optimizer.param_groups]
+        self.history: dict[str, list[float]] = {}
+        self.decisions: list[list[Decision]] = []
+        self.reference = probe.reference
+        self.measurement: Measurement | None = None
+        self.observe()
+        super().__init__(optimizer)
+
+    def observe(self) -> Measurement:
+        """Measure the model and decide the learning rate of the next epoch; call it once, at the end of an epoch."""
+        measurement = self._probe.measure(self._model)
+        for group, layer in enumerate(self.driving_layers):
+            if layer not in measurement.layers:
+                raise ValueError(
+                    f"parameter group {group} cannot be driven: {unknown_layer(layer, measurement.layers)}"
+                )
+        for name, layer in measurement.layers.items():
+            self.history.setdefault(name, []).append(layer.estimate.nats)
+        self.measurement = measurement
+        self.decisions.append(self._decide())
+        return measurement
+
+    def step(self, epoch: int | None = None) -> None:
+        """Apply the last decision. The argument, deprecated by torch, is there for `SequentialLR` and ignored."""
+        self._step_count += 1
+        self._update_lr()
+
+    def get_lr(self) -> list[float]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Learning rate of each parameter group, as last decided."""
+        return [decision.lr for decision in self.decisions[-1]]
+
+    def explain(self) -> str:
+        """Why the learning rate moved: a line for each epoch and group in which it did, with the reason."""
+        lines = []
+        for epoch, decisions in enumerate(self.decisions, 1):
+            for group, decision in enumerate(decisions):
+                if epoch == 1 or decision.lr != self.decisions[epoch - 2][group].lr:
+                    layer = f"{self.driving_layers[group]}: " if len(decisions) > 1 else ""
+                    lines.append(f"epoch {epoch}: {layer}lr {decision.lr:.4g}: {decision.reason}")
+        return "\n".join(lines)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a resumed run needs, as plain numbers, strings, lists and dicts."""
+        return {
+            "version": _STATE_VERSION,
+            "last_epoch": self.last_epoch,
+            "step_count": self._step_count,
+            "base_lrs": [float(lr) for lr in self.base_lrs],
+            "last_lr": [float(lr) for lr in self.get_last_lr()],
+            "reference": self.reference,
+            "driving_layers": list(self.driving_layers),
+            "history": {layer: list(values) for layer, values in self.history.items()},
+            "decisions": [[asdict(decision) for decision in decisions] for decisions in self.decisions],
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from a state; the optimizer's own state is loaded by the optimizer.
+
+        Raises:
+            ValueError: a state of another version, of other layers, or of another reference. Nothing is changed then.
+        """
+        version = state_dict.get("version")
+        if version != _STATE_VERSION:
+            raise ValueError(f"scheduler state must have version {_STATE_VERSION}, got {version!r}")
+        for name, mine in (("driving_layers", self.driving_layers), ("history", self.history)):
+            theirs = list(state_dict[name])
+            if theirs != list(mine):
+                raise ValueError(f"scheduler state must be of this model's layers {list(mine)}, got {theirs}")
+        if state_dict["reference"] != self.reference:
+            raise ValueError(
+                f"scheduler state must be of this probe, with reference {self.reference}, got {state_dict['reference']}"
+            )
+        self.last_epoch = state_dict["last_epoch"]
+        self._step_count = state_dict["step_count"]
+        self.base_lrs = list(state_dict["base_lrs"])
+        self._last_lr = list(state_dict["last_lr"])
+        self.history = {layer: list(values) for layer, values in state_dict["history"].items()}
+        self.decisions = [
+            [Decision(**decision) for decision in decisions] for decisions in state_dict["decisions"]
+        ]
+        self.measurement = None
+
+    def _decide(self) -> list[Decision]:
+        epoch = len(self.decisions) + 1
+        decided = {
+            layer: self.policy.decide(
+                self.history[layer], epoch=epoch, reference=self.reference, bounds=self.bounds
+            )
+            for layer in dict.fromkeys(self.driving_layers)
+        }
+        return [decided[layer] for layer in self.driving_layers]
+
+
+def _check_parameters(optimizer: Optimizer, model: nn.Module) -> None:
+    known = {id(parameter) for parameter in unwrap(model).parameters()}
+    for number, group in enumerate(optimizer.param_groups):
+        foreign = sum(id(parameter) not in known for parameter in group["params"])
+        if foreign:
+            raise ValueError(
+                f"the optimizer must hold only the model's parameters, got {foreign} others in parameter group {number}"
+            )
