@@ -51,7 +51,9 @@ class Distances(Protocol):
 
 def pairwise_distances(x: Tensor, norm: str) -> Distances:
     """Distances between the rows of x (n, d): squared for "euclidean", largest difference for "chebyshev"."""
-    exact = _Chebyshev(x) if norm == "chebyshev" else _Direct(x) if x.shape[1] <= _DIRECT_WIDTH else _Product(x)
+    exact = (
+        _Chebyshev(x) if norm == "chebyshev" else _Direct(x) if x.shape[1] <= _DIRECT_WIDTH else _Product(x)
+    )
     return _Kept(exact) if len(x) <= _KEEP_ROWS else exact
 
 
@@ -81,7 +83,9 @@ class _Direct:
         self.n, self.device = len(x), x.device
 
     def rows(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        squares = torch.stack([(self._x[start:stop, None, c] - self._x[None, :, c]).square_() for c in self._columns])
+        squares = torch.stack(
+            [(self._x[start:stop, None, c] - self._x[None, :, c]).square_() for c in self._columns]
+        )
         return tree_sum(squares, 0), torch.zeros(stop - start, 1, dtype=torch.float64, device=self.device)
 
     def exact(self, i: Tensor, j: Tensor) -> Tensor:
@@ -189,7 +193,9 @@ class _Kept:
         self._exact = source.exact
         self._index: Tensor | None = None
         self.n, self.device = source.n, source.device
-        self._matrix, self._slack = source.everything() if isinstance(source, _Product) else source.rows(0, self.n)
+        self._matrix, self._slack = (
+            source.everything() if isinstance(source, _Product) else source.rows(0, self.n)
+        )
 
     def rows(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         return self._matrix[start:stop], self._slack[start:stop]

@@ -21,7 +21,9 @@ def as_matrix(values: Any, name: str) -> Tensor:
     finite = torch.isfinite(tensor)
     if not bool(finite.all()):
         row, column = (int(index) for index in (~finite).nonzero()[0])
-        raise ValueError(f"{name} must be finite, got {tensor[row, column].item()} at row {row}, column {column}")
+        raise ValueError(
+            f"{name} must be finite, got {tensor[row, column].item()} at row {row}, column {column}"
+        )
     return tensor
 
 

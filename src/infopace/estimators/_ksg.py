@@ -79,7 +79,9 @@ def _joint_radius(x: Distances, y: Distances, k: int, start: int, stop: int) -> 
     return radius_among(values, i, k - inside.sum(1), stop - start)
 
 
-def _joint_neighbours(x: Distances, y: Distances, radius: Tensor, start: int, stop: int) -> tuple[Tensor, Tensor]:
+def _joint_neighbours(
+    x: Distances, y: Distances, radius: Tensor, start: int, stop: int
+) -> tuple[Tensor, Tensor]:
     """Pairs (row - start, other) at most the radius apart in the joint space."""
     measured, slack = _joint(x, y, start, stop)
     i, j = (measured <= radius[:, None] + slack).nonzero(as_tuple=True)
@@ -98,7 +100,9 @@ def _joint(x: Distances, y: Distances, start: int, stop: int) -> tuple[Tensor, T
 
 
 def _largest(values: Tensor, row: Tensor, rows: int) -> Tensor:
-    return torch.zeros(rows, dtype=torch.float64, device=values.device).scatter_reduce_(0, row, values, "amax")
+    return torch.zeros(rows, dtype=torch.float64, device=values.device).scatter_reduce_(
+        0, row, values, "amax"
+    )
 
 
 def _leave_out_self(mask: Tensor, start: int) -> None:

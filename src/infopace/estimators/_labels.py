@@ -21,7 +21,9 @@ def entropy(labels: Any) -> float:
     """
     values = torch.as_tensor(labels)
     if values.ndim == 0 or values.numel() == 0 or values.is_floating_point():
-        raise ValueError(f"labels must be integers, one a row, got {values.dtype} of shape {tuple(values.shape)}")
+        raise ValueError(
+            f"labels must be integers, one a row, got {values.dtype} of shape {tuple(values.shape)}"
+        )
     _, counts = as_classes(as_targets(values, len(values)))
     shares = counts.double() / counts.sum()
     return float(-(shares * shares.log()).sum())

@@ -68,7 +68,9 @@ def mutual_information(
     if targets.is_floating_point():
         if estimator == "ross":
             raise ValueError("estimator 'ross' needs integer labels, got floating targets")
-        return _continuous(matrix, targets, k, norm, "ksg1" if estimator == "auto" else estimator, standardize, std_error)
+        return _continuous(
+            matrix, targets, k, norm, "ksg1" if estimator == "auto" else estimator, standardize, std_error
+        )
     if estimator not in ("auto", "ross"):
         raise ValueError(f"estimator {estimator!r} needs floating targets, got integer labels")
     return _labelled(matrix, targets, k, norm, std_error)
@@ -83,7 +85,10 @@ def _labelled(x: Tensor, y: Tensor, k: int, norm: str, std_error: bool) -> Estim
     error = math.nan
     if std_error:
         error = subsampling_std_error(
-            lambda part: ross(distances.subset(part.to(x.device)), classes[part.to(x.device)], k), len(y), k, classes
+            lambda part: ross(distances.subset(part.to(x.device)), classes[part.to(x.device)], k),
+            len(y),
+            k,
+            classes,
         )
     warnings = []
     if alone := singletons(classes):
