@@ -34,8 +34,8 @@ def main() -> infopace.MutualInformationLR:
         scheduler.step()
 
     for layer, decision in zip(scheduler.driving_layers, scheduler.decisions[-1], strict=True):
-        nats = scheduler.history[layer]
-        print(f"{layer}: {nats[0]:.2f} -> {nats[-1]:.2f} nats, learning rate {decision.lr:.4f}, {decision.reason}")
+        first, *_, last = scheduler.history[layer]
+        print(f"{layer}: {first:.2f} -> {last:.2f} nats, learning rate {decision.lr:.4f} ({decision.reason})")
     return scheduler
 
 

@@ -15,7 +15,8 @@ def main() -> infopace.Measurement:
     measurement = infopace.Probe(inputs, labels, layers="all").measure(model)
     print(f"there are {measurement.reference:.2f} nats to know")
     for name, layer in measurement.layers.items():
-        print(f"{name}: {layer.estimate.nats:.2f} ± {layer.estimate.std_error:.2f} nats in {layer.width} units")
+        value = layer.estimate
+        print(f"{name}: {value.nats:.2f} ± {value.std_error:.2f} nats in {layer.width} units")
 
     # The same estimator works on any samples, without a model.
     estimate = infopace.mutual_information(inputs, labels)
