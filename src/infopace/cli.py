@@ -1,0 +1,80 @@
+"""The command line: it parses, calls the lab, and turns what went wrong into one line and an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import sys
+from collections.abc import Sequence
+
+import tyro
+
+from infopace.lab.config import TrainConfig
+from infopace.lab.environment import versions
+from infopace.lab.errors import Diverged, InputError
+from infopace.lab.progress import make_progress
+from infopace.lab.run import train
+
+BAD_INPUT = 2
+DIVERGED = 3
+INTERRUPTED = 130  # what a shell reports for Ctrl-C
+
+_BOX_OR_COLOUR = re.compile(r"[─-╿]|\x1b\[[0-9;]*m")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code: 0, 2 for input that cannot be used, 3 for a diverged training."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments == ["--version"]:
+        print(f"infopace {versions()['infopace']}")
+        return 0
+    try:
+        config = _parse(arguments)
+        if config is None:
+            return 0
+        with make_progress() as progress:
+            result = train(config, progress)
+    except InputError as error:
+        return _fail(error, BAD_INPUT)
+    except Diverged as error:
+        return _fail(error, DIVERGED)
+    except KeyboardInterrupt:
+        return _fail("stopped; the same command resumes where it was", INTERRUPTED)
+    print(*result.lines, sep="\n")
+    return 0
+
+
+def _fail(error: object, code: int) -> int:
+    print(f"infopace: {' '.join(str(error).split())}", file=sys.stderr)
+    return code
+
+
+def _parse(arguments: list[str]) -> TrainConfig | None:
+    """The command line as a config; None where help was asked for and given."""
+    app = tyro.extras.SubcommandApp()
+    app.command(TrainConfig, name="train")
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return app.cli(
+                prog="infopace",
+                description="The learning rate of a neural network, paced by mutual information. See also --version.",
+                args=arguments,
+                config=(tyro.conf.FlagCreatePairsOff,),
+            )
+    except SystemExit as stop:
+        if not stop.code:
+            return None
+        raise InputError(_one_line(complaint.getvalue())) from None
+
+
+def _one_line(box: str) -> str:
+    """The parser's first paragraph without the box it draws around it."""
+    lines = [_BOX_OR_COLOUR.sub("", line).strip() for line in box.splitlines()[1:]]
+    paragraph = lines[: lines.index("")] if "" in lines else lines
+    return f"{' '.join(paragraph).rstrip('.')}; see infopace train --help"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The experiments: an ordinary user of the library. `infopace train` starts here."""

@@ -1,0 +1,143 @@
+"""The command line of `infopace train` as a dataclass, and what it resolves to."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from tyro.conf import Positional
+
+from infopace import Bounds
+from infopace.lab.errors import InputError
+from infopace.lab.workload import Workload
+from infopace.lab.workloads import find_workload
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Train a workload with SGD whose learning rate is paced by mutual information.
+
+    The same command again resumes a run that was killed and ends with the same numbers.
+    """
+
+    workload: Positional[str] = "digits"
+    """digits | mnist-lenet | uci-temperature."""
+    lr_min: float | None = None
+    """Lowest learning rate. Default: the workload's."""
+    lr_max: float | None = None
+    """Highest learning rate that the deficit of information scales. Default: the workload's."""
+    lr_top: float | None = None
+    """Learning rate of the first epoch. Default: the workload's, at most lr_max."""
+    epsilon: float | None = None
+    """Relative change of information below which a layer counts as saturated. Default: the workload's."""
+    layer_wise: bool = False
+    """One learning rate a layer, each paced by its own layer's information."""
+    decay: Literal["linear", "printed", "none"] = "linear"
+    """Time decay of the paper's rule: 1 - e/E, 1 - epsilon/E as printed, or none."""
+    saturation: Literal["absolute", "signed"] = "absolute"
+    """Saturated: |ds| < epsilon, or ds < epsilon as printed."""
+    first_lr: Literal["top", "information"] = "top"
+    """First learning rate: lr_top, or the untrained network's information times lr_max."""
+    epochs: int | None = None
+    """Number of epochs. Default: the workload's."""
+    seed: int = 0
+    """Seed of the weights, the order of the batches, dropout and the probe."""
+    device: str = "cpu"
+    """cpu | cuda | cuda:<index>."""
+    bf16: bool = False
+    """Run forward passes under bfloat16 autocast; weights stay float32."""
+    threads: int | None = None
+    """CPU threads. Default: as many as torch takes; a resumed run keeps the number it was started with."""
+    out: Path | None = None
+    """Folder of the run. Default: runs/<workload>-<global|layerwise>-seed<seed>-<hash of the settings>."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked TrainConfig: nothing is left to default."""
+
+    workload: Workload
+    bounds: Bounds
+    epochs: int
+    config: TrainConfig
+    device: torch.device
+
+    def settings(self) -> dict[str, Any]:
+        """Everything that affects the numbers, but for the number of threads and the versions."""
+        chosen = {
+            f: getattr(self.config, f)
+            for f in ("layer_wise", "decay", "saturation", "first_lr", "seed", "bf16")
+        }
+        recipe = {
+            f: getattr(self.workload, f)
+            for f in ("batch_size", "momentum", "nesterov", "weight_decay", "probe_size")
+        }
+        return {
+            "workload": self.workload.name,
+            **{f.name: getattr(self.bounds, f.name) for f in dataclasses.fields(Bounds)},
+            "epochs": self.epochs,
+            "device": self.device.type,
+            **chosen,
+            **recipe,
+        }
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the settings."""
+        return hashlib.sha256(json.dumps(self.settings(), sort_keys=True).encode()).hexdigest()
+
+    def folder(self) -> Path:
+        """Where the run lives: `out`, or a name that follows from the settings."""
+        if self.config.out is not None:
+            return self.config.out
+        kind = "layerwise" if self.config.layer_wise else "global"
+        return Path("runs") / f"{self.workload.name}-{kind}-seed{self.config.seed}-{self.fingerprint()[:6]}"
+
+
+def resolve(config: TrainConfig) -> Plan:
+    """Check a command line and fill in the workload's defaults. Raises InputError with one line."""
+    workload = find_workload(config.workload)
+    epochs = workload.epochs if config.epochs is None else config.epochs
+    if epochs < 1:
+        raise InputError(f"epochs must be >= 1, got epochs = {epochs}")
+    if not 0 <= config.seed < 2**63:
+        raise InputError(f"seed must be in 0..2^63-1, got seed = {config.seed}")
+    if config.threads is not None and config.threads < 1:
+        raise InputError(f"threads must be >= 1, got threads = {config.threads}")
+    return Plan(workload, _bounds(config, workload.bounds), epochs, config, _device(config))
+
+
+def _bounds(config: TrainConfig, default: Bounds) -> Bounds:
+    lr_max = default.lr_max if config.lr_max is None else config.lr_max
+    lr_top = config.lr_top
+    if lr_top is None and default.lr_top is not None:
+        lr_top = min(default.lr_top, lr_max)
+    try:
+        return Bounds(
+            lr_min=default.lr_min if config.lr_min is None else config.lr_min,
+            lr_max=lr_max,
+            lr_top=lr_top,
+            epsilon=default.epsilon if config.epsilon is None else config.epsilon,
+        )
+    except ValueError as error:
+        raise InputError(str(error)) from error
+
+
+def _device(config: TrainConfig) -> torch.device:
+    name = config.device
+    kind, _, index = name.partition(":")
+    if kind not in ("cpu", "cuda") or (index and not (kind == "cuda" and index.isdigit())):
+        raise InputError(f"device must be cpu, cuda or cuda:<index>, got device = {name!r}")
+    if kind == "cuda":
+        if not torch.cuda.is_available():
+            raise InputError(
+                f"device = {name!r} needs a GPU, and torch {torch.__version__} finds none; use --device cpu"
+            )
+        count = torch.cuda.device_count()
+        if index and int(index) >= count:
+            raise InputError(f"device index must be in 0..{count - 1}, got device = {name!r}")
+    return torch.device(name)

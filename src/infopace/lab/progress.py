@@ -1,0 +1,215 @@
+"""Showing a run while it goes: live on a terminal, plain lines otherwise. Both only listen."""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self, TextIO
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from infopace.lab.config import Plan
+from infopace.lab.run_folder import Row
+
+_PLAIN_LINES = 50  # about as many lines for 2,000 epochs as for 50
+_NOTABLE_MOVE = 0.1  # between those lines, an LR that moved by less than a tenth is not worth one
+
+
+class Listener(Protocol):
+    """What a run tells while it goes."""
+
+    def started(self, plan: Plan, folder: Path, n_parameters: int, rows: list[Row]) -> None:
+        """The run begins, or goes on behind the last of `rows`."""
+
+    def batch(self, done: int, total: int) -> None:
+        """`done` of the epoch's `total` batches are trained."""
+
+    def epoch(self, row: Row) -> None:
+        """An epoch has ended."""
+
+    def note(self, text: str) -> None:
+        """Something out of the ordinary, in one line."""
+
+
+def heading(plan: Plan, folder: Path, n_parameters: int, rows: list[Row]) -> list[str]:
+    """What is about to run, in two lines."""
+    bounds, config = plan.bounds, plan.config
+    kind = "a learning rate a layer" if config.layer_wise else "one learning rate"
+    precision = ", bf16" if config.bf16 else ""
+    done = len(rows) - 1
+    resumed = f"; resuming after epoch {done}" if done else ""
+    return [
+        f"{plan.workload.name}: {n_parameters:,} parameters, {plan.epochs} epochs on {plan.device}{precision}, {kind}"
+        f" in [{bounds.lr_min:g}, {bounds.lr_max:g}] from {rates(_first_lrs(plan, rows))}",
+        f"run folder: {folder}{resumed}",
+    ]
+
+
+def _first_lrs(plan: Plan, rows: list[Row]) -> list[float]:
+    if len(rows) > 1:
+        return rows[1]["lr"]
+    return [plan.bounds.lr_max if plan.bounds.lr_top is None else plan.bounds.lr_top]
+
+
+def rates(lrs: list[float]) -> str:
+    """Learning rates for people: one if they agree, otherwise their range."""
+    low, high = min(lrs), max(lrs)
+    return f"{low:.4g}" if low == high else f"{low:.4g}..{high:.4g}"
+
+
+def output_information(row: Row) -> str:
+    """The information at the output beside its reference: '2.281 ± 0.021 of 2.303 nats'."""
+    found = row["information"]["output"]
+    error = "" if found["std_error"] is None else f" ± {found['std_error']:.3f}"
+    return f"{found['nats']:.3f}{error} of {row['reference']:.3f} nats"
+
+
+def last_reason(row: Row) -> str:
+    """Why the epoch's LR is what it is; of several groups, the one whose LR is lowest."""
+    decision = min(row["decisions"], key=lambda d: d["lr"])
+    where = "" if len(row["decisions"]) == 1 else f"{decision['layer']}: "
+    return f"{where}{decision['reason']}"
+
+
+class PlainProgress:
+    """A line an epoch; of many epochs about one in fifty, and those where the learning rate moved notably."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stdout
+        self._plan: Plan | None = None
+        self._shown_lrs: list[float] = []
+        self._warned: set[str] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def started(self, plan: Plan, folder: Path, n_parameters: int, rows: list[Row]) -> None:
+        self._plan = plan
+        for line in heading(plan, folder, n_parameters, rows):
+            self._print(line)
+
+    def batch(self, done: int, total: int) -> None:
+        pass
+
+    def epoch(self, row: Row) -> None:
+        assert self._plan is not None, "started() comes first"
+        epoch, epochs = row["epoch"], self._plan.epochs
+        moved = _moved(self._shown_lrs, row["lr"])
+        if not (moved or epoch == epochs or epoch % max(1, epochs // _PLAIN_LINES) == 0):
+            return
+        self._shown_lrs = row["lr"]
+        metric = self._plan.workload.metric
+        seconds = sum(row["seconds"].values())
+        self._print(
+            f"epoch {epoch:{len(str(epochs))}}/{epochs}  lr {rates(row['lr'])}  information {output_information(row)}"
+            f"  test {metric.name} {metric.show(row['test'])}  loss {row['train_loss']:.4g}  {seconds:.2f} s"
+        )
+        if moved:
+            self._print(f"    {last_reason(row)}")
+        for warning in row["warnings"]:
+            if warning not in self._warned:
+                self._warned.add(warning)
+                self.note(warning)
+
+    def note(self, text: str) -> None:
+        self._print(f"note: {text}")
+
+    def _print(self, line: str) -> None:
+        print(line, file=self._stream, flush=True)
+
+
+def _moved(before: list[float], now: list[float]) -> bool:
+    if len(before) != len(now):
+        return True
+    return any(abs(math.log(b / a)) > math.log1p(_NOTABLE_MOVE) for a, b in zip(before, now, strict=True))
+
+
+class LiveProgress:
+    """A panel that stays in place: bars of epochs and batches, LR, information, metric, the last reason."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._plan: Plan | None = None
+        self._epochs = Progress(
+            TextColumn("{task.description:<7}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        self._task: TaskID | None = None
+        self._batches: TaskID | None = None
+        self._row: Row | None = None
+        self._warned: set[str] = set()
+        self._live = Live(console=console, refresh_per_second=8, get_renderable=self._panel)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def started(self, plan: Plan, folder: Path, n_parameters: int, rows: list[Row]) -> None:
+        self._plan = plan
+        for line in heading(plan, folder, n_parameters, rows):
+            self._console.print(line, highlight=False, soft_wrap=True)
+        self._row = rows[-1]
+        self._task = self._epochs.add_task("epochs", total=plan.epochs, completed=len(rows) - 1)
+        self._batches = self._epochs.add_task("batches", total=None)
+        self._live.start()
+
+    def batch(self, done: int, total: int) -> None:
+        if self._batches is not None:
+            self._epochs.update(self._batches, completed=done, total=total)
+
+    def epoch(self, row: Row) -> None:
+        self._row = row
+        if self._task is not None:
+            self._epochs.update(self._task, completed=row["epoch"])
+        for warning in row["warnings"]:
+            if warning not in self._warned:
+                self._warned.add(warning)
+                self.note(warning)
+
+    def note(self, text: str) -> None:
+        self._console.print(f"note: {text}", highlight=False, soft_wrap=True)
+
+    def _panel(self) -> Group:
+        if self._row is None or self._plan is None:
+            return Group(Text(""))
+        row, metric = self._row, self._plan.workload.metric
+        table = Table.grid(padding=(0, 2))
+        table.add_column(style="dim")
+        table.add_column()
+        if row["lr"]:
+            table.add_row("learning rate", rates(row["lr"]))
+        table.add_row("information", output_information(row))
+        table.add_row(f"test {metric.name}", metric.show(row["test"]))
+        if row["decisions"]:
+            table.add_row("reason", last_reason(row))
+        return Group(self._epochs, table)
+
+
+def make_progress() -> PlainProgress | LiveProgress:
+    """Live where standard output is a terminal, plain lines where it is a file or a pipe."""
+    console = Console()
+    return LiveProgress(console) if console.is_terminal and not console.is_dumb_terminal else PlainProgress()

@@ -1,0 +1,93 @@
+"""Taking up a run where a killed process left it: is it the same run, and which checkpoint is whole?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from infopace.lab.config import Plan
+from infopace.lab.errors import InputError
+from infopace.lab.run_folder import Row, RunFolder
+from infopace.lab.training import Training
+
+Note = Callable[[str], None]
+
+
+def recorded_run(folder: RunFolder) -> dict[str, Any] | None:
+    """What run.json records; where it is torn or gone, what the newest whole checkpoint remembers of it."""
+    record = folder.read_json("run.json")
+    if record is not None and "settings" in record:
+        return record
+    for path in folder.checkpoints():
+        state = folder.load_checkpoint(path)
+        if state is not None:
+            return state["run"]
+    return None
+
+
+def check_same_run(plan: Plan, record: dict[str, Any], folder: RunFolder) -> None:
+    """Raise InputError that names the fields in which the folder's run is another one."""
+    asked, there = plan.settings(), dict(record["settings"])
+    if plan.config.threads is not None:
+        asked["threads"], there["threads"] = plan.config.threads, record.get("threads")
+    fields = _differing(asked, there)
+    if fields:
+        raise InputError(f"{folder.path} holds a run with another config: {fields}; choose another --out")
+
+
+def _differing(asked: dict[str, Any], there: dict[str, Any]) -> str:
+    names = [f for f in dict.fromkeys((*asked, *there)) if asked.get(f) != there.get(f)]
+    return ", ".join(f"{f} is {there.get(f)!r} there and {asked.get(f)!r} here" for f in names)
+
+
+def check_same_data(digest: str, record: dict[str, Any], folder: RunFolder) -> None:
+    """Raise InputError if the data are not those the run was started with."""
+    if record.get("data", digest) != digest:
+        raise InputError(
+            f"the data changed since the run in {folder.path} was started: digest {record['data']} then, {digest} now;"
+            " restore the data or choose another --out"
+        )
+
+
+def take_up(folder: RunFolder, plan: Plan, training: Training, note: Note) -> list[Row]:
+    """Load the newest usable checkpoint and return the rows up to it; no rows: start from the beginning.
+
+    A corrupt checkpoint is passed over, with one line that says so. A checkpoint of another run or another
+    model is an InputError: it is not damage, somebody put it there.
+    """
+    rows = folder.read_rows()
+    passed = []
+    resumed: list[Row] = []
+    for path in folder.checkpoints():
+        state = folder.load_checkpoint(path)
+        if state is None:
+            note(
+                f"checkpoint {path} is corrupt (its content is not what its name says); taking the one before"
+            )
+        elif len(rows) <= state["epoch"]:
+            note(f"{folder.path}/epochs.jsonl ends before checkpoint {path.name}; taking the one before")
+        else:
+            _load(state, path, plan, training)
+            resumed = rows[: state["epoch"] + 1]
+            break
+        passed.append(path)
+    if passed and not resumed:
+        note("no usable checkpoint is left; starting from the beginning")
+    for path in passed:  # they are newer than where the run goes on, and would outlive its own checkpoints
+        path.unlink(missing_ok=True)
+    if len(resumed) < len(rows):
+        folder.keep_rows(resumed)
+    return resumed
+
+
+def _load(state: dict[str, Any], path: object, plan: Plan, training: Training) -> None:
+    fields = _differing(plan.settings(), state["run"]["settings"])
+    if fields:
+        raise InputError(
+            f"checkpoint {path} belongs to another run: {fields}; remove it or choose another --out"
+        )
+    try:
+        training.load_state(state)
+    except (ValueError, RuntimeError, KeyError, TypeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"checkpoint {path} is of another model: {reason}; choose another --out") from error

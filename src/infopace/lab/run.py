@@ -1,0 +1,163 @@
+"""One run, from a command line to a finished folder: check, resume, train, draw, sum up."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from infopace.lab.config import Plan, TrainConfig, resolve
+from infopace.lab.environment import commit, hardware, versions
+from infopace.lab.errors import Diverged, InputError
+from infopace.lab.picture import draw_run
+from infopace.lab.progress import Listener
+from infopace.lab.resume import check_same_data, check_same_run, recorded_run, take_up
+from infopace.lab.run_folder import Row, RunFolder
+from infopace.lab.training import NotFinite, Training, set_determinism
+from infopace.lab.workload import Data
+
+# A checkpoint costs a flush to the disk; this keeps all of them together under 2 % of the training.
+_CHECKPOINT_SHARE = 0.02
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run ended."""
+
+    folder: Path
+    picture: Path
+    lines: tuple[str, ...]
+
+
+def train(config: TrainConfig, listener: Listener) -> Result:
+    """Run `infopace train`. The same config again resumes, and ends with the same numbers bit for bit.
+
+    Raises InputError for input that cannot be used, Diverged where the training diverged.
+    """
+    plan = resolve(config)
+    folder = RunFolder(plan.folder())
+    folder.check_free_or_run()
+    with folder.locked():
+        record = recorded_run(folder)
+        if record is not None:
+            check_same_run(plan, record, folder)
+            rows = folder.read_rows()
+            whole = len(rows) == plan.epochs + 1 and folder.picture.is_file()
+            if whole and folder.read_json("summary.json") is not None:
+                listener.note(
+                    f"this run is finished; to train anew, remove {folder.path} or choose another --out"
+                )
+                return _result(plan, folder, rows)
+        return _train(plan, folder, record, listener)
+
+
+def _train(plan: Plan, folder: RunFolder, record: dict[str, Any] | None, listener: Listener) -> Result:
+    threads = plan.config.threads or (record or {}).get("threads") or torch.get_num_threads()
+    set_determinism(threads, plan.device)
+    data = plan.workload.load()
+    if record is not None:
+        check_same_data(data.digest(), record, folder)
+    try:
+        training = Training(plan, data)
+    except (ValueError, TypeError) as error:
+        raise InputError(str(error)) from error
+
+    fresh = _record(plan, data, training, threads)
+    if record is None:
+        record = fresh
+    elif record["versions"] != fresh["versions"]:
+        listener.note(
+            f"the run was started with {record['versions']}, now {fresh['versions']}: the last bits may differ"
+        )
+    if folder.read_json("run.json") != record:
+        folder.write_json("run.json", record)
+
+    rows = take_up(folder, plan, training, listener.note)
+    if not rows:
+        rows = [training.untrained_row()]
+        folder.keep_rows(rows)
+        _save(folder, training, rows, record)
+    listener.started(plan, folder.path, training.n_parameters, rows)
+    _epochs(plan, folder, training, rows, record, listener)
+
+    draw_run(record, rows, folder.picture)
+    test = [row["test"] for row in rows[1:]]
+    best = plan.workload.metric.best(test)
+    folder.write_json("summary.json", {"final": test[-1], "best": test[best], "best_epoch": best + 1})
+    return _result(plan, folder, rows)
+
+
+def _epochs(
+    plan: Plan,
+    folder: RunFolder,
+    training: Training,
+    rows: list[Row],
+    record: dict[str, Any],
+    listener: Listener,
+) -> None:
+    saved, cost = time.monotonic(), 0.0
+    for epoch in range(len(rows), plan.epochs + 1):
+        lrs = ", ".join(f"{group['lr']:g}" for group in training.optimizer.param_groups)
+        try:
+            row = training.run_epoch(epoch, listener.batch)
+        except NotFinite as error:
+            last = folder.checkpoints()
+            where = f"last good checkpoint: {last[0]}" if last else "there is no checkpoint yet"
+            raise Diverged(
+                f"training diverged in epoch {epoch} at learning rate {lrs}: {error}; {where}"
+            ) from error
+        rows.append(row)
+        folder.append_row(row)
+        listener.epoch(row)
+        started = time.monotonic()
+        if epoch == plan.epochs or started - saved >= cost / _CHECKPOINT_SHARE:
+            _save(folder, training, rows, record)
+            saved = time.monotonic()
+            cost = saved - started
+
+
+def _save(folder: RunFolder, training: Training, rows: list[Row], record: dict[str, Any]) -> None:
+    epoch = len(rows) - 1
+    folder.save_checkpoint(epoch, {"epoch": epoch, "run": record, **training.state()})
+
+
+def _record(plan: Plan, data: Data, training: Training, threads: int) -> dict[str, Any]:
+    metric = plan.workload.metric
+    return {
+        "command": {k: v for k, v in vars(plan.config).items() if k != "out"},
+        "settings": plan.settings(),
+        "fingerprint": plan.fingerprint(),
+        "threads": threads,
+        "seed": plan.config.seed,
+        "data": data.digest(),
+        "rows": {"train": len(data.train_inputs), "test": len(data.test_inputs)},
+        "parameters": training.n_parameters,
+        "groups": training.layers,
+        "metric": {
+            "name": metric.name,
+            "unit": metric.unit,
+            "scale": metric.scale,
+            "higher_is_better": metric.higher_is_better,
+        },
+        "versions": versions(),
+        "hardware": hardware(plan.device),
+        "commit": commit(),
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _result(plan: Plan, folder: RunFolder, rows: list[Row]) -> Result:
+    metric = plan.workload.metric
+    test = [row["test"] for row in rows[1:]]
+    best = metric.best(test)
+    lines = (
+        f"test {metric.name} {metric.show(test[-1])} after {len(test)} epochs"
+        f" (best {metric.show(test[best])}, epoch {best + 1})",
+        f"run folder: {folder.path}",
+        f"picture: {folder.picture}",
+    )
+    return Result(folder.path, folder.picture, lines)

@@ -1,0 +1,168 @@
+"""The folder of a run: run.json, epochs.jsonl, two checkpoints. A kill at any instant leaves it usable."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import io
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from infopace.lab.errors import InputError
+from infopace.lab.files import remove_leftovers, write_atomically
+
+Row = dict[str, Any]
+_CHECKPOINT = re.compile(r"epoch-(\d+)-([0-9a-f]{16})\.pt")
+_KEPT = 2
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Reads and writes one run's files. Nothing here knows what a model is."""
+
+    path: Path
+
+    @property
+    def picture(self) -> Path:
+        """Where the run's picture is."""
+        return self.path / "picture.png"
+
+    @property
+    def _rows(self) -> Path:
+        return self.path / "epochs.jsonl"
+
+    def check_free_or_run(self) -> None:
+        """Raise InputError if the path is a file, or a folder with other things and no run in it."""
+        if self.path.exists() and not self.path.is_dir():
+            raise InputError(f"the run folder must be a folder, got the file {self.path}")
+        if not self.path.is_dir():
+            return
+        names = {entry.name for entry in self.path.iterdir()}
+        ours = {"run.json", "epochs.jsonl", "lock"}
+        if names and not names & ours and not any(_CHECKPOINT.fullmatch(name) for name in names):
+            raise InputError(
+                f"the run folder must be empty or hold a run, and {self.path} holds neither; choose another --out"
+            )
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Make the folder if needed and hold it. The lock is the system's: a killed process releases it."""
+        made = [p for p in (self.path, *self.path.parents) if not p.exists()]
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = open(self.path / "lock", "a")  # noqa: SIM115 - held for the whole run
+        except OSError as error:
+            raise InputError(f"cannot write to the run folder {self.path}: {error.strerror}") from error
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise InputError(
+                    f"another process is running in {self.path}; wait for it or choose another --out"
+                ) from None
+            remove_leftovers(self.path)
+            try:
+                yield
+            except BaseException:
+                self._remove_if_empty(
+                    made
+                )  # a run that was refused before it wrote a thing leaves nothing behind
+                raise
+
+    def _remove_if_empty(self, made: list[Path]) -> None:
+        if made and [entry.name for entry in self.path.iterdir()] == ["lock"]:
+            (self.path / "lock").unlink()
+            with contextlib.suppress(OSError):  # a parent that has other things in it by now stays
+                for folder in made:
+                    folder.rmdir()
+
+    # run.json and summary.json: whole or absent
+
+    def write_json(self, name: str, content: dict[str, Any]) -> None:
+        """Write `content` whole or not at all."""
+        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+        write_atomically(self.path / name, f"{text}\n".encode())
+
+    def read_json(self, name: str) -> dict[str, Any] | None:
+        """What write_json wrote, or None where there is nothing readable."""
+        try:
+            content = json.loads((self.path / name).read_bytes())
+        except (OSError, ValueError):
+            return None
+        return content if isinstance(content, dict) else None
+
+    # epochs.jsonl: a row an epoch, appended
+
+    def append_row(self, row: Row) -> None:
+        """Append one row."""
+        with open(self._rows, "ab") as file:
+            file.write(_line(row))
+
+    def read_rows(self) -> list[Row]:
+        """The rows of epochs 0, 1, 2, ... up to the first that is torn, missing or out of order."""
+        try:
+            lines = self._rows.read_bytes().split(b"\n")
+        except OSError:
+            return []
+        rows: list[Row] = []
+        for line in lines[:-1]:  # what follows the last newline is empty or torn
+            try:
+                row = json.loads(line)
+            except ValueError:
+                break
+            if not isinstance(row, dict) or row.get("epoch") != len(rows):
+                break
+            rows.append(row)
+        return rows
+
+    def keep_rows(self, rows: list[Row]) -> None:
+        """Make `rows` all there is, durably."""
+        write_atomically(self._rows, b"".join(_line(row) for row in rows))
+
+    def flush_rows(self) -> None:
+        """Put the rows on the disk, so that no checkpoint is there before its rows."""
+        with open(self._rows, "ab") as file:
+            os.fsync(file.fileno())
+
+    # checkpoints: the name carries a digest of the content
+
+    def save_checkpoint(self, epoch: int, state: dict[str, Any]) -> Path:
+        """Write the checkpoint of `epoch` and drop all but the last two."""
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        content = buffer.getvalue()
+        self.flush_rows()
+        path = self.path / f"epoch-{epoch:04d}-{_digest(content)}.pt"
+        write_atomically(path, content)
+        for old in self.checkpoints()[_KEPT:]:
+            old.unlink(missing_ok=True)
+        return path
+
+    def checkpoints(self) -> list[Path]:
+        """The checkpoints' files, newest epoch first."""
+        found = [(int(m[1]), p) for p in self.path.glob("epoch-*.pt") if (m := _CHECKPOINT.fullmatch(p.name))]
+        return [p for _, p in sorted(found, key=lambda f: (f[0], f[1].stat().st_mtime_ns), reverse=True)]
+
+    def load_checkpoint(self, path: Path) -> dict[str, Any] | None:
+        """The state in a checkpoint, or None if its content is not what its name says."""
+        match = _CHECKPOINT.fullmatch(path.name)
+        content = path.read_bytes()
+        if match is None or _digest(content) != match[2]:
+            return None
+        return torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _line(row: Row) -> bytes:
+    return json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n"

@@ -1,0 +1,229 @@
+"""An epoch at a time: train, evaluate, measure the information, let the scheduler decide."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from infopace import Measurement, MutualInformationLR, Probe, Vasudevan2020, layer_groups
+from infopace.lab.config import Plan
+from infopace.lab.run_folder import Row
+from infopace.lab.workload import Data
+
+_EVALUATION_BATCH = 1000
+
+
+class NotFinite(ArithmeticError):
+    """The training has diverged; the message names what is no longer finite."""
+
+
+class Training:
+    """Model, optimizer, scheduler and data of one run.
+
+    Every epoch seeds its own random numbers from (seed, epoch), so a resumed run needs no generator state.
+    """
+
+    def __init__(self, plan: Plan, data: Data) -> None:
+        workload, config = plan.workload, plan.config
+        self.plan = plan
+        self.device = plan.device
+        self.data = data.to(plan.device)
+        self._seed_epoch(0)
+        self.model = workload.build_model().to(plan.device)
+        if workload.channels_last:
+            self.model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        groups = layer_groups(self.model) if config.layer_wise else self.model.parameters()
+        self.optimizer = torch.optim.SGD(
+            groups,
+            lr=plan.bounds.lr_max,
+            momentum=workload.momentum,
+            nesterov=workload.nesterov,
+            weight_decay=workload.weight_decay,
+        )
+        policy = Vasudevan2020(
+            plan.epochs, decay=config.decay, saturation=config.saturation, first_lr=config.first_lr
+        )
+        probe = self._probe(data).to(plan.device)
+        with self._autocast():
+            self.scheduler = MutualInformationLR(self.optimizer, self.model, probe, policy, plan.bounds)
+
+    def _probe(self, data: Data) -> Probe:
+        """The fixed sample of the training set, cast as a batch is; without augmentation."""
+        workload, config = self.plan.workload, self.plan.config
+        sample = Probe.sample(
+            (data.train_inputs, data.train_targets), n=workload.probe_size, seed=config.seed
+        )
+        layers = "all" if config.layer_wise else "output"
+        return Probe(self._inputs(sample.inputs), sample.targets, layers=layers, reference=sample.reference)
+
+    @property
+    def n_parameters(self) -> int:
+        """Trainable parameters of the model."""
+        return sum(p.numel() for p in self.model.parameters())
+
+    @property
+    def layers(self) -> list[str]:
+        """The layer that drives each parameter group."""
+        return list(self.scheduler.driving_layers)
+
+    def untrained_row(self) -> Row:
+        """Epoch 0: the network before training. The scheduler measured its information when it was made."""
+        started = time.perf_counter()
+        test = self._evaluate()
+        seconds = {
+            "train": 0.0,
+            "evaluate": time.perf_counter() - started,
+            "measure": self._measured().seconds,
+        }
+        return {
+            "epoch": 0,
+            "lr": [],
+            "train_loss": None,
+            "test": test,
+            **self._information(),
+            "decisions": [],
+            "seconds": seconds,
+        }
+
+    def run_epoch(self, epoch: int, on_batch: Callable[[int, int], None]) -> Row:
+        """Train epoch `epoch` (1-based) and return its row. Raises NotFinite where the training diverged.
+
+        The test set is looked at here and nowhere else, and no decision sees the result.
+        """
+        lrs = [float(group["lr"]) for group in self.optimizer.param_groups]
+        decisions = self.scheduler.decisions[epoch - 1]
+        times = [time.perf_counter()]
+        loss = self._train(epoch, on_batch)
+        times.append(time.perf_counter())
+        test = self._evaluate()
+        times.append(time.perf_counter())
+        try:
+            with self._autocast():
+                self.scheduler.observe()
+        except ValueError as error:  # weights are finite, but an activation of the probe is not
+            raise NotFinite(str(error)) from error
+        self.scheduler.step()
+        times.append(time.perf_counter())
+        spent = np.diff(times).tolist()
+        return {
+            "epoch": epoch,
+            "lr": lrs,
+            "train_loss": loss,
+            "test": test,
+            **self._information(),
+            "decisions": [
+                {"layer": layer, "lr": d.lr, "cause": d.cause, "reason": d.reason}
+                for layer, d in zip(self.layers, decisions, strict=True)
+            ],
+            "seconds": dict(zip(("train", "evaluate", "measure"), spent, strict=True)),
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Everything a resumed run needs."""
+        parts = {"model": self.model, "optimizer": self.optimizer, "scheduler": self.scheduler}
+        return {name: part.state_dict() for name, part in parts.items()}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take up a state. Raises ValueError, RuntimeError or KeyError where it is another model's."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scheduler.load_state_dict(state["scheduler"])
+
+    def _train(self, epoch: int, on_batch: Callable[[int, int], None]) -> float:
+        data, workload = self.data, self.plan.workload
+        order = self._seed_epoch(epoch)
+        n = len(data.train_inputs)
+        batches = torch.randperm(n, generator=order).to(self.device).split(workload.batch_size)
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        self.model.train()
+        for i, batch in enumerate(batches):
+            self.optimizer.zero_grad(set_to_none=True)
+            with self._autocast():
+                outputs = self.model(self._inputs(data.train_inputs[batch]))
+                loss = workload.loss(outputs, data.train_targets[batch])
+            loss.backward()
+            self.optimizer.step()
+            total += loss.detach().double() * len(batch)
+            on_batch(i + 1, len(batches))
+        mean = float(total) / n
+        if not math.isfinite(mean):
+            raise NotFinite(f"the training loss is {mean}")
+        if not all(bool(torch.isfinite(p).all()) for p in self.model.parameters()):
+            raise NotFinite("a weight is not finite")
+        return mean
+
+    @torch.no_grad()
+    def _evaluate(self) -> float:
+        metric = self.plan.workload.metric
+        total, count = torch.zeros((), dtype=torch.float64, device=self.device), 0
+        self.model.eval()
+        inputs, targets = (
+            part.split(_EVALUATION_BATCH) for part in (self.data.test_inputs, self.data.test_targets)
+        )
+        for x, y in zip(inputs, targets, strict=True):
+            with self._autocast():
+                outputs = self.model(self._inputs(x))
+            scores = metric.score(outputs.float(), y)
+            total += scores.sum()
+            count += scores.numel()
+        value = float(total) / count
+        if not math.isfinite(value):
+            raise NotFinite(f"the test {metric.name} is {value}")
+        return value
+
+    def _measured(self) -> Measurement:
+        measurement = self.scheduler.measurement
+        assert measurement is not None, "the scheduler has just measured"
+        return measurement
+
+    def _information(self) -> Row:
+        measurement = self._measured()
+        layers = {
+            name: {
+                "nats": found.estimate.nats,
+                "std_error": _number(found.estimate.std_error),
+                "decoder": None if found.decoder is None else _number(found.decoder.nats),
+            }
+            for name, found in measurement.layers.items()
+        }
+        return {
+            "information": layers,
+            "reference": measurement.reference,
+            "warnings": list(measurement.warnings),
+        }
+
+    def _inputs(self, batch: Tensor) -> Tensor:
+        inputs = self.plan.workload.prepare(batch)
+        return (
+            inputs.contiguous(memory_format=torch.channels_last)
+            if self.plan.workload.channels_last
+            else inputs
+        )
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.plan.config.bf16)
+
+    def _seed_epoch(self, epoch: int) -> torch.Generator:
+        """Seed dropout and the like; return the generator of the epoch's order, a stream of its own."""
+        draws = np.random.SeedSequence([self.plan.config.seed, epoch]).generate_state(2, np.uint64)
+        torch.manual_seed(int(draws[0]) >> 1)
+        return torch.Generator().manual_seed(int(draws[1]) >> 1)
+
+
+def _number(value: float) -> float | None:
+    """JSON has no nan."""
+    return value if math.isfinite(value) else None
+
+
+def set_determinism(threads: int, device: torch.device) -> None:
+    """The number of threads changes the last bits of sums, and so do some CUDA kernels from call to call."""
+    torch.set_num_threads(threads)
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = False
+        torch.use_deterministic_algorithms(True)
