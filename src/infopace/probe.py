@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -118,7 +118,7 @@ class Probe:
         seed: int = 0,
         reference: str | float = "auto",
         **options: Any,
-    ) -> Self:
+    ) -> Probe:
         """Draw n rows of a data set and fix them.
 
         Args:
@@ -142,7 +142,7 @@ class Probe:
             reference = _ksg_reference(*everything, options.get("k", 3), options.get("norm", "euclidean"))
         return cls(inputs, targets, reference=reference, **options)
 
-    def to(self, device: torch.device | str) -> Self:
+    def to(self, device: torch.device | str) -> Probe:
         """Move the sample; returns the probe."""
         self.inputs = map_tensors(self.inputs, lambda tensor: tensor.to(device))
         self.targets = self.targets.to(device)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -33,6 +33,7 @@ _DIRECT_WIDTH = 4
 _UNIT_ROUNDOFF = 2.0**-53
 
 
+@runtime_checkable
 class Distances(Protocol):
     """All pairwise distances of n rows, to be read in blocks of rows.
 

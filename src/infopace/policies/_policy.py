@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from infopace.policies._bounds import Bounds
 
@@ -25,6 +25,7 @@ class Decision:
     cause: str
 
 
+@runtime_checkable
 class Policy(Protocol):
     """A rule that paces the learning rate by information.
 

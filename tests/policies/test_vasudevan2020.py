@@ -1,0 +1,142 @@
+"""The policy of Vasudevan 2020 against a literal, stateful transcription of its Algorithm 1."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infopace import Bounds, Decision, Vasudevan2020, simulate
+
+BOUNDS = Bounds(lr_min=1e-4, lr_max=0.2, lr_top=0.05, epsilon=0.01)
+REFERENCE = 2.3
+
+information = st.floats(-0.2, 2.6)
+traces = st.lists(information, min_size=1, max_size=40)
+# Traces that saturate: most steps are tiny, so that every branch is taken.
+settling = st.lists(st.one_of(st.floats(-0.02, 0.02), st.floats(-0.5, 0.5)), min_size=1, max_size=40).map(
+    lambda steps: [1.0 + sum(steps[: i + 1]) for i in range(len(steps))]
+)
+policies = st.builds(
+    Vasudevan2020,
+    epochs=st.integers(1, 60),
+    decay=st.sampled_from(["linear", "printed", "none"]),
+    saturation=st.sampled_from(["absolute", "signed"]),
+    first_lr=st.sampled_from(["top", "information"]),
+)
+
+
+def algorithm_1(policy: Vasudevan2020, trace: list[float]) -> list[float]:
+    """The algorithm as printed: a loop over epochs that changes one variable."""
+    rates, lr = [], math.nan
+    for e in range(1, len(trace) + 1):
+        known = trace[:e]
+        dp = min(max(1 - max(known) / REFERENCE, 0), 1)
+        if e == 1 and policy.first_lr == "top":
+            lr = BOUNDS.first
+        elif e == 1:
+            lr = max(min(max(known[0] / REFERENCE, 0), 1) * BOUNDS.lr_max, BOUNDS.lr_min)
+        elif e == 2:
+            lr = max(dp * BOUNDS.lr_max, BOUNDS.lr_min)
+        else:
+            ds = (known[-1] - known[-2]) / known[-1] if known[-1] > 0 else 1.0
+            if (ds if policy.saturation == "signed" else abs(ds)) < BOUNDS.epsilon:
+                assert policy.epochs is not None
+                decay = {
+                    "linear": 1 - e / policy.epochs,
+                    "printed": 1 - BOUNDS.epsilon / policy.epochs,
+                    "none": 1.0,
+                }
+                lr = max(dp * max(decay[policy.decay], 0) * BOUNDS.lr_max, BOUNDS.lr_min)
+        rates.append(lr)
+    return rates
+
+
+@given(policy=policies, trace=st.one_of(traces, settling))
+def test_equals_the_literal_algorithm(policy: Vasudevan2020, trace: list[float]) -> None:
+    decisions = simulate(policy, trace, reference=REFERENCE, bounds=BOUNDS)
+    assert [decision.lr for decision in decisions] == pytest.approx(algorithm_1(policy, trace), rel=1e-12)
+
+
+@given(policy=policies, trace=st.one_of(traces, settling))
+def test_stays_in_bounds_and_says_why(policy: Vasudevan2020, trace: list[float]) -> None:
+    decisions = simulate(policy, trace, reference=REFERENCE, bounds=BOUNDS)
+    for before, now in zip([None, *decisions], decisions, strict=False):
+        assert BOUNDS.lr_min <= now.lr <= BOUNDS.lr_max
+        assert now.reason and "\n" not in now.reason
+        if now.cause == "held":
+            assert before is not None and now.lr == before.lr
+        if now.cause == "floor":
+            assert now.lr == BOUNDS.lr_min
+
+
+@given(policy=policies, trace=st.one_of(traces, settling), more=information)
+def test_the_future_does_not_change_the_past(policy: Vasudevan2020, trace: list[float], more: float) -> None:
+    longer = simulate(policy, [*trace, more], reference=REFERENCE, bounds=BOUNDS)
+    assert longer[:-1] == simulate(policy, trace, reference=REFERENCE, bounds=BOUNDS)
+
+
+def test_a_run_by_hand() -> None:
+    # Deficits after two epochs: 1 - 2.0/2.3; saturated at epoch 4 (2.3 % of it by 2.002 - 2.0), held at epoch 3.
+    decisions = simulate(Vasudevan2020(epochs=10), [0.0, 1.8, 2.0, 2.002], reference=2.3, bounds=BOUNDS)
+    assert [decision.cause for decision in decisions] == ["start", "pace", "held", "saturated"]
+    assert decisions[1].lr == pytest.approx((1 - 1.8 / 2.3) * 0.2)
+    assert decisions[3].lr == pytest.approx((1 - 2.002 / 2.3) * (1 - 4 / 10) * 0.2)
+    assert "|ds| = 0.001 < 0.01" in decisions[3].reason and "time decay 0.6" in decisions[3].reason
+
+
+def test_signed_and_absolute_differ_on_a_loss_of_information() -> None:
+    trace = [0.0, 1.8, 1.5]
+    absolute, signed = (
+        simulate(Vasudevan2020(epochs=10, saturation=word), trace, reference=2.3, bounds=BOUNDS)[-1]
+        for word in ("absolute", "signed")
+    )
+    assert (absolute.cause, signed.cause) == ("held", "saturated")
+
+
+def test_more_information_than_the_reference_is_the_floor() -> None:
+    decision = simulate(Vasudevan2020(epochs=10), [0.0, 2.4], reference=2.3, bounds=BOUNDS)[-1]
+    assert decision == Decision(
+        1e-4, "first pace; 0 of the reference still to learn: at the floor lr_min = 0.0001", "floor"
+    )
+
+
+def test_past_the_planned_end_it_stays_at_the_floor() -> None:
+    trace = [1.0] * 15
+    decisions = simulate(Vasudevan2020(epochs=10), trace, reference=2.3, bounds=BOUNDS)
+    assert [decision.lr for decision in decisions[9:]] == [BOUNDS.lr_min] * 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"epochs": None}, "decay 'linear' needs the number of epochs, got epochs = None"),
+        ({"epochs": 0}, "epochs must be at least 1, got 0"),
+        ({"epochs": 5, "decay": "cosine"}, "decay must be one of 'linear', 'printed', 'none', got 'cosine'"),
+        ({"epochs": 5, "saturation": "abs"}, "saturation must be one of 'absolute', 'signed', got 'abs'"),
+        ({"epochs": 5, "first_lr": "max"}, "first_lr must be one of 'top', 'information', got 'max'"),
+    ],
+)
+def test_refuses_unknown_switches(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError) as error:
+        Vasudevan2020(**arguments)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("history", "epoch", "reference", "message"),
+    [
+        ([0.1], 2, 2.3, "epoch e needs the e values before it, got epoch = 2 with 1 values"),
+        ([0.1, math.nan], 2, 2.3, "information must be finite, got nan at index 1"),
+        ([0.1], 1, 0.0, "reference must be a positive number of nats, got 0.0"),
+    ],
+)
+def test_refuses_a_history_that_does_not_fit(
+    history: list[float], epoch: int, reference: float, message: str
+) -> None:
+    with pytest.raises(ValueError) as error:
+        Vasudevan2020(epochs=5).decide(history, epoch=epoch, reference=reference, bounds=BOUNDS)
+    assert str(error.value) == message

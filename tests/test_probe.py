@@ -1,0 +1,337 @@
+"""The probe: a fixed sample, every layer in one pass, the model left as found."""
+
+from __future__ import annotations
+
+import copy
+import random
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset, TensorDataset
+
+from infopace import Probe, entropy, mutual_information
+from infopace._forward import as_found
+
+
+def small_net() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Linear(6, 16), nn.BatchNorm1d(16), nn.ReLU(inplace=True), nn.Dropout(0.5), nn.Linear(16, 3)
+    )
+
+
+def labelled(rows: int = 300, seed: int = 1) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(rows) % 3
+    return torch.randn(rows, 6, generator=generator) + labels[:, None], labels
+
+
+class Items(Dataset):
+    """A map-style data set without any attribute, with a random transform."""
+
+    def __init__(self, rows: int = 60) -> None:
+        self.inputs, self.labels = labelled(rows)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, row: int) -> tuple[Tensor, int]:
+        return self.inputs[row] + torch.rand(()), int(self.labels[row])
+
+
+def test_measures_each_layer_as_a_direct_call_does() -> None:
+    model, (inputs, labels) = small_net(), labelled()
+    measurement = Probe(inputs, labels, layers="all").measure(model)
+    model.eval()
+    hidden = model[0](inputs)
+    assert list(measurement.layers) == ["0", "4", "output"]
+    assert measurement["0"].estimate == mutual_information(hidden.detach(), labels)
+    assert measurement.output.estimate == mutual_information(model(inputs).detach(), labels)
+    assert measurement["0"].width == 16
+    assert measurement["0"].decoder is None
+    loss = nn.functional.cross_entropy(model(inputs), labels).item()
+    assert measurement.output.decoder is not None
+    assert measurement.output.decoder.nats == pytest.approx(entropy(labels) - loss, abs=1e-6)
+    assert measurement.reference == pytest.approx(np.log(3))
+
+
+def test_batches_give_the_same_numbers() -> None:
+    model, (inputs, labels) = small_net(), labelled()
+    whole = Probe(inputs, labels, layers="all").measure(model)
+    parts = Probe(inputs, labels, layers="all", batch_size=64).measure(model)
+    assert list(parts.layers) == list(whole.layers)
+    for name, layer in whole.layers.items():
+        # Batches may round the model's own sums differently; the layers see nearly the same numbers.
+        assert parts[name].estimate.nats == pytest.approx(layer.estimate.nats, abs=0.02)
+        assert parts[name].width == layer.width
+
+
+class Restless(nn.Module):
+    """Changes what it can reach: a buffer in place, a buffer by assignment, three random states."""
+
+    count: Tensor
+    cache: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = small_net()
+        self.register_buffer("count", torch.zeros(()))
+        self.register_buffer("cache", torch.zeros(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.count += 1
+        self.cache = torch.randn(5)
+        random.random()
+        np.random.rand()
+        return self.body(x)
+
+
+def test_leaves_the_model_as_found() -> None:
+    model = Restless()
+    model.body[3].eval()  # one module in another mode than the rest
+    modes = [module.training for module in model.modules()]
+    before = copy.deepcopy(model.state_dict())
+    identities = {name: id(buffer) for name, buffer in model.named_buffers()}
+    states = np.random.get_state()[1].tolist(), torch.get_rng_state()
+    Probe(*labelled(), layers="all").measure(model)
+    assert [module.training for module in model.modules()] == modes
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert {name: id(buffer) for name, buffer in model.named_buffers()} == identities
+    assert np.random.get_state()[1].tolist() == states[0]
+    assert torch.equal(torch.get_rng_state(), states[1])
+    assert not any(module._forward_hooks for module in model.modules())
+    assert all(parameter.grad is None and parameter.requires_grad for parameter in model.parameters())
+
+
+def test_leaves_python_s_random_state_as_found() -> None:
+    # The type checker of the tests draws from Python's generator itself, so this looks right inside the room.
+    model, (inputs, _) = Restless(), labelled()
+    state = random.getstate()
+    with as_found(model):
+        model(inputs)
+    assert random.getstate() == state
+
+
+def test_leaves_the_model_as_found_after_an_error() -> None:
+    model, (inputs, labels) = small_net(), labelled()
+    with torch.no_grad():
+        model[4].weight[0, 0] = torch.nan
+    with pytest.raises(
+        ValueError, match=r"^layer '4' does not fit the probe: x must be finite, got nan at row 0, column 0$"
+    ):
+        Probe(inputs, labels, layers="all").measure(model)
+    assert model.training and not any(module._forward_hooks for module in model.modules())
+
+
+def test_measuring_twice_gives_the_same() -> None:
+    model, probe = small_net(), Probe(*labelled(), layers="all")
+    first, second = probe.measure(model), probe.measure(model)
+    assert {n: v.estimate for n, v in first.layers.items()} == {
+        n: v.estimate for n, v in second.layers.items()
+    }
+
+
+class Compiled(nn.Module):
+    """Stands in for a module compiled in place: calls go to the compiled function, which runs no hooks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(6, 8), nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.first(x))
+
+
+def test_compiled_and_wrapped_models_are_measured_inside() -> None:
+    model, probe = Compiled(), Probe(*labelled(), layers="all")
+    plain = probe.measure(model)
+    wrapped = nn.DataParallel(torch.compile(model, backend="eager"))  # pyright: ignore[reportArgumentType]
+    assert {n: v.estimate for n, v in probe.measure(wrapped).layers.items()} == {
+        n: v.estimate for n, v in plain.layers.items()
+    }
+    model.compile(backend="eager")
+    compiled = model._compiled_call_impl
+    model(probe.inputs)
+    assert probe.measure(model)["first"].estimate == plain["first"].estimate
+    assert model._compiled_call_impl is compiled
+
+
+class Pair(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.recurrent, self.head = nn.LSTM(6, 5, batch_first=True), nn.Linear(5, 3)
+
+    def forward(self, x: Tensor, scale: Tensor) -> dict[str, Tensor]:
+        hidden = self.recurrent(x[:, None])[0][:, -1]
+        return {"loss": hidden.sum(), "logits": self.head(self.head.weight[0] * 0 + hidden * scale)}
+
+
+def test_inputs_and_outputs_with_structure() -> None:
+    inputs, labels = labelled()
+    model, scale = Pair(), torch.ones(300, 1)
+    by_name = Probe({"x": inputs, "scale": scale}, labels, layers="all").measure(model)
+    by_place = Probe((inputs, scale), labels, layers="all").measure(model)
+    assert list(by_name.layers) == ["recurrent", "head", "output"]
+    assert by_name.output.estimate == by_place.output.estimate == by_name["head"].estimate
+    assert by_name["recurrent"].width == 5
+
+
+class Twice(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.unused = nn.Linear(6, 6), nn.Linear(6, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(torch.relu_(self.layer(x)))[:, :3]
+
+
+def test_a_layer_that_runs_twice_counts_with_its_last_run_and_an_unused_one_is_named() -> None:
+    model, (inputs, labels) = Twice(), labelled()
+    for batch_size in (None, 100):
+        measurement = Probe(inputs, labels, layers="all", batch_size=batch_size).measure(model)
+        last = model.layer(torch.relu(model.layer(inputs))).detach()
+        expected = mutual_information(last, labels).nats
+        assert measurement["layer"].estimate.nats == pytest.approx(expected, abs=0.02)
+        assert measurement.warnings == ("unused: did not run in the forward pass and was not measured",)
+    with pytest.raises(ValueError, match=r"^layer 'unused' must run in the forward pass to be measured"):
+        Probe(inputs, labels, layers=["unused"]).measure(model)
+
+
+def test_regression_uses_ksg_and_a_measured_reference() -> None:
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(2000, 3, generator=generator)
+    targets = inputs[:, :1] + 0.5 * torch.randn(2000, 1, generator=generator)
+    probe = Probe.sample((inputs, targets), 500)
+    assert probe.reference == mutual_information(inputs, targets, std_error=False).nats
+    measurement = probe.measure(nn.Linear(3, 1))
+    assert measurement.output.estimate.method == "ksg1"
+    assert measurement.output.decoder is None
+    assert Probe(inputs[:500], targets[:500], reference=0.8).reference == 0.8
+
+
+@pytest.mark.parametrize("kind", ["pair", "tensors", "targets attribute", "items"])
+def test_the_sample_is_stratified_and_repeatable(kind: str) -> None:
+    inputs, _ = labelled(1000)
+    labels = torch.tensor([0] * 700 + [1] * 290 + [2] * 10)
+    dataset: object = (inputs, labels)
+    if kind == "tensors":
+        dataset = TensorDataset(inputs, labels)
+    elif kind != "pair":
+        dataset = [(row, label) for row, label in zip(inputs, labels, strict=True)]
+        if kind == "targets attribute":
+
+            class Listed(list):
+                targets = labels
+
+            dataset = Listed(dataset)
+    state = torch.get_rng_state()
+    probe = Probe.sample(dataset, 100, seed=3)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.bincount(probe.targets).tolist() == [70, 29, 1]
+    again, other = Probe.sample(dataset, 100, seed=3), Probe.sample(dataset, 100, seed=4)
+    assert torch.equal(probe.inputs, again.inputs) and torch.equal(probe.targets, again.targets)
+    assert not torch.equal(probe.inputs, other.inputs)
+    assert len(torch.unique(probe.inputs, dim=0)) == 100
+
+
+def test_random_transforms_are_applied_once() -> None:
+    first, second = Probe.sample(Items(), 30, seed=5), Probe.sample(Items(), 30, seed=5)
+    assert torch.equal(first.inputs, second.inputs)
+    assert torch.bincount(first.targets).tolist() == [10, 10, 10]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda x, y: Probe.sample((x, y), 301),
+            "n must be in 2..300, the rows of the data set, got n = 301",
+        ),
+        (
+            lambda x, y: Probe(x, y * 0 + 7),
+            "the probe needs at least 2 classes, got only class 7 in 300 rows",
+        ),
+        (
+            lambda x, y: Probe(x[:5], y),
+            "inputs and targets must have the same number of rows, at least one, got 5 inputs for 300 targets",
+        ),
+        (
+            lambda x, y: Probe(x, y, reference="mine"),
+            "reference must be 'auto', 'entropy', 'ksg' or a number, got 'mine'",
+        ),
+        (
+            lambda x, y: Probe(x, y.float(), reference="entropy"),
+            "reference 'entropy' needs integer labels, got floating targets",
+        ),
+        (lambda x, y: Probe(x, y, reference=-1.0), "reference must be a positive number of nats, got -1.0"),
+        (lambda x, y: Probe(x, y, batch_size=0), "batch_size must be at least 1, got 0"),
+        (
+            lambda x, y: Probe.sample(iter([]), 10),
+            "the data set must have a length and items, or be (inputs, targets), got list_iterator",
+        ),
+        (
+            lambda x, y: Probe(x, y, layers=["9"]).measure(small_net()),
+            "unknown layer '9'; The layers are: 0, 1, 2, 3, 4",
+        ),
+        (
+            lambda x, y: Probe(x, y + 1).measure(small_net()),
+            "the output does not fit the probe: labels must be in 0..C-1 for scores with C = 3 columns, got label 3",
+        ),
+        (
+            lambda x, y: Probe(x, y).measure(nn.Sequential(nn.Linear(6, 3), nn.Flatten(0))),
+            "the output must have one row a sample, got shape (900,) for 300 rows",
+        ),
+        (
+            lambda x, y: Probe(x, y, k=300).measure(small_net()),
+            "the output does not fit the probe: k must be in 1..n-1, got k = 300 with n = 300",
+        ),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(make: object, message: str) -> None:
+    with pytest.raises(ValueError) as error:
+        make(*labelled())  # pyright: ignore[reportCallIssue]
+    assert str(error.value) == message
+
+
+def test_scores_that_are_no_class_scores() -> None:
+    inputs, labels = labelled()
+    measurement = Probe(inputs, labels + 100, decoder=False).measure(small_net())
+    assert measurement.output.decoder is None
+
+
+_WIDE = """
+import resource, torch
+from torch import nn
+from infopace import Probe
+torch.set_num_threads(1)
+
+class Wide(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Conv2d(1, 1, 1) for _ in range(8))
+        self.head = nn.Linear(4, 3)
+    def forward(self, x):
+        image = x.new_ones(len(x), 1, 250, 400) * x[:, :1, None, None]
+        for layer in self.layers:
+            image = layer(image)
+        return self.head(x)
+
+x, y = torch.randn(200, 4), torch.arange(200) % 3
+Probe(x, y).measure(Wide())
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(Probe(x, y, layers="all").measure(Wide())["layers.7"].width)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+"""
+
+
+def test_memory_is_bounded_by_one_layer() -> None:
+    # Eight layers of 100,000 x 200 rows: 80 MB each, 640 MB if they were kept.
+    out = subprocess.run(
+        [sys.executable, "-c", _WIDE], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert int(out[0]) == 100_000
+    assert float(out[1]) < 200

@@ -1,0 +1,204 @@
+"""MutualInformationLR as a torch scheduler: real per-layer rates, bit-exact resume, company with others."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LinearLR, SequentialLR
+
+from infopace import Bounds, MutualInformationLR, Probe, Vasudevan2020, layer_groups, simulate
+
+BOUNDS = Bounds(1e-3, 0.2)
+EPOCHS = 6
+
+
+def data() -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(600, 8, generator=generator)
+    return inputs, (inputs[:, 0] > 0).long() + 2 * (inputs[:, 1] > 0).long()
+
+
+class Run:
+    """A small training, with everything that a user's loop has."""
+
+    def __init__(self, layer_wise: bool) -> None:
+        torch.manual_seed(1)
+        self.model = nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 4))
+        params = layer_groups(self.model) if layer_wise else self.model.parameters()
+        self.optimizer = torch.optim.SGD(params, lr=0.1, momentum=0.9)
+        probe = Probe.sample(data(), 200, layers="all")
+        self.scheduler = MutualInformationLR(
+            self.optimizer, self.model, probe, Vasudevan2020(epochs=EPOCHS), BOUNDS
+        )
+
+    def epoch(self, number: int) -> None:
+        inputs, labels = data()
+        order = torch.randperm(600, generator=torch.Generator().manual_seed(number))
+        for rows in order.split(50):
+            self.optimizer.zero_grad()
+            nn.functional.cross_entropy(self.model(inputs[rows]), labels[rows]).backward()
+            self.optimizer.step()
+        self.scheduler.observe()
+
+    def rates(self) -> list[float]:
+        return [group["lr"] for group in self.optimizer.param_groups]
+
+
+@pytest.mark.parametrize("layer_wise", [False, True])
+def test_applies_what_the_policy_decides_from_what_the_probe_measures(layer_wise: bool) -> None:
+    run = Run(layer_wise)
+    applied = [run.rates()]
+    for number in range(EPOCHS):
+        run.epoch(number)
+        run.scheduler.step()
+        applied.append(run.rates())
+        assert run.scheduler.get_last_lr() == applied[-1]
+    scheduler = run.scheduler
+    assert scheduler.driving_layers == (["0", "3"] if layer_wise else ["output"])
+    for group, layer in enumerate(scheduler.driving_layers):
+        expected = simulate(
+            scheduler.policy, scheduler.history[layer], reference=scheduler.reference, bounds=BOUNDS
+        )
+        assert [rates[group] for rates in applied] == [decision.lr for decision in expected]
+        assert [decisions[group] for decisions in scheduler.decisions] == expected
+    if layer_wise:
+        assert any(first != second for first, second in applied), "the layers never went apart"
+
+
+def test_step_changes_nothing_until_the_next_observation() -> None:
+    run = Run(layer_wise=False)
+    run.epoch(0)
+    before = run.rates()
+    run.scheduler.step()
+    once = run.rates()
+    for _ in range(5):
+        run.scheduler.step()
+    assert run.rates() == once != before
+    assert len(run.scheduler.decisions) == 2
+
+
+@pytest.mark.parametrize("layer_wise", [False, True])
+@pytest.mark.parametrize("stop", [0, 1, 4])
+def test_resume_is_bit_exact(layer_wise: bool, stop: int) -> None:
+    whole = Run(layer_wise)
+    for number in range(EPOCHS):
+        whole.epoch(number)
+        whole.scheduler.step()
+
+    first = Run(layer_wise)
+    for number in range(stop):
+        first.epoch(number)
+        first.scheduler.step()
+    file = io.BytesIO()
+    torch.save([part.state_dict() for part in (first.model, first.optimizer, first.scheduler)], file)
+    file.seek(0)
+    second = Run(layer_wise)
+    states = torch.load(file, weights_only=True)
+    for part, state in zip((second.model, second.optimizer, second.scheduler), states, strict=True):
+        part.load_state_dict(state)
+    assert second.rates() == first.rates() == second.scheduler.get_last_lr()
+    for number in range(stop, EPOCHS):
+        second.epoch(number)
+        second.scheduler.step()
+    assert second.scheduler.state_dict() == whole.scheduler.state_dict()
+    assert all(
+        torch.equal(a, b) for a, b in zip(second.model.parameters(), whole.model.parameters(), strict=True)
+    )
+
+
+def test_the_state_is_plain() -> None:
+    state = Run(layer_wise=True).scheduler.state_dict()
+    assert json.loads(json.dumps(state)) == state
+
+
+def test_a_foreign_state_is_refused_and_nothing_changes() -> None:
+    run, other = Run(layer_wise=True), Run(layer_wise=False)
+    run.epoch(0)
+    before = run.scheduler.state_dict()
+    for change, message in (
+        ({"version": 0}, "scheduler state must have version 1, got 0"),
+        (
+            {"driving_layers": ["output"]},
+            "scheduler state must be of this model's layers ['0', '3'], got ['output']",
+        ),
+        (
+            {"reference": 0.5},
+            f"scheduler state must be of this probe, with reference {run.scheduler.reference}, got 0.5",
+        ),
+    ):
+        with pytest.raises(ValueError) as error:
+            run.scheduler.load_state_dict({**other.scheduler.state_dict(), **before, **change})
+        assert str(error.value) == message
+        assert run.scheduler.state_dict() == before
+
+
+def test_warm_up_first() -> None:
+    run = Run(layer_wise=False)
+    warm_up = LinearLR(run.optimizer, start_factor=0.1, total_iters=2)
+    both = SequentialLR(run.optimizer, [warm_up, run.scheduler], milestones=[2])
+    seen = [run.rates()[0]]
+    for number in range(4):
+        run.epoch(number)
+        both.step()
+        seen.append(run.rates()[0])
+    assert seen[:2] == pytest.approx([0.01, 0.055])
+    assert seen[2:] == [decisions[0].lr for decisions in run.scheduler.decisions[2:]]
+
+
+def test_tensor_learning_rates_are_changed_in_place() -> None:
+    model = nn.Linear(8, 4)
+    rate = torch.tensor(0.1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=rate)
+    held = optimizer.param_groups[0]["lr"]
+    scheduler = MutualInformationLR(
+        optimizer, model, Probe.sample(data(), 200), Vasudevan2020(epochs=3), BOUNDS
+    )
+    assert optimizer.param_groups[0]["lr"] is held
+    assert float(held) == pytest.approx(scheduler.decisions[0][0].lr)
+
+
+def test_explains_every_move() -> None:
+    run = Run(layer_wise=True)
+    for number in range(EPOCHS):
+        run.epoch(number)
+    lines = run.scheduler.explain().splitlines()
+    moves = sum(
+        epoch == 0 or decision.lr != run.scheduler.decisions[epoch - 1][group].lr
+        for epoch, decisions in enumerate(run.scheduler.decisions)
+        for group, decision in enumerate(decisions)
+    )
+    assert len(lines) == moves > 2
+    assert lines[0] == "epoch 1: 0: lr 0.2: start at lr_top = 0.2"
+
+
+def test_refuses_an_optimizer_of_another_model() -> None:
+    model, other = nn.Linear(8, 4), nn.Linear(8, 4)
+    optimizer = torch.optim.SGD([{"params": model.parameters()}, {"params": other.parameters()}], lr=0.1)
+    with pytest.raises(ValueError) as error:
+        MutualInformationLR(optimizer, model, Probe.sample(data(), 200), Vasudevan2020(epochs=3), BOUNDS)
+    assert str(error.value) == (
+        "the optimizer must hold only the model's parameters, got 2 others in parameter group 1"
+    )
+
+
+def test_refuses_a_group_whose_layer_is_not_measured() -> None:
+    model = nn.Sequential(nn.Linear(8, 4))
+    optimizer = torch.optim.SGD(layer_groups(model), lr=0.1)
+    with pytest.raises(ValueError) as error:
+        MutualInformationLR(optimizer, model, Probe.sample(data(), 200), Vasudevan2020(epochs=3), BOUNDS)
+    assert str(error.value) == (
+        "parameter group 0 cannot be driven: unknown layer '0'; The layers are: output"
+    )
+
+
+def test_refuses_what_is_no_optimizer() -> None:
+    # In a process of its own: under pytest the type checker would refuse it first.
+    code = "from infopace import *; from torch import nn; MutualInformationLR([], nn.Linear(1, 1), None, None, None)"
+    error = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stderr
+    assert error.splitlines()[-1] == "TypeError: optimizer must be a torch Optimizer, got list"
