@@ -33,9 +33,10 @@ def main() -> infopace.MutualInformationLR:
         scheduler.observe()
         scheduler.step()
 
-    for layer, decision in zip(scheduler.driving_layers, scheduler.decisions[-1], strict=True):
+    for group, layer in enumerate(scheduler.driving_layers):
         first, *_, last = scheduler.history[layer]
-        print(f"{layer}: {first:.2f} -> {last:.2f} nats, learning rate {decision.lr:.4f} ({decision.reason})")
+        rates = [decisions[group].lr for decisions in scheduler.decisions[:EPOCHS]]
+        print(f"{layer}: {first:.2f} -> {last:.2f} nats, learning rates", *(f"{rate:.4f}" for rate in rates))
     return scheduler
 
 

@@ -225,7 +225,7 @@ def test_readme_plug_in_code_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert blocks, "README.md must show the plug-in lines in a python block"
     for block in blocks:
         torch.manual_seed(0)
-        inputs = torch.randn(120, 6)
+        inputs = torch.randn(1200, 6)
         targets = (inputs[:, 0] > 0).long() + (inputs[:, 1] > 0).long()
         model = torch.nn.Sequential(torch.nn.Linear(6, 16), torch.nn.ReLU(), torch.nn.Linear(16, 3))
         calls: list[int] = []
