@@ -24,7 +24,7 @@ _BOX_OR_COLOUR = re.compile(r"[─-╿]|\x1b\[[0-9;]*m")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code: 0, 2 for input that cannot be used, 3 for a diverged training."""
+    """Run a command; returns 0, 2 for input that cannot be used, or 3 for a diverged training."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments == ["--version"]:
         print(f"infopace {versions()['infopace']}")
@@ -53,13 +53,13 @@ def _fail(error: object, code: int) -> int:
 def _parse(arguments: list[str]) -> TrainConfig | None:
     """The command line as a config; None where help was asked for and given."""
     app = tyro.extras.SubcommandApp()
-    app.command(TrainConfig, name="train")
+    app.command(name="train")(TrainConfig)
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
             return app.cli(
                 prog="infopace",
-                description="The learning rate of a neural network, paced by mutual information. See also --version.",
+                description="The learning rate of a neural network, paced by mutual information.",
                 args=arguments,
                 config=(tyro.conf.FlagCreatePairsOff,),
             )

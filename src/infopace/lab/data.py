@@ -45,8 +45,9 @@ def load_images(name: str, *, hub_name: str) -> Data:
         files = sorted((root / name).glob("**/*.parquet"))
         if not files:
             raise InputError(
-                f"no data set {name!r}: looked for {root / name}/*.parquet (INFOPACE_DATA = {root}); put the parquet"
-                f" files of {hub_name!r} from the Hugging Face hub there, or unset INFOPACE_DATA to download them"
+                f"no data set {name!r}: looked for {root / name}/*.parquet (INFOPACE_DATA = {root});"
+                f" put the parquet files of {hub_name!r} from the Hugging Face hub there,"
+                " or unset INFOPACE_DATA to download them"
             )
         source = str(root / name)
         # name, size and time of each file: cheap, and a replaced file gets a new cache entry
@@ -95,8 +96,8 @@ def _decode(name: str, source: str, hub_name: str, root: Path | None) -> Data:
     except Exception as error:  # the loader raises whatever its transport or file format raises
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(
-            f"cannot read data set {name!r} from {source!r} ({where}): {reason}; point INFOPACE_DATA to a folder"
-            f" that holds {name}/ with the parquet files of {hub_name!r}"
+            f"cannot read data set {name!r} from {source!r} ({where}): {reason};"
+            f" point INFOPACE_DATA to a folder that holds {name}/ with the parquet files of {hub_name!r}"
         ) from error
     finally:
         if bars_were_on:

@@ -13,7 +13,7 @@ _NEAR_X, _NEAR_Y = (
 
 @dataclass(frozen=True)
 class Move:
-    """A learning rate that changed: where on the epoch axis, from what (None: the first), to what, and why."""
+    """A learning rate that changed: where on the epoch axis, from what (None: it is the first), and why."""
 
     at: int
     before: float | None
@@ -35,7 +35,7 @@ def thinned(moves: list[Move], most: int) -> list[Move]:
 
 
 def notable(moves: list[Move], most: int, *, span: int) -> list[Move]:
-    """The largest moves, at most `most`, none so near another that their badges would overlap; in time's order.
+    """The largest moves, at most `most`, none so near another that badges would overlap; in time's order.
 
     `span` is the length of the epoch axis.
     """

@@ -18,7 +18,7 @@ from infopace.lab.files import write_atomically
 from infopace.lab.moves import Move, notable, thinned
 from infopace.lab.run_folder import Row
 
-# Okabe and Ito (2008): colours that colour-blind readers tell apart, without their yellow, too pale for a line.
+# Okabe and Ito (2008): colours that colour-blind readers tell apart, without their yellow, too pale here.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _GREY = "#6b7280"
 _MARKERS = {

@@ -50,11 +50,12 @@ def heading(plan: Plan, folder: Path, n_parameters: int, rows: list[Row]) -> lis
     bounds, config = plan.bounds, plan.config
     kind = "a learning rate a layer" if config.layer_wise else "one learning rate"
     precision = ", bf16" if config.bf16 else ""
+    epochs = f"{plan.epochs} epoch{'s' * (plan.epochs > 1)}"
     done = len(rows) - 1
     resumed = f"; resuming after epoch {done}" if done else ""
     return [
-        f"{plan.workload.name}: {n_parameters:,} parameters, {plan.epochs} epochs on {plan.device}{precision}, {kind}"
-        f" in [{bounds.lr_min:g}, {bounds.lr_max:g}] from {rates(_first_lrs(plan, rows))}",
+        f"{plan.workload.name}: {n_parameters:,} parameters, {epochs} on {plan.device}{precision},"
+        f" {kind} in [{bounds.lr_min:g}, {bounds.lr_max:g}] from {rates(_first_lrs(plan, rows))}",
         f"run folder: {folder}{resumed}",
     ]
 
@@ -118,8 +119,9 @@ class PlainProgress:
         metric = self._plan.workload.metric
         seconds = sum(row["seconds"].values())
         self._print(
-            f"epoch {epoch:{len(str(epochs))}}/{epochs}  lr {rates(row['lr'])}  information {output_information(row)}"
-            f"  test {metric.name} {metric.show(row['test'])}  loss {row['train_loss']:.4g}  {seconds:.2f} s"
+            f"epoch {epoch:{len(str(epochs))}}/{epochs}  lr {rates(row['lr'])}"
+            f"  information {output_information(row)}  test {metric.name} {metric.show(row['test'])}"
+            f"  loss {row['train_loss']:.4g}  {seconds:.2f} s"
         )
         if moved:
             self._print(f"    {last_reason(row)}")

@@ -44,8 +44,8 @@ def check_same_data(digest: str, record: dict[str, Any], folder: RunFolder) -> N
     """Raise InputError if the data are not those the run was started with."""
     if record.get("data", digest) != digest:
         raise InputError(
-            f"the data changed since the run in {folder.path} was started: digest {record['data']} then, {digest} now;"
-            " restore the data or choose another --out"
+            f"the data changed since the run in {folder.path} was started: their digest was {record['data']}"
+            f" and is {digest}; restore the data or choose another --out"
         )
 
 

@@ -71,7 +71,7 @@ def _train(plan: Plan, folder: RunFolder, record: dict[str, Any] | None, listene
         record = fresh
     elif record["versions"] != fresh["versions"]:
         listener.note(
-            f"the run was started with {record['versions']}, now {fresh['versions']}: the last bits may differ"
+            f"the run was started with {record['versions']}, now {fresh['versions']}: last bits may differ"
         )
     if folder.read_json("run.json") != record:
         folder.write_json("run.json", record)

@@ -49,7 +49,7 @@ class RunFolder:
         ours = {"run.json", "epochs.jsonl", "lock"}
         if names and not names & ours and not any(_CHECKPOINT.fullmatch(name) for name in names):
             raise InputError(
-                f"the run folder must be empty or hold a run, and {self.path} holds neither; choose another --out"
+                f"the run folder must be new, empty or hold a run, not {self.path}; choose another --out"
             )
 
     @contextlib.contextmanager

@@ -21,7 +21,7 @@ TEST_YEAR = "2017"
 def load_temperature() -> Data:
     """Train on 2013-2016, test on 2017; 21 standardised inputs, two targets in degrees Celsius."""
     root = data_folder()
-    how = f"put UCI data set 514 ('Bias correction of numerical prediction model temperature forecast') at <folder>/{FILE}"
+    how = f"put the CSV of UCI data set 514 (Cho et al. 2020) at <folder>/{FILE}"
     if root is None:
         raise InputError(
             f"uci-temperature needs INFOPACE_DATA, which is not set; {how} and set INFOPACE_DATA=<folder>"

@@ -1,4 +1,4 @@
-"""MNIST with the LeNet of Vasudevan 2020: test accuracy there 99.27 %, layer-wise 99.39 % (best of 3 seeds)."""
+"""MNIST with the LeNet of Vasudevan 2020: there 99.27 %, layer-wise 99.39 % (best test value of 3 seeds)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from infopace.lab.workload import ACCURACY, Data, Workload, pixels_to_unit
 
 
 class LeNet(nn.Module):
-    """conv5x5-32 pool conv5x5-64 pool fc512 dropout .5 fc10, "same" padding, ReLU [paper]: 1,663,370 parameters."""
+    """conv5x5-32 pool conv5x5-64 pool fc512 dropout .5 fc10, "same" padding, ReLU [paper]."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ MNIST_LENET = Workload(
     build_model=LeNet,
     loss=F.cross_entropy,
     metric=ACCURACY,
-    # [paper] lr_min and lr_max, by its range test; [measured] lr_top: the first LR of the runs METHODS 3 reports
+    # [paper] lr_min and lr_max, the outcome of its range test; lr_top [measured]: trains well from the start
     bounds=Bounds(lr_min=0.0001, lr_max=0.2, lr_top=0.05),
     epochs=50,
     batch_size=256,
