@@ -17,15 +17,14 @@ def ksg1(x: Distances, y: Distances, k: int) -> float:
 
     rho_i is the distance from row i to its k-th nearest neighbour, the distance of two rows being the larger of
     their x- and y-distance; n_x and n_y count the other rows strictly nearer than rho_i in x and in y.
-    Kraskov et al., Phys. Rev. E 69, 066138 (2004), eq. 8.
+    Kraskov et al., Phys. Rev. E 69, 066138 (2004), eq. 8. Nothing is strictly nearer than rho_i = 0, so rows with
+    k or more copies count those: copies + 1 for k, n_x and n_y at distance 0 (Gao et al., NeurIPS 2017).
     """
-    n_x, n_y = torch.empty(2, x.n, dtype=torch.float64, device=x.device)
+    terms = torch.empty(x.n, dtype=torch.float64, device=x.device)
     for start, stop in row_blocks(x.n):
-        radius = _joint_radius(x, y, k, start, stop)
-        n_x[start:stop] = count_within(x, radius, start, stop, strict=True)
-        n_y[start:stop] = count_within(y, radius, start, stop, strict=True)
-    terms = torch.digamma(n_x + 1) + torch.digamma(n_y + 1)
-    return float(_psi(k) + _psi(x.n) - terms.mean().cpu())
+        neighbours, n_x, n_y = _counts(x, y, k, start, stop)
+        terms[start:stop] = torch.digamma(neighbours) - torch.digamma(n_x + 1) - torch.digamma(n_y + 1)
+    return float(_psi(x.n) + terms.mean().cpu())
 
 
 def ksg2(x: Distances, y: Distances, k: int) -> float:
@@ -49,16 +48,36 @@ def ksg2(x: Distances, y: Distances, k: int) -> float:
     return float(_psi(x.n) + terms.mean().cpu())
 
 
+def _counts(x: Distances, y: Distances, k: int, start: int, stop: int) -> tuple[Tensor, Tensor, Tensor]:
+    """(k, n_x, n_y) of KSG-1 for the rows start..stop."""
+    joint, joint_slack = _joint(x, y, start, stop)
+    guess = joint.topk(k, largest=False).values[:, -1:]
+    inside_x, open_x = _split(x, guess, 2 * joint_slack, start, stop)
+    inside_y, open_y = _split(y, guess, 2 * joint_slack, start, stop)
+    n_x, n_y = inside_x.sum(1).double(), inside_y.sum(1).double()
+    neighbours = torch.full_like(n_x, k)
+    # A single open comparison is the k-th neighbour with itself, and not strictly nearer: nothing to recompute.
+    unsure = open_x.sum(1) + open_y.sum(1) > 1
+    if bool(unsure.any()):
+        radius = _joint_radius(x, y, k, start, stop, unsure)
+        exact_x = count_within(x, radius, start, stop, strict=True)
+        exact_y = count_within(y, radius, start, stop, strict=True)
+        copied = radius == 0
+        if bool(copied.any()):
+            row, _ = _joint_neighbours(x, y, radius, start, stop)
+            neighbours = torch.where(copied, torch.bincount(row, minlength=stop - start) + 1.0, neighbours)
+            exact_x = torch.where(copied, count_within(x, radius, start, stop, strict=False), exact_x)
+            exact_y = torch.where(copied, count_within(y, radius, start, stop, strict=False), exact_y)
+        n_x, n_y = torch.where(unsure, exact_x, n_x), torch.where(unsure, exact_y, n_y)
+    return neighbours, n_x, n_y
+
+
 def count_within(
     distances: Distances, radius: Float[Tensor, " rows"], start: int, stop: int, *, strict: bool
 ) -> Float[Tensor, " rows"]:
     """Other rows nearer than the radius (strict), or at most that far, for the rows start..stop."""
     measured, slack = distances.rows(start, stop)
-    limit = radius[:, None]
-    inside = measured < limit - slack
-    open_ = (measured <= limit + slack) & ~inside
-    _leave_out_self(inside, start)
-    _leave_out_self(open_, start)
+    inside, open_ = _split(distances, radius[:, None], slack, start, stop)
     count = inside.sum(1).double()
     i, j = open_.nonzero(as_tuple=True)
     values = distances.exact(i + start, j) if bool(slack.any()) else measured[i, j]
@@ -66,14 +85,30 @@ def count_within(
     return count.index_add_(0, i, hit.double())
 
 
-def _joint_radius(x: Distances, y: Distances, k: int, start: int, stop: int) -> Tensor:
-    """Canonical distance to the k-th nearest neighbour in the joint space, for the rows start..stop."""
+def _split(
+    distances: Distances, guess: Tensor, margin: Tensor, start: int, stop: int
+) -> tuple[Tensor, Tensor]:
+    """Masks of the other rows that are certainly nearer than the guess, and of those within the margin of it."""
+    measured, _ = distances.rows(start, stop)
+    inside = measured < guess - margin
+    open_ = (measured <= guess + margin) & ~inside
+    _leave_out_self(inside, start)
+    _leave_out_self(open_, start)
+    return inside, open_
+
+
+def _joint_radius(
+    x: Distances, y: Distances, k: int, start: int, stop: int, wanted: Tensor | None = None
+) -> Tensor:
+    """Canonical distance to the k-th nearest neighbour in the joint space, for the (wanted) rows start..stop."""
     measured, slack = _joint(x, y, start, stop)
     guess = measured.topk(k, largest=False).values[:, -1:]
     if not bool(slack.any()):
         return guess[:, 0]
     inside = measured < guess - 2 * slack
     open_ = (measured <= guess + 2 * slack) & ~inside
+    if wanted is not None:
+        open_ &= wanted[:, None]
     i, j = open_.nonzero(as_tuple=True)
     values = torch.maximum(x.exact(i + start, j), y.exact(i + start, j))
     return radius_among(values, i, k - inside.sum(1), stop - start)

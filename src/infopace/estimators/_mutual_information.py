@@ -41,8 +41,8 @@ def mutual_information(
         k: Neighbours, 1..n-1. Small k: less bias, more spread.
         norm: Distance inside a block: "euclidean", which is the more accurate in high dimension, or "chebyshev".
         estimator: "auto" takes "ross" for labels and "ksg1" for continuous targets; "ksg2" is the other KSG form.
-        standardize: Scale of the two blocks for KSG: "block" divides each by its root-mean-square deviation, "columns"
-            each column by its own, "none" leaves them. Ross does not depend on the scale of x.
+        standardize: Scale of the two blocks for KSG: "block" divides each by the norm of its column deviations,
+            "columns" each column by its own, "none" leaves them. Ross does not depend on the scale of x.
         std_error: Whether to compute the error bar (about as much work again).
 
     Returns:

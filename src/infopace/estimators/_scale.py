@@ -14,20 +14,27 @@ from torch import Tensor
 from infopace.estimators._distances import Distances, Scaled, column_chunks, pairwise_distances, tree_sum
 
 STANDARDIZE = ("block", "columns", "none")
+# Below this the reciprocal would overflow; such a block counts as constant.
+_SMALLEST = 1e-300
 
 
 def standardized_distances(x: Tensor, norm: str, how: str) -> Distances:
     """Distances between the rows of x (n, d) after scaling.
 
-    "block" divides by one root-mean-square deviation and so keeps the geometry of the block, "columns" gives every
-    column unit variance, "none" leaves the scale alone. Constant columns stay as they are.
+    "block" divides by one number and so keeps the geometry of the block: by the norm of the column deviations, that
+    is the root of the total variance for "euclidean" and the largest deviation for "chebyshev". Then repeated or
+    constant columns, which carry nothing, change nothing, and a wide block does not outweigh a narrow one.
+    "columns" gives every column unit variance, "none" leaves the scale alone. Constant columns stay as they are.
     """
     if how == "columns":
         deviation = _variances(x).sqrt()
         return pairwise_distances(x.double() / torch.where(deviation > 0, deviation, 1.0), norm)
     distances = pairwise_distances(x, norm)
-    variance = float(tree_sum(_variances(x), 0)) / x.shape[1] if how == "block" else 0.0
-    if variance == 0:
+    if how == "none":
+        return distances
+    variances = _variances(x)
+    variance = float(tree_sum(variances, 0) if norm == "euclidean" else variances.max())
+    if variance < _SMALLEST:
         return distances
     # Scaling the distances is scaling the block, without a second copy of it. Euclidean ones are squares.
     return Scaled(distances, 1 / variance if norm == "euclidean" else 1 / math.sqrt(variance))
