@@ -7,8 +7,8 @@ same bits everywhere. Computing it for all pairs is slow at high width; the matr
 
     |a - b|^2 = |a|^2 + |b|^2 - 2 a.b        (rows centred first, in float64)
 
-is fast, but carries rounding errors. These are bounded (`slack`), and the few pairs whose comparison the bound
-leaves open are decided on canonical distances.
+is fast, but carries rounding errors. These are bounded (`slack`), and the few pairs whose comparison the
+bound leaves open are decided on canonical distances.
 
 Euclidean distances are handled squared: counts need only their order.
 """
@@ -22,9 +22,9 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-# Elements of float64 in a block of rows against all rows (128 MB): large, since each block reads all of the data.
+# Elements of float64 in a block of rows against all rows (128 MB): large, since each block reads all data.
 _ROW_BLOCK = 2**24
-# Elements of float64 in a chunk of columns or of pairs (16 MB): small, so that the allocator reuses the memory.
+# Elements of float64 in a chunk of columns or pairs (16 MB): small, so that the allocator reuses the memory.
 _CHUNK = 2**21
 # Up to here the whole matrix is kept (128 MB), so that error bars reuse it instead of computing it again.
 _KEEP_ROWS = 4096
@@ -64,7 +64,7 @@ def row_blocks(n: int) -> Iterator[tuple[int, int]]:
 
 
 def column_chunks(x: Tensor) -> Iterator[tuple[Tensor, slice]]:
-    """The columns of x (n, d) in float64, some at a time, and which they are."""
+    """The columns of x (n, d) in float64, some at a time, and which they are. Views of x where it is float64."""
     for start, stop in _spans(x.shape[1], _CHUNK // len(x)):
         yield x[:, start:stop].double(), slice(start, stop)
 
@@ -108,7 +108,9 @@ class _Chebyshev:
         return block, torch.zeros(stop - start, 1, dtype=torch.float64, device=self.device)
 
     def exact(self, i: Tensor, j: Tensor) -> Tensor:
-        return (self._x[i] - self._x[j]).abs().amax(1)
+        spans = _spans(len(i), _CHUNK // self._x.shape[1])
+        parts = [(self._x[i[a:b]] - self._x[j[a:b]]).abs().amax(1) for a, b in spans]
+        return torch.cat(parts) if parts else self._x.new_empty(0)
 
     def subset(self, index: Tensor) -> Distances:
         return _Chebyshev(self._x[index])
@@ -128,14 +130,14 @@ class _Product:
             self._squares += (chunk - self._centre[columns]).square_().sum(1)
         width = x.shape[1]
         # First-order rounding analysis: the product and the two norms err by at most 2 d u (|a|^2 + |b|^2),
-        # centring by 4 u, the canonical tree by 2 (log2 d + 3) u, the last sums by a few u (Higham 2002, ch. 3).
+        # centring by 4 u, the canonical tree by 2 (log2 d + 3) u, sums by a few u (Higham 2002, 3.1).
         factor = (2 * width + 2 * math.log2(width) + 32) * _UNIT_ROUNDOFF
         self._slack = (factor * (self._squares + self._squares.max()))[:, None]
 
     def rows(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         product = torch.zeros(stop - start, self.n, dtype=torch.float64, device=self.device)
         for chunk, columns in column_chunks(self._x):
-            chunk -= self._centre[columns]
+            chunk = chunk - self._centre[columns]
             product.addmm_(chunk[start:stop], chunk.T, alpha=-2)
         return self._add_squares(product, start, stop), self._slack[start:stop]
 
@@ -144,7 +146,7 @@ class _Product:
         matrix = torch.zeros(self.n, self.n, dtype=torch.float64, device=self.device)
         spans = list(_spans(self.n, max(64, -(-self.n // 8))))
         for chunk, columns in column_chunks(self._x):
-            chunk -= self._centre[columns]
+            chunk = chunk - self._centre[columns]
             for start, stop in spans:
                 matrix[start:stop, start:].addmm_(chunk[start:stop], chunk[start:].T, alpha=-2)
         for start, stop in spans:
@@ -157,7 +159,7 @@ class _Product:
     def exact(self, i: Tensor, j: Tensor) -> Tensor:
         if len(i) <= self.n:
             return _canonical_squares(self._x, i, j)
-        # Many open pairs means many equal rows (dead units, saturated outputs): compute each distinct pair once.
+        # Many open pairs means many equal rows (dead units, saturated outputs): each distinct pair once.
         _, group = torch.unique(self._x, dim=0, return_inverse=True)
         first = torch.full((self.n,), self.n, dtype=torch.long, device=self.device)
         first.scatter_reduce_(0, group, torch.arange(self.n, device=self.device), "amin")
