@@ -11,6 +11,9 @@ from infopace.estimators._estimate import Estimate
 from infopace.estimators._inputs import as_matrix, as_targets
 from infopace.estimators._labels import as_classes, entropy
 
+# bfloat16 keeps 8 bits, so the probabilities of a softmax in it sum to 1 within 2^-7.
+_SUM_TOLERANCE = 2.0**-7
+
 
 def decoder_bound(scores: Any, labels: Any) -> Estimate:
     """Lower bound of I(T;Y) in nats from class scores (n, C) and labels (n,) in 0..C-1.
@@ -28,9 +31,9 @@ def decoder_bound(scores: Any, labels: Any) -> Estimate:
     0.6930...
     """
     matrix = as_matrix(scores, "scores").double()
-    y = as_targets(labels, len(matrix))
+    y = as_targets(labels, len(matrix), "scores", "labels").to(matrix.device)
     if y.is_floating_point():
-        raise ValueError(f"labels must be integers for the decoder bound, got dtype {y.dtype}")
+        raise ValueError(f"labels must be integers for the decoder bound, got dtype {str(y.dtype)[6:]}")
     log_probability = _log_probabilities(matrix)
     low, high, classes = int(y.min()), int(y.max()), log_probability.shape[1]
     if low < 0 or high >= classes:
@@ -38,8 +41,8 @@ def decoder_bound(scores: Any, labels: Any) -> Estimate:
         raise ValueError(f"labels must be in 0..C-1 for scores with C = {classes} columns, got label {wrong}")
     gain = log_probability[torch.arange(len(y), device=y.device), y]
     target_entropy = entropy(y)
-    # The spread of H(Y) and of the log-probabilities together: each row's surprise under the label shares, less
-    # its surprise under the classifier, is one term of the mean.
+    # The spread of H(Y) and of the log-probabilities together: each row's surprise under the label shares,
+    # less its surprise under the classifier, is one term of the mean.
     number, sizes = as_classes(y)
     terms = gain - (sizes.double() / len(y)).log()[number]
     std_error = float(terms.std() / len(y) ** 0.5) if len(y) > 1 else float("nan")
@@ -49,7 +52,7 @@ def decoder_bound(scores: Any, labels: Any) -> Estimate:
 def _log_probabilities(scores: Tensor) -> Tensor:
     if scores.shape[1] == 1:
         scores = torch.cat([torch.zeros_like(scores), scores], 1)
-    elif bool((scores >= 0).all()) and bool(((scores.sum(1) - 1).abs() < 1e-3).all()):
+    elif bool((scores >= 0).all()) and bool(((scores.sum(1) - 1).abs() < _SUM_TOLERANCE).all()):
         # A saturated softmax holds exact zeros; the smallest positive float32 stands in for them.
         scores = scores.clamp(min=torch.finfo(torch.float32).tiny).log()
     return scores.log_softmax(1)

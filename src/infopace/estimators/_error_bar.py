@@ -1,7 +1,7 @@
 """Error bars from disjoint parts of the sample.
 
-A bootstrap copies rows, and copies are ties, which neighbour counts take for structure. Disjoint parts are honest
-samples of a smaller size; their spread, scaled by 1/n, gives the error of the whole
+A bootstrap copies rows, and copies are ties, which neighbour counts take for structure. Disjoint parts are
+honest samples of a smaller size; their spread, scaled by 1/n, gives the error of the whole
 (Holmes & Nemenman, Phys. Rev. E 100, 022404, 2019).
 """
 
@@ -21,10 +21,10 @@ def subsampling_std_error(
 ) -> float:
     """Standard error, in nats, of an estimate over n rows.
 
-    `estimate(index)` gives the value on the rows of a (m,) index. The rows are split at random (always the same way)
-    into 2, 3, .. 10 parts, class by class where there are labels. With s2_m the variance over m parts of size n/m
-    and a variance of B / size, each s2_m * n/m estimates B; B is their mean weighted by m - 1 degrees of freedom.
-    nan where the sample is too small to be split.
+    `estimate(index)` gives the value on the rows of a (m,) index. The rows are split at random (always the
+    same way) into 2, 3, .. 10 parts, class by class where there are labels. With s2_m the variance over m
+    parts of size n/m and a variance of B / size, each s2_m * n/m estimates B; B is their mean weighted by its
+    m - 1 degrees of freedom. nan where the sample is too small to be split.
     """
     order = torch.randperm(n, generator=torch.Generator().manual_seed(0))
     if classes is not None:

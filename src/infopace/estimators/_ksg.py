@@ -15,10 +15,10 @@ def ksg1(x: Distances, y: Distances, k: int) -> float:
 
         I = psi(k) + psi(n) - < psi(n_x + 1) + psi(n_y + 1) >
 
-    rho_i is the distance from row i to its k-th nearest neighbour, the distance of two rows being the larger of
-    their x- and y-distance; n_x and n_y count the other rows strictly nearer than rho_i in x and in y.
-    Kraskov et al., Phys. Rev. E 69, 066138 (2004), eq. 8. Nothing is strictly nearer than rho_i = 0, so rows with
-    k or more copies count those: copies + 1 for k, n_x and n_y at distance 0 (Gao et al., NeurIPS 2017).
+    rho_i is the distance from row i to its k-th nearest neighbour, the distance of two rows being the larger
+    of their x- and y-distance; n_x and n_y count the other rows strictly nearer than rho_i in x and in y.
+    Kraskov et al., Phys. Rev. E 69, 066138 (2004), eq. 8. Nothing is strictly nearer than rho_i = 0, so rows
+    with k or more copies count those: copies + 1 for k, n_x and n_y at distance 0 (Gao et al., NeurIPS 2017).
     """
     terms = torch.empty(x.n, dtype=torch.float64, device=x.device)
     for start, stop in row_blocks(x.n):
@@ -32,9 +32,9 @@ def ksg2(x: Distances, y: Distances, k: int) -> float:
 
         I = psi(k) - 1/k + psi(n) - < psi(n_x) + psi(n_y) >
 
-    n_x counts the other rows whose x-distance is at most the largest x-distance among the k nearest neighbours in
-    the joint space, n_y likewise: a radius for each block. Rows tied with the k-th neighbour count as neighbours,
-    and k is then their number. Kraskov et al., Phys. Rev. E 69, 066138 (2004), eq. 9.
+    n_x counts the other rows whose x-distance is at most the largest x-distance among the k nearest
+    neighbours in the joint space, n_y likewise: a radius for each block. Rows tied with the k-th neighbour
+    count as neighbours, and k is then their number. Kraskov et al., Phys. Rev. E 69, 066138 (2004), eq. 9.
     """
     terms = torch.empty(x.n, dtype=torch.float64, device=x.device)
     for start, stop in row_blocks(x.n):
@@ -56,7 +56,7 @@ def _counts(x: Distances, y: Distances, k: int, start: int, stop: int) -> tuple[
     inside_y, open_y = _split(y, guess, 2 * joint_slack, start, stop)
     n_x, n_y = inside_x.sum(1).double(), inside_y.sum(1).double()
     neighbours = torch.full_like(n_x, k)
-    # A single open comparison is the k-th neighbour with itself, and not strictly nearer: nothing to recompute.
+    # A single open comparison is the k-th neighbour with itself, which is not strictly nearer.
     unsure = open_x.sum(1) + open_y.sum(1) > 1
     if bool(unsure.any()):
         radius = _joint_radius(x, y, k, start, stop, unsure)
@@ -88,7 +88,7 @@ def count_within(
 def _split(
     distances: Distances, guess: Tensor, margin: Tensor, start: int, stop: int
 ) -> tuple[Tensor, Tensor]:
-    """Masks of the other rows that are certainly nearer than the guess, and of those within the margin of it."""
+    """Masks of the other rows: those certainly nearer than the guess, and those within the margin of it."""
     measured, _ = distances.rows(start, stop)
     inside = measured < guess - margin
     open_ = (measured <= guess + margin) & ~inside
@@ -100,7 +100,7 @@ def _split(
 def _joint_radius(
     x: Distances, y: Distances, k: int, start: int, stop: int, wanted: Tensor | None = None
 ) -> Tensor:
-    """Canonical distance to the k-th nearest neighbour in the joint space, for the (wanted) rows start..stop."""
+    """Canonical distance to the k-th joint neighbour of the rows start..stop; inf for rows not wanted."""
     measured, slack = _joint(x, y, start, stop)
     guess = measured.topk(k, largest=False).values[:, -1:]
     if not bool(slack.any()):

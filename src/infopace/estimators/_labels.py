@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from infopace.estimators._inputs import as_targets
+from infopace.estimators._inputs import as_targets, as_tensor
 
 
 def entropy(labels: Any) -> float:
@@ -19,14 +19,14 @@ def entropy(labels: Any) -> float:
     >>> round(entropy([0, 0, 1, 1]), 4)
     0.6931
     """
-    values = torch.as_tensor(labels)
+    values = as_tensor(labels, "labels")
     if values.ndim == 0 or values.numel() == 0 or values.is_floating_point():
-        raise ValueError(
-            f"labels must be integers, one a row, got {values.dtype} of shape {tuple(values.shape)}"
-        )
-    _, counts = as_classes(as_targets(values, len(values)))
+        dtype = str(values.dtype).removeprefix("torch.")
+        raise ValueError(f"labels must be integers, one a row, got {dtype} of shape {tuple(values.shape)}")
+    _, counts = as_classes(as_targets(values, len(values), name="labels"))
     shares = counts.double() / counts.sum()
-    return float(-(shares * shares.log()).sum())
+    # The absolute value turns the -0.0 of a single class into 0.0.
+    return float((shares * shares.log()).sum().abs())
 
 
 def as_classes(labels: Tensor) -> tuple[Tensor, Tensor]:

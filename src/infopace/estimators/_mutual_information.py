@@ -18,8 +18,8 @@ from infopace.estimators._scale import STANDARDIZE, standardized_distances
 
 NORMS = ("euclidean", "chebyshev")
 ESTIMATORS = ("auto", "ross", "ksg1", "ksg2")
-# Perfectly separable outputs of 1000 classes, one row each, measure 0.57 of 9.17 bits; from about 20 rows a class the
-# shortfall is within the sampling noise (measured for this project).
+# Perfectly separable outputs of 1000 classes, one row each, measure 0.57 of 9.17 bits; from about 20 rows a
+# class the shortfall is within the sampling noise (measured for this project).
 FEW_ROWS = 20
 
 
@@ -36,23 +36,25 @@ def mutual_information(
     """Mutual information I(X;Y) between vectors and labels or vectors, in nats.
 
     Args:
-        x: (n, ...) floating samples, one a row; trailing dimensions are flattened. Tensor (any device) or array.
+        x: (n, ...) floating samples, one a row; trailing dimensions are flattened. Tensor or array.
         y: (n,) integers, which are class labels, or (n, ...) floats, which are continuous targets.
         k: Neighbours, 1..n-1. Small k: less bias, more spread.
-        norm: Distance inside a block: "euclidean", which is the more accurate in high dimension, or "chebyshev".
-        estimator: "auto" takes "ross" for labels and "ksg1" for continuous targets; "ksg2" is the other KSG form.
-        standardize: Scale of the two blocks for KSG: "block" divides each by the norm of its column deviations,
-            "columns" each column by its own, "none" leaves them. Ross does not depend on the scale of x.
+        norm: Distance inside a block: "euclidean", the more accurate in high dimension, or "chebyshev".
+        estimator: "auto" takes "ross" for labels and "ksg1" for continuous targets; "ksg2" is the other form.
+        standardize: Scale of the two blocks for KSG: "block" divides each by the norm of its column
+            deviations, "columns" each column by its own, "none" leaves them. Ross does not depend on the
+            scale of x.
         std_error: Whether to compute the error bar (about as much work again).
 
     Returns:
-        An `Estimate`. The value does not depend on the order of rows, on the number format that holds the same
-        numbers, or on the device; equal input gives equal output.
+        An `Estimate`. The value does not depend on the order of rows, on the number format that holds the
+        same numbers, or on the device; equal input gives equal output.
 
     Raises:
         ValueError: nan or inf, an empty or mismatched input, k outside 1..n-1, an unknown word.
 
-    Sources: Ross, PLoS ONE 9(2): e87357 (2014), with tie-aware counts; Kraskov et al., Phys. Rev. E 69, 066138 (2004).
+    Sources: Ross, PLoS ONE 9(2): e87357 (2014), with tie-aware counts; Kraskov et al., Phys. Rev. E 69,
+        066138 (2004).
 
     >>> import torch
     >>> x = torch.linspace(0, 1, 200)
@@ -99,7 +101,9 @@ def _labelled(x: Tensor, y: Tensor, k: int, norm: str, std_error: bool) -> Estim
             "take more rows or the decoder bound"
         )
     warnings += _constant(x, "x")
-    return Estimate(nats, error, "ross", len(y) - alone, k, norm, entropy(classes), tuple(warnings))
+    return Estimate(
+        nats, error, "ross", len(y) - alone, k, norm, entropy(classes[sizes[classes] > 1]), tuple(warnings)
+    )
 
 
 def _continuous(

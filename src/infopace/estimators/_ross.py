@@ -17,12 +17,12 @@ def ross(distances: Distances, labels: Int[Tensor, " n"], k: int) -> float:
 
         I = psi(n) + < psi(kt_i) - psi(N_c(i)) - psi(m_i) >
 
-    psi is the digamma function, <> the mean over rows, rho_i the distance from row i to its k-th nearest neighbour
-    within its class, kt_i the number of rows of its class and m_i the number of all rows within rho_i (<=, row i
-    left out), N_c the size of its class. Without ties kt_i = k, and this is the estimator of B. C. Ross, PLoS ONE
-    9(2): e87357 (2014). With ties (dead units, saturated outputs) the counts grow on both sides and it stays
-    right, without added noise. A class of at most k rows uses k = N_c - 1; rows alone in their class are
-    left out, nan if there are no others.
+    psi is the digamma function, <> the mean over rows, rho_i the distance from row i to its k-th nearest
+    neighbour within its class, kt_i the number of rows of its class and m_i the number of all rows within
+    rho_i (<=, row i left out), N_c the size of its class. Without ties kt_i = k, and this is the estimator of
+    B. C. Ross, PLoS ONE 9(2): e87357 (2014). With ties (dead units, saturated outputs) the counts grow on
+    both sides and it stays right, without added noise. A class of at most k rows uses k = N_c - 1; rows alone
+    in their class are left out, nan if there are no others.
     """
     classes, sizes = as_classes(labels)
     kept = (sizes[classes] > 1).nonzero().squeeze(1)
@@ -58,7 +58,8 @@ def _counts(
     wanted = neighbours[start:stop, None]
     nearest = torch.where(own, measured, math.inf).topk(int(wanted.max()), largest=False).values
     radius = nearest.gather(1, wanted - 1)
-    # |measured - canonical| <= slack for both the pair and the radius: beyond twice that the order is certain.
+    # |measured - canonical| <= slack for both the pair and the radius: beyond twice that the order is
+    # certain.
     inside = measured < radius - 2 * slack
     inside[row, row + start] = False
     open_ = (measured <= radius + 2 * slack) & ~inside

@@ -21,10 +21,11 @@ _SMALLEST = 1e-300
 def standardized_distances(x: Tensor, norm: str, how: str) -> Distances:
     """Distances between the rows of x (n, d) after scaling.
 
-    "block" divides by one number and so keeps the geometry of the block: by the norm of the column deviations, that
-    is the root of the total variance for "euclidean" and the largest deviation for "chebyshev". Then repeated or
-    constant columns, which carry nothing, change nothing, and a wide block does not outweigh a narrow one.
-    "columns" gives every column unit variance, "none" leaves the scale alone. Constant columns stay as they are.
+    "block" divides by one number and so keeps the geometry of the block: by the norm of the column
+    deviations, that is the root of the total variance for "euclidean" and the largest deviation for
+    "chebyshev". Then repeated or constant columns, which carry nothing, change nothing, and a wide block does
+    not outweigh a narrow one. "columns" gives every column unit variance, "none" leaves the scale alone.
+    Constant columns stay as they are.
     """
     if how == "columns":
         deviation = _variances(x).sqrt()
@@ -41,7 +42,7 @@ def standardized_distances(x: Tensor, norm: str, how: str) -> Distances:
 
 
 def _variances(x: Tensor) -> Tensor:
-    """Variance of each column, as tree sums: the scale, and so every tie, has the same bits on every device."""
+    """Variance of each column, as tree sums: the scale, and so every tie, has the same bits anywhere."""
     result = torch.empty(x.shape[1], dtype=torch.float64, device=x.device)
     for chunk, columns in column_chunks(x):
         mean = tree_sum(chunk, 0) / len(x)
