@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = _parse(arguments)
         if config is None:
             return 0
-        with make_progress() as progress:
+        with contextlib.closing(make_progress()) as progress:
             result = train(config, progress)
     except InputError as error:
         return _fail(error, BAD_INPUT)

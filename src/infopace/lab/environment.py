@@ -21,7 +21,7 @@ def versions() -> dict[str, str]:
     return {
         "infopace": own,
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),  # a class of its own, which a checkpoint must not hold
         "numpy": np.__version__,
     }
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
-import sys
+from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self, TextIO
+from typing import Protocol, runtime_checkable
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -29,6 +29,7 @@ _PLAIN_LINES = 50  # about as many lines for 2,000 epochs as for 50
 _NOTABLE_MOVE = 0.1  # between those lines, an LR that moved by less than a tenth is not worth one
 
 
+@runtime_checkable
 class Listener(Protocol):
     """What a run tells while it goes."""
 
@@ -43,6 +44,9 @@ class Listener(Protocol):
 
     def note(self, text: str) -> None:
         """Something out of the ordinary, in one line."""
+
+    def close(self) -> None:
+        """The run has ended, well or badly."""
 
 
 def heading(plan: Plan, folder: Path, n_parameters: int, rows: list[Row]) -> list[str]:
@@ -89,22 +93,20 @@ def last_reason(row: Row) -> str:
 class PlainProgress:
     """A line an epoch; of many epochs about one in fifty, and those where the learning rate moved notably."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stdout
+    def __init__(self, say: Callable[[str], None] | None = None) -> None:
+        # Flushed: somebody may be following the file.
+        self._say = functools.partial(print, flush=True) if say is None else say
         self._plan: Plan | None = None
         self._shown_lrs: list[float] = []
         self._warned: set[str] = set()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
+    def close(self) -> None:
         pass
 
     def started(self, plan: Plan, folder: Path, n_parameters: int, rows: list[Row]) -> None:
         self._plan = plan
         for line in heading(plan, folder, n_parameters, rows):
-            self._print(line)
+            self._say(line)
 
     def batch(self, done: int, total: int) -> None:
         pass
@@ -118,23 +120,20 @@ class PlainProgress:
         self._shown_lrs = row["lr"]
         metric = self._plan.workload.metric
         seconds = sum(row["seconds"].values())
-        self._print(
+        self._say(
             f"epoch {epoch:{len(str(epochs))}}/{epochs}  lr {rates(row['lr'])}"
             f"  information {output_information(row)}  test {metric.name} {metric.show(row['test'])}"
             f"  loss {row['train_loss']:.4g}  {seconds:.2f} s"
         )
         if moved:
-            self._print(f"    {last_reason(row)}")
+            self._say(f"    {last_reason(row)}")
         for warning in row["warnings"]:
             if warning not in self._warned:
                 self._warned.add(warning)
                 self.note(warning)
 
     def note(self, text: str) -> None:
-        self._print(f"note: {text}")
-
-    def _print(self, line: str) -> None:
-        print(line, file=self._stream, flush=True)
+        self._say(f"note: {text}")
 
 
 def _moved(before: list[float], now: list[float]) -> bool:
@@ -162,12 +161,7 @@ class LiveProgress:
         self._warned: set[str] = set()
         self._live = Live(console=console, refresh_per_second=8, get_renderable=self._panel)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         self._live.stop()
 
     def started(self, plan: Plan, folder: Path, n_parameters: int, rows: list[Row]) -> None:

@@ -75,7 +75,7 @@ class Training:
     def untrained_row(self) -> Row:
         """Epoch 0: the network before training. The scheduler measured its information when it was made."""
         started = time.perf_counter()
-        test = self._evaluate()
+        test = self.evaluate()
         seconds = {
             "train": 0.0,
             "evaluate": time.perf_counter() - started,
@@ -99,9 +99,9 @@ class Training:
         lrs = [float(group["lr"]) for group in self.optimizer.param_groups]
         decisions = self.scheduler.decisions[epoch - 1]
         times = [time.perf_counter()]
-        loss = self._train(epoch, on_batch)
+        loss = self.train_epoch(epoch, on_batch)
         times.append(time.perf_counter())
-        test = self._evaluate()
+        test = self.evaluate()
         times.append(time.perf_counter())
         try:
             with self._autocast():
@@ -135,7 +135,8 @@ class Training:
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
 
-    def _train(self, epoch: int, on_batch: Callable[[int, int], None]) -> float:
+    def train_epoch(self, epoch: int, on_batch: Callable[[int, int], None]) -> float:
+        """Train for one epoch and return the mean training loss. Raises NotFinite where it diverged."""
         data, workload = self.data, self.plan.workload
         order = self._seed_epoch(epoch)
         n = len(data.train_inputs)
@@ -159,7 +160,8 @@ class Training:
         return mean
 
     @torch.no_grad()
-    def _evaluate(self) -> float:
+    def evaluate(self) -> float:
+        """The metric on the test set, in eval mode."""
         metric = self.plan.workload.metric
         total, count = torch.zeros((), dtype=torch.float64, device=self.device), 0
         self.model.eval()
