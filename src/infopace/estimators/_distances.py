@@ -64,7 +64,7 @@ def row_blocks(n: int) -> Iterator[tuple[int, int]]:
 
 
 def column_chunks(x: Tensor) -> Iterator[tuple[Tensor, slice]]:
-    """The columns of x (n, d) in float64, some at a time, and which they are. Views of x where it is float64."""
+    """The columns of x (n, d) in float64, some at a time, and which they are; views where x is float64."""
     for start, stop in _spans(x.shape[1], _CHUNK // len(x)):
         yield x[:, start:stop].double(), slice(start, stop)
 

@@ -1,0 +1,68 @@
+"""The error bar against what it stands for: the spread of the value over independent samples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from infopace import mutual_information
+from infopace.estimators._error_bar import subsampling_std_error
+
+from .samples import Rows, bivariate, clusters, labels, normal
+
+
+def layer(seed: int) -> tuple[Rows, Rows]:
+    """Six columns, four classes that overlap."""
+    y = labels(160, 4, seed)
+    return normal(4, 6, 99)[y] + normal(160, 6, seed + 1000), y
+
+
+CASES: dict[str, Callable[[int], tuple[Rows, Rows]]] = {
+    "two overlapping classes": lambda seed: clusters(160, seed),
+    "bivariate normal": lambda seed: bivariate(160, 0.7, seed)[:2],
+    "four classes in six columns": layer,
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_error_bar_is_the_spread_over_independent_samples(case: str) -> None:
+    values = [mutual_information(*CASES[case](seed), std_error=False).nats for seed in range(200)]
+    claimed = [mutual_information(*CASES[case](seed)).std_error for seed in range(20)]
+    # The spread of 200 values is known within 5 %, the root mean square of 20 claims within about 6 %.
+    ratio = math.sqrt(np.mean(np.square(claimed))) / np.std(values, ddof=1)
+    assert 0.6 < ratio < 1.6
+
+
+def test_error_bar_of_a_mean_is_that_of_the_textbook() -> None:
+    x = torch.as_tensor(normal(2000, 1)[:, 0])
+    claimed = subsampling_std_error(lambda part: float(x[part].mean()), 2000, 3)
+    # 45 degrees of freedom, though of overlapping parts: 25 %.
+    assert claimed == pytest.approx(float(x.std()) / math.sqrt(2000), rel=0.25)
+
+
+def test_parts_are_disjoint_and_keep_the_classes_in_proportion() -> None:
+    classes, parts = torch.as_tensor(np.repeat([0, 1], [200, 40])), []
+
+    def record(part: torch.Tensor) -> float:
+        parts.append(part)
+        return float(len(parts))
+
+    subsampling_std_error(record, 240, 3, classes)
+    assert len(parts) == sum(range(2, 11))
+    start = 0
+    for count in range(2, 11):
+        group = parts[start : start + count]
+        start += count
+        assert sorted(torch.cat(group).tolist()) == list(range(240))
+        shares = [int((classes[part] == 1).sum()) for part in group]
+        assert max(shares) - min(shares) <= 1
+
+
+def test_too_few_rows_have_no_error_bar() -> None:
+    assert math.isnan(mutual_information(normal(31, 2), normal(31, 1)).std_error)
+    assert math.isfinite(mutual_information(normal(32, 2), normal(32, 1)).std_error)
+    assert math.isnan(mutual_information(normal(100, 2), labels(100, 2), std_error=False).std_error)

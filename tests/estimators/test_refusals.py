@@ -1,0 +1,121 @@
+"""Every refusal, word for word."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from infopace import decoder_bound, entropy, mutual_information
+
+from .samples import Rows, labels, normal
+
+X, Y, Z = normal(10, 4), labels(10, 2), normal(10, 2, 3)
+
+
+def holed(value: float) -> Rows:
+    x = X.copy()
+    x[7, 2] = value
+    return x
+
+
+MI = mutual_information
+REFUSALS: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]] = [
+    (MI, (holed(math.nan), Y), {}, "x must be finite, got nan at row 7, column 2"),
+    (MI, (holed(math.inf), Y), {}, "x must be finite, got inf at row 7, column 2"),
+    (MI, (holed(-math.inf), Y), {}, "x must be finite, got -inf at row 7, column 2"),
+    (MI, (holed(math.nan).reshape(10, 2, 2), Y), {}, "x must be finite, got nan at row 7, column 2"),
+    (MI, (X, holed(math.nan)), {}, "y must be finite, got nan at row 7, column 2"),
+    (MI, (holed(-1e200), Y), {}, "x must be within 1e+150 of 0, got -1e+200 at row 7, column 2"),
+    (MI, (X, holed(1e200)), {}, "y must be within 1e+150 of 0, got 1e+200 at row 7, column 2"),
+    (MI, (1.0, Y), {}, "x must have one row a sample, got a scalar 1.0"),
+    (MI, (X.astype(int), Y), {}, "x must be floating, got dtype int64"),
+    (MI, (torch.ones(10, 2, dtype=torch.bool), Y), {}, "x must be floating, got dtype bool"),
+    (MI, (X.astype(complex), Y), {}, "x must be floating, got dtype complex128"),
+    (MI, (X.astype(str), Y), {}, "x must be numbers, got dtype <U32"),
+    (MI, (None, Y), {}, "x must be numbers, got dtype object"),
+    (MI, (X, Y.astype(object)), {}, "y must be numbers, got dtype object"),
+    (MI, (X, Y.astype(complex)), {}, "y must be integer labels or floating targets, got dtype complex128"),
+    (MI, (X[:0], Y[:0]), {}, "x must not be empty, got shape (0, 4)"),
+    (MI, (X[:, :0], Y), {}, "x must not be empty, got shape (10, 0)"),
+    (MI, ([], []), {}, "x must not be empty, got shape (0,)"),
+    (MI, (X, Z[:, :0]), {}, "y must not be empty, got shape (10, 0)"),
+    (MI, (X, Y[:9]), {}, "x and y must have the same number of rows, got 10 and 9"),
+    (MI, (X, Z[:9]), {}, "x and y must have the same number of rows, got 10 and 9"),
+    (MI, (X, 1), {}, "x and y must have the same number of rows, got 10 and a scalar"),
+    (MI, (X, np.eye(10, 2, dtype=int)), {}, "integer y must hold one label a row, got shape (10, 2)"),
+    (MI, (X, np.arange(10)), {}, "labels must repeat, got 10 rows with 10 different labels"),
+    (MI, (X, Y), {"k": 0}, "k must be in 1..n-1, got k = 0 with n = 10"),
+    (MI, (X, Z), {"k": 10}, "k must be in 1..n-1, got k = 10 with n = 10"),
+    (MI, (X[:3], Y[:3]), {}, "k must be in 1..n-1, got k = 3 with n = 3"),
+    (MI, (X, Y), {"k": True}, "k must be an integer, got True"),
+    (MI, (X, Y), {"norm": "l2"}, "norm must be one of 'euclidean', 'chebyshev', got 'l2'"),
+    (
+        MI,
+        (X, Z),
+        {"standardize": "no"},
+        "standardize must be one of 'block', 'columns', 'none', got 'no'",
+    ),
+    (MI, (X, Z), {"estimator": "ross"}, "estimator 'ross' needs integer labels, got floating targets"),
+    (MI, (X, Y), {"estimator": "ksg1"}, "estimator 'ksg1' needs floating targets, got integer labels"),
+    (MI, (X, Y), {"estimator": "ksg2"}, "estimator 'ksg2' needs floating targets, got integer labels"),
+    (decoder_bound, (holed(math.nan), Y), {}, "scores must be finite, got nan at row 7, column 2"),
+    (decoder_bound, (X, Y[:9]), {}, "scores and labels must have the same number of rows, got 10 and 9"),
+    (decoder_bound, (X, X), {}, "labels must be integers for the decoder bound, got dtype float64"),
+    (decoder_bound, (X, Y - 1), {}, "labels must be in 0..C-1 for scores with C = 4 columns, got label -1"),
+    (decoder_bound, (X, Y + 3), {}, "labels must be in 0..C-1 for scores with C = 4 columns, got label 4"),
+    (
+        decoder_bound,
+        (X[:, :1], Y + 1),
+        {},
+        "labels must be in 0..C-1 for scores with C = 2 columns, got label 2",
+    ),
+    (entropy, ([],), {}, "labels must be integers, one a row, got float64 of shape (0,)"),
+    (entropy, ([0.5],), {}, "labels must be integers, one a row, got float64 of shape (1,)"),
+    (entropy, (3,), {}, "labels must be integers, one a row, got int64 of shape ()"),
+    (entropy, (np.eye(3, dtype=int),), {}, "integer labels must hold one label a row, got shape (3, 3)"),
+]
+
+
+@pytest.mark.parametrize(("function", "arguments", "options", "message"), REFUSALS)
+def test_refusal(
+    function: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        function(*arguments, **options)
+
+
+def test_an_unknown_estimator_is_told_the_known_ones() -> None:
+    with pytest.raises(ValueError, match=r"^estimator must be one of 'auto', 'ross', .*, got 'mine'$"):
+        mutual_information(X, Y, estimator="mine")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_nan_is_found_in_every_format(dtype: torch.dtype) -> None:
+    with pytest.raises(ValueError, match=r"^x must be finite, got nan at row 7, column 2$"):
+        mutual_information(torch.as_tensor(holed(math.nan)).to(dtype), Y)
+
+
+def test_warnings_tell_what_to_know() -> None:
+    x, y = np.full((60, 3), 2.0), np.repeat([0, 1, 2], [50, 9, 1])
+    assert mutual_information(x, y).warnings == (
+        "1 rows are alone in their class and were left out",
+        "the smallest class has 1 rows, under 20: the value is too low; take more rows or the decoder bound",
+        "x is constant: it carries no information",
+    )
+    assert mutual_information(x, np.ones(60)).warnings == (
+        "x is constant: it carries no information",
+        "y is constant: it carries no information",
+    )
+    assert mutual_information(normal(60, 3), labels(60, 2)).warnings == ()
+
+
+def test_rows_left_out_do_not_count() -> None:
+    result = mutual_information(normal(60, 3), np.repeat([0, 1, 2], [40, 19, 1]))
+    assert result.n == 59
+    assert result.ceiling == entropy(np.repeat([0, 1], [40, 19]))
