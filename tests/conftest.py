@@ -20,12 +20,7 @@ _NOT_RUN = pytest.StashKey[dict[str, list[str]]]()
 
 
 def _missing_data() -> str | None:
-    folder = os.environ.get("INFOPACE_DATA")
-    if not folder:
-        return "INFOPACE_DATA is not set"
-    if not Path(folder).is_dir():
-        raise pytest.UsageError(f"INFOPACE_DATA must name a folder, got {folder!r}")
-    return None
+    return None if os.environ.get("INFOPACE_DATA") else "INFOPACE_DATA is not set"
 
 
 def _missing_cuda() -> str | None:
@@ -36,6 +31,9 @@ _NEEDS = {"needs_data": _missing_data, "needs_cuda": _missing_cuda}
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    folder = os.environ.get("INFOPACE_DATA")
+    if folder and not Path(folder).is_dir():
+        raise pytest.UsageError(f"INFOPACE_DATA must name a folder, got {folder!r}")
     config.stash[_NOT_RUN] = {}
 
 

@@ -219,10 +219,11 @@ def test_readme_names_the_public_surface() -> None:
     assert missing == []
 
 
-def test_readme_plug_in_code_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("document", ["README.md", "docs/getting-started.md"])
+def test_code_in_documents_runs(document: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    blocks = python_blocks((ROOT / "README.md").read_text())
-    assert blocks, "README.md must show the plug-in lines in a python block"
+    blocks = python_blocks((ROOT / document).read_text())
+    assert len(blocks) == 2, f"{document} must show two python blocks, got {len(blocks)}"
     for block in blocks:
         torch.manual_seed(0)
         inputs = torch.randn(1200, 6)
@@ -244,7 +245,7 @@ def test_readme_plug_in_code_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
             "train_one_epoch": train_one_epoch,
             "epochs": 4,
         }
-        exec(compile(block, "README.md", "exec"), names)
+        exec(compile(block, document, "exec"), names)
         if "scheduler" in names:
             assert len(calls) == 4
             assert len(names["scheduler"].decisions) >= 4
