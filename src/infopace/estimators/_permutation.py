@@ -1,0 +1,53 @@
+"""What an estimator shows where there is nothing to see: its values with y shuffled."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from infopace._typing import Float
+
+
+def permutation_null(
+    estimate: Callable[[Tensor], float], n: int, permutations: int, seed: int = 0
+) -> Float[Tensor, " permutations"]:
+    """Values of an estimate, in nats, after `permutations` random re-orderings of y.
+
+    `estimate(index)` gives the value with y[index] in the place of y, for a (n,) index on the CPU. Shuffling
+    leaves x and y as they are and takes away all that joins them, so these are draws under independence at
+    the very margins, ties and n of the data. Distances are computed once, by the caller: labels are simply
+    re-ordered, and `Distances.subset(index)` re-orders a kept matrix. The same seed gives the same
+    permutations on every machine.
+
+    Raises:
+        ValueError: n < 2, permutations < 1, or an estimate that is nan.
+    """
+    if n < 2:
+        raise ValueError(f"a permutation needs n >= 2 rows, got n = {n}")
+    if permutations < 1:
+        raise ValueError(f"permutations must be at least 1, got {permutations}")
+    generator = torch.Generator().manual_seed(seed)
+    values = [estimate(torch.randperm(n, generator=generator)) for _ in range(permutations)]
+    if any(map(math.isnan, values)):
+        raise ValueError("the estimate must be a number under every permutation, got nan")
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def p_value(value: float, null: Float[Tensor, " permutations"]) -> float:
+    """Probability under independence of a value at least this large.
+
+        p = (1 + #{null >= value}) / (1 + P)
+
+    P is the number of null values. The data themselves are one of the 1 + P orders, so p is never 0, and it
+    is at most a with probability at most a for every P (Phipson & Smyth, Stat. Appl. Genet. Mol. Biol. 9,
+    2010).
+
+    >>> p_value(0.5, torch.tensor([0.1, 0.2, 0.6]))
+    0.5
+    """
+    if math.isnan(value) or len(null) == 0:
+        raise ValueError(f"a p-value needs a number and null values, got {value} and {len(null)} of them")
+    return (1 + int((null >= value).sum())) / (1 + len(null))
