@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import re
 import sys
 from collections.abc import Sequence
@@ -25,6 +26,9 @@ _BOX_OR_COLOUR = re.compile(r"[─-╿]|\x1b\[[0-9;]*m")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns 0, 2 for input that cannot be used, or 3 for a diverged training."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that has no '±' gets a '?'
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments == ["--version"]:
         print(f"infopace {versions()['infopace']}")
@@ -70,9 +74,10 @@ def _parse(arguments: list[str]) -> TrainConfig | None:
 
 
 def _one_line(box: str) -> str:
-    """The parser's first paragraph without the box it draws around it."""
-    lines = [_BOX_OR_COLOUR.sub("", line).strip() for line in box.splitlines()[1:]]
-    paragraph = lines[: lines.index("")] if "" in lines else lines
+    """The parser's first paragraph, without its title and the lines it draws around everything."""
+    lines = [_BOX_OR_COLOUR.sub("", line).strip(" |") for line in box.splitlines()[1:]]
+    text = [line if line.strip("-+") else "" for line in lines]  # without UTF-8, rules are dashes
+    paragraph = itertools.takewhile(bool, itertools.dropwhile(lambda line: not line, text))
     return f"{' '.join(paragraph).rstrip('.')}; see infopace train --help"
 
 

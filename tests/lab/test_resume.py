@@ -171,11 +171,15 @@ def test_a_checkpoint_of_another_model_is_refused(
     with pytest.raises(stopped):
         tiny.run(tmp_path / "run", stop_at(4))
     tiny.change(build_model=lambda: nn.Sequential(nn.Linear(4, 9), nn.ReLU(), nn.Linear(9, 3)))
-    with pytest.raises(InputError, match=r"checkpoint .*epoch-000\d-.*\.pt is of another model: .*size mismatch"):
+    with pytest.raises(
+        InputError, match=r"checkpoint .*epoch-000\d-.*\.pt is of another model: .*size mismatch"
+    ):
         tiny.run(tmp_path / "run")
 
 
-def test_a_checkpoint_of_another_run_is_refused(tiny: Any, stop_at: Any, stopped: Any, tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_run_is_refused(
+    tiny: Any, stop_at: Any, stopped: Any, tmp_path: Path
+) -> None:
     with pytest.raises(stopped):
         tiny.run(tmp_path / "one", stop_at(2), seed=1)
     with pytest.raises(stopped):
@@ -192,7 +196,7 @@ def test_the_data_must_be_the_same(tiny: Any, stop_at: Any, stopped: Any, tmp_pa
     data = tiny.workload.load()
     data.train_inputs[0, 0] += 1
     tiny.change(load=lambda: data)
-    with pytest.raises(InputError, match="the data changed since the run in .* was started"):
+    with pytest.raises(InputError, match=r"the data changed since the run in .* was started"):
         tiny.run(tmp_path)
 
 

@@ -7,15 +7,18 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from infopace import Bounds
 from infopace.lab.errors import InputError
 from infopace.lab.workload import Workload
 from infopace.lab.workloads import find_workload
+
+_OF_WORKLOAD = "(default: the workload's)"
+_Rate = Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint=_OF_WORKLOAD)]
 
 
 @dataclass(frozen=True)
@@ -27,14 +30,14 @@ class TrainConfig:
 
     workload: Positional[str] = "digits"
     """digits | mnist-lenet | uci-temperature."""
-    lr_min: float | None = None
-    """Lowest learning rate. Default: the workload's."""
-    lr_max: float | None = None
-    """Highest learning rate that the deficit of information scales. Default: the workload's."""
-    lr_top: float | None = None
-    """Learning rate of the first epoch. Default: the workload's, at most lr_max."""
-    epsilon: float | None = None
-    """Relative change of information below which a layer counts as saturated. Default: the workload's."""
+    lr_min: _Rate = None
+    """Lowest learning rate."""
+    lr_max: _Rate = None
+    """Highest learning rate that the deficit of information scales."""
+    lr_top: _Rate = None
+    """Learning rate of the first epoch. The workload's is cut to lr_max."""
+    epsilon: _Rate = None
+    """Relative change of information below which a layer counts as saturated."""
     layer_wise: bool = False
     """One learning rate a layer, each paced by its own layer's information."""
     decay: Literal["linear", "printed", "none"] = "linear"
@@ -43,18 +46,20 @@ class TrainConfig:
     """Saturated: |ds| < epsilon, or ds < epsilon as printed."""
     first_lr: Literal["top", "information"] = "top"
     """First learning rate: lr_top, or the untrained network's information times lr_max."""
-    epochs: int | None = None
-    """Number of epochs. Default: the workload's."""
+    epochs: Annotated[int | None, arg(metavar="INT", help_behavior_hint=_OF_WORKLOAD)] = None
+    """Number of epochs."""
     seed: int = 0
     """Seed of the weights, the order of the batches, dropout and the probe."""
     device: str = "cpu"
     """cpu | cuda | cuda:<index>."""
     bf16: bool = False
     """Run forward passes under bfloat16 autocast; weights stay float32."""
-    threads: int | None = None
-    """CPU threads. Default: as many as torch takes; a resumed run keeps the number it was started with."""
-    out: Path | None = None
-    """Folder of the run. Default: runs/<workload>-<global|layerwise>-seed<seed>-<hash of the settings>."""
+    threads: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: torch's choice)")] = None
+    """CPU threads; a resumed run keeps the number it was started with."""
+    out: Annotated[
+        Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: a name by the settings)")
+    ] = None
+    """Folder of the run, by default runs/<workload>-<global|layerwise>-seed<seed>-<hash of the settings>."""
 
 
 @dataclass(frozen=True)

@@ -155,7 +155,7 @@ def _result(plan: Plan, folder: RunFolder, rows: list[Row]) -> Result:
     test = [row["test"] for row in rows[1:]]
     best = metric.best(test)
     lines = (
-        f"test {metric.name} {metric.show(test[-1])} after {len(test)} epochs"
+        f"test {metric.name} {metric.show(test[-1])} after {len(test)} epoch{'s' * (len(test) > 1)}"
         f" (best {metric.show(test[best])}, epoch {best + 1})",
         f"run folder: {folder.path}",
         f"picture: {folder.picture}",

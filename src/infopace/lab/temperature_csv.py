@@ -50,7 +50,7 @@ def read_temperature(path: Path) -> Data:
     train, test = has_targets & (years != TEST_YEAR), has_targets & (years == TEST_YEAR)
     if not train.any() or not test.any():
         raise InputError(
-            f"{path} must have rows of {TEST_YEAR} and of earlier years, got {sorted(set(years))}"
+            f"{path} must have rows of {TEST_YEAR} and of earlier years, got {sorted(set(years.tolist()))}"
         )
 
     # Everything that is learned from the data is learned from the training rows alone.

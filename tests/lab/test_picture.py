@@ -1,0 +1,61 @@
+"""The picture: drawn from the run's files alone, whatever the run was like."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from matplotlib.figure import Figure
+
+from infopace.lab import picture
+from infopace.lab.moves import Move, notable, thinned
+from infopace.lab.picture import draw_run
+from infopace.lab.run_folder import RunFolder
+
+
+def move(at: int, before: float | None, lr: float) -> Move:
+    return Move(at, before, lr, "saturated", "because", "fc1")
+
+
+def test_the_largest_moves_are_kept_in_their_order() -> None:
+    moves = [move(0, None, 0.1), move(1, 0.1, 0.01), move(2, 0.01, 0.009), move(3, 0.009, 0.02)]
+    assert thinned(moves, 3) == [moves[0], moves[1], moves[3]]
+    assert thinned(moves, 9) == moves
+    assert move(1, 0.1, 0.01).size == pytest.approx(math.log(10))
+
+
+def test_notable_moves_do_not_cover_each_other() -> None:
+    moves = [move(0, None, 0.1), move(1, 0.1, 0.001), move(2, 0.001, 0.00101), move(900, 0.00101, 0.0005)]
+    assert notable(moves, 5, span=1000) == [moves[0], moves[1], moves[3]]
+    assert notable(moves, 2, span=1000) == [moves[0], moves[1]]
+    assert notable([], 5, span=10) == []
+
+
+@pytest.mark.parametrize("epochs", [1, 6])
+@pytest.mark.parametrize("layer_wise", [False, True])
+def test_a_run_is_drawn(
+    tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs: int, layer_wise: bool
+) -> None:
+    tiny.run(tmp_path, epochs=epochs, layer_wise=layer_wise)
+    drawn: list[Figure] = []
+    monkeypatch.setattr(picture, "FigureCanvasAgg", lambda figure: drawn.append(figure))
+    folder = RunFolder(tmp_path)
+    record, rows = folder.read_json("run.json"), folder.read_rows()
+    assert record is not None
+    draw_run(record, rows, tmp_path / "drawn.png")
+    assert (tmp_path / "drawn.png").read_bytes().startswith(b"\x89PNG")
+
+    rate, information, metric, reasons = drawn[0].axes
+    assert rate.get_yscale() == "log"
+    legend = rate.get_legend()
+    assert legend is not None
+    assert "start" in [text.get_text() for text in legend.get_texts()]
+    labels = information.get_legend_handles_labels()[1]
+    assert labels[0].startswith("reference I(X;Y), 1.09")
+    layers = ["0", "3", "output"] if layer_wise else ["output"]
+    assert [label for label in labels if "±" in label] == [f"{layer} ± standard error" for layer in layers]
+    assert metric.get_ylabel() == "test accuracy, %"
+    (listed,) = (text.get_text() for text in reasons.texts)
+    assert rows[1]["decisions"][0]["reason"] in listed

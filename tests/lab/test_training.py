@@ -1,0 +1,156 @@
+"""What a run writes, what decides, and how it ends when the training diverges."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from infopace import Bounds, Vasudevan2020, simulate
+from infopace.cli import main
+from infopace.lab.config import TrainConfig, resolve
+from infopace.lab.errors import Diverged, InputError
+from infopace.lab.run_folder import RunFolder
+from infopace.lab.training import NotFinite, Training
+from infopace.lab.workload import MAE_CELSIUS, Data
+
+
+def test_rows_tell_the_whole_story(tiny: Any, tmp_path: Path) -> None:
+    tiny.run(tmp_path, layer_wise=True)
+    rows = RunFolder(tmp_path).read_rows()
+    assert [row["epoch"] for row in rows] == list(range(7))
+    groups = json.loads((tmp_path / "run.json").read_text())["groups"]
+    assert groups == ["0", "3"]
+    for row in rows[1:]:
+        assert list(row["information"]) == ["0", "3", "output"]
+        assert row["reference"] == pytest.approx(1.0986, abs=1e-3)  # ln 3
+        assert row["information"]["output"]["std_error"] > 0
+        assert row["information"]["output"]["decoder"] < row["reference"]
+        assert [decision["layer"] for decision in row["decisions"]] == groups
+        assert [decision["lr"] for decision in row["decisions"]] == row["lr"]
+        assert all(decision["reason"] for decision in row["decisions"])
+        assert set(row["seconds"]) == {"train", "evaluate", "measure"}
+    # Each group's learning rates are what the policy makes of its own layer's information.
+    for group, layer in enumerate(groups):
+        trace = [row["information"][layer]["nats"] for row in rows]
+        decided = simulate(
+            Vasudevan2020(6), trace, reference=rows[0]["reference"], bounds=tiny.workload.bounds
+        )
+        assert [row["lr"][group] for row in rows[1:]] == [decision.lr for decision in decided[:6]]
+
+
+def test_the_record_names_what_the_numbers_depend_on(tiny: Any, tmp_path: Path) -> None:
+    tiny.run(tmp_path, seed=5)
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert record["seed"] == 5
+    assert record["threads"] == 1
+    assert record["parameters"] == 4 * 8 + 8 + 8 * 3 + 3
+    assert record["versions"]["torch"] == torch.__version__
+    assert record["hardware"]["cores"] >= 1
+    assert record["settings"]["lr_max"] == 0.2
+    assert record["settings"]["batch_size"] == 16
+
+
+def test_the_test_set_decides_nothing(tiny: Any, tmp_path: Path) -> None:
+    data = tiny.workload.load()
+    tiny.run(tmp_path / "one")
+    other = Data(data.train_inputs, data.train_targets, data.test_inputs, (data.test_targets + 1) % 3)
+    tiny.change(load=lambda: other)
+    tiny.run(tmp_path / "other")
+    (rows, weights), (other_rows, other_weights) = (
+        tiny.ending(tmp_path / "one"),
+        tiny.ending(tmp_path / "other"),
+    )
+    assert [row["lr"] for row in rows] == [row["lr"] for row in other_rows]
+    assert all(torch.equal(weights[name], other_weights[name]) for name in weights)
+    assert rows[-1]["test"] != other_rows[-1]["test"]
+
+
+def test_seeds_and_settings_reach_the_numbers(tiny: Any, tmp_path: Path) -> None:
+    tiny.run(tmp_path / "zero")
+    last = {}
+    options = {"seed": {"seed": 1}, "bf16": {"bf16": True}, "first": {"first_lr": "information"}}
+    for name, option in options.items():
+        tiny.run(tmp_path / name, **option)
+        last[name] = tiny.ending(tmp_path / name)[0][-1]["train_loss"]
+    assert len({*last.values(), tiny.ending(tmp_path / "zero")[0][-1]["train_loss"]}) == 4
+
+
+def test_a_diverged_training_names_epoch_rate_and_the_last_good_checkpoint(tiny: Any, tmp_path: Path) -> None:
+    tiny.change(bounds=Bounds(1e-3, 1e30, lr_top=0.05))
+    with pytest.raises(Diverged) as caught:
+        tiny.run(tmp_path)
+    rows = RunFolder(tmp_path).read_rows()
+    epoch = rows[-1]["epoch"] + 1
+    message = str(caught.value)
+    assert message.startswith(f"training diverged in epoch {epoch} at learning rate ")
+    path = Path(message.rpartition("last good checkpoint: ")[2])
+    state = RunFolder(tmp_path).load_checkpoint(path)
+    assert state is not None
+    assert state["epoch"] <= rows[-1]["epoch"]
+    assert all(torch.isfinite(weight).all() for weight in state["model"].values())
+    assert not (tmp_path / "summary.json").exists()
+    with pytest.raises(Diverged) as again:  # resuming does not turn it into a success
+        tiny.run(tmp_path)
+    assert str(again.value).partition(";")[0] == message.partition(";")[0]
+
+
+def test_divergence_is_exit_code_3_and_one_line(
+    tiny: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", "tiny", "--lr-max", "1e30", "--lr-top", "1e30", "--out", str(tmp_path)]
+    assert main(command) == 3
+    error = capsys.readouterr().err
+    assert error.startswith("infopace: training diverged in epoch 1 at learning rate 1e+30: ")
+    assert "last good checkpoint: " in error
+    assert error.count("\n") == 1
+
+
+def test_activations_that_overflow_are_a_divergence(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    training = Training(resolve(TrainConfig(workload="tiny", threads=1)), tiny.workload.load())
+
+    def refuse() -> None:
+        raise ValueError("x must be finite, got inf at row 3")
+
+    monkeypatch.setattr(training.scheduler, "observe", refuse)
+    with pytest.raises(NotFinite, match="got inf at row 3"):
+        training.run_epoch(1, lambda done, total: None)
+
+
+def test_a_probe_larger_than_the_data_leaves_nothing_behind(tiny: Any, tmp_path: Path) -> None:
+    tiny.change(probe_size=121)
+    with pytest.raises(InputError, match=r"n must be in 2\.\.120, the rows of the data set, got n = 121"):
+        tiny.run(tmp_path / "runs" / "one")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_regression_is_a_workload_like_any_other(tiny: Any, tmp_path: Path) -> None:
+    generator = torch.Generator().manual_seed(3)
+    inputs = torch.randn(180, 4, generator=generator)
+    targets = inputs @ torch.tensor([[1.0, 0.5, 0, 0], [0, 1.0, -1.0, 0], [0, 0, 1.0, 2.0]]).T
+    tiny.change(
+        load=lambda: Data(inputs[:120], targets[:120], inputs[120:], targets[120:]),
+        loss=torch.nn.functional.mse_loss,
+        metric=MAE_CELSIUS,
+        bounds=Bounds(1e-4, 0.02),
+    )
+    result = tiny.run(tmp_path)
+    rows = RunFolder(tmp_path).read_rows()
+    assert rows[-1]["test"] < rows[0]["test"]
+    assert rows[0]["information"]["output"]["decoder"] is None
+    best = min(row["test"] for row in rows[1:])
+    assert result.lines[0].startswith(
+        f"test MAE {rows[-1]['test']:.3f} °C after 6 epochs (best {best:.3f} °C, epoch "
+    )
+
+
+@pytest.mark.needs_cuda
+def test_cuda_resumes_bit_for_bit(tiny: Any, stop_at: Any, stopped: Any, tmp_path: Path) -> None:
+    tiny.run(tmp_path / "whole", device="cuda")
+    with pytest.raises(stopped):
+        tiny.run(tmp_path / "cut", stop_at(4), device="cuda")
+    tiny.run(tmp_path / "cut", device="cuda")
+    tiny.assert_same_ending(tmp_path / "whole", tmp_path / "cut")
