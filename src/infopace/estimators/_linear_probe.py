@@ -1,0 +1,178 @@
+"""What a linear classifier, tested on rows that it has not seen, proves about a layer's information."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from infopace._typing import Float, Int
+from infopace.estimators._distances import column_chunks
+from infopace.estimators._estimate import Estimate
+from infopace.estimators._inputs import as_matrix, as_targets
+from infopace.estimators._labels import as_classes, entropy
+from infopace.estimators._softmax_regression import softmax_regression_path
+
+# Ridge strengths for rows of mean square 1: from one at which the probe knows only the class shares to one
+# that hardly binds, strong first.
+_STRENGTHS = tuple(10.0**-e for e in range(7))
+# Of the training rows, one part in this many chooses the strength.
+_INNER_FOLDS = 3
+# Directions with less than this share of the largest variance are rounding of the float32 products.
+_RANK_TOLERANCE = 1e-6
+
+
+def linear_probe_bound(x: Any, labels: Any, *, folds: int = 5) -> Estimate:
+    """Lower bound of I(X;Y) in nats from layer outputs x (n, ...) and integer labels (n,), cross-validated.
+
+        I(X;Y) >= H(Y) + < ln q_f(i)(y_i | x_i) >
+
+    H(Y) is the entropy of the labels at hand, <> the mean over rows, and q_f the multinomial logistic
+    regression with a ridge penalty fitted without the fold f that holds row i (Barber & Agakov, NeurIPS
+    2003; probes: Alain & Bengio 2016). Column scales and the strength of the penalty, too, are chosen
+    without that fold, so that the bound holds in expectation: noise measures about 0, never more. q leaves
+    one part in m + 1 of its probability (m training rows) to all classes alike, so that no one row can sink
+    the mean.
+
+    Folds are stratified and always the same. A probe of d > m columns is fitted exactly in the m coordinates
+    that its training rows span: 100,000 columns cost one matrix product a fold. The standard error is that of
+    the held-out terms; it leaves out that the folds share training rows.
+
+    Raises:
+        ValueError: nan or inf, an empty or mismatched input, floating labels, folds outside 2..n, or fewer
+            than two rows in every class.
+
+    >>> x = torch.linspace(-1, 1, 200)[:, None]
+    >>> round(linear_probe_bound(x, (x[:, 0] > 0).long()).nats, 1)
+    0.6
+    """
+    matrix = as_matrix(x, "x")
+    y = as_targets(labels, len(matrix), "x", "labels").to(matrix.device)
+    if y.is_floating_point():
+        raise ValueError(f"labels must be integers for the linear probe, got dtype {str(y.dtype)[6:]}")
+    if isinstance(folds, bool) or not isinstance(folds, int) or not 2 <= folds <= len(y):
+        raise ValueError(f"folds must be in 2..n, got folds = {folds!r} with n = {len(y)}")
+    classes, sizes = as_classes(y)
+    kept = sizes[classes] > 1
+    alone = int((~kept).sum())
+    if alone == len(y):
+        raise ValueError(f"labels must repeat, got {len(y)} rows with {len(y)} different labels")
+    if alone:
+        matrix = matrix[kept]
+        classes, sizes = as_classes(y[kept])
+    parts = _stratified_parts(classes, folds)
+    gain = torch.empty(len(matrix), dtype=torch.float64, device=matrix.device)
+    means, factors = _scales(matrix, parts, folds)
+    for part in range(folds):
+        train, test = (parts != part).nonzero()[:, 0], (parts == part).nonzero()[:, 0]
+        if len(test):
+            seen, unseen = _coordinates(matrix, train, test, means[part], factors[part])
+            gain[test] = _held_out_gain(seen, classes[train], unseen, classes[test], len(sizes))
+    target_entropy = entropy(classes)
+    terms = gain - (sizes.double() / len(classes)).log()[classes]
+    std_error = float(terms.std() / len(terms) ** 0.5)
+    warnings = (f"{alone} rows are alone in their class and were left out",) if alone else ()
+    return Estimate(
+        float(terms.mean()), std_error, "linear-probe", len(terms), 0, "", target_entropy, warnings
+    )
+
+
+def _stratified_parts(classes: Int[Tensor, " n"], count: int) -> Int[Tensor, " n"]:
+    """Part 0..count-1 of each row; parts differ by at most one row, in size and in each class."""
+    order = torch.randperm(len(classes), generator=torch.Generator().manual_seed(0)).to(classes.device)
+    order = order[torch.argsort(classes[order], stable=True)]
+    parts = torch.empty_like(classes)
+    parts[order] = torch.arange(len(classes), device=classes.device) % count
+    return parts
+
+
+def _scales(
+    x: Float[Tensor, "n d"], parts: Int[Tensor, " n"], count: int
+) -> tuple[Float[Tensor, "count d"], Float[Tensor, "count d"]]:
+    """Mean of each column without each part, and the factor that gives rows a mean square of 1."""
+    train = (parts[None, :] != torch.arange(count, device=x.device)[:, None]).double()
+    train /= train.sum(1, keepdim=True)
+    means = torch.empty(count, x.shape[1], dtype=torch.float64, device=x.device)
+    factors = torch.empty_like(means)
+    for chunk, columns in column_chunks(x):
+        centre = chunk.mean(0)
+        chunk = chunk - centre
+        mean = train @ chunk
+        squares = chunk.square_()
+        variance = train @ squares - mean.square()
+        # A column that is constant without the part leaves only the rounding of this difference.
+        constant = variance <= 1e-12 * mean.square()
+        means[:, columns] = mean + centre
+        factors[:, columns] = torch.where(constant, 0.0, variance.clamp(min=1e-300).rsqrt())
+    return means, factors / (factors > 0).sum(1, keepdim=True).clamp(min=1).sqrt()
+
+
+def _coordinates(
+    x: Float[Tensor, "n d"],
+    train: Int[Tensor, " m"],
+    test: Int[Tensor, " t"],
+    mean: Float[Tensor, " d"],
+    factor: Float[Tensor, " d"],
+) -> tuple[Float[Tensor, "m r"], Float[Tensor, "t r"]]:
+    """The scaled rows in r <= min(m, d) coordinates, uncorrelated over the training rows.
+
+    They are the training rows' principal axes, none left out, so a ridge fit in them is the fit in x. Wider
+    rows than there are take them from the rows' products: with K = Z Z' = U S U' they are U S^1/2, and those
+    of another row z are z Z' U S^-1/2.
+    """
+    if x.shape[1] <= len(train):
+        seen, unseen = ((x[rows].double() - mean) * factor for rows in (train, test))
+        _, axes = torch.linalg.eigh(seen.T @ seen)
+        return seen @ axes, unseen @ axes
+    order, m = torch.cat([train, test]), len(train)
+    products = torch.zeros(len(order), m, dtype=torch.float64, device=x.device)
+    step = max(64, -(-m // 4))
+    for chunk, columns in column_chunks(x):
+        # Entries of scaled columns are of one size: products in float32 lose nothing that the ridge keeps.
+        scaled = ((chunk[order] - mean[columns]) * factor[columns]).float()
+        for start in range(0, m, step):
+            stop = min(start + step, m)
+            products[start:, start:stop] += scaled[start:] @ scaled[start:stop].T
+    # eigh reads the lower half, and only that half was computed.
+    values, vectors = torch.linalg.eigh(products[:m])
+    kept = values > _RANK_TOLERANCE * values[-1].clamp(min=1e-300)
+    root, vectors = values[kept].sqrt(), vectors[:, kept]
+    return vectors * root, products[m:] @ (vectors / root)
+
+
+def _held_out_gain(
+    seen: Float[Tensor, "m r"],
+    seen_classes: Int[Tensor, " m"],
+    unseen: Float[Tensor, "t r"],
+    unseen_classes: Int[Tensor, " t"],
+    count: int,
+) -> Float[Tensor, " t"]:
+    """Log-probability of the unseen rows' classes; the strength is chosen among the seen rows."""
+    inner = _stratified_parts(seen_classes, _INNER_FOLDS)
+    splits = [(inner != part, inner == part) for part in range(_INNER_FOLDS)]
+    paths = [softmax_regression_path(seen[fit], seen_classes[fit], count, _STRENGTHS) for fit, _ in splits]
+    best, lowest, worse = _STRENGTHS[0], math.inf, 0
+    for strength in _STRENGTHS:
+        loss = 0.0
+        for (fit, check), path in zip(splits, paths, strict=True):
+            gain = _log_probability(next(path), seen[check], seen_classes[check], int(fit.sum()))
+            loss -= float(gain.sum())
+        if loss < lowest:
+            best, lowest, worse = strength, loss, 0
+        elif (worse := worse + 1) == 2:
+            break
+    (weights,) = softmax_regression_path(seen, seen_classes, count, [best])
+    return _log_probability(weights, unseen, unseen_classes, len(seen))
+
+
+def _log_probability(
+    weights: Float[Tensor, "r_plus_1 count"],
+    features: Float[Tensor, "t r"],
+    classes: Int[Tensor, " t"],
+    trained_on: int,
+) -> Float[Tensor, " t"]:
+    probability = (features @ weights[:-1] + weights[-1]).softmax(1)
+    own = probability.gather(1, classes[:, None])[:, 0]
+    return ((own * trained_on + 1 / weights.shape[1]) / (trained_on + 1)).log()
