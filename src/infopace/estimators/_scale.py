@@ -19,7 +19,15 @@ _SMALLEST = 1e-300
 
 
 def standardized_distances(x: Tensor, norm: str, how: str) -> Distances:
-    """Distances between the rows of x (n, d) after scaling.
+    """Distances between the rows of x (n, d) after scaling; see `standardized`."""
+    matrix, factor = standardized(x, norm, how)
+    distances = pairwise_distances(matrix, norm)
+    # Scaling the distances is scaling the block, without a second copy of it.
+    return distances if factor == 1.0 else Scaled(distances, factor)
+
+
+def standardized(x: Tensor, norm: str, how: str) -> tuple[Tensor, float]:
+    """A (n, d) matrix, and the factor by which its distances have to be multiplied (squares for "euclidean").
 
     "block" divides by one number and so keeps the geometry of the block: by the norm of the column
     deviations, that is the root of the total variance for "euclidean" and the largest deviation for
@@ -27,18 +35,16 @@ def standardized_distances(x: Tensor, norm: str, how: str) -> Distances:
     not outweigh a narrow one. "columns" gives every column unit variance, "none" leaves the scale alone.
     Constant columns stay as they are.
     """
-    if how == "columns":
-        deviation = _variances(x).sqrt()
-        return pairwise_distances(x.double() / torch.where(deviation > 0, deviation, 1.0), norm)
-    distances = pairwise_distances(x, norm)
     if how == "none":
-        return distances
+        return x, 1.0
     variances = _variances(x)
+    if how == "columns":
+        deviation = variances.sqrt()
+        return x.double() / torch.where(deviation > 0, deviation, 1.0), 1.0
     variance = float(tree_sum(variances, 0) if norm == "euclidean" else variances.max())
     if variance < _SMALLEST:
-        return distances
-    # Scaling the distances is scaling the block, without a second copy of it. Euclidean ones are squares.
-    return Scaled(distances, 1 / variance if norm == "euclidean" else 1 / math.sqrt(variance))
+        return x, 1.0
+    return x, 1 / variance if norm == "euclidean" else 1 / math.sqrt(variance)
 
 
 def _variances(x: Tensor) -> Tensor:

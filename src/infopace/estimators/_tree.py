@@ -1,0 +1,109 @@
+"""Ross and KSG-1 for a million narrow rows: neighbours by a tree, counts as in blocks of distances."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from infopace._typing import Float, Int
+from infopace.estimators._distances import pairwise_distances, tree_sum
+from infopace.estimators._joint import Joint
+from infopace.estimators._labels import as_classes
+from infopace.estimators._scale import standardized, standardized_distances
+from infopace.estimators._tree_search import Nearest, count_within_tree, nearest
+
+# Above this many rows, and up to this width, the tree was the faster one (benchmarks/estimators/tree.py).
+_ROWS = 20_000
+_WIDTH = 6
+# A ball around a row with c copies costs c visits: with this many, copies cost what neighbours do.
+_COPIES = 100
+
+
+def suits_tree(x: Float[Tensor, "n p"], y: Float[Tensor, "n q"] | None = None) -> bool:
+    """Whether a tree is the faster way: many rows, narrow together, and no row with very many copies.
+
+    Copies in a block of one column do not matter, unless whole rows of x and y are copies.
+    """
+    if len(x) <= _ROWS or x.shape[1] + (0 if y is None else y.shape[1]) > _WIDTH:
+        return False
+    blocks = [x] if y is None else [torch.cat([x.double(), y.double()], 1), x, y]
+    return all(_most_copies(block) <= _COPIES for block in blocks if block is blocks[0] or block.shape[1] > 1)
+
+
+def _most_copies(x: Tensor) -> int:
+    """Most rows that are equal, or a little more: rows are told apart by one weighted sum."""
+    weights = torch.arange(1, x.shape[1] + 1, dtype=torch.float64, device=x.device).sqrt()
+    return int(torch.unique(tree_sum(x.double() * weights, 1), return_counts=True)[1].max())
+
+
+def tree_ross(x: Float[Tensor, "n d"], labels: Int[Tensor, " n"], k: int, norm: str) -> float:
+    """`ross` for rows x and labels: one tree a class for the radius, one of all rows for the counts.
+
+    Source: Ross, PLoS ONE 9(2): e87357 (2014), with counts that include ties. The value is that of `ross`.
+    """
+    classes, sizes = as_classes(labels.cpu())
+    kept = (sizes[classes] > 1).nonzero().squeeze(1)
+    if len(kept) < 2:
+        return math.nan
+    classes, sizes = as_classes(labels.cpu()[kept])
+    x, n = x.cpu()[kept].double(), len(kept)
+    distances, points, p = pairwise_distances(x, norm), x.numpy(), _order(norm)
+    found = Nearest(np.empty(n), np.empty(n, np.int64), np.empty(n, np.int64))
+    for c, size in enumerate(sizes.tolist()):
+        rows = (classes == c).nonzero().squeeze(1).numpy()
+        own = nearest(points[rows], rows, distances, min(k, size - 1), p, squared=p == 2, stretch=1.0)
+        for whole, part in zip(found, own, strict=True):
+            whole[rows] = part
+    counts = count_within_tree(points, distances, 1.0, p, found, np.ones(n, dtype=bool))
+    own_class, all_rows = torch.from_numpy(found.within), torch.from_numpy(counts)
+    terms = _psi(own_class) - _psi(sizes[classes]) - _psi(all_rows)
+    return float(_psi(torch.tensor(n)) + terms.mean())
+
+
+def tree_ksg1(x: Float[Tensor, "n p"], y: Float[Tensor, "n q"], k: int, norm: str, standardize: str) -> float:
+    """`ksg1` of the standardised blocks: a tree of both for the radius, one of each for the counts.
+
+    A tree knows no norm D that is the larger of two Euclidean ones. But D <= |(x, y)| <= sqrt(2) D, so the k
+    nearest by D are among the rows within sqrt(2) of the k-th by the norm of x and y as one vector.
+
+    Source: Kraskov et al., Phys. Rev. E 69, 066138 (2004), eq. 8. The value is that of `ksg1`.
+    """
+    n, p = len(x), _order(norm)
+    spaces, joined = [], []
+    for block in (x.cpu(), y.cpu()):
+        matrix, factor = standardized(block, norm, standardize)
+        points = matrix.double().numpy()
+        spaces.append((points, standardized_distances(block, norm, standardize), factor))
+        joined.append((points - points.mean(0)) * (math.sqrt(factor) if p == 2 else factor))
+    both = np.concatenate(joined, 1)
+    # Two blocks of one column each: the larger distance is that of the largest coordinate.
+    tree_norm = math.inf if both.shape[1] == 2 else p
+    found = nearest(
+        both,
+        np.arange(n),
+        Joint(*(distances for _, distances, _ in spaces)),
+        k,
+        tree_norm,
+        squared=p == 2,
+        stretch=math.sqrt(2) if tree_norm == 2 else 1.0,
+    )
+    # At radius 0 nothing is nearer: rows with copies count those, as `ksg1` does.
+    copied = found.radius == 0
+    neighbours = torch.from_numpy(np.where(copied, found.within + 1, k))
+    n_x, n_y = (
+        torch.from_numpy(count_within_tree(points, distances, factor, p, found, copied))
+        for points, distances, factor in spaces
+    )
+    terms = _psi(neighbours) - _psi(n_x + 1) - _psi(n_y + 1)
+    return float(_psi(torch.tensor(n)) + terms.mean())
+
+
+def _order(norm: str) -> float:
+    return 2.0 if norm == "euclidean" else math.inf
+
+
+def _psi(counts: Tensor) -> Tensor:
+    return torch.digamma(counts.double())

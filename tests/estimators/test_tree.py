@@ -1,0 +1,107 @@
+"""Trees give the very values of the blocked path."""
+
+from __future__ import annotations
+
+import math
+import sys
+
+import pytest
+import torch
+from torch import Tensor
+
+from infopace.estimators import _tree
+from infopace.estimators._distances import pairwise_distances
+from infopace.estimators._ksg import ksg1
+from infopace.estimators._ross import ross
+from infopace.estimators._scale import standardized_distances
+from infopace.estimators._tree import suits_tree, tree_ksg1, tree_ross
+
+NORMS = ("euclidean", "chebyshev")
+
+
+def normal(n: int, width: int, seed: int) -> Tensor:
+    return torch.randn(n, width, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def heavy(x: Tensor) -> Tensor:
+    return x / torch.rand(len(x), 1, generator=torch.Generator().manual_seed(9)).double() ** 3
+
+
+# Where rounding decides: copies, grids, few digits, far from 0, many scales, squares that underflow.
+KINDS = {
+    "normal": lambda x: x,
+    "float32": lambda x: x.float(),
+    "bfloat16": lambda x: x.bfloat16(),
+    "grid": lambda x: (x / 0.1).round() * 0.1,
+    "integers": lambda x: (4 * x).round(),
+    "relu": lambda x: x.clamp(min=0),
+    "far": lambda x: x + 1e8,
+    "heavy": heavy,
+    "tiny": lambda x: x * 1e-151,
+    "constant": torch.zeros_like,
+}
+
+
+def blocked_ksg1(x: Tensor, y: Tensor, k: int, norm: str, standardize: str) -> float:
+    dx, dy = (standardized_distances(block, norm, standardize) for block in (x, y))
+    return ksg1(dx, dy, k)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("width", [1, 2, 5])
+@pytest.mark.parametrize("kind", KINDS)
+def test_ross_to_the_bit(kind: str, width: int, norm: str) -> None:
+    x = KINDS[kind](normal(300, width, 0))
+    labels = torch.randint(4, (300,), generator=torch.Generator().manual_seed(1))
+    # A class of two rows takes one neighbour, a row alone none.
+    labels[:2], labels[2] = 7, 8
+    assert tree_ross(x, labels, 3, norm) == ross(pairwise_distances(x, norm), labels, 3)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("widths", [(1, 1), (2, 1), (3, 5)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_ksg1_to_the_bit(kind: str, widths: tuple[int, int], norm: str) -> None:
+    x, y = normal(300, widths[0], 2), normal(300, widths[1], 3)
+    y[:, 0] += x[:, 0]
+    x, y = KINDS[kind](x), KINDS[kind](y)
+    for standardize in ("block", "columns", "none"):
+        value = blocked_ksg1(x, y, 3, norm, standardize)
+        assert tree_ksg1(x, y, 3, norm, standardize) == value
+
+
+def test_blocks_of_very_different_scale_and_many_neighbours() -> None:
+    x, y = 1e6 * normal(200, 2, 4), normal(200, 3, 5)
+    for k in (1, 20, 199):
+        assert tree_ksg1(x, y, k, "euclidean", "none") == blocked_ksg1(x, y, k, "euclidean", "none")
+
+
+def test_rows_in_order_of_their_leaves_are_put_back() -> None:
+    x = normal(400, 3, 6)
+    labels = (x[:, 0] > 0).long()
+    order = torch.randperm(400, generator=torch.Generator().manual_seed(7))
+    value = tree_ross(x, labels, 3, "euclidean")
+    assert tree_ross(x[order], labels[order], 3, "euclidean") == pytest.approx(value, abs=1e-13)
+
+
+def test_no_class_of_two_rows_leaves_nothing() -> None:
+    assert math.isnan(tree_ross(normal(5, 2, 8), torch.arange(5), 3, "euclidean"))
+
+
+def test_trees_are_for_many_narrow_rows_without_many_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_tree, "_ROWS", 1000)
+    x = normal(1500, 3, 9)
+    assert suits_tree(x)
+    assert suits_tree(x, x[:, :1])
+    assert not suits_tree(x[:1000])
+    assert not suits_tree(normal(1500, 40, 10))
+    assert not suits_tree(x.clamp(min=0))
+    # A column of few values is no harm beside one of many: it is sorted, not searched.
+    assert suits_tree(x, (x[:, :1] > 0).float())
+    assert not suits_tree(x[:, :1], x.clamp(min=0)[:, 1:])
+
+
+def test_without_scipy_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "scipy.spatial", None)
+    with pytest.raises(ImportError, match=r"pip install 'infopace\[tree\]'"):
+        tree_ross(normal(20, 2, 11), torch.arange(20) % 2, 3, "euclidean")
