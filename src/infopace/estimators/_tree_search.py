@@ -21,6 +21,8 @@ from infopace.estimators._distances import Distances
 _ROUNDING = 2.0**-40
 # Where squares of distances leave the normal range of float64, relative rounding says nothing.
 _TINY = 1e-145
+# Rows in a leaf: at width 10 twice as fast as scipy's 10 (measured: 10,000 and 30,000 normal rows).
+_LEAF = 40
 # Pairs compared at a time (16 MB a column).
 _PAIRS = 2**21
 
@@ -174,5 +176,5 @@ def _leafwise(points: NDArray[np.float64]) -> tuple[Any, NDArray[np.int64]]:
         from scipy.spatial import KDTree
     except ImportError as error:
         raise ImportError("neighbour trees need scipy: pip install 'infopace[tree]'") from error
-    order = KDTree(points, balanced_tree=False).indices.astype(np.int64)
-    return KDTree(points[order], balanced_tree=False), order
+    order = KDTree(points, _LEAF, balanced_tree=False).indices.astype(np.int64)
+    return KDTree(points[order], _LEAF, balanced_tree=False), order
