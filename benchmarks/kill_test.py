@@ -2,8 +2,8 @@
 
     python benchmarks/kill_test.py
 
-One row a kill in results/kill_test.jsonl, after one of the run that nobody killed. The instants are spread over
-the whole run, start-up and picture included: the i-th is uniform in the i-th of `kills` equal parts.
+One row a kill in results/kill_test.jsonl, after one of the run that nobody killed. The instants are spread
+over the whole run, start-up and picture included: the i-th is uniform in the i-th of `kills` equal parts.
 """
 
 from __future__ import annotations

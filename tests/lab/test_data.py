@@ -44,7 +44,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     datasets.disable_progress_bars()
     monkeypatch.setenv("INFOPACE_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("INFOPACE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "hub-cache")
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "hub-cache")
     return tmp_path / "data"
 
 

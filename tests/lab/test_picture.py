@@ -54,7 +54,7 @@ def test_a_run_is_drawn(
     assert "start" in [text.get_text() for text in legend.get_texts()]
     labels = information.get_legend_handles_labels()[1]
     assert labels[0].startswith("reference I(X;Y), 1.09")
-    layers = ["0", "3", "output"] if layer_wise else ["output"]
+    layers = ["0", "3, the output,"] if layer_wise else ["output"]  # the last layer is drawn once
     assert [label for label in labels if "±" in label] == [f"{layer} ± standard error" for layer in layers]
     assert metric.get_ylabel() == "test accuracy, %"
     (listed,) = (text.get_text() for text in reasons.texts)

@@ -35,8 +35,9 @@ def read(tmp_path: Path, text: str = CSV) -> tuple[np.ndarray, ...]:
 
 def test_rows_without_targets_or_date_are_dropped_and_the_years_split(tmp_path: Path) -> None:
     _, train_y, _, test_y = read(tmp_path)
-    np.testing.assert_array_equal(train_y, np.float32([[29.1, 21.2], [30.5, 22.5], [31.1, 23.9], [28, 20]]))
-    np.testing.assert_array_equal(test_y, np.float32([[30, 21], [31, 22]]))
+    expected = [[29.1, 21.2], [30.5, 22.5], [31.1, 23.9], [28, 20]]
+    np.testing.assert_array_equal(train_y, np.array(expected, dtype=np.float32))
+    np.testing.assert_array_equal(test_y, [[30, 21], [31, 22]])
 
 
 def test_empty_inputs_take_the_training_median_and_training_statistics_scale(tmp_path: Path) -> None:

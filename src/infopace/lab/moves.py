@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from infopace.lab.run_folder import Row
+
 _NEAR_X, _NEAR_Y = (
     0.03,
     0.12,
@@ -26,6 +28,21 @@ class Move:
     def size(self) -> float:
         """How far it moved, in e-folds; the start counts as the largest."""
         return math.inf if self.before is None else abs(math.log(self.lr / self.before))
+
+
+def moves_of(rows: list[Row], group: int) -> list[Move]:
+    """The moves of one parameter group; `rows` as in epochs.jsonl, epoch 0 first."""
+    moves: list[Move] = []
+    before: float | None = None
+    for row in rows[1:]:
+        decision = row["decisions"][group]
+        if decision["lr"] != before:
+            at = row["epoch"] - 1
+            moves.append(
+                Move(at, before, decision["lr"], decision["cause"], decision["reason"], decision["layer"])
+            )
+        before = decision["lr"]
+    return moves
 
 
 def thinned(moves: list[Move], most: int) -> list[Move]:

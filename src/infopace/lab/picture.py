@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from infopace.lab.files import write_atomically
-from infopace.lab.moves import Move, notable, thinned
+from infopace.lab.moves import Move, moves_of, notable, thinned
 from infopace.lab.run_folder import Row
 
 # Okabe and Ito (2008): colours that colour-blind readers tell apart, without their yellow, too pale here.
@@ -28,20 +27,21 @@ _MARKERS = {
     "floor": ("s", "held up by the floor"),
 }
 _OTHER_CAUSE = ("P", "other")
+_MARKER_STYLE: dict[str, Any] = {"markersize": 5.5, "markeredgecolor": "white", "markeredgewidth": 0.7}
 _MOST_MARKERS = 40  # a group; more of them hide the curve
 _MOST_REASONS = 5
-_REASON_WIDTH = 125  # characters a line of the list of reasons holds
+_REASON_WIDTH = 150  # characters a line of the list of reasons holds
+_THIN, _STEP = 1.5, 0.6  # the first of several coinciding lines is the widest, so that each can be seen
 
 
 def draw_run(run: dict[str, Any], rows: list[Row], path: Path) -> None:
     """Draw `rows` (as in epochs.jsonl, epoch 0 first) of the run that `run` (as in run.json) describes."""
     figure = Figure(figsize=(9.6, 9.6), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
-    grid = figure.subplots(4, 1, height_ratios=(1.3, 1.1, 0.9, 0.5))
-    rate, information, metric, reasons = grid
+    rate, information, metric, reasons = figure.subplots(4, 1, height_ratios=(1.3, 1.1, 0.9, 0.5))
     layers = list(rows[0]["information"])
     colours = {layer: _COLOURS[i % len(_COLOURS)] for i, layer in enumerate(layers)}
-    moves = _draw_rates(rate, run, rows, colours)
+    moves, numbered = _draw_rates(rate, run, rows, colours)
     _draw_information(information, rows, colours)
     _draw_metric(metric, run, rows)
     last = rows[-1]["epoch"]
@@ -51,9 +51,10 @@ def draw_run(run: dict[str, Any], rows: list[Row], path: Path) -> None:
         axes.set_axisbelow(True)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlim(-0.015 * last, 1.015 * last)
-        axes.label_outer() if axes is not metric else None
+    for axes in (rate, information):
+        axes.tick_params(labelbottom=False)
     metric.set_xlabel("epoch")
-    _list_reasons(reasons, moves)
+    _list_reasons(reasons, moves, numbered)
     figure.suptitle(_title(run, rows), fontsize=12.5, fontweight="bold", x=0.012, ha="left")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=140)
@@ -67,56 +68,45 @@ def _title(run: dict[str, Any], rows: list[Row]) -> str:
     return f"{settings['workload']}, {kind}: test {metric['name']} {final} after {rows[-1]['epoch']} epochs"
 
 
-def _draw_rates(axes: Axes, run: dict[str, Any], rows: list[Row], colours: dict[str, str]) -> list[Move]:
-    trained = rows[1:]
-    epochs = [row["epoch"] for row in trained]
-    seen: dict[str, tuple[str, str]] = {}
-    everything: list[Move] = []
-    for g, layer in enumerate(run["groups"]):
-        lrs = [row["lr"][g] for row in trained]
+def _draw_rates(
+    axes: Axes, run: dict[str, Any], rows: list[Row], colours: dict[str, str]
+) -> tuple[list[Move], list[Move]]:
+    """Draw the learning rates; returns all moves and those that carry a number."""
+    groups, lr_min = run["groups"], run["settings"]["lr_min"]
+    epochs = [row["epoch"] for row in rows]
+    moves: list[Move] = []
+    for g, layer in enumerate(groups):
+        lrs = [row["lr"][g] for row in rows[1:]]
+        width = _THIN + _STEP * (len(groups) - 1 - g)
         # The LR of epoch e holds from e - 1 to e on the axis, where row e is what came of it.
-        axes.step(
-            [e - 1 for e in epochs] + [epochs[-1]],
-            [*lrs, lrs[-1]],
-            where="post",
-            color=colours[layer],
-            linewidth=1.6,
-        )
-        moves = [
-            Move(e - 1, before, lr, row["decisions"][g]["cause"], row["decisions"][g]["reason"], layer)
-            for e, before, lr, row in zip(epochs, [None, *lrs], lrs, trained, strict=False)
-            if before != lr
-        ]
-        everything += moves
-        for move in thinned(moves, _MOST_MARKERS):
-            marker, label = _MARKERS.get(move.cause, _OTHER_CAUSE)
-            seen[move.cause] = (marker, label)
-            axes.plot(
-                move.at,
-                move.lr,
-                marker,
-                color=colours[layer],
-                markersize=5.5,
-                markeredgecolor="white",
-                markeredgewidth=0.7,
-            )
+        axes.step(epochs, [*lrs, lrs[-1]], where="post", color=colours[layer], linewidth=width)
+        own = moves_of(rows, g)
+        moves += own
+        for move in thinned(own, _MOST_MARKERS):
+            marker, _ = _MARKERS.get(move.cause, _OTHER_CAUSE)
+            axes.plot(move.at, move.lr, marker, color=colours[layer], **_MARKER_STYLE)
+    floor: dict[str, Any] = {"color": _GREY, "linewidth": 0.9, "linestyle": (0, (1, 2))}
+    axes.axhline(lr_min, **floor)
     axes.set_yscale("log")
+    axes.set_ylim(lr_min / 1.6, max(max(row["lr"]) for row in rows[1:]) * 2.2)
     axes.set_ylabel("learning rate")
-    settings = run["settings"]
-    axes.axhline(settings["lr_min"], color=_GREY, linewidth=0.9, linestyle=(0, (1, 2)))
-    axes.set_ylim(settings["lr_min"] / 1.6, max(max(row["lr"]) for row in trained) * 2.2)
-    handles = [
-        Line2D([], [], marker=m, color=_GREY, linestyle="", markersize=6, label=label)
-        for m, label in seen.values()
-    ]
-    handles.append(Line2D([], [], color=_GREY, linewidth=0.9, linestyle=(0, (1, 2)), label="lr_min"))
-    axes.legend(handles=handles, fontsize=8.5, frameon=False, loc="upper right")
-    chosen = notable(everything, _MOST_REASONS, span=epochs[-1])
-    for number, move in enumerate(chosen, 1):
+
+    causes = {move.cause for move in moves}
+    kinds = [_MARKERS[cause] for cause in _MARKERS if cause in causes]
+    kinds += [_OTHER_CAUSE] if causes - set(_MARKERS) else []
+    handles = [Line2D([], [], marker=m, color=_GREY, linestyle="", label=label) for m, label in kinds]
+    handles.append(Line2D([], [], label="lr_min", **floor))
+    if len(groups) > 1:
+        handles += [Line2D([], [], color=colours[layer], linewidth=2, label=layer) for layer in groups]
+    axes.legend(
+        handles=handles, fontsize=8.5, frameon=False, loc="upper right", ncols=2 if len(groups) > 1 else 1
+    )
+    numbered = notable(moves, _MOST_REASONS, span=epochs[-1])
+    for number, move in enumerate(numbered, 1):
         axes.annotate(
             str(number),
             (move.at, move.lr),
-            xytext=(7, 8),
+            xytext=(8, 9),
             textcoords="offset points",
             fontsize=8.5,
             fontweight="bold",
@@ -125,7 +115,7 @@ def _draw_rates(axes: Axes, run: dict[str, Any], rows: list[Row], colours: dict[
             va="center",
             bbox={"boxstyle": "circle,pad=0.18", "facecolor": colours[move.layer], "edgecolor": "white"},
         )
-    return chosen
+    return moves, numbered
 
 
 def _draw_information(axes: Axes, rows: list[Row], colours: dict[str, str]) -> None:
@@ -134,21 +124,30 @@ def _draw_information(axes: Axes, rows: list[Row], colours: dict[str, str]) -> N
     axes.axhline(
         reference, color=_GREY, linewidth=1.3, linestyle="--", label=f"reference I(X;Y), {reference:.3f}"
     )
-    for layer, colour in colours.items():
-        found = [row["information"][layer] for row in rows]
-        nats = [f["nats"] for f in found]
-        error = [f["std_error"] or 0.0 for f in found]
-        low = [n - e for n, e in zip(nats, error, strict=True)]
-        high = [n + e for n, e in zip(nats, error, strict=True)]
-        axes.fill_between(epochs, low, high, color=colour, alpha=0.18, linewidth=0)
-        axes.plot(epochs, nats, color=colour, linewidth=1.6, label=f"{layer} ± standard error")
-        decoder = [math.nan if f["decoder"] is None else f["decoder"] for f in found]
-        if not all(math.isnan(d) for d in decoder):
-            axes.plot(
-                epochs, decoder, color=colour, linewidth=1.2, linestyle=":", label=f"{layer}, decoder bound"
-            )
+    trace = {layer: [row["information"][layer]["nats"] for row in rows] for layer in colours}
+    # The last layer often is the output, under another name; one line is enough then.
+    twin = next((layer for layer in colours if layer != "output" and trace[layer] == trace["output"]), None)
+    drawn = [layer for layer in colours if not (layer == "output" and twin)]
+    for i, layer in enumerate(drawn):
+        error = [row["information"][layer]["std_error"] or 0.0 for row in rows]
+        low = [n - e for n, e in zip(trace[layer], error, strict=True)]
+        high = [n + e for n, e in zip(trace[layer], error, strict=True)]
+        axes.fill_between(epochs, low, high, color=colours[layer], alpha=0.18, linewidth=0)
+        name = f"{layer}, the output," if layer == twin else layer
+        width = _THIN + _STEP * (len(drawn) - 1 - i)
+        axes.plot(
+            epochs, trace[layer], color=colours[layer], linewidth=width, label=f"{name} ± standard error"
+        )
+    decoder = [row["information"]["output"]["decoder"] for row in rows]
+    if None not in decoder:
+        colour = colours[twin or "output"]
+        axes.plot(epochs, decoder, color=colour, linewidth=1.2, linestyle=":", label="output, decoder bound")
+    # The decoder bound starts near 0 and below; it may enter from outside, so that the layers can be told apart.
+    values = [*(n for layer in drawn for n in trace[layer]), reference]
+    margin = 0.08 * (max(values) - min(values)) or 0.1
+    axes.set_ylim(min(values) - margin, max(values) + margin)
     axes.set_ylabel("I(T;Y), nats")
-    axes.legend(fontsize=8.5, frameon=False, loc="lower right", ncols=2 if len(colours) > 2 else 1)
+    axes.legend(fontsize=8.5, frameon=False, loc="lower right", ncols=2 if len(drawn) > 2 else 1)
 
 
 def _draw_metric(axes: Axes, run: dict[str, Any], rows: list[Row]) -> None:
@@ -172,12 +171,13 @@ def _draw_metric(axes: Axes, run: dict[str, Any], rows: list[Row]) -> None:
     )
 
 
-def _list_reasons(axes: Axes, moves: list[Move]) -> None:
+def _list_reasons(axes: Axes, moves: list[Move], numbered: list[Move]) -> None:
     axes.axis("off")
     lines = []
-    for number, move in enumerate(moves, 1):
+    for number, move in enumerate(numbered, 1):
+        layers = ", ".join(m.layer for m in moves if (m.at, m.lr) == (move.at, move.lr))
         before = "" if move.before is None else f"{move.before:.3g} to "
-        text = f"{number}  epoch {move.at + 1}, {move.layer}: {before}{move.lr:.3g}. {move.reason}"
+        text = f"{number}  epoch {move.at + 1}, {layers}: {before}{move.lr:.3g}. {move.reason}"
         lines += textwrap.wrap(text, _REASON_WIDTH, subsequent_indent="    ")
     axes.text(
         0,

@@ -16,7 +16,7 @@ from infopace.lab.config import Plan
 from infopace.lab.run_folder import Row
 from infopace.lab.workload import Data
 
-_EVALUATION_BATCH = 1000
+_EVALUATION_BATCH = 250  # [measured] 1,000 images through LeNet, one CPU thread: 0.27 s, in one go 0.47 s
 
 
 class NotFinite(ArithmeticError):
