@@ -1,0 +1,77 @@
+"""Ross and KSG-1 on the neighbour searches that others would use: for speed.py, and right where nothing is tied.
+
+scikit-learn's own mutual_info_classif and _regression take one column at a time; here its trees search whole rows, as
+its code does for a column (Ross: k-th neighbour in the class, then a count over all rows; KSG: joint neighbours, then
+two counts). KSG takes the larger of two block distances: the blocks must come in on one scale.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from scipy.spatial.distance import cdist
+from scipy.special import digamma
+
+K = 3
+
+
+def with_tree(tree: type, x: np.ndarray, y: np.ndarray) -> float:
+    """Chebyshev searches in a KDTree or BallTree of scikit-learn."""
+    if y.ndim == 1:
+        radius, own = np.empty(len(x)), np.empty(len(x))
+        for label in np.unique(y):
+            rows = np.flatnonzero(y == label)
+            distance, _ = tree(x[rows], metric="chebyshev").query(x[rows], K + 1)
+            radius[rows], own[rows] = distance[:, -1], len(rows)
+        within = tree(x, metric="chebyshev").query_radius(x, radius, count_only=True) - 1
+        return ross_formula(own, within)
+    joint = np.hstack([x, y])
+    distance, _ = tree(joint, metric="chebyshev").query(joint, K + 1)
+    radius = np.nextafter(distance[:, -1], 0)
+    counts = [tree(b, metric="chebyshev").query_radius(b, radius, count_only=True) for b in (x, y)]
+    return ksg_formula(len(x), counts[0], counts[1])
+
+
+def with_matrix(matrix: Callable[[np.ndarray], np.ndarray], x: np.ndarray, y: np.ndarray) -> float:
+    """The whole matrix of distances, then partial sorts and counts in numpy."""
+    distances = matrix(x)
+    if y.ndim == 1:
+        radius, own = np.empty(len(x)), np.empty(len(x))
+        for label in np.unique(y):
+            rows = np.flatnonzero(y == label)
+            radius[rows] = np.partition(distances[np.ix_(rows, rows)], K, axis=1)[:, K]
+            own[rows] = len(rows)
+        return ross_formula(own, (distances <= radius[:, None]).sum(1) - 1)
+    of_y = matrix(y)
+    radius = np.partition(np.maximum(distances, of_y), K, axis=1)[:, K : K + 1]
+    return ksg_formula(len(x), (distances < radius).sum(1), (of_y < radius).sum(1))
+
+
+def scipy_matrix(x: np.ndarray) -> np.ndarray:
+    return cdist(x, x, "chebyshev")
+
+
+def torch_matrix(x: np.ndarray) -> np.ndarray:
+    """torch.cdist as it comes: Euclidean, by a matrix product from 25 rows on; a block of unit columns weighs 1."""
+    tensor = torch.from_numpy(x / math.sqrt(x.shape[1]))
+    distances = torch.cdist(tensor, tensor)
+    # Its rounding leaves a row at some distance from itself.
+    return distances.fill_diagonal_(0).numpy()
+
+
+def infomeasure_ksg(x: np.ndarray, y: np.ndarray) -> float:
+    import infomeasure
+
+    return float(infomeasure.mutual_information(x, y, approach="ksg", k=K, ksg_id=1, noise_level=0))
+
+
+def ross_formula(own: np.ndarray, within: np.ndarray) -> float:
+    return float(digamma(len(own)) + digamma(K) - np.mean(digamma(own) + digamma(within)))
+
+
+def ksg_formula(n: int, n_x: np.ndarray, n_y: np.ndarray) -> float:
+    """Counts hold the row itself: they are n_x + 1 and n_y + 1."""
+    return float(digamma(n) + digamma(K) - np.mean(digamma(n_x) + digamma(n_y)))
