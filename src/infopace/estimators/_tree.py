@@ -15,9 +15,10 @@ from infopace.estimators._labels import as_classes
 from infopace.estimators._scale import standardized, standardized_distances
 from infopace.estimators._tree_search import Nearest, count_within_tree, nearest
 
-# Above this many rows, and up to this width, the tree was the faster one (benchmarks/estimators/tree.py).
-_ROWS = 20_000
-_WIDTH = 6
+# From this many rows, and up to this width (10 columns and a target), the tree took less than half of the
+# processor time of blocks in every case (results/estimators_tree.jsonl). Wider rows were not tried.
+_ROWS = 5_000
+_WIDTH = 11
 # A ball around a row with c copies costs c visits: with this many, copies cost what neighbours do.
 _COPIES = 100
 
@@ -27,7 +28,7 @@ def suits_tree(x: Float[Tensor, "n p"], y: Float[Tensor, "n q"] | None = None) -
 
     Copies in a block of one column do not matter, unless whole rows of x and y are copies.
     """
-    if len(x) <= _ROWS or x.shape[1] + (0 if y is None else y.shape[1]) > _WIDTH:
+    if len(x) < _ROWS or x.shape[1] + (0 if y is None else y.shape[1]) > _WIDTH:
         return False
     blocks = [x] if y is None else [torch.cat([x.double(), y.double()], 1), x, y]
     return all(_most_copies(block) <= _COPIES for block in blocks if block is blocks[0] or block.shape[1] > 1)
