@@ -108,6 +108,24 @@ def test_wide_rows_with_a_few_telling_columns() -> None:
     assert 0.3 < estimate.nats < math.log(2)
 
 
+def test_a_wide_fit_is_no_surer_of_unseen_rows_than_it_is_right() -> None:
+    # 60 of 5000 columns tell four classes apart; every strength alone leaves the probe too unsure or too sure.
+    generator = torch.Generator().manual_seed(0)
+    y = torch.arange(400) % 4
+    x = torch.randn(400, 5000, generator=generator)
+    x[:, :60] += torch.randn(4, 60, generator=generator)[y]
+    estimate = linear_probe_bound(x, y)
+    assert 0.45 < estimate.nats < math.log(4)
+
+
+def test_a_signal_under_a_larger_nuisance_is_found() -> None:
+    # Only the difference of the two columns tells the classes, at a fiftieth of what they share.
+    x, y = mixture(400, 1, 2, 0.0)
+    noise = torch.randn(400, 1, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    estimate = linear_probe_bound(torch.cat([50 * x, 50 * x + noise + 4.0 * y[:, None]], 1), y)
+    assert estimate.nats > 0.5
+
+
 def test_scale_offset_and_order_of_columns_and_names_of_classes_do_not_matter() -> None:
     x, y = mixture(150, 5, 3, 2.0)
     value = pytest.approx(linear_probe_bound(x, y).nats, abs=1e-4)
