@@ -49,8 +49,8 @@ def test_measures_each_layer_as_a_direct_call_does() -> None:
     model.eval()
     hidden = model[0](inputs)
     assert list(measurement.layers) == ["0", "4", "output"]
-    assert measurement["0"].estimate == mutual_information(hidden.detach(), labels)
-    assert measurement.output.estimate == mutual_information(model(inputs).detach(), labels)
+    assert measurement["0"].estimate == mutual_information(hidden.detach(), labels, estimator="ross")
+    assert measurement.output.estimate == mutual_information(model(inputs).detach(), labels, estimator="ross")
     assert measurement["0"].width == 16
     assert measurement["0"].decoder is None
     loss = nn.functional.cross_entropy(model(inputs), labels).item()
@@ -206,11 +206,20 @@ def test_regression_uses_ksg_and_a_measured_reference() -> None:
     inputs = torch.randn(2000, 3, generator=generator)
     targets = inputs[:, :1] + 0.5 * torch.randn(2000, 1, generator=generator)
     probe = Probe.sample((inputs, targets), 500)
-    assert probe.reference == mutual_information(inputs, targets, std_error=False).nats
+    assert probe.reference == mutual_information(inputs, targets, estimator="ksg1", std_error=False).nats
     measurement = probe.measure(nn.Linear(3, 1))
     assert measurement.output.estimate.method == "ksg1"
     assert measurement.output.decoder is None
     assert Probe(inputs[:500], targets[:500], reference=0.8).reference == 0.8
+
+
+def test_more_information_than_the_reference_is_said() -> None:
+    inputs, labels = labelled()
+    first = next(w for w in Probe(inputs, labels, reference=0.1).measure(small_net()).warnings)
+    assert first.startswith("output: ") and first.endswith(
+        "above the reference of 0.1, which is too low; give a number"
+    )
+    assert Probe(inputs, labels).measure(small_net()).warnings == ()
 
 
 @pytest.mark.parametrize("kind", ["pair", "tensors", "targets attribute", "items"])

@@ -6,9 +6,12 @@
 Call `scheduler.observe()` and `scheduler.step()` at the end of each epoch. All information is in nats.
 """
 
+from infopace.estimators import Caution as Caution
 from infopace.estimators import Estimate as Estimate
+from infopace.estimators import conditional_mutual_information as conditional_mutual_information
 from infopace.estimators import decoder_bound as decoder_bound
 from infopace.estimators import entropy as entropy
+from infopace.estimators import linear_probe_bound as linear_probe_bound
 from infopace.estimators import mutual_information as mutual_information
 from infopace.layers import layer_groups as layer_groups
 from infopace.layers import weight_layers as weight_layers
@@ -24,6 +27,7 @@ from infopace.scheduler import MutualInformationLR as MutualInformationLR
 
 __all__ = [
     "Bounds",
+    "Caution",
     "Decision",
     "Estimate",
     "LayerInformation",
@@ -32,9 +36,11 @@ __all__ = [
     "Policy",
     "Probe",
     "Vasudevan2020",
+    "conditional_mutual_information",
     "decoder_bound",
     "entropy",
     "layer_groups",
+    "linear_probe_bound",
     "mutual_information",
     "simulate",
     "weight_layers",

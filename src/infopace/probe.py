@@ -16,7 +16,6 @@ from infopace._sampling import as_arrays, count_rows, draw, stratified
 from infopace.estimators import Estimate, decoder_bound, entropy, mutual_information
 from infopace.layers import pick_layers, unwrap
 
-
 # Rows run at once where only the output is kept: larger batches are no faster (measured on a small LeNet, CPU).
 _OUTPUT_BATCH = 256
 
@@ -108,6 +107,8 @@ class Probe:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         self.batch_size = batch_size
         self._labelled = not self.targets.is_floating_point()
+        # Neighbours, cheap enough for every epoch, and what the paper measures with.
+        self._estimator = "ross" if self._labelled else "ksg1"
         if self._labelled and int(self.targets.min()) == int(self.targets.max()):
             raise ValueError(
                 f"the probe needs at least 2 classes, got only class {int(self.targets[0])} in {self.n} rows"
@@ -185,6 +186,9 @@ class Probe:
             )
         found["output"] = found.pop("output")
         warnings = [f"{name}: {text}" for name, layer in found.items() for text in layer.estimate.warnings]
+        warnings += [
+            f"{name}: {text}" for name, layer in found.items() for text in self._above_reference(layer)
+        ]
         warnings += [f"{name}: did not run in the forward pass and was not measured" for name in silent]
         return Measurement(found, self.reference, time.perf_counter() - began, tuple(warnings))
 
@@ -193,12 +197,23 @@ class Probe:
         try:
             # The pass may run under autocast; the estimate must not.
             with torch.autocast(values.device.type, enabled=False):
-                estimate = mutual_information(values, self.targets, k=self.k, norm=self.norm)
+                estimate = mutual_information(
+                    values, self.targets, k=self.k, norm=self.norm, estimator=self._estimator
+                )
                 decoder = decoder_bound(values, self.targets) if self._decodes(name) else None
         except ValueError as error:
             what = "the output" if name == "output" else f"layer {name!r}"
             raise ValueError(f"{what} does not fit the probe: {error}") from error
         return LayerInformation(name, estimate, decoder, values.shape[1])
+
+    def _above_reference(self, layer: LayerInformation) -> list[str]:
+        """A layer cannot know more than its input: then the reference is too low, which ends all pacing."""
+        value, error = layer.estimate.nats, layer.estimate.std_error
+        if value - 2 * error > self.reference:
+            return [
+                f"{value:.3g} nats are above the reference of {self.reference:.3g}, which is too low; give a number"
+            ]
+        return []
 
     def _decodes(self, name: str) -> bool:
         return name == "output" and self.decoder and self._labelled
@@ -222,4 +237,5 @@ def _ksg_reference(inputs: Any, targets: Tensor, k: int, norm: str) -> float:
         raise ValueError(
             f"reference 'ksg' needs inputs in one tensor, got {type(inputs).__name__}; give a number"
         )
-    return mutual_information(inputs, targets, k=k, norm=norm, std_error=False).nats
+    estimator = "ksg1" if targets.is_floating_point() else "ross"
+    return mutual_information(inputs, targets, k=k, norm=norm, estimator=estimator, std_error=False).nats

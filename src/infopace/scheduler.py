@@ -26,9 +26,10 @@ class MutualInformationLR(LRScheduler):
             scheduler.step()
 
     The untrained model is measured at once, which sets the learning rate of the first epoch. `observe` measures
-    and decides, once an epoch; `step` applies the last decision, and calling it more often changes nothing. Each parameter
-    group gets a decision of its own: a group made by `layer_groups` from its layer's information, any other from
-    the output's. Composes with `SequentialLR`, for a warm-up first: call `observe` in every epoch all the same.
+    and decides, once an epoch; `step` applies the last decision, and calling it more often changes nothing. Each
+    parameter group gets a decision of its own: a group made by `layer_groups` from its layer's information, any
+    other from the output's. Composes with `SequentialLR`, for a warm-up first: call `observe` in every epoch
+    all the same.
 
     Args:
         optimizer: Any torch optimizer of the model's parameters.

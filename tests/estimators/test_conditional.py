@@ -59,7 +59,7 @@ def test_a_chain_shares_nothing_beyond_its_middle_and_a_sum_does() -> None:
     assert abs(measure(x + z, z + noise, z)) < 0.06
     assert measure(x, x + z + noise, z) == pytest.approx(math.log(2) / 2, abs=0.06)
     # Independent until the sum is known.
-    assert mutual_information(x, noise, std_error=False).nats < 0.06
+    assert mutual_information(x, noise, estimator="ksg1", std_error=False).nats < 0.06
     assert measure(x, noise, x + noise + z) > 0.1
 
 
@@ -77,7 +77,9 @@ def test_labels_to_know_give_the_mean_over_the_classes() -> None:
     x, noise = normal(300, 2, 7), normal(300, 1, 8)
     z = torch.arange(300) % 3
     y = x[:, :1] * z[:, None] + noise
-    parts = [mutual_information(x[z == c], y[z == c], std_error=False).nats for c in range(3)]
+    parts = [
+        mutual_information(x[z == c], y[z == c], estimator="gao", std_error=False).nats for c in range(3)
+    ]
     assert measure(x, y, z) == pytest.approx(sum(parts) / 3, abs=1e-12)
     labels = (x[:, 0] > 0).long()
     parts = [mutual_information(x[z == c], labels[z == c], std_error=False).nats for c in range(3)]
@@ -99,7 +101,9 @@ def test_constant_vectors_to_know_leave_mutual_information() -> None:
     y = x + normal(300, 1, 13)
     known = torch.ones(300, 1, dtype=torch.float64)
     # psi(n) of all rows stands for z.
-    assert measure(x, y, known) == pytest.approx(mutual_information(x, y, std_error=False).nats, abs=1e-12)
+    assert measure(x, y, known) == pytest.approx(
+        mutual_information(x, y, estimator="ksg1", std_error=False).nats, abs=1e-12
+    )
 
 
 def test_rounding_is_no_information() -> None:
@@ -122,7 +126,7 @@ def test_rows_alone_in_their_class_are_left_out_and_said() -> None:
     z = torch.cat([torch.arange(40) % 2, torch.tensor([9])])
     estimate = conditional_mutual_information(x, x + normal(41, 1, 18), z, std_error=False)
     assert estimate.n == 40
-    assert "1 rows are alone" in estimate.warnings[0]
+    assert "1 rows are alone" in str(estimate.warnings[0])
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from infopace import mutual_information
 from infopace.estimators._error_bar import subsampling_std_error
 
-from .samples import Rows, bivariate, clusters, labels, normal
+from .samples import Rows, bivariate, clusters, labels, neighbour_information, normal
 
 
 def layer(seed: int) -> tuple[Rows, Rows]:
@@ -30,8 +29,8 @@ CASES: dict[str, Callable[[int], tuple[Rows, Rows]]] = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_error_bar_is_the_spread_over_independent_samples(case: str) -> None:
-    values = [mutual_information(*CASES[case](seed), std_error=False).nats for seed in range(200)]
-    claimed = [mutual_information(*CASES[case](seed)).std_error for seed in range(20)]
+    values = [neighbour_information(*CASES[case](seed), std_error=False).nats for seed in range(200)]
+    claimed = [neighbour_information(*CASES[case](seed)).std_error for seed in range(20)]
     # The spread of 200 values is known within 5 %, the root mean square of 20 claims within about 6 %.
     ratio = math.sqrt(np.mean(np.square(claimed))) / np.std(values, ddof=1)
     assert 0.6 < ratio < 1.6
@@ -63,6 +62,6 @@ def test_parts_are_disjoint_and_keep_the_classes_in_proportion() -> None:
 
 
 def test_too_few_rows_have_no_error_bar() -> None:
-    assert math.isnan(mutual_information(normal(31, 2), normal(31, 1)).std_error)
-    assert math.isfinite(mutual_information(normal(32, 2), normal(32, 1)).std_error)
-    assert math.isnan(mutual_information(normal(100, 2), labels(100, 2), std_error=False).std_error)
+    assert math.isnan(neighbour_information(normal(31, 2), normal(31, 1)).std_error)
+    assert math.isfinite(neighbour_information(normal(32, 2), normal(32, 1)).std_error)
+    assert math.isnan(neighbour_information(normal(100, 2), labels(100, 2), std_error=False).std_error)

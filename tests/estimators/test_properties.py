@@ -8,10 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infopace import entropy, mutual_information
+from infopace import entropy
 from infopace.estimators import _distances
 
-from .samples import ANY, Rows, copied, dead, labels, lattice, normal
+from .samples import ANY, Rows, copied, dead, labels, lattice, neighbour_information, normal
 
 FEW = settings(max_examples=15, deadline=None, derandomize=True, database=None)
 SEEDS = st.integers(0, 10_000)
@@ -29,7 +29,7 @@ def sample(seed: int, n: int, d: int) -> Rows:
 
 
 def nats(x: object, y: object, **options: object) -> float:
-    return mutual_information(x, y, std_error=False, **options).nats  # type: ignore[arg-type]
+    return neighbour_information(x, y, std_error=False, **options).nats  # type: ignore[arg-type]
 
 
 @FEW
@@ -84,7 +84,7 @@ def test_order_of_rows_and_names_of_labels(seed: int, d: int) -> None:
 @given(SEEDS, WIDTHS, st.integers(1, 7))
 def test_clipped_lies_between_zero_and_the_entropy_of_the_labels(seed: int, d: int, k: int) -> None:
     x, y = sample(seed, 40, d), labels(40, 3, seed)
-    result = mutual_information(x, y, k=k)
+    result = neighbour_information(x, y, k=k)
     assert result.ceiling == entropy(y)
     assert 0 <= result.clipped <= result.ceiling
     assert result.clipped == min(max(result.nats, 0), result.ceiling)
@@ -103,8 +103,8 @@ def test_ksg_is_symmetric(seed: int, d: int, estimator: str, norm: str) -> None:
 def test_number_format_does_not_change_a_bit(seed: int, d: int, dtype: torch.dtype) -> None:
     x = torch.as_tensor(sample(seed, 50, d) + 3).to(dtype)
     y, z = torch.as_tensor(labels(50, 3, seed)), torch.as_tensor(normal(50, 2, seed)).to(dtype)
-    assert mutual_information(x, y) == mutual_information(x.double(), y)
-    assert mutual_information(x, z) == mutual_information(x.double(), z.double())
+    assert neighbour_information(x, y) == neighbour_information(x.double(), y)
+    assert neighbour_information(x, z) == neighbour_information(x.double(), z.double())
 
 
 @pytest.mark.parametrize("norm", ["euclidean", "chebyshev"])
@@ -115,22 +115,22 @@ def test_blocks_and_chunks_do_not_matter(
 ) -> None:
     x = ANY[kind](32, 7)
     y = labels(32, 3) if estimator == "ross" else lattice(32, 5, 3)
-    expected = mutual_information(x, y, estimator=estimator, norm=norm)
+    expected = neighbour_information(x, y, estimator=estimator, norm=norm)
     for row_block, chunk, keep in ((32 * 7, 100, 10), (1, 50, 0), (32 * 31, 40, 0), (32 * 32, 1, 100)):
         monkeypatch.setattr(_distances, "_ROW_BLOCK", row_block)
         monkeypatch.setattr(_distances, "_CHUNK", chunk)
         monkeypatch.setattr(_distances, "_KEEP_ROWS", keep)
-        assert mutual_information(x, y, estimator=estimator, norm=norm) == expected
+        assert neighbour_information(x, y, estimator=estimator, norm=norm) == expected
 
 
 @pytest.mark.parametrize("y", [labels(120, 4), normal(120, 2, 5)], ids=["labels", "continuous"])
 def test_threads_and_repetition_do_not_matter(y: Rows) -> None:
     x, threads = torch.as_tensor(np.maximum(normal(120, 700), 0)), torch.get_num_threads()
-    expected = mutual_information(x, y)
+    expected = neighbour_information(x, y)
     try:
         torch.set_num_threads(2)
         torch.manual_seed(7)
-        assert mutual_information(x, y) == expected
+        assert neighbour_information(x, y) == expected
     finally:
         torch.set_num_threads(threads)
 
@@ -141,7 +141,7 @@ def test_input_and_random_state_are_left_alone(estimator: str) -> None:
     for x in (normal(60, 6) + 5, torch.as_tensor(normal(60, 6) + 5), np.float32(normal(60, 6))):
         before, state = torch.tensor(x.tolist(), dtype=torch.float64), torch.get_rng_state()
         targets = y.copy()
-        mutual_information(x, y, estimator=estimator)
+        neighbour_information(x, y, estimator=estimator)
         assert torch.equal(torch.tensor(x.tolist(), dtype=torch.float64), before)
         assert np.array_equal(y, targets)
         assert torch.equal(torch.get_rng_state(), state)

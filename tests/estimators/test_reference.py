@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from infopace import mutual_information
 from infopace.estimators import _distances, _ksg, _ross
 
 from . import reference
-from .samples import ANY, GRIDS, Rows, labels, lattice, normal
+from .samples import ANY, GRIDS, Rows, labels, lattice, neighbour_information, normal
 
 NORMS = ("euclidean", "chebyshev")
 KSG: dict[str, Callable[[Rows, Rows, int], float]] = {"ksg1": reference.ksg1, "ksg2": reference.ksg2}
@@ -35,7 +34,7 @@ def check_ross(x: Rows, y: Rows, table: Rows, norm: str, k: int) -> None:
     expected = reference.ross_counts(table, y.tolist(), k)
     if None not in expected:
         assert fast_ross_counts(x, y, norm, k) == [(row[0], row[2]) for row in expected if row]
-    result = mutual_information(x, y, k=k, norm=norm, std_error=False)
+    result = neighbour_information(x, y, k=k, norm=norm, std_error=False)
     assert result.nats == pytest.approx(reference.ross(table, y.tolist(), k), abs=1e-12)
     assert result.n == sum(row is not None for row in expected)
 
@@ -45,7 +44,9 @@ def check_ksg(x: Rows, y: Rows, tables: tuple[Rows, Rows], norm: str, k: int) ->
     fast = [tuple(int(value) for value in row) for row in torch.stack(counts, 1)]
     assert fast == reference.ksg1_counts(*tables, k)
     for name, slow in KSG.items():
-        result = mutual_information(x, y, k=k, norm=norm, estimator=name, standardize="none", std_error=False)
+        result = neighbour_information(
+            x, y, k=k, norm=norm, estimator=name, standardize="none", std_error=False
+        )
         assert result.nats == pytest.approx(slow(*tables, k), abs=1e-12)
 
 
@@ -91,7 +92,7 @@ def test_block_standardisation_is_that_of_the_reference(kind: str, norm: str) ->
     x, y = ANY[kind](60, 6), normal(60, 2, seed=10) * 50
     tables = [reference.distances(z, norm) * reference.scaled(z, norm) for z in (x, y)]
     for name, slow in KSG.items():
-        result = mutual_information(x, y, norm=norm, estimator=name, std_error=False)
+        result = neighbour_information(x, y, norm=norm, estimator=name, std_error=False)
         assert result.nats == pytest.approx(slow(tables[0], tables[1], 3), abs=1e-12)
 
 

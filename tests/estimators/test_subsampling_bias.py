@@ -50,7 +50,9 @@ def test_the_shortfall_in_five_dimensions_is_seen() -> None:
         y = 0.7 * x.mean(1) * math.sqrt(5) + math.sqrt(0.51) * torch.randn(1000, generator=generator)
         shown.append(
             subsampling_errors(
-                lambda p, x=x, y=y: mutual_information(x[p], y[p], std_error=False).nats, 1000, 3
+                lambda p, x=x, y=y: mutual_information(x[p], y[p], estimator="ksg1", std_error=False).nats,
+                1000,
+                3,
             )[1]
         )
     assert -0.06 < sum(shown) / 4 < -0.01

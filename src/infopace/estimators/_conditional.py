@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from infopace.estimators._cautions import left_out
 from infopace.estimators._distances import Distances, pairwise_distances, row_blocks
 from infopace.estimators._error_bar import subsampling_std_error
 from infopace.estimators._estimate import Estimate
@@ -154,6 +155,6 @@ def _given_labels(
     error = math.nan
     if std_error:
         error = subsampling_std_error(lambda part: value(part.to(x.device)), len(x), k, classes)
-    warnings = (f"{alone} rows are alone in their class of z and were left out",) if alone else ()
+    warnings = (left_out(alone, " of z"),) if alone else ()
     method = "gao" if y.is_floating_point() else "ross"
     return Estimate(nats, error, method, len(x) - alone, k, norm, ceiling, warnings)

@@ -22,8 +22,10 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-# Elements of float64 in a block of rows against all rows (128 MB): large, since each block reads all data.
+# Most elements of float64 in a block of rows against all rows (128 MB).
 _ROW_BLOCK = 2**24
+# Each block reads all of the data, so it has at least this many rows if they fit; more only where that is small.
+_BLOCK_ROWS = 256
 # Elements of float64 in a chunk of columns or pairs (16 MB): small, so that the allocator reuses the memory.
 _CHUNK = 2**21
 # Up to here the whole matrix is kept (128 MB), so that error bars reuse it instead of computing it again.
@@ -63,7 +65,7 @@ def pairwise_distances(x: Tensor, norm: str) -> Distances:
 
 def row_blocks(n: int) -> Iterator[tuple[int, int]]:
     """(start, stop) of the blocks in which n rows are compared with all n."""
-    return _spans(n, _ROW_BLOCK // n)
+    return _spans(n, min(max(_BLOCK_ROWS, _CHUNK // n), _ROW_BLOCK // n))
 
 
 def column_chunks(x: Tensor) -> Iterator[tuple[Tensor, slice]]:

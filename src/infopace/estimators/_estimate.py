@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Caution:
+    """Something that a reader must know before believing a number.
+
+    Attributes:
+        kind: For programs: "inside-noise", "few-rows", "left-out", "constant", "dead-columns" or "beyond-reach".
+        sentence: For people, with the numbers and what to do.
+    """
+
+    kind: str
+    sentence: str
+
+    def __str__(self) -> str:
+        return self.sentence
 
 
 @dataclass(frozen=True)
@@ -13,12 +30,15 @@ class Estimate:
         nats: The raw value. A consistent estimator scatters around the truth, so where the truth is 0 it
             may be slightly negative; see `clipped`.
         std_error: Standard error of `nats` (sampling noise of the n rows), nan where it was not computed.
-        method: "ross", "ksg1", "ksg2" or "decoder".
+        method: The estimator: "ross", "ksg1", "calibrated", "decoder", ...
         n: Rows that entered the estimate.
         k: Neighbours; 0 for methods without neighbours.
         norm: Norm inside a block, "euclidean" or "chebyshev"; "" for methods without distances.
         ceiling: H(Y) in nats of the same rows for labels, inf for continuous targets.
-        warnings: What a reader must know before believing the number, one sentence each.
+        warnings: What a reader must know before believing the number.
+        p_value: Probability of a value at least this large were x and y independent, by permutation; nan
+            where it was not asked for.
+        choice: Which estimator was taken and why, in a sentence; empty where the caller named it.
     """
 
     nats: float
@@ -28,7 +48,9 @@ class Estimate:
     k: int
     norm: str
     ceiling: float
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Caution, ...] = ()
+    p_value: float = math.nan
+    choice: str = ""
 
     @property
     def clipped(self) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from infopace._typing import Float
+from infopace._typing import Bool, Float
 from infopace.estimators._distances import Distances, row_blocks
 from infopace.estimators._ross import radius_among
 
@@ -20,11 +20,18 @@ def ksg1(x: Distances, y: Distances, k: int) -> float:
     Kraskov et al., Phys. Rev. E 69, 066138 (2004), eq. 8. Nothing is strictly nearer than rho_i = 0, so rows
     with k or more copies count those: copies + 1 for k, n_x and n_y at distance 0 (Gao et al., NeurIPS 2017).
     """
+    return float(_psi(x.n) + ksg1_terms(x, y, k)[0].mean().cpu())
+
+
+def ksg1_terms(x: Distances, y: Distances, k: int) -> tuple[Float[Tensor, " n"], Bool[Tensor, " n"]]:
+    """The n terms whose mean, with psi(n), is `ksg1`, and which rows have k or more copies."""
     terms = torch.empty(x.n, dtype=torch.float64, device=x.device)
+    copied = torch.empty(x.n, dtype=torch.bool, device=x.device)
     for start, stop in row_blocks(x.n):
         neighbours, n_x, n_y = _counts(x, y, k, start, stop)
         terms[start:stop] = torch.digamma(neighbours) - torch.digamma(n_x + 1) - torch.digamma(n_y + 1)
-    return float(_psi(x.n) + terms.mean().cpu())
+        copied[start:stop] = neighbours > k
+    return terms, copied
 
 
 def ksg2(x: Distances, y: Distances, k: int) -> float:

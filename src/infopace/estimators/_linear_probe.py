@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from infopace._typing import Float, Int
+from infopace.estimators._cautions import left_out
 from infopace.estimators._distances import column_chunks
 from infopace.estimators._estimate import Estimate
 from infopace.estimators._inputs import as_matrix, as_targets
@@ -78,7 +79,7 @@ def linear_probe_bound(x: Any, labels: Any, *, folds: int = 5) -> Estimate:
     target_entropy = entropy(classes)
     terms = gain - (sizes.double() / len(classes)).log()[classes]
     std_error = float(terms.std() / len(terms) ** 0.5)
-    warnings = (f"{alone} rows are alone in their class and were left out",) if alone else ()
+    warnings = (left_out(alone),) if alone else ()
     return Estimate(
         float(terms.mean()), std_error, "linear-probe", len(terms), 0, "", target_entropy, warnings
     )

@@ -1,26 +1,45 @@
-"""One call for every kind of target."""
+"""One call for every kind of samples."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
 
-from infopace.estimators._distances import pairwise_distances
+from infopace.estimators import _cautions as cautions
+from infopace.estimators._dependence import calibrated_information
 from infopace.estimators._error_bar import subsampling_std_error
-from infopace.estimators._estimate import Estimate
-from infopace.estimators._inputs import as_matrix, as_targets, check_choice, check_neighbours
-from infopace.estimators._ksg import ksg1, ksg2
+from infopace.estimators._estimate import Caution, Estimate
+from infopace.estimators._gaussian import gaussian, gaussian_std_error
+from infopace.estimators._inputs import as_matrix, as_targets, as_tensor, check_choice, check_neighbours
 from infopace.estimators._labels import as_classes, entropy
-from infopace.estimators._ross import ross, singletons
-from infopace.estimators._scale import STANDARDIZE, standardized_distances
+from infopace.estimators._linear_probe import linear_probe_bound
+from infopace.estimators._neighbours import VECTOR_FORMULAS, Neighbours, of_labels, of_vectors
+from infopace.estimators._neural import neural_bound
+from infopace.estimators._permutation import p_value, permutation_null
+from infopace.estimators._plug_in import plug_in, plug_in_std_error
+from infopace.estimators._ross import singletons
+from infopace.estimators._scale import STANDARDIZE
 
 NORMS = ("euclidean", "chebyshev")
-ESTIMATORS = ("auto", "ross", "ksg1", "ksg2")
-# Perfectly separable outputs of 1000 classes, one row each, measure 0.57 of 9.17 bits; from about 20 rows a
-# class the shortfall is within the sampling noise (measured for this project).
-FEW_ROWS = 20
+NEURAL = ("mine", "infonce", "smile")
+OF_LABELS = ("ross", "linear-probe", *NEURAL)
+OF_VECTORS = ("calibrated", *VECTOR_FORMULAS, "gaussian", *NEURAL)
+ESTIMATORS = ("auto", *dict.fromkeys((*OF_LABELS, *OF_VECTORS)), "plug-in")
+# Calibration compares all rows a dozen times: about 3 s at 5,000 rows on one core, and growing with the square.
+_MOST_CALIBRATED = 10_000
+
+
+@dataclasses.dataclass(frozen=True)
+class _Options:
+    k: int
+    norm: str
+    standardize: str
+    std_error: bool
+    permutations: int
 
 
 def mutual_information(
@@ -32,29 +51,36 @@ def mutual_information(
     estimator: str = "auto",
     standardize: str = "block",
     std_error: bool = True,
+    permutations: int = 0,
 ) -> Estimate:
-    """Mutual information I(X;Y) between vectors and labels or vectors, in nats.
+    """Mutual information I(X;Y) between vectors or labels and vectors or labels, in nats.
 
     Args:
-        x: (n, ...) floating samples, one a row; trailing dimensions are flattened. Tensor or array.
+        x: (n, ...) floating samples, one a row; trailing dimensions are flattened. Tensor (any device) or array.
+            Or (n,) integers, which are labels.
         y: (n,) integers, which are class labels, or (n, ...) floats, which are continuous targets.
         k: Neighbours, 1..n-1. Small k: less bias, more spread.
-        norm: Distance inside a block: "euclidean", the more accurate in high dimension, or "chebyshev".
-        estimator: "auto" takes "ross" for labels and "ksg1" for continuous targets; "ksg2" is the other form.
-        standardize: Scale of the two blocks for KSG: "block" divides each by the norm of its column
-            deviations, "columns" each column by its own, "none" leaves them. Ross does not depend on the
-            scale of x.
-        std_error: Whether to compute the error bar (about as much work again).
+        norm: Distance inside a block: "euclidean", which is the more accurate in high dimension, or "chebyshev".
+        estimator: "auto" looks at the kind of x and y and at n. Vectors and labels: "ross" (neighbours),
+            "linear-probe" (cross-validated lower bound). Two vectors: "calibrated" (a model of the dependence,
+            corrected by neighbours), "ksg1", "ksg2", "gao" (neighbours; gao for mixtures with point masses),
+            "gaussian" (jointly normal). Two labels: "plug-in". And critics trained on some rows and tested on
+            others: "mine", "infonce", "smile".
+        standardize: Scale of the two blocks for KSG and Gao: "block" divides each by the norm of its column
+            deviations, "columns" each column by its own, "none" leaves them. The others do not depend on it.
+        std_error: Whether to compute the error bar of neighbour estimators (about as much work again).
+        permutations: Random re-orderings of y for `p_value`, each about as much work as the estimate; 0: none.
+            For "calibrated" the neighbour estimate ("ksg1") is what is permuted. Bounds have no p-value.
 
     Returns:
-        An `Estimate`. The value does not depend on the order of rows, on the number format that holds the
-        same numbers, or on the device; equal input gives equal output.
+        An `Estimate`. The value does not depend on the order of rows, on the number format that holds the same
+        numbers, or on the device (but for trained critics); equal input gives equal output.
 
     Raises:
-        ValueError: nan or inf, an empty or mismatched input, k outside 1..n-1, an unknown word.
+        ValueError: nan or inf, an empty or mismatched input, k outside 1..n-1, an unknown word, an estimator
+            that does not fit the kind of x and y.
 
-    Sources: Ross, PLoS ONE 9(2): e87357 (2014), with tie-aware counts; Kraskov et al., Phys. Rev. E 69,
-        066138 (2004).
+    Sources are named with each estimator; see the page "Which estimator?" for when each is right.
 
     >>> import torch
     >>> x = torch.linspace(0, 1, 200)
@@ -64,61 +90,152 @@ def mutual_information(
     check_choice("norm", norm, NORMS)
     check_choice("estimator", estimator, ESTIMATORS)
     check_choice("standardize", standardize, STANDARDIZE)
-    matrix = as_matrix(x, "x")
+    if permutations < 0:
+        raise ValueError(f"permutations must be at least 0, got {permutations}")
+    options = _Options(k, norm, standardize, std_error, permutations)
+    samples = as_tensor(x, "x")
+    whole = not (samples.is_floating_point() or samples.is_complex())
+    if whole and samples.ndim and samples.numel() == len(samples) > 0:
+        labels = as_targets(samples, len(samples), name="x")
+        targets = as_targets(y, len(labels)).to(labels.device)
+        check_neighbours(k, len(labels))
+        if not targets.is_floating_point():
+            return _two_labels(labels, targets, options, estimator)
+        # I(X;Y) = I(Y;X)
+        return _vectors_and_labels(targets, labels, options, estimator, "y")
+    matrix = as_matrix(samples, "x")
     targets = as_targets(y, len(matrix)).to(matrix.device)
     check_neighbours(k, len(matrix))
     if targets.is_floating_point():
-        if estimator == "ross":
-            raise ValueError("estimator 'ross' needs integer labels, got floating targets")
-        return _continuous(
-            matrix, targets, k, norm, "ksg1" if estimator == "auto" else estimator, standardize, std_error
-        )
-    if estimator not in ("auto", "ross"):
-        raise ValueError(f"estimator {estimator!r} needs floating targets, got integer labels")
-    return _labelled(matrix, targets, k, norm, std_error)
+        return _two_vectors(matrix, targets, options, estimator)
+    return _vectors_and_labels(matrix, targets, options, estimator, "x")
 
 
-def _labelled(x: Tensor, y: Tensor, k: int, norm: str, std_error: bool) -> Estimate:
+def _vectors_and_labels(x: Tensor, y: Tensor, options: _Options, estimator: str, name: str) -> Estimate:
+    _check_kind(estimator, OF_LABELS, "floating targets, got integer labels")
+    if estimator in NEURAL:
+        return _plain(neural_bound(x, y, bound=estimator), options)
+    if estimator == "linear-probe":
+        return _plain(linear_probe_bound(x, y), options)
     classes, sizes = as_classes(y)
     if int(sizes.max()) == 1:
         raise ValueError(f"labels must repeat, got {len(y)} rows with {len(y)} different labels")
-    distances = pairwise_distances(x, norm)
-    nats = ross(distances, classes, k)
-    error = math.nan
-    if std_error:
-        error = subsampling_std_error(
-            lambda part: ross(distances.subset(part.to(x.device)), classes[part.to(x.device)], k),
-            len(y),
-            k,
-            classes,
-        )
-    warnings = []
-    if alone := singletons(classes):
-        warnings.append(f"{alone} rows are alone in their class and were left out")
-    if int(sizes.min()) < FEW_ROWS:
-        warnings.append(
-            f"the smallest class has {int(sizes.min())} rows, under {FEW_ROWS}: the value is too low; "
-            "take more rows or the decoder bound"
-        )
-    warnings += _constant(x, "x")
-    return Estimate(
-        nats, error, "ross", len(y) - alone, k, norm, entropy(classes[sizes[classes] > 1]), tuple(warnings)
+    alone = singletons(classes)
+    found = of_labels(x, classes, options.k, options.norm)
+    warnings = [
+        *cautions.class_sizes(sizes, alone),
+        *cautions.columns(x, name),
+        *cautions.reach(found.distances, classes, options.k, options.norm, x.shape[1]),
+    ]
+    return _by_neighbours(
+        found,
+        Estimate(
+            found.nats,
+            math.nan,
+            "ross",
+            len(y) - alone,
+            options.k,
+            options.norm,
+            entropy(classes[sizes[classes] > 1]),
+            choice="ross: neighbours, for a vector and labels" if estimator == "auto" else "",
+        ),
+        options,
+        warnings,
+        len(y),
+        classes,
     )
 
 
-def _continuous(
-    x: Tensor, y: Tensor, k: int, norm: str, estimator: str, standardize: str, std_error: bool
+def _two_vectors(x: Tensor, y: Tensor, options: _Options, estimator: str) -> Estimate:
+    _check_kind(estimator, OF_VECTORS, "integer labels, got floating targets")
+    if estimator in NEURAL:
+        return _plain(neural_bound(x, y, bound=estimator), options)
+    warnings = [*cautions.columns(x, "x"), *cautions.columns(y, "y")]
+    n, k, norm = len(x), options.k, options.norm
+    if estimator == "gaussian":
+        nats = gaussian(x, y)
+        error = gaussian_std_error(x, y) if math.isfinite(nats) else math.nan
+        estimate = Estimate(nats, error, estimator, n, 0, "", math.inf)
+        return _finish(estimate, n, lambda order: gaussian(x, y[order.to(y.device)]), options, warnings)
+    if estimator == "calibrated" or (estimator == "auto" and n <= _MOST_CALIBRATED):
+        return _calibrated(x, y, options, estimator, warnings)
+    choice = ""
+    if estimator == "auto":
+        estimator, choice = "ksg1", f"ksg1: neighbours, for two vectors of more than {_MOST_CALIBRATED} rows"
+    found = of_vectors(estimator, x, y, k, norm, options.standardize)
+    warnings += cautions.reach(found.distances, None, k, norm, x.shape[1] + y.shape[1])
+    estimate = Estimate(found.nats, math.nan, estimator, n, k, norm, math.inf, choice=choice)
+    return _by_neighbours(found, estimate, options, warnings, n, None)
+
+
+def _calibrated(x: Tensor, y: Tensor, options: _Options, estimator: str, warnings: list[Caution]) -> Estimate:
+    found = calibrated_information(x.cpu(), y.cpu(), options.k)
+    choice = f"calibrated: {found.model} fits rows that it has not seen best" if estimator == "auto" else ""
+    estimate = Estimate(
+        found.nats, found.std_error, "calibrated", len(x), options.k, "euclidean", math.inf, choice=choice
+    )
+    if not options.permutations:
+        return _finish(estimate, len(x), None, options, warnings)
+    neighbours = of_vectors("ksg1", x, y, options.k, options.norm, options.standardize)
+    return _finish(estimate, len(x), neighbours.shuffled, options, warnings, neighbours.nats)
+
+
+def _two_labels(x: Tensor, y: Tensor, options: _Options, estimator: str) -> Estimate:
+    _check_kind(estimator, ("plug-in",), "a vector, got two sets of labels")
+    estimate = Estimate(
+        plug_in(x, y),
+        plug_in_std_error(x, y),
+        "plug-in",
+        len(x),
+        0,
+        "",
+        min(entropy(x), entropy(y)),
+        choice="plug-in: counts, for two sets of labels" if estimator == "auto" else "",
+    )
+    return _finish(estimate, len(x), lambda order: plug_in(x, y[order.to(y.device)]), options, [])
+
+
+def _by_neighbours(
+    found: Neighbours,
+    estimate: Estimate,
+    options: _Options,
+    warnings: list[Caution],
+    n: int,
+    classes: Tensor | None,
 ) -> Estimate:
-    formula = ksg1 if estimator == "ksg1" else ksg2
-    dx, dy = standardized_distances(x, norm, standardize), standardized_distances(y, norm, standardize)
-    error = math.nan
-    if std_error:
-        error = subsampling_std_error(
-            lambda part: formula(dx.subset(part.to(x.device)), dy.subset(part.to(x.device)), k), len(x), k
+    if options.std_error:
+        error = subsampling_std_error(found.of_part, n, options.k, classes)
+        estimate = dataclasses.replace(estimate, std_error=error)
+    return _finish(estimate, n, found.shuffled, options, warnings)
+
+
+def _finish(
+    estimate: Estimate,
+    n: int,
+    shuffled: Callable[[Tensor], float] | None,
+    options: _Options,
+    warnings: list[Caution],
+    tested: float | None = None,
+) -> Estimate:
+    """Add the p-value (of `tested`, where that is not the value itself) and the cautions."""
+    p = math.nan
+    if options.permutations and shuffled is not None:
+        null = permutation_null(shuffled, n, options.permutations)
+        p = p_value(estimate.nats if tested is None else tested, null)
+    warnings = [*warnings, *cautions.noise(estimate.nats, estimate.std_error)]
+    return dataclasses.replace(estimate, warnings=tuple(warnings), p_value=p)
+
+
+def _plain(bound: Estimate, options: _Options) -> Estimate:
+    if options.permutations:
+        raise ValueError(
+            f"a bound has no p-value, got permutations = {options.permutations} for {bound.method!r}"
         )
-    warnings = (*_constant(x, "x"), *_constant(y, "y"))
-    return Estimate(formula(dx, dy, k), error, estimator, len(x), k, norm, math.inf, warnings)
+    return bound
 
 
-def _constant(values: Tensor, name: str) -> list[str]:
-    return [f"{name} is constant: it carries no information"] if bool((values == values[:1]).all()) else []
+def _check_kind(estimator: str, fitting: tuple[str, ...], need: str) -> None:
+    if estimator == "plug-in" and estimator not in fitting:
+        need = "two sets of labels, got a vector"
+    if estimator != "auto" and estimator not in fitting:
+        raise ValueError(f"estimator {estimator!r} needs {need}")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from infopace._typing import Float
 from infopace.estimators._critic import Critic, all_scores, new_critic, train_critic
-from infopace.estimators._estimate import Estimate
+from infopace.estimators._estimate import Caution, Estimate
 from infopace.estimators._inputs import as_matrix, as_targets, check_choice
 from infopace.estimators._labels import as_classes, entropy
 from infopace.estimators._neural_bounds import (
@@ -87,10 +87,11 @@ def neural_bound(
     terms = _held_out_terms(critic, rows["test"], bound, batch)
     warnings = []
     if not bool(terms.any()):
-        warnings.append("the critic found nothing that held on rows it had not seen")
+        warnings.append(Caution("inside-noise", "the critic found nothing that held on rows it had not seen"))
     scored = min(batch, held)
     if bound == "infonce" and float(terms.mean()) > 0.9 * math.log(scored):
-        warnings.append(f"the value is near its limit ln {scored}: take a larger batch or more rows")
+        sentence = f"the value is near its limit ln {scored}: take a larger batch or more rows"
+        warnings.append(Caution("beyond-reach", sentence))
     std_error = float(terms.std() / len(terms) ** 0.5)
     return Estimate(float(terms.mean()), std_error, bound, len(terms), 0, "", ceiling, tuple(warnings))
 
