@@ -29,7 +29,7 @@ def sample(seed: int, n: int, d: int) -> Rows:
 
 
 def nats(x: object, y: object, **options: object) -> float:
-    return neighbour_information(x, y, std_error=False, **options).nats  # type: ignore[arg-type]
+    return neighbour_information(x, y, std_error=False, **options).nats
 
 
 @FEW

@@ -102,11 +102,11 @@ def test_nan_is_found_in_every_format(dtype: torch.dtype) -> None:
 
 
 def sentences(*arguments: object, **options: object) -> list[str]:
-    return [str(caution) for caution in mutual_information(*arguments, **options).warnings]  # pyright: ignore[reportArgumentType]
+    return [str(caution) for caution in mutual_information(*arguments, **options).warnings]
 
 
 def kinds(*arguments: object, **options: object) -> list[str]:
-    return [caution.kind for caution in mutual_information(*arguments, **options).warnings]  # pyright: ignore[reportArgumentType]
+    return [caution.kind for caution in mutual_information(*arguments, **options).warnings]
 
 
 def test_warnings_tell_what_to_know() -> None:

@@ -15,7 +15,7 @@ from .samples import Rows, bivariate, clusters, clusters_truth, dead, labels, ne
 
 
 def nats(x: Rows, y: Rows, **options: object) -> float:
-    return neighbour_information(x, y, std_error=False, **options).nats  # type: ignore[arg-type]
+    return neighbour_information(x, y, std_error=False, **options).nats
 
 
 @pytest.mark.parametrize("k", [1, 3, 10])

@@ -109,7 +109,7 @@ def calibrated_information(x: Tensor, y: Tensor, k: int = 3) -> Calibrated:
 def _choose(u: Tensor, p: int) -> tuple[DependenceModel, float, HeldOut, dict[str, float]]:
     model: DependenceModel = fit_gaussian(u, p)
     held_out = cross_fit(fit_gaussian, u, p)
-    chosen = (model, model.information(), held_out)
+    chosen: tuple[DependenceModel, float, HeldOut] = (model, model.information(), held_out)
     bounds = {model.name: held_out.bound}
     student = fit_student(u, p)
     # One number is no danger to a fold: nu is fitted once, to all rows.
@@ -126,7 +126,8 @@ def _choose(u: Tensor, p: int) -> tuple[DependenceModel, float, HeldOut, dict[st
             break
         chosen = (fit(u, p), held_out.unbiased, held_out)
         components *= 2
-    return (*chosen, bounds)
+    best, value, on_held_out = chosen
+    return best, value, on_held_out, bounds
 
 
 def _better(new: HeldOut, old: HeldOut) -> bool:

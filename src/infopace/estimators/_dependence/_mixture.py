@@ -63,8 +63,8 @@ def fit_mixture(u: Tensor, p: int, components: int, steps: int = 100) -> Gaussia
     strength = d + 2
     prior = torch.cov(z.T).reshape(d, d) * 0.3 * components ** (-2 / d)
     prior = prior + 1e-6 * torch.eye(d, dtype=torch.float64)
-    last = -math.inf
-    for step in range(steps):
+    last, step = -math.inf, 0
+    while True:
         rows = share.sum(1) + 1e-9
         means = share @ z / rows[:, None]
         products = rows[:, None, None] * means[:, :, None] * means[:, None]
@@ -75,9 +75,9 @@ def fit_mixture(u: Tensor, p: int, components: int, steps: int = 100) -> Gaussia
         total = joint.logsumexp(0)
         share = (joint - total).exp()
         mean = float(total.mean())
-        if step > 5 and mean - last < 1e-5:
+        if step == steps - 1 or (step > 5 and mean - last < 1e-5):
             break
-        last = mean
+        last, step = mean, step + 1
     return GaussianMixture(log_weights - log_weights.logsumexp(0), means, covariances, p)
 
 
@@ -89,11 +89,17 @@ def _k_means(z: Tensor, k: int, generator: torch.Generator, steps: int = 15) -> 
         new = z[torch.multinomial(nearest.clamp_min(1e-12), 1, generator=generator)]
         centres = torch.cat([centres, new])
         nearest = torch.minimum(nearest, (z - new).square().sum(1))
-    for _ in range(steps):
-        belongs = torch.nn.functional.one_hot(torch.cdist(z, centres).argmin(1), k).double()
+    belongs = _belonging(z, centres)
+    for _ in range(steps - 1):
         size = belongs.sum(0)[:, None]
         centres = torch.where(size > 0, belongs.T @ z / size.clamp_min(1), centres)
+        belongs = _belonging(z, centres)
     return belongs
+
+
+def _belonging(z: Tensor, centres: Tensor) -> Tensor:
+    """(n, K) one-hot: the nearest centre of each row."""
+    return torch.nn.functional.one_hot(torch.cdist(z, centres).argmin(1), len(centres)).double()
 
 
 def _component_log_density(z: Tensor, means: Tensor, covariances: Tensor) -> Tensor:
