@@ -15,6 +15,7 @@ import torch
 
 from infopace.cli import main
 from infopace.lab.config import TrainConfig
+from infopace.lab.measure import MeasureConfig
 
 # The frozen command line. A change here is a change of the public interface: CHANGELOG.
 FLAGS = {
@@ -34,6 +35,15 @@ FLAGS = {
     "threads": None,
     "out": None,
 }
+MEASURE_FLAGS = {
+    "x": dataclasses.MISSING,
+    "y": None,
+    "estimator": "auto",
+    "k": 3,
+    "norm": "euclidean",
+    "permutations": None,
+    "json": False,
+}
 
 
 def test_the_command_line_is_frozen(capsys: pytest.CaptureFixture[str]) -> None:
@@ -41,6 +51,10 @@ def test_the_command_line_is_frozen(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "--help"]) == 0
     shown = set(re.findall(r"--([a-z][a-z0-9-]*)", capsys.readouterr().out)) - {"help"}
     assert shown == {name.replace("_", "-") for name in FLAGS if name != "workload"}
+    assert {field.name: field.default for field in dataclasses.fields(MeasureConfig)} == MEASURE_FLAGS
+    assert main(["measure", "--help"]) == 0
+    shown = set(re.findall(r"--([a-z][a-z0-9-]*)", capsys.readouterr().out)) - {"help"}
+    assert shown == set(MEASURE_FLAGS) - {"x", "y"}
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -57,7 +71,8 @@ BAD_INPUT = {
     "train --decay cosine": r"invalid choice 'cosine'.*linear.*printed.*none",
     "train --epochs": r"Missing value for argument '--epochs'",
     "trian": r"Unrecognized options: trian",
-    "": r"Expected one of \{train\}",
+    "": r"Expected one of \{train,\s*measure\}",
+    "measure": r"Missing from infopace measure: X .*; see infopace measure --help",
     "train --lr-min 0.3 --lr-max 0.2": r"lr_min must be <= lr_max, got lr_min = 0\.3 with lr_max = 0\.2",
     "train --lr-min 0": r"lr_min must be a positive number, got 0",
     "train --lr-max nan": r"lr_max must be a positive number, got nan",

@@ -14,6 +14,7 @@ import tyro
 from infopace.lab.config import TrainConfig
 from infopace.lab.environment import versions
 from infopace.lab.errors import Diverged, InputError
+from infopace.lab.measure import MeasureConfig, measure
 from infopace.lab.progress import make_progress
 from infopace.lab.run import train
 
@@ -21,6 +22,7 @@ BAD_INPUT = 2
 DIVERGED = 3
 INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
+_COMMANDS = {"train": TrainConfig, "measure": MeasureConfig}
 _BOX_OR_COLOUR = re.compile(r"[─-╿]|\x1b\[[0-9;]*m")
 
 
@@ -37,6 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = _parse(arguments)
         if config is None:
             return 0
+        if isinstance(config, MeasureConfig):
+            print(*measure(config), sep="\n")
+            return 0
         with contextlib.closing(make_progress()) as progress:
             result = train(config, progress)
     except InputError as error:
@@ -44,7 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Diverged as error:
         return _fail(error, DIVERGED)
     except KeyboardInterrupt:
-        return _fail("stopped; the same command resumes where it was", INTERRUPTED)
+        resumes = arguments[:1] == ["train"]
+        return _fail("stopped; the same command resumes where it was" if resumes else "stopped", INTERRUPTED)
     print(*result.lines, sep="\n")
     return 0
 
@@ -54,10 +60,11 @@ def _fail(error: object, code: int) -> int:
     return code
 
 
-def _parse(arguments: list[str]) -> TrainConfig | None:
+def _parse(arguments: list[str]) -> TrainConfig | MeasureConfig | None:
     """The command line as a config; None where help was asked for and given."""
     app = tyro.extras.SubcommandApp()
-    app.command(name="train")(TrainConfig)
+    for name, command in _COMMANDS.items():
+        app.command(name=name)(command)
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
@@ -70,7 +77,8 @@ def _parse(arguments: list[str]) -> TrainConfig | None:
     except SystemExit as stop:
         if not stop.code:
             return None
-        raise InputError(_one_line(complaint.getvalue())) from None
+        command = f"{arguments[0]} " if arguments and arguments[0] in _COMMANDS else ""
+        raise InputError(f"{_one_line(complaint.getvalue())}; see infopace {command}--help") from None
 
 
 def _one_line(box: str) -> str:
@@ -78,7 +86,7 @@ def _one_line(box: str) -> str:
     lines = [_BOX_OR_COLOUR.sub("", line).strip(" |") for line in box.splitlines()[1:]]
     text = [line if line.strip("-+") else "" for line in lines]  # without UTF-8, rules are dashes
     paragraph = itertools.takewhile(bool, itertools.dropwhile(lambda line: not line, text))
-    return f"{' '.join(paragraph).rstrip('.')}; see infopace train --help"
+    return " ".join(paragraph).rstrip(".")
 
 
 if __name__ == "__main__":
