@@ -54,7 +54,9 @@ class TrainConfig:
     """cpu | cuda | cuda:<index>."""
     bf16: bool = False
     """Run forward passes under bfloat16 autocast; weights stay float32."""
-    threads: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: torch's choice)")] = None
+    threads: Annotated[
+        int | None, arg(metavar="INT", help_behavior_hint="(default: the workload's, or torch's)")
+    ] = None
     """CPU threads; a resumed run keeps the number it was started with."""
     out: Annotated[
         Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: a name by the settings)")

@@ -56,7 +56,8 @@ def train(config: TrainConfig, listener: Listener) -> Result:
 
 
 def _train(plan: Plan, folder: RunFolder, record: dict[str, Any] | None, listener: Listener) -> Result:
-    threads = plan.config.threads or (record or {}).get("threads") or torch.get_num_threads()
+    recorded = (record or {}).get("threads")
+    threads = plan.config.threads or recorded or plan.workload.threads or torch.get_num_threads()
     set_determinism(threads, plan.device)
     data = plan.workload.load()
     if record is not None:

@@ -99,3 +99,5 @@ class Workload:
     weight_decay: float = 0.0
     probe_size: int = 1000
     channels_last: bool = False
+    # A small model runs faster on one CPU thread than on several that wait for each other.
+    threads: int | None = None

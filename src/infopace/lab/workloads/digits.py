@@ -62,5 +62,6 @@ DIGITS = Workload(
     bounds=Bounds(lr_min=0.01, lr_max=0.3, lr_top=0.05),
     epochs=30,
     batch_size=32,
+    threads=1,
     prepare=grey_levels_to_unit,
 )

@@ -40,4 +40,5 @@ UCI_TEMPERATURE = Workload(
     bounds=Bounds(lr_min=0.00001, lr_max=0.004, lr_top=0.002),
     epochs=2000,
     batch_size=256,
+    threads=1,
 )
