@@ -65,6 +65,7 @@ def main() -> None:
         os.environ, OMP_NUM_THREADS=str(arguments.threads), MKL_NUM_THREADS=str(arguments.threads)
     )
     rows = []
+    arguments.out.parent.mkdir(exist_ok=True)
     for n in arguments.rows:
         for target in TARGETS:
             command = [sys.executable, __file__, "--cell", target, str(n), str(arguments.width)]
@@ -72,8 +73,8 @@ def main() -> None:
             rows.append(json.loads(done.stdout) | {"threads": arguments.threads, "torch": torch.__version__})
             print("{target} n={n} d={d} {seconds:.2f} s ({cpu_seconds:.2f} s of processor) {peak_mb:.0f} MB"
                   .format(**rows[-1]), flush=True)  # fmt: skip
-    arguments.out.parent.mkdir(exist_ok=True)
-    arguments.out.write_text("".join(json.dumps(row) + "\n" for row in rows))
+            # The last n takes the longest: what is there stays if it is cut short.
+            arguments.out.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 if __name__ == "__main__":
