@@ -1,0 +1,159 @@
+"""Write docs/results.md from the rows in results/: python benchmarks/tables.py"""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+HEAD = """# Results
+
+Every number on this page is read from the rows in `results/` by `python benchmarks/tables.py`; each section names the
+command that made its rows. CPU only; whatever needs a GPU was not run.
+"""
+# [paper] Vasudevan 2020, best test value of 3 seeds.
+PAPER = {
+    ("mnist-lenet", False): "99.27 %",
+    ("mnist-lenet", True): "99.39 %",
+    ("uci-temperature", False): "1.32 °C",
+}
+
+
+def main() -> None:
+    """Write the page."""
+    parts = [HEAD, training(), kills(), share(), traps(), coverage()]
+    (ROOT / "docs" / "results.md").write_text("\n".join(parts))
+
+
+def training() -> str:
+    """Final and best test values of whole runs, beside the paper's."""
+    rows = []
+    runs = sorted(
+        read("train_runs"), key=lambda run: (run["settings"]["workload"], run["settings"]["layer_wise"])
+    )
+    for run in runs:
+        settings, metric = run["settings"], run["metric"]
+        final, best = (
+            f"{run[which] * metric['scale']:.{2 if metric['scale'] == 100 else 3}f}"
+            for which in ("final", "best")
+        )
+        rows.append(
+            [
+                settings["workload"],
+                "each layer" if settings["layer_wise"] else "one",
+                settings["seed"],
+                "bf16" if settings["bf16"] else "f32",
+                f"{final} {metric['unit']}",
+                f"{best} {metric['unit']}, epoch {run['best_epoch']}",
+                PAPER.get((settings["workload"], settings["layer_wise"]), ""),
+            ]
+        )
+    head = [
+        "workload",
+        "rate for",
+        "seed",
+        "format",
+        "after the last epoch",
+        "at its best epoch",
+        "paper, best of 3",
+    ]
+    command = "`infopace train WORKLOAD --seed S --threads 1 [--bf16] [--layer-wise]` and `benchmarks/collect_runs.py`"
+    return section("The rule of Vasudevan 2020 (`Vasudevan2020`, its defaults)", command, table(head, rows))
+
+
+def kills() -> str:
+    """Endings after a kill."""
+    first, *rows = read("kill_test")
+    same = sum(row["ending"] == first["ending"] for row in rows)
+    text = f"{same} of {len(rows)} runs of digits, each killed before its end and resumed, end with the same bits."
+    return section("Kill and resume", "`python benchmarks/kill_test.py`", text)
+
+
+def share() -> str:
+    """What measuring costs."""
+    rows = [
+        [row["layers"], f"{100 * row['share']:.2f} %", f"{100 * row['bar']:g} %"]
+        for row in read("measuring_share")
+    ]
+    return section(
+        "Share of an epoch of mnist-lenet spent on measuring",
+        "`python benchmarks/measuring_share.py`",
+        table(["measured", "share", "bar"], rows),
+    )
+
+
+def traps() -> str:
+    """Labels: ours beside the usual constructions."""
+    methods = ["ours", "plain Ross", "KSG, one-hot", "3 entropies"]
+    cases: dict[str, list[dict[str, Any]]] = {}
+    for row in read("label_traps"):
+        cases.setdefault(row["case"], []).append(row)
+    rows = [
+        [
+            case,
+            mean(row["truth"] for row in found),
+            *(mean(row[method] for row in found) for method in methods),
+        ]
+        for case, found in cases.items()
+    ]
+    return section(
+        "A vector and labels: where estimators go wrong (n = 1000, nats, mean of five samples)",
+        "`python benchmarks/estimators/label_table.py`",
+        table(["case", "truth", *methods], rows),
+    )
+
+
+def coverage() -> str:
+    """Error bars and p-values."""
+    rows, p_values = [], []
+    for row in read("coverage"):
+        if "coverage" in row:
+            shown = (f"{row['bias']:+.3f}", f"{row['spread']:.3f}", f"{row['std_error']:.3f}")
+            with_bias = f"{100 * row['coverage_with_bias']:.0f} %"
+            rows.append([row["case"], row["method"], *shown, f"{100 * row['coverage']:.0f} %", with_bias])
+        else:
+            uniform = f"KS test of uniformity p = {row['ks_p']:.2f}"
+            p_values.append(f"{row['case']}: p below .05 in {100 * row['below_05']:.1f} %, {uniform}.")
+    head = [
+        "case",
+        "estimator",
+        "bias",
+        "true spread",
+        "error bar",
+        "95 % interval covers",
+        "widened by the bias it sees",
+    ]
+    text = f"{table(head, rows)}\n\n" + "\n".join(f"- {line}" for line in p_values)
+    return section(
+        "Error bars: 200 draws of each case, n = 1000", "`python benchmarks/estimators/coverage.py`", text
+    )
+
+
+def read(name: str) -> list[dict[str, Any]]:
+    """The rows of results/<name>.jsonl."""
+    return [json.loads(line) for line in (ROOT / "results" / f"{name}.jsonl").read_text().splitlines()]
+
+
+def section(title: str, command: str, text: str) -> str:
+    """A heading, what made the rows, and the text."""
+    return f"## {title}\n\nFrom {command}.\n\n{text}\n"
+
+
+def table(head: list[str], rows: Iterable[list[Any]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *([str(cell) for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def mean(values: Iterable[float | str]) -> str:
+    """The mean to three places; what is not a number stays so."""
+    value = statistics.fmean(float(value) for value in values)
+    return "not a number" if math.isnan(value) else f"{value:.3f}"
+
+
+if __name__ == "__main__":
+    main()
