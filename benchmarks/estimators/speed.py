@@ -150,6 +150,12 @@ def main() -> None:
         return
     packages = ("torch", "numpy", "scipy", "scikit-learn", "infomeasure")
     versions = {package: installed(package) for package in packages}
+    about = {
+        "threads": arguments.threads,
+        "machine": platform.processor() or platform.machine(),
+        "versions": versions,
+    }
+    arguments.out.parent.mkdir(exist_ok=True)
     rows = []
     for width in arguments.widths:
         for target in TARGETS:
@@ -157,13 +163,8 @@ def main() -> None:
                 found = cell(name, target, arguments.n, width, arguments.threads, arguments.limit)
                 rows.append({"method": name, "target": target, "n": arguments.n, "d": width, **found})
                 print(rows[-1], flush=True)
-    about = {
-        "threads": arguments.threads,
-        "machine": platform.processor() or platform.machine(),
-        "versions": versions,
-    }
-    arguments.out.parent.mkdir(exist_ok=True)
-    arguments.out.write_text("".join(json.dumps(row | about) + "\n" for row in rows))
+                # A run cut short keeps what it has.
+                arguments.out.write_text("".join(json.dumps(row | about) + "\n" for row in rows))
     show(rows)
 
 
