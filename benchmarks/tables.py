@@ -25,7 +25,7 @@ PAPER = {
 
 def main() -> None:
     """Write the page."""
-    parts = [HEAD, training(), kills(), share(), traps(), coverage()]
+    parts = [HEAD, training(), kills(), share(), traps(), accuracy(), coverage()]
     (ROOT / "docs" / "results.md").write_text("\n".join(parts))
 
 
@@ -107,6 +107,24 @@ def traps() -> str:
     )
 
 
+def accuracy() -> str:
+    """Two vectors: benchmark-mi's tasks."""
+    tasks: dict[str, list[dict[str, Any]]] = {}
+    for row in read("bmi"):
+        tasks.setdefault(row["name"], []).append(row)
+    rows = []
+    for name, key in (("auto", "auto"), ("its KSG, k = 3, Euclidean", "ksg_euclidean_3"), ("its CCA", "cca")):
+        errors = [statistics.fmean(abs(row[key] - row["truth"]) for row in found) for found in tasks.values()]
+        within = sum(error <= 0.05 for error in errors)
+        rows.append([name, f"{statistics.fmean(errors):.3f}", f"{within} of {len(errors)}"])
+    samples = sum(map(len, tasks.values()))
+    return section(
+        f"Two vectors: benchmark-mi's tasks, N = 5000, {samples} samples (nats)",
+        "`python benchmarks/bmi/run.py`",
+        table(["estimator", "mean absolute error", "within 0.05"], rows),
+    )
+
+
 def coverage() -> str:
     """Error bars and p-values."""
     rows, p_values = [], []
@@ -129,7 +147,9 @@ def coverage() -> str:
     ]
     text = f"{table(head, rows)}\n\n" + "\n".join(f"- {line}" for line in p_values)
     return section(
-        "Error bars: 200 draws of each case, n = 1000", "`python benchmarks/estimators/coverage.py`", text
+        "Error bars: 200 draws of each case, n = 1000",
+        "`python benchmarks/estimators/interval_coverage.py`",
+        text,
     )
 
 

@@ -30,7 +30,7 @@ class Estimate:
         nats: The raw value. A consistent estimator scatters around the truth, so where the truth is 0 it
             may be slightly negative; see `clipped`.
         std_error: Standard error of `nats` (sampling noise of the n rows), nan where it was not computed.
-        method: The estimator: "ross", "ksg1", "calibrated", "decoder", ...
+        method: The estimator: a word that `mutual_information` takes, "decoder" or "frenzel-pompe".
         n: Rows that entered the estimate.
         k: Neighbours; 0 for methods without neighbours.
         norm: Norm inside a block, "euclidean" or "chebyshev"; "" for methods without distances.
