@@ -105,3 +105,10 @@ def test_without_scipy_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "scipy.spatial", None)
     with pytest.raises(ImportError, match=r"pip install 'infopace\[tree\]'"):
         tree_ross(normal(20, 2, 11), torch.arange(20) % 2, 3, "euclidean")
+
+
+def test_without_scipy_the_blocks_serve(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = torch.randn(6000, 1, generator=torch.Generator().manual_seed(0))
+    assert suits_tree(x)
+    monkeypatch.setattr(_tree, "find_spec", lambda name: None)
+    assert not suits_tree(x)

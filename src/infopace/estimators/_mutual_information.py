@@ -74,7 +74,8 @@ def mutual_information(
 
     Returns:
         An `Estimate`. The value does not depend on the order of rows, on the number format that holds the same
-        numbers, or on the device (but for trained critics); equal input gives equal output.
+        numbers, or on the device; but the linear probe and trained critics split the rows by their place. Equal
+        input gives equal output.
 
     Raises:
         ValueError: nan or inf, an empty or mismatched input, k outside 1..n-1, an unknown word, an estimator

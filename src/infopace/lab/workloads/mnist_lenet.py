@@ -41,7 +41,7 @@ MNIST_LENET = Workload(
     build_model=LeNet,
     loss=F.cross_entropy,
     metric=ACCURACY,
-    # [paper] lr_min and lr_max, the outcome of its range test; lr_top [measured]: trains well from the start
+    # [paper] lr_min and lr_max, the outcome of its range test; lr_top [measured]: 98.3 % after one epoch
     bounds=Bounds(lr_min=0.0001, lr_max=0.2, lr_top=0.05),
     epochs=50,
     batch_size=256,
