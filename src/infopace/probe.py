@@ -192,6 +192,15 @@ class Probe:
         warnings += [f"{name}: did not run in the forward pass and was not measured" for name in silent]
         return Measurement(found, self.reference, time.perf_counter() - began, tuple(warnings))
 
+    def of_output(self, outputs: Tensor) -> LayerInformation:
+        """What `measure` finds at the output, from outputs (n, ...) of the probe's inputs that are there already.
+
+        Raises:
+            ValueError: nan or inf, or outputs that do not fit the targets.
+        """
+        self.targets = self.targets.to(outputs.device)
+        return self._look("output", outputs)
+
     def _look(self, name: str, values: Tensor) -> LayerInformation:
         values = values.reshape(len(values), -1)
         try:
