@@ -109,13 +109,18 @@ def resolve(config: TrainConfig) -> Plan:
     """Check a command line and fill in the workload's defaults. Raises InputError with one line."""
     workload = find_workload(config.workload)
     epochs = workload.epochs if config.epochs is None else config.epochs
+    check_common(epochs, config.seed, config.threads)
+    return Plan(workload, _bounds(config, workload.bounds), epochs, config, find_device(config.device))
+
+
+def check_common(epochs: int, seed: int, threads: int | None) -> None:
+    """Raise InputError for numbers that no command can use."""
     if epochs < 1:
         raise InputError(f"epochs must be >= 1, got epochs = {epochs}")
-    if not 0 <= config.seed < 2**63:
-        raise InputError(f"seed must be in 0..2^63-1, got seed = {config.seed}")
-    if config.threads is not None and config.threads < 1:
-        raise InputError(f"threads must be >= 1, got threads = {config.threads}")
-    return Plan(workload, _bounds(config, workload.bounds), epochs, config, _device(config))
+    if not 0 <= seed < 2**63:
+        raise InputError(f"seed must be in 0..2^63-1, got seed = {seed}")
+    if threads is not None and threads < 1:
+        raise InputError(f"threads must be >= 1, got threads = {threads}")
 
 
 def _bounds(config: TrainConfig, default: Bounds) -> Bounds:
@@ -134,8 +139,8 @@ def _bounds(config: TrainConfig, default: Bounds) -> Bounds:
         raise InputError(str(error)) from error
 
 
-def _device(config: TrainConfig) -> torch.device:
-    name = config.device
+def find_device(name: str) -> torch.device:
+    """The device called `name`; InputError where there is none."""
     kind, _, index = name.partition(":")
     if kind not in ("cpu", "cuda") or (index and not (kind == "cuda" and index.isdigit())):
         raise InputError(f"device must be cpu, cuda or cuda:<index>, got device = {name!r}")

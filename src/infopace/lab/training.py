@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from infopace import Measurement, MutualInformationLR, Probe, Vasudevan2020, layer_groups
+from infopace.lab.batches import caster
 from infopace.lab.config import Plan
 from infopace.lab.run_folder import Row
 from infopace.lab.workload import Data
@@ -34,6 +34,7 @@ class Training:
         self.plan = plan
         self.device = plan.device
         self.data = data.to(plan.device)
+        self._inputs = caster(workload)
         self._seed_epoch(0)
         self.model = workload.build_model().to(plan.device)
         if workload.channels_last:
@@ -199,14 +200,6 @@ class Training:
             "reference": measurement.reference,
             "warnings": list(measurement.warnings),
         }
-
-    def _inputs(self, batch: Tensor) -> Tensor:
-        inputs = self.plan.workload.prepare(batch)
-        return (
-            inputs.contiguous(memory_format=torch.channels_last)
-            if self.plan.workload.channels_last
-            else inputs
-        )
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.plan.config.bf16)

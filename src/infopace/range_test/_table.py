@@ -43,8 +43,8 @@ def table(trials: Sequence[Trial], layer: str = "output") -> tuple[Row, ...]:
 
 
 def relative_changes(looks: Sequence[Look], layer: str) -> list[float]:
-    """ds of the policies: (I[e] - I[e-1]) / I[e] from look to look, 1 where I[e] <= 0."""
-    nats = [look.information[layer] for look in looks]
+    """ds of the policies: (I[e] - I[e-1]) / I[e] between looks that measured it, 1 where I[e] <= 0."""
+    nats = [look.information[layer] for look in looks if layer in look.information]
     return [(now - before) / now if now > 0 else 1.0 for before, now in pairwise(nats)]
 
 
