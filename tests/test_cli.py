@@ -16,6 +16,7 @@ import torch
 from infopace.cli import main
 from infopace.lab.config import TrainConfig
 from infopace.lab.measure import MeasureConfig
+from infopace.lab.workloads import WORKLOADS
 
 # The frozen command line. A change here is a change of the public interface: CHANGELOG.
 FLAGS = {
@@ -62,9 +63,30 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert re.fullmatch(r"infopace \S+\n", capsys.readouterr().out)
 
 
+def test_the_help_names_every_workload(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--help"]) == 0
+    shown = re.sub(r"[\s│|]+", " ", capsys.readouterr().out)
+    assert list(WORKLOADS) == [
+        "digits",
+        "mnist-10k",
+        "mnist-lenet",
+        "cifar10-small",
+        "cifar10-allconv",
+        "cifar10-vgg16",
+        "cifar100-wrn28-10",
+        "imagenet-resnet50",
+        "uci-temperature",
+    ]
+    assert [name for name in WORKLOADS if name not in shown] == []
+
+
 BAD_INPUT = {
     "train digit": r"unknown workload 'digit'; did you mean 'digits'\? The workloads are: digits,",
-    "train mnist": r"unknown workload 'mnist'; did you mean 'mnist-lenet'\?",
+    "train mnist": r"unknown workload 'mnist'; did you mean 'mnist-10k' or 'mnist-lenet'\?",
+    "train own:": r"a workload of your own must be module:object or path/to/file\.py:object, got 'own:'",
+    "train own.py:MINE": r"no file own\.py",
+    "train no_such_module:MINE": r"no module 'no_such_module', neither installed nor in ",
+    "train json:loads": r"json:loads must be an infopace\.lab\.workload\.Workload, got function",
     "train --lr-mim 0.1": r"Unrecognized options: --lr-mim, 0\.1",
     "train digits extra": r"Unrecognized options: extra",
     "train --lr-min high": r"Error parsing --lr-min: .*\['high'\]",
@@ -112,7 +134,7 @@ def test_a_gpu_that_is_not_there(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("workload", ["mnist-lenet", "uci-temperature"])
+@pytest.mark.parametrize("workload", [name for name in WORKLOADS if name != "digits"])
 def test_a_missing_data_folder(
     workload: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

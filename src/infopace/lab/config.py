@@ -29,7 +29,8 @@ class TrainConfig:
     """
 
     workload: Positional[str] = "digits"
-    """digits | mnist-lenet | uci-temperature."""
+    """digits | mnist-10k | mnist-lenet | cifar10-small | cifar10-allconv | cifar10-vgg16 | cifar100-wrn28-10 |
+    imagenet-resnet50 | uci-temperature; or your own: module:object or path/to/file.py:object."""
     lr_min: _Rate = None
     """Lowest learning rate."""
     lr_max: _Rate = None
