@@ -170,8 +170,12 @@ def coverage() -> str:
     ]
     worked_out = [row["case"] for found in groups.values() for row in found if row["seeds"] == 55]
     notes = (
-        [f"- The interval was worked out on these very draws: {'; '.join(worked_out)}."] if worked_out else []
+        [f"- The interval was worked out on these very draws (`--seeds 55`): {'; '.join(worked_out)}."]
+        if worked_out
+        else []
     )
+    if not any(group.startswith("calibrated") for group in groups):
+        notes.append("- The cases of the calibrated estimator: not run.")
     notes += p_values
     text = "\n\n".join([table(head, rows), "\n".join(notes)]).rstrip()
     return section(
@@ -182,8 +186,8 @@ def coverage() -> str:
 
 
 def percent(share: float) -> str:
-    """A share, to the half per cent that 200 draws can tell."""
-    return f"{100 * share:.3g} %"
+    """A share in per cent, to one decimal."""
+    return f"{100 * share:.1f} %"
 
 
 def read(name: str) -> list[dict[str, Any]]:

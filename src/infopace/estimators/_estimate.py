@@ -75,7 +75,9 @@ class Estimate:
         Raw like `nats`: the low end may be negative and the high end above the ceiling, and an interval wholly
         outside says that something is wrong. I(X;Y) is in [0, ceiling], so cutting the interval to that range
         costs no coverage. Of a bound (linear-probe, decoder, mine, infonce, smile) it is the interval of the
-        bound: information may be above it. Beyond reach (caution "beyond-reach") it does not hold.
+        bound: information may be above it. It does not hold beyond reach (caution "beyond-reach"), and covers too
+        seldom in many columns before that, where the bias shrinks more slowly than its parts assume (two
+        classes in 20 columns, docs/results.md).
         """
         reach = two_sided_quantile(self.freedom) * self.std_error
         # min and max would drop a nan; the absolute value hands it on.
