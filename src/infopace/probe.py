@@ -217,8 +217,9 @@ class Probe:
 
     def _above_reference(self, layer: LayerInformation) -> list[str]:
         """A layer cannot know more than its input: then the reference is too low, which ends all pacing."""
-        value, error = layer.estimate.nats, layer.estimate.std_error
-        if value - 2 * error > self.reference:
+        # The low end makes room for a value that is too high, and none for one that is too low.
+        if layer.estimate.interval[0] > self.reference:
+            value = layer.estimate.nats
             return [
                 f"{value:.3g} nats are above the reference of {self.reference:.3g}, which is too low; give a number"
             ]
