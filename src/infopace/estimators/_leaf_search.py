@@ -12,50 +12,22 @@ The compiled code is kept beside this file, or in numba's cache, for later proce
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple, no_type_check
+from typing import Any, no_type_check
 
-import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-# Rows in a leaf: eight vectors of four.
-_LANES = 32
+from infopace.estimators._leaf_tree import DEPTH, Tree, fused, inner, kernel, plant, put_back
+
 # Sums in two orders, at most 11 squares, one product: they differ by some tens of 2^-53.
 _ROUNDING = 2.0**-45
 # Squares below the normal range of float64 are rounded to whole steps of 2^-1074: a few of those.
 _STEP = 2.0**-1065
-# Rows of a node that are looked at to choose the column that splits it.
-_LOOKED_AT = 256
-# Nodes that wait in a descent: one a level, and 2^62 leaves are never reached.
-_DEPTH = 64
 # Pieces of work a thread, so that none waits long for the last.
 _PIECES = 16
-
-
-class _Tree(NamedTuple):
-    """Rows in leaves.
-
-    Attributes:
-        order: (m,) the row at each place of the leaves.
-        points: (leaves, d, 32) the leaves, filled up with infinity.
-        low: (nodes, d) smallest coordinates in each node; the nodes below node i are 2i + 1 and 2i + 2.
-        high: (nodes, d) largest ones.
-        spans: (nodes, 2) first leaf of each node, and the one after its last.
-        edges: (blocks + 1,) first column of each block, and the one after the last.
-        factors: (blocks,) of the distances in each block.
-    """
-
-    order: NDArray[np.int64]
-    points: NDArray[np.float64]
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
-    spans: NDArray[np.int64]
-    edges: NDArray[np.int64]
-    factors: NDArray[np.float64]
 
 
 def nearest(
@@ -66,10 +38,10 @@ def nearest(
     Each block is points (m, d) and a positive factor. The distance of two rows is the largest of the blocks',
     each times its factor: the squared Euclidean one (`squared`) or the largest difference.
     """
-    tree = _plant(blocks, squared)
+    tree = plant(blocks, squared)
     radius, within = np.empty(len(tree.order)), np.empty(len(tree.order), np.int64)
     _share_out(_nearest, tree, squared, k, radius, within)
-    return _put_back(tree, radius), _put_back(tree, within)
+    return put_back(tree, radius), put_back(tree, within)
 
 
 def count_within(
@@ -88,14 +60,14 @@ def count_within(
         counts = np.empty(len(points))
         counts[order] = _count_on_line(points[order, 0], factor, squared, radius[order], closed[order])
         return counts
-    tree = _plant([(points, factor)], squared)
+    tree = plant([(points, factor)], squared)
     found = np.zeros(len(points), np.int64)
     _share_out(_count, tree, squared, radius[tree.order], closed[tree.order], found)
-    return _put_back(tree, found).astype(np.float64)
+    return put_back(tree, found).astype(np.float64)
 
 
-def _share_out(kernel: Callable[..., None], tree: _Tree, *arguments: Any) -> None:
-    """Run a kernel on all leaves, on as many threads as torch uses.
+def _share_out(task: Callable[..., None], tree: Tree, *arguments: Any) -> None:
+    """Run a task on all leaves, on as many threads as torch uses.
 
     These are plain threads: the thread pools of compiled loops do not outlive a fork, and end the process
     when two threads of the caller enter them.
@@ -105,152 +77,13 @@ def _share_out(kernel: Callable[..., None], tree: _Tree, *arguments: Any) -> Non
     shape = (len(tree.order), *tree[1:])
 
     def piece(start: int, stop: int) -> None:
-        kernel(start, stop, *shape, *arguments)
+        task(start, stop, *shape, *arguments)
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(piece, ends[:-1], ends[1:]))
 
 
-def _plant(blocks: list[tuple[NDArray[np.float64], float]], squared: bool) -> _Tree:
-    points = np.concatenate([block for block, _ in blocks], 1)
-    edges = np.cumsum([0, *(block.shape[1] for block, _ in blocks)], dtype=np.int64)
-    factors = np.array([factor for _, factor in blocks])
-    # Columns times this are comparable.
-    scale = np.repeat(np.sqrt(factors) if squared else factors, np.diff(edges))
-    order = _leaf_order(points, scale)
-    packed, low, high, spans = _pack(points, order)
-    return _Tree(order, packed, low, high, spans, edges, factors)
-
-
-def _put_back(tree: _Tree, values: NDArray[Any]) -> NDArray[Any]:
-    result = np.empty_like(values)
-    result[tree.order] = values
-    return result
-
-
-_njit: Any = functools.partial(numba.njit, nogil=True, error_model="numpy")
-
-
-def _kernel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compiled, and kept for later processes."""
-    try:
-        return _njit(cache=True)(function)
-    except RuntimeError:
-        # No folder to keep the code in can be written to: it is compiled in each process.
-        return _njit()(function)
-
-
-# A part of a kernel, never called from Python.
-_inner = _njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
-# Products and sums may share one rounding: for bounds, not for canonical distances.
-_fused = _njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, fastmath={"contract"})
-
-
-@_inner
-@no_type_check
-def _select(keys, order, start, stop, place):
-    """Partly sort start..stop by keys, so that nothing before `place` is larger than what follows."""
-    low, high = start, stop - 1
-    while low < high:
-        first, middle, last = keys[low], keys[(low + high) // 2], keys[high]
-        pivot = max(min(first, middle), min(max(first, middle), last))
-        i, j = low, high
-        while i <= j:
-            while keys[i] < pivot:
-                i += 1
-            while keys[j] > pivot:
-                j -= 1
-            if i <= j:
-                keys[i], keys[j] = keys[j], keys[i]
-                order[i], order[j] = order[j], order[i]
-                i += 1
-                j -= 1
-        if place <= j:
-            high = j
-        elif place >= i:
-            low = i
-        else:
-            return
-
-
-@_inner
-@no_type_check
-def _widest(points, order, start, stop, scale):
-    """The column in which the rows start..stop, or some of them, are farthest apart."""
-    stride = max(1, (stop - start) // _LOOKED_AT)
-    widest, column = -1.0, 0
-    for c in range(points.shape[1]):
-        low = high = points[order[start], c]
-        for i in range(start, stop, stride):
-            value = points[order[i], c]
-            low, high = min(low, value), max(high, value)
-        width = (high - low) * scale[c]
-        if width > widest:
-            widest, column = width, c
-    return column
-
-
-@_kernel
-@no_type_check
-def _leaf_order(points, scale):
-    """Row numbers, leaf by leaf: the leaves are halved by the widest column until one is left."""
-    m = len(points)
-    order, keys = np.arange(m), np.empty(m)
-    stack = np.empty((_DEPTH, 2), np.int64)
-    stack[0, 0], stack[0, 1], top = 0, (m + _LANES - 1) // _LANES, 1
-    while top > 0:
-        top -= 1
-        first, last = stack[top, 0], stack[top, 1]
-        if last - first == 1:
-            continue
-        middle = (first + last) // 2
-        start, stop = first * _LANES, min(m, last * _LANES)
-        column = _widest(points, order, start, stop, scale)
-        for i in range(start, stop):
-            keys[i] = points[order[i], column]
-        _select(keys, order, start, stop, middle * _LANES)
-        stack[top, 0], stack[top, 1] = first, middle
-        stack[top + 1, 0], stack[top + 1, 1] = middle, last
-        top += 2
-    return order
-
-
-@_kernel
-@no_type_check
-def _pack(points, order):
-    """The leaves, and the box and span of every node."""
-    m, d = points.shape
-    leaves = (m + _LANES - 1) // _LANES
-    packed = np.full((leaves, d, _LANES), np.inf)
-    for i in range(m):
-        for c in range(d):
-            packed[i // _LANES, c, i % _LANES] = points[order[i], c]
-    nodes = 1
-    while nodes < 2 * leaves - 1:
-        nodes = 2 * nodes + 1
-    low, high = np.full((nodes, d), np.inf), np.full((nodes, d), -np.inf)
-    spans = np.zeros((nodes, 2), np.int64)
-    spans[0, 1] = leaves
-    for node in range(nodes // 2):
-        first, last = spans[node, 0], spans[node, 1]
-        if last - first > 1:
-            middle = (first + last) // 2
-            spans[2 * node + 1, 0], spans[2 * node + 1, 1] = first, middle
-            spans[2 * node + 2, 0], spans[2 * node + 2, 1] = middle, last
-    for node in range(nodes - 1, -1, -1):
-        first, last = spans[node, 0], spans[node, 1]
-        for c in range(d):
-            if last - first == 1:
-                for lane in range(min(_LANES, m - first * _LANES)):
-                    low[node, c] = min(low[node, c], packed[first, c, lane])
-                    high[node, c] = max(high[node, c], packed[first, c, lane])
-            elif last - first > 1:
-                low[node, c] = min(low[2 * node + 1, c], low[2 * node + 2, c])
-                high[node, c] = max(high[2 * node + 1, c], high[2 * node + 2, c])
-    return packed, low, high, spans
-
-
-@_fused
+@fused
 @no_type_check
 def _to_leaf(points, leaf, own, s, edges, factors, squared, total, part):
     """Distances of row s of `own` to the rows of a leaf, up to rounding."""
@@ -281,7 +114,7 @@ def _to_leaf(points, leaf, own, s, edges, factors, squared, total, part):
             total[lane] = a if a > b else b
 
 
-@_fused
+@fused
 @no_type_check
 def _to_box(points, leaf, low, high, node, edges, factors, squared, total, part):
     """At least how far the rows of a leaf are from the box of a node, up to rounding."""
@@ -304,7 +137,7 @@ def _to_box(points, leaf, low, high, node, edges, factors, squared, total, part)
             total[lane] = a if a > b else b
 
 
-@_inner
+@inner
 @no_type_check
 def _between(low, high, node, own_low, own_high, edges, factors, squared, farthest):
     """At least, or at most, how far rows of a node and rows of a box are apart, up to rounding."""
@@ -319,7 +152,7 @@ def _between(low, high, node, own_low, own_high, edges, factors, squared, farthe
     return total
 
 
-@_inner
+@inner
 @no_type_check
 def _canonical(points, leaf, lane, own, s, edges, factors, squared, terms):
     """The canonical distance of two rows, summed in the order of `_distances.tree_sum`."""
@@ -342,7 +175,7 @@ def _canonical(points, leaf, lane, own, s, edges, factors, squared, terms):
     return total
 
 
-@_fused
+@fused
 @no_type_check
 def _count_to(total, limit):
     count = 0
@@ -351,7 +184,7 @@ def _count_to(total, limit):
     return count
 
 
-@_fused
+@fused
 @no_type_check
 def _any_within(near, limit):
     count = 0
@@ -360,7 +193,7 @@ def _any_within(near, limit):
     return count > 0
 
 
-@_inner
+@inner
 @no_type_check
 def _take_up(points, leaf, size, own, own_low, own_high):
     """Copy the rows of a leaf, and find their box."""
@@ -372,7 +205,7 @@ def _take_up(points, leaf, size, own, own_low, own_high):
             own_low[c], own_high[c] = min(own_low[c], value), max(own_high[c], value)
 
 
-@_inner
+@inner
 @no_type_check
 def _is_nearer(low, high, node, other, own_low, own_high):
     """Whether the middle of a node is nearer to the middle of a box than that of the other node."""
@@ -384,7 +217,7 @@ def _is_nearer(low, high, node, other, own_low, own_high):
     return difference < 0
 
 
-@_inner
+@inner
 @no_type_check
 def _insert(value, best, ties, s):
     """A neighbour more for row s: `best` are its k nearest so far, `ties` how many more are as far as the last."""
@@ -402,7 +235,7 @@ def _insert(value, best, ties, s):
     ties[s] = ties[s] + 1 if best[s, best.shape[1] - 1] == kth and kth < np.inf else 0
 
 
-@_kernel
+@kernel
 @no_type_check
 def _nearest(start, stop, rows, points, low, high, spans, edges, factors, squared, k, radius, within):
     """`nearest` for the rows of the leaves start..stop, results in the order of the leaves."""
@@ -410,7 +243,7 @@ def _nearest(start, stop, rows, points, low, high, spans, edges, factors, square
     total, part, near = np.empty(lanes), np.empty(lanes), np.empty(lanes)
     own, best, ties = np.empty((lanes, width)), np.empty((lanes, k)), np.empty(lanes, np.int64)
     own_low, own_high, terms = np.empty(width), np.empty(width), np.empty(width)
-    stack, apart, limit = np.empty(_DEPTH, np.int64), np.empty(_DEPTH), np.empty(lanes)
+    stack, apart, limit = np.empty(DEPTH, np.int64), np.empty(DEPTH), np.empty(lanes)
     step = _STEP * (1 + factors.max())
     for leaf in range(start, stop):
         place = leaf * lanes
@@ -468,7 +301,7 @@ def _nearest(start, stop, rows, points, low, high, spans, edges, factors, square
             within[place + s] = k + ties[s]
 
 
-@_kernel
+@kernel
 @no_type_check
 def _count(start, stop, rows, points, low, high, spans, edges, factors, squared, radius, closed, counts):
     """`count_within` for the rows of the leaves start..stop; radius, closed and counts in their order."""
@@ -476,7 +309,7 @@ def _count(start, stop, rows, points, low, high, spans, edges, factors, squared,
     total, part, near = np.empty(lanes), np.empty(lanes), np.empty(lanes)
     own, inner, outer = np.empty((lanes, width)), np.empty(lanes), np.empty(lanes)
     own_low, own_high, terms = np.empty(width), np.empty(width), np.empty(width)
-    stack = np.empty(_DEPTH, np.int64)
+    stack = np.empty(DEPTH, np.int64)
     step = _STEP * (1 + factors.max())
     for leaf in range(start, stop):
         place = leaf * lanes
@@ -524,7 +357,7 @@ def _count(start, stop, rows, points, low, high, spans, edges, factors, squared,
             counts[place + s] -= radius[place + s] > 0 or closed[place + s]
 
 
-@_kernel
+@kernel
 @no_type_check
 def _count_on_line(values, factor, squared, radius, closed):
     """The counts for sorted values (m,): canonical distances grow to both sides of a row."""
@@ -556,7 +389,7 @@ def _count_on_line(values, factor, squared, radius, closed):
     return counts
 
 
-@_inner
+@inner
 @no_type_check
 def _is_hit(a, b, factor, squared, radius, closed):
     apart = abs(a - b)
