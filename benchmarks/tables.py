@@ -25,7 +25,7 @@ PAPER = {
 
 def main() -> None:
     """Write the page."""
-    parts = [HEAD, training(), kills(), share(), traps(), accuracy(), coverage()]
+    parts = [HEAD, training(), kills(), share(), traps(), accuracy(), coverage(), trees()]
     (ROOT / "docs" / "results.md").write_text("\n".join(parts))
 
 
@@ -188,6 +188,49 @@ def coverage() -> str:
 def percent(share: float) -> str:
     """A share in per cent, to one decimal."""
     return f"{100 * share:.1f} %"
+
+
+def trees() -> str:
+    """Neighbour trees: seconds."""
+    rows = []
+    kinds = {"ross": "labels (ross)", "ksg1": "targets (ksg1)"}
+    for row in sorted(read("estimators_tree"), key=lambda row: (row["n"], row["width"], row["estimator"])):
+        tree, block = row["tree"], row.get("blocked")
+        call = "the value"
+        if row.get("whole_call"):
+            call = f"`mutual_information`, {'with' if row['std_error'] else 'without'} error bar"
+        rows.append(
+            [
+                f"{row['n']:,}",
+                row["width"],
+                kinds[row["estimator"]],
+                row["norm"],
+                row["search"],
+                call,
+                f"{tree['seconds']:.1f}",
+                f"{tree['processor_seconds']:.1f}",
+                f"{block['processor_seconds']:.1f}" if block else "",
+                {True: "yes", False: "no", None: ""}[row.get("equal")],
+                f"{row['load']:.0f}",
+            ]
+        )
+    head = [
+        "rows",
+        "columns",
+        "estimator",
+        "norm",
+        "tree by",
+        "what",
+        "seconds",
+        "processor seconds",
+    ]
+    head += ["blocks: processor seconds", "equal to the bit", "load of the two cores"]
+    return section(
+        "Neighbour trees: many narrow rows",
+        "`python benchmarks/estimators/tree.py`",
+        "Rows with a load above 2 were measured on cores shared with other work: there only the processor seconds "
+        f"say much.\n\n{table(head, rows)}",
+    )
 
 
 def read(name: str) -> list[dict[str, Any]]:
