@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from infopace.lab.lazy_images import LazyImages, in_turn
 from infopace.lab.workload import Workload
 
 
@@ -21,14 +22,22 @@ def caster(workload: Workload) -> Callable[[Tensor], Tensor]:
 
 
 class Batches:
-    """Batches of tensors in a new random order at each pass, drawn from torch's global generator."""
+    """A training set in batches, augmented as in training, in a new random order at each pass.
 
-    def __init__(self, inputs: Tensor, targets: Tensor, size: int, cast: Callable[[Tensor], Tensor]) -> None:
-        self._inputs, self._targets, self._size, self._cast = inputs, targets, size, cast
+    The order and the augmentation are drawn from torch's global generator.
+    """
+
+    def __init__(self, inputs: Tensor | LazyImages, targets: Tensor, workload: Workload) -> None:
+        self._inputs, self._targets, self._workload = inputs, targets, workload
+        self._cast = caster(workload)
 
     def __len__(self) -> int:
-        return -(-len(self._inputs) // self._size)
+        return -(-len(self._targets) // self._workload.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for rows in torch.randperm(len(self._inputs)).to(self._inputs.device).split(self._size):
-            yield self._cast(self._inputs[rows]), self._targets[rows]
+        augment = self._workload.augment
+        order = torch.randperm(len(self._targets)).to(self._targets.device)
+        batches = order.split(self._workload.batch_size)
+        for rows, inputs in zip(batches, in_turn(self._inputs, batches), strict=True):
+            images = inputs if augment is None else augment(inputs, torch.default_generator)
+            yield self._cast(images), self._targets[rows]

@@ -32,7 +32,7 @@ def find_bounds(
     workload = plan.workload
     data = data.to(plan.device)
     cast = caster(workload)
-    sample = Probe.sample((data.train_inputs, data.train_targets), n=workload.probe_size, seed=plan.seed)
+    sample = Probe.sample(data.train_set(), n=workload.probe_size, seed=plan.seed)
     layers = "all" if plan.layer_wise else "output"
     probe = Probe(cast(sample.inputs), sample.targets, layers=layers, reference=sample.reference)
 
@@ -50,7 +50,7 @@ def find_bounds(
         nesterov=workload.nesterov,
         weight_decay=workload.weight_decay,
     )
-    batches = Batches(data.train_inputs, data.train_targets, workload.batch_size, cast)
+    batches = Batches(data.train_inputs, data.train_targets, workload)
     try:
         return range_test(
             model,
