@@ -18,7 +18,6 @@ from infopace.lab.workload import Workload
 from infopace.lab.workloads import find_workload
 
 _OF_WORKLOAD = "(default: the workload's)"
-_OF_METHOD = "(default: 3)"
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,9 @@ class RangeTestConfig:
     """The economical race of candidates, or Algorithm 2 of Vasudevan 2020 as printed."""
     attribute: Literal["auto", "accuracy", "loss", "information"] = "auto"
     """What drives the test; auto: accuracy for classes, information for a regression."""
-    trials: Annotated[int, arg(metavar="INT")] = 3
+    trials: Annotated[
+        int | None, arg(metavar="INT", help_behavior_hint="(default: 3, of a short training 5)")
+    ] = None
     """Sets of fresh weights."""
     epochs: Annotated[int | None, arg(metavar="INT", help_behavior_hint=_OF_WORKLOAD)] = None
     """Epochs of the training that the test serves."""
@@ -107,7 +108,7 @@ def resolve_range(config: RangeTestConfig) -> RangePlan:
             Race(trials=config.trials, share=config.share)
             if config.method == "race"
             else Algorithm2(
-                trials=config.trials,
+                trials=3 if config.trials is None else config.trials,
                 epochs=config.epochs_each,
                 c1=config.c1,
                 c2=config.c2,

@@ -17,8 +17,12 @@ from infopace.lab.range_progress import RangeListener
 _MINUTES = 24 * 60
 
 
-def farm_trials(config: RangeTestConfig, plan: RangePlan, folder: Path, listener: RangeListener) -> None:
-    """Start a job for each trial and wait for all. A job whose trial is finished ends at once.
+def farm_trials(
+    config: RangeTestConfig, plan: RangePlan, steps: int, folder: Path, listener: RangeListener
+) -> None:
+    """Start a job for each trial and wait for all; `steps` are those of the training that the test serves.
+
+    A job whose trial is finished ends at once.
 
     Raises InputError where submitit or Slurm is missing; what a job raised is raised here.
     """
@@ -41,7 +45,7 @@ def farm_trials(config: RangeTestConfig, plan: RangePlan, folder: Path, listener
     if config.farm == "slurm":
         executor.update_parameters(slurm_array_parallelism=256)
         at_once = 256
-    for wave in _waves(plan):
+    for wave in _waves(plan, steps):
         for start in range(0, len(wave), at_once):
             trials = wave[start : start + at_once]
             listener.note(
@@ -67,9 +71,10 @@ def run_trial(config: RangeTestConfig, slot: int) -> None:
     run_range_test(config, PlainRangeProgress())
 
 
-def _waves(plan: RangePlan) -> list[list[int]]:
+def _waves(plan: RangePlan, steps: int) -> list[list[int]]:
     """Trials that can run side by side: those of the layers need those of the shared rate."""
-    trials = plan.method.trials
+    method = plan.method.for_steps(steps) if isinstance(plan.method, Race) else plan.method
+    trials = method.trials or 0
     if not (plan.layer_wise and isinstance(plan.method, Race)):
         return [list(range(trials))]
     layers: list[dict[str, Any]] = layer_groups(plan.workload.build_model())

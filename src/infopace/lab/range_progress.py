@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from infopace import RangeTest
+from infopace import Race, RangeTest
 from infopace.lab.range_config import RangePlan
 from infopace.range_test import Candidate
 
@@ -37,10 +37,10 @@ class RangeListener(Protocol):
 
 def heading(plan: RangePlan, folder: Path) -> str:
     """What is about to run, in a line."""
-    trials = plan.method.trials
+    kind = "a race of candidates" if isinstance(plan.method, Race) else "Algorithm 2 of Vasudevan 2020"
     return (
-        f"{plan.workload.name}: range test by {plan.attribute}, {trials} trial{'s' * (trials > 1)}, for a training of "
-        f"{plan.epochs} epoch{'s' * (plan.epochs > 1)} on {plan.device}; folder: {folder}"
+        f"{plan.workload.name}: range test, {kind}, for a training of {plan.epochs} epoch{'s' * (plan.epochs > 1)} "
+        f"on {plan.device}; folder: {folder}"
     )
 
 

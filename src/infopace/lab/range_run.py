@@ -40,7 +40,9 @@ def run_range_test(config: RangeTestConfig, listener: RangeListener) -> list[str
             f"the folder of a range test must be new, empty or hold one, not {folder}; choose another --out"
         )
     if config.farm != "no":
-        farm_trials(config, plan, folder, listener)
+        data = plan.workload.load()
+        steps = plan.epochs * -(-len(data.train_targets) // plan.workload.batch_size)
+        farm_trials(config, plan, steps, folder, listener)
         return _result(merge_trials(folder), folder)
     set_determinism(config.threads or plan.workload.threads or torch.get_num_threads(), plan.device)
     data = plan.workload.load()

@@ -7,7 +7,6 @@ from typing import Any
 
 from infopace.policies import Bounds
 from infopace.range_test._algorithm2 import paper_bounds
-from infopace.range_test._methods import Race
 from infopace.range_test._race_bounds import Clock, median_bounds, trial_bounds
 from infopace.range_test._records import Trial
 from infopace.range_test._refusal import RangeTestError
@@ -37,10 +36,10 @@ def conclude(settings: Mapping[str, Any], trials: Mapping[int, Trial]) -> RangeT
     everything = [trials[number] for number in sorted(trials)]
     steps, planned = sum(trial.steps for trial in everything), settings["planned_steps"]
     notes = []
-    if method == "race" and steps > settings["method"]["share"] * planned * 1.5:
+    if method == "race" and steps > 1.5 * settings["method"]["share"] * planned:
         notes.append(
-            f"the training is short ({planned:,} steps): the test needs at least "
-            f"{Race().horizon(0)} steps a candidate and took {steps:,}"
+            f"the training is short, {planned:,} steps: the test takes {settings['horizon']} steps a candidate all the "
+            f"same, {steps:,} in all"
         )
     return RangeTest(
         bounds,

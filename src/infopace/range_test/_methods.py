@@ -3,35 +3,41 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from infopace.range_test._paper import grid
 
-# A trial takes about seven horizons of steps, looks included (measured: digits and MNIST, 8 to 9 candidates).
+# A trial takes about seven horizons of steps, looks included (measured: digits and MNIST, 7 to 8 candidates).
 _HORIZONS_A_TRIAL = 7
-# Below, momentum has hardly built up and rates that fail later still look best (measured on digits, 12 seeds: the
-# best rate after 33, 66, 133 and 269 steps is .17, .12, .09 and .09; after a whole training it is .07 to .1).
-_SHORTEST_HORIZON = 128
+# A training of up to 5,000 steps takes seconds or minutes, and so may its test: 128 steps a candidate and five
+# trials. With fewer steps, rates that fail later still look best (measured on digits, 12 seeds: the best rate after 33,
+# 66, 133 and 269 steps is .17, .12, .09 and .09; after a whole training it is .07 to .1). For longer trainings the
+# least horizon falls, so that the share counts from about 10,000 steps on.
+_SHORT_TRAINING = 5_000
+_SHORT_HORIZON, _SHORT_TRIALS, _TRIALS = 128, 5, 3
+_LEAST_HORIZON = 16
 
 
 @dataclass(frozen=True)
 class Race:
-    """The economical test, the default: candidates race, those that are clearly beaten are stopped early.
+    """The economical test, the default: candidates race, those that crash are stopped early.
 
     Attributes:
-        trials: Sets of fresh weights; the bounds are the median over them.
-        share: What the test may cost, as a share of the optimizer steps of the training that it serves. A very
-            short training gets at least 128 steps a candidate, whatever its share.
+        trials: Sets of fresh weights; the bounds are the median over them. None takes three, and five for a training
+            of less than 5,000 steps.
+        share: What the test may cost, as a share of the optimizer steps of the training that it serves. A short
+            training's test costs more: up to 128 steps a candidate.
         low, high: The widest range that is searched.
     """
 
-    trials: int = 3
+    trials: int | None = None
     share: float = 0.1
     low: float = 1e-7
     high: float = 10.0
 
     def __post_init__(self) -> None:
-        _check_trials(self.trials)
+        if self.trials is not None:
+            _check_trials(self.trials)
         if not (math.isfinite(self.share) and 0 < self.share <= 1):
             raise ValueError(f"share must be in (0, 1], got {self.share}")
         if not (self.low > 0 and self.high >= 10 * self.low and math.isfinite(self.high)):
@@ -39,9 +45,17 @@ class Race:
                 f"low and high must be positive and at least a decade apart, got {self.low:g} and {self.high:g}"
             )
 
+    def for_steps(self, steps: int) -> Race:
+        """The same with the number of trials for a training of so many steps filled in."""
+        if self.trials is not None:
+            return self
+        return replace(self, trials=_SHORT_TRIALS if steps < _SHORT_TRAINING else _TRIALS)
+
     def horizon(self, steps: int) -> int:
         """Optimizer steps of a candidate, for a training of so many steps."""
-        return max(_SHORTEST_HORIZON, int(self.share * steps / (self.trials * _HORIZONS_A_TRIAL)))
+        trials = self.for_steps(steps).trials or _TRIALS
+        least = round(_SHORT_HORIZON * min(1.0, _SHORT_TRAINING / steps))
+        return max(_LEAST_HORIZON, least, int(self.share * steps / (trials * _HORIZONS_A_TRIAL)))
 
     def progress_steps(self, steps: int) -> int:
         """Steps within which LR_min makes visible progress: the same share of the training."""

@@ -20,11 +20,9 @@ from collections.abc import Callable, Mapping
 from infopace.range_test._records import Candidate, Look, Trial
 from infopace.range_test._refusal import RangeTestError
 from infopace.range_test._trainee import Crashed, Trainee
-from infopace.range_test._values import error_of, merit_error_of, merit_of, value_of
+from infopace.range_test._values import merit_limit, merit_of, visibly_worse
 
 PER_DECADE = 4
-# The two-sided 95 % quantile of the normal: what counts as visible.
-VISIBLE = 1.96
 # Looks before this many steps tell nothing: momentum has only begun to build up.
 _FIRST_RUNG = 4
 
@@ -50,21 +48,6 @@ def rungs(horizon: int) -> tuple[int, ...]:
     while found[-1] // 2 >= _FIRST_RUNG:
         found.append(found[-1] // 2)
     return tuple(reversed(found))
-
-
-def visibly_worse(look: Look, best: Look, before: Look, attribute: str) -> bool:
-    """Whether a value is below the best by more than the noise of the two."""
-    noise = math.hypot(error_of(look, attribute), error_of(best, attribute))
-    return value_of(best, before, attribute) - value_of(look, before, attribute) > VISIBLE * noise
-
-
-def visibly_behind(candidate: Candidate, best: Candidate, attribute: str) -> bool:
-    """Whether a merit is below that of the best by more than the noise of the two."""
-    merit, noise = [], []
-    for c in (best, candidate):
-        merit.append(merit_of(c.last, c.first, attribute))
-        noise.append(merit_error_of(c.last, c.first, attribute))
-    return merit[0] - merit[1] > VISIBLE * math.hypot(*noise)
 
 
 def race_trial(
@@ -109,7 +92,7 @@ def race_trial(
         found = race.run(index)
         if not found.crash and race.merit(index) > race.merit(best):
             best = index
-        elif found.crash or visibly_behind(found, race.done[best], attribute):
+        elif found.crash or race.behind(index, best):
             break
     good = max((i for i, c in race.done.items() if not (c.crash or race.worse(i, best))), default=best)
     if good + 1 in race.done:
@@ -152,6 +135,11 @@ class _Race:
     def worse(self, index: float, best: float) -> bool:
         found = self.done[index]
         return visibly_worse(found.last, self.done[best].last, found.first, self._attribute)
+
+    def behind(self, index: float, best: float) -> bool:
+        found = self.done[index]
+        limit = merit_limit(found.last, self.done[best].last, found.first, self._attribute)
+        return self.merit(index) < limit
 
     def _train(self, lr: float) -> Candidate:
         began = time.perf_counter()

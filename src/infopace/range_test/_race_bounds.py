@@ -25,10 +25,10 @@ from dataclasses import dataclass
 from statistics import median
 
 from infopace.policies import Bounds
-from infopace.range_test._race import PER_DECADE, VISIBLE, visibly_worse
+from infopace.range_test._race import PER_DECADE
 from infopace.range_test._records import Candidate, Trial
 from infopace.range_test._refusal import RangeTestError
-from infopace.range_test._values import error_of, merit_error_of, merit_of, value_of
+from infopace.range_test._values import VISIBLE, error_of, merit_limit, merit_of, value_of, visibly_worse
 
 
 @dataclass(frozen=True)
@@ -144,8 +144,7 @@ def _top(done: dict[float, Candidate], best: Candidate, attribute: str) -> float
 
     above = best
     for c in sorted((c for c in done.values() if c.lr < best.lr), key=lambda c: -c.lr):
-        noise = math.hypot(*(merit_error_of(x.last, x.first, attribute) for x in (best, c)))
-        limit = merit(best) - VISIBLE * noise
+        limit = merit_limit(c.last, best.last, c.first, attribute)
         if merit(c) < limit:
             share = (merit(above) - limit) / (merit(above) - merit(c)) if merit(above) > limit else 0.0
             return above.lr * (c.lr / above.lr) ** share

@@ -102,6 +102,9 @@ def range_test(
         model, optimizer, loss, batches, probe, fresh=fresh, precision=precision, scaler=scaler, seed=seed
     )
     planned = epochs * trainee.steps_per_epoch
+    method = method.for_steps(planned) if isinstance(method, Race) else method
+    trials = method.trials
+    assert trials is not None, "filled in above"
     settings = {
         "method": _plain_method(method),
         "attribute": attribute,
@@ -119,13 +122,13 @@ def range_test(
         "probe_rows": probe.n,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
     }
-    count = method.trials * (1 + (len(layers) if isinstance(method, Race) else 0))
+    count = trials * (1 + (len(layers) if isinstance(method, Race) else 0))
     wrong = [number for number in only or () if not 0 <= number < count]
     if wrong:
         raise ValueError(f"only must hold trials in 0..{count - 1}, got {wrong[0]}")
     with tempfile.TemporaryDirectory() as scratch:
         files = TrialFolder(scratch if folder is None else folder, settings)
-        run = _Runner(trainee, settings, method, files, on_candidate)
+        run = _Runner(trainee, settings, method, trials, files, on_candidate)
         with restored(model, optimizer, batches, scaler):
             for number in range(count) if only is None else sorted(only):
                 run.trial(number, wait=only is None)
@@ -168,10 +171,11 @@ class _Runner:
         trainee: Trainee,
         settings: dict[str, Any],
         method: Race | Algorithm2,
+        trials: int,
         files: TrialFolder,
         on_candidate: Listener | None,
     ) -> None:
-        self._trainee, self._settings, self._method = trainee, settings, method
+        self._trainee, self._settings, self._method, self._trials = trainee, settings, method, trials
         self._files, self._told = files, on_candidate
 
     def trial(self, number: int, *, wait: bool, patient: bool = False) -> None:
@@ -195,7 +199,7 @@ class _Runner:
     def _needs(self, number: int) -> range:
         """Layers are raced at the LR_top of all shared trials; Algorithm 2 goes on where the trial before crashed."""
         if isinstance(self._method, Race):
-            return range(self._method.trials if number >= self._method.trials else 0)
+            return range(self._trials if number >= self._trials else 0)
         return range(number - 1, number) if self._method.retry and number else range(0)
 
     def _run(self, number: int, claim: Claim) -> None:
@@ -216,7 +220,7 @@ class _Runner:
             return
         race_trial(
             self._trainee,
-            number % method.trials,
+            number % self._trials,
             self._settings["horizon"],
             self._settings["attribute"],
             low=method.low,
@@ -227,7 +231,7 @@ class _Runner:
         )
 
     def _rates(self, number: int) -> Callable[[float], list[float]]:
-        groups, trials = len(self._trainee.optimizer.param_groups), self._method.trials
+        groups, trials = len(self._trainee.optimizer.param_groups), self._trials
         if number < trials:
             return lambda lr: [lr] * groups
         finished = self._files.finished()

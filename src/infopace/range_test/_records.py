@@ -15,7 +15,8 @@ class Look:
     Attributes:
         step: Optimizer steps since the candidate's start; 0 before the first.
         loss: Mean loss over the probe's rows.
-        loss_error: Its standard error, from the spread of the means of ten parts of the rows.
+        part_losses: The means of ten parts of the rows, as nearly equal as can be: their spread tells the loss's error,
+            and, part by part, that of a difference of two looks at the same rows.
         accuracy: Share of rows classified right; None for continuous targets.
         information: Layer name -> I(T;Y) in nats; empty where it was not measured, otherwise "output" is there.
         std_error: Standard error of the output's information, nats; nan where it was not measured.
@@ -25,7 +26,7 @@ class Look:
 
     step: int
     loss: float
-    loss_error: float
+    part_losses: tuple[float, ...]
     accuracy: float | None
     information: dict[str, float]
     std_error: float
@@ -72,7 +73,7 @@ class Candidate:
             Look(
                 look["step"],
                 _number(look["loss"]),
-                _number(look["loss_error"]),
+                tuple(_number(loss) for loss in look["part_losses"]),
                 look["accuracy"],
                 {name: _number(nats) for name, nats in look["information"].items()},
                 _number(look["std_error"]),

@@ -132,25 +132,25 @@ class Trainee:
         """
         n = self.probe.n
         targets = self.probe.targets.to(self._device)
-        outputs, losses = [], []
+        outputs, losses, sizes = [], [], []
         with as_found(self.model), self._autocast():
             for rows in torch.arange(n).tensor_split(min(_PARTS, n)):
                 part = slice(int(rows[0]), int(rows[-1]) + 1)
                 inputs = map_tensors(self.probe.inputs, lambda tensor, p=part: tensor[p].to(self._device))
                 outputs.append(_outputs(call(self.model, inputs)).float())
-                losses.append(self.loss(outputs[-1], targets[part]).double() * len(rows))
-        whole, parts = torch.cat(outputs), torch.stack(losses)
-        loss = float(parts.sum()) / n
+                losses.append(float(self.loss(outputs[-1], targets[part])))
+                sizes.append(len(rows))
+        whole = torch.cat(outputs)
+        loss = math.fsum(mean * size for mean, size in zip(losses, sizes, strict=True)) / n
         if not (math.isfinite(loss) and bool(torch.isfinite(whole).all())):
             raise Crashed(f"the loss is not finite after {self.step} steps")
-        error = float(parts.std() * len(parts) ** 0.5) / n if len(parts) > 1 else math.nan
         labelled = not targets.is_floating_point()
         accuracy = float((whole.argmax(1) == targets).double().mean()) if labelled else None
         layers = self._layers(whole) if information else {}
         return Look(
             self.step,
             loss,
-            error,
+            tuple(losses),
             accuracy,
             {name: layer.estimate.nats for name, layer in layers.items()},
             layers["output"].estimate.std_error if layers else math.nan,

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+import statistics
+from collections.abc import Sequence
 
 from infopace.range_test._records import Look
 
 ATTRIBUTES = ("accuracy", "loss", "information")
+# The two-sided 95 % quantile of the normal: what counts as visible.
+VISIBLE = 1.96
 
 
 def value_of(look: Look, before: Look, attribute: str, layer: str = "output") -> float:
@@ -24,13 +28,19 @@ def value_of(look: Look, before: Look, attribute: str, layer: str = "output") ->
 def error_of(look: Look, attribute: str) -> float:
     """Standard error of the attribute, from the probe's rows being a sample."""
     if attribute == "loss":
-        return look.loss_error
+        return _error_of_mean(look.part_losses)
     if attribute == "information":
         return look.std_error
     share = math.nan if look.accuracy is None else look.accuracy
     # One row more of each kind: a share of 0 or 1 of a sample is not without error (Agresti and Coull 1998).
     share = (share * look.rows + 1) / (look.rows + 2)
     return math.sqrt(share * (1 - share) / look.rows)
+
+
+def visibly_worse(look: Look, best: Look, before: Look, attribute: str) -> bool:
+    """Whether a value is below the best by more than the noise of the two."""
+    noise = math.hypot(error_of(look, attribute), error_of(best, attribute))
+    return value_of(best, before, attribute) - value_of(look, before, attribute) > VISIBLE * noise
 
 
 def merit_of(look: Look, before: Look, attribute: str) -> float:
@@ -47,11 +57,25 @@ def merit_of(look: Look, before: Look, attribute: str) -> float:
     return before.loss - look.loss
 
 
-def merit_error_of(look: Look, before: Look, attribute: str) -> float:
-    """Standard error of the merit, from the probe's rows being a sample."""
+def merit_limit(look: Look, best: Look, before: Look, attribute: str) -> float:
+    """The merit below which `look` is visibly behind the best.
+
+    Two losses are of the same rows and most of what makes rows hard they share, so the error of their difference is
+    taken part by part.
+    """
     if attribute == "information":
-        return look.std_error
-    return look.loss_error / look.loss if _positive(look, before) else look.loss_error
+        return merit_of(best, before, attribute) - VISIBLE * math.hypot(look.std_error, best.std_error)
+    error = _error_of_mean([a - b for a, b in zip(look.part_losses, best.part_losses, strict=True)])
+    limit = best.loss + VISIBLE * error
+    if limit > 0 and _positive(best, before):
+        return math.log(before.loss / limit)
+    return before.loss - limit
+
+
+def _error_of_mean(values: Sequence[float]) -> float:
+    if len(values) < 2:
+        return math.nan
+    return statistics.stdev(values) / math.sqrt(len(values))
 
 
 def _positive(*looks: Look) -> bool:
