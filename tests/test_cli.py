@@ -21,6 +21,7 @@ from infopace.lab.workloads import WORKLOADS
 # The frozen command line. A change here is a change of the public interface: CHANGELOG.
 FLAGS = {
     "workload": "digits",
+    "bounds": "range-test",
     "lr_min": None,
     "lr_max": None,
     "lr_top": None,
@@ -98,7 +99,7 @@ BAD_INPUT = {
     "train --lr-min 0.3 --lr-max 0.2": r"lr_min must be <= lr_max, got lr_min = 0\.3 with lr_max = 0\.2",
     "train --lr-min 0": r"lr_min must be a positive number, got 0",
     "train --lr-max nan": r"lr_max must be a positive number, got nan",
-    "train --lr-top 7": r"lr_top must be in lr_min\.\.lr_max, got lr_top = 7",
+    "train --lr-top 7 --bounds workload": r"lr_top must be in lr_min\.\.lr_max, got lr_top = 7",
     "train --epsilon -1": r"epsilon must be a positive number, got -1",
     "train --epochs 0": r"epochs must be >= 1, got epochs = 0",
     "train --seed -1": r"seed must be in 0\.\.2\^63-1, got seed = -1",
@@ -169,7 +170,7 @@ def test_train_ends_with_the_metric_the_folder_and_the_picture(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    command = ["train", "--epochs", "1", "--seed", "3", "--threads", "1"]
+    command = ["train", "--epochs", "1", "--seed", "3", "--threads", "1", "--bounds", "workload"]
     assert main(command) == 0
     *_, metric, folder, picture = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"test accuracy \d\d\.\d\d % after 1 epoch \(best \d\d\.\d\d %, epoch 1\)", metric)
@@ -225,7 +226,9 @@ def test_what_affects_the_numbers_gives_another_folder(
     folders |= {resolve(TrainConfig(**{name: value})).folder() for name, value in other.items()}  # pyright: ignore[reportArgumentType]
     assert len(folders) == 1 + len(other)
     assert resolve(TrainConfig(threads=3)).folder() == resolve(TrainConfig()).folder()
-    assert resolve(TrainConfig(lr_max=0.04)).bounds.lr_top == 0.04  # the workload's, cut to lr_max
+    assert (
+        resolve(TrainConfig(lr_max=0.04, bounds="workload")).bounds.lr_top == 0.04
+    )  # the workload's, cut to lr_max
 
 
 def test_the_installed_command_reports_through_a_real_process(tmp_path: Path) -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import math
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from infopace import RangeTest, RangeTestError, merge_trials
-from infopace.lab.bounds import find_bounds
+from infopace.lab.bounds import as_json, find_bounds, keep_result
 from infopace.lab.environment import commit, hardware, versions
 from infopace.lab.errors import InputError
 from infopace.lab.files import write_atomically
@@ -48,7 +45,7 @@ def run_range_test(config: RangeTestConfig, listener: RangeListener) -> list[str
     data = plan.workload.load()
     listener.started(plan, folder)
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / "run.json", _json(_record(config, plan)))
+    write_atomically(folder / "run.json", as_json(_record(config, plan)))
     try:
         found = find_bounds(
             plan,
@@ -67,33 +64,9 @@ def run_range_test(config: RangeTestConfig, listener: RangeListener) -> list[str
     return _result(found, folder)
 
 
-def keep_result(found: RangeTest, folder: Path) -> Path:
-    """Write bounds.json, table.jsonl and the picture; returns the picture's path."""
-    bounds = {
-        "bounds": _bounds(found.bounds),
-        "layer_bounds": {layer: _bounds(own) for layer, own in found.layer_bounds.items()},
-        "trial_bounds": [None if own is None else _bounds(own) for own in found.trial_bounds],
-        "spread_decades": {name: _number(value) for name, value in found.spread.items()},
-        "method": found.method,
-        "attribute": found.attribute,
-        "steps": found.steps,
-        "share_of_the_training": found.cost,
-        "seconds": found.seconds,
-        "notes": list(found.notes),
-    }
-    write_atomically(folder / "bounds.json", _json(bounds))
-    rows = [json.dumps({name: _number(value) for name, value in vars(row).items()}) for row in found.table]
-    write_atomically(folder / "table.jsonl", "".join(f"{row}\n" for row in rows).encode())
-    return found.plot(folder / "picture.png")
-
-
 def _result(found: RangeTest, folder: Path) -> list[str]:
     picture = keep_result(found, folder)
     return [*row_lines(found), *str(found).splitlines(), f"folder: {folder}", f"picture: {picture}"]
-
-
-def _bounds(bounds: Any) -> dict[str, float]:
-    return {**dataclasses.asdict(bounds), "lr_top": bounds.first}
 
 
 def _record(config: RangeTestConfig, plan: RangePlan) -> dict[str, Any]:
@@ -107,11 +80,3 @@ def _record(config: RangeTestConfig, plan: RangePlan) -> dict[str, Any]:
         "hardware": hardware(plan.device),
         "commit": commit(),
     }
-
-
-def _json(content: dict[str, Any]) -> bytes:
-    return f"{json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)}\n".encode()
-
-
-def _number(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
