@@ -61,7 +61,10 @@ def training() -> str:
         "at its best epoch",
         "paper, best of 3",
     ]
-    command = "`infopace train WORKLOAD --bounds workload --seed S --threads 1 [--bf16] [--layer-wise]`, then `collect_runs.py`"
+    command = (
+        "`infopace train WORKLOAD --bounds workload --seed S --threads 1 [--bf16] [--layer-wise]` and "
+        "`benchmarks/collect_runs.py`"
+    )
     return section("The rule of Vasudevan 2020 (`Vasudevan2020`, its defaults)", command, table(head, rows))
 
 

@@ -32,13 +32,15 @@ Rows = NDArray[np.int64]
 Counts = NDArray[np.float64]
 
 
-def suits_tree(x: Float[Tensor, "n p"], y: Float[Tensor, "n q"] | None = None) -> bool:
+def suits_tree(
+    x: Float[Tensor, "n p"], y: Float[Tensor, "n q"] | None = None, standardize: str = "block"
+) -> bool:
     """Whether a tree is the faster way: many rows, narrow together, and no row with very many copies.
 
     Copies in a block of one column do not matter, unless whole rows of x and y are copies.
     """
     # Without the extra the blocks serve: slower, and the same value.
-    if not (_has("numba") or _has("scipy")):
+    if not (_has("scipy") or (_has("numba") and standardize != "columns")):
         return False
     if len(x) < _ROWS or x.shape[1] + (0 if y is None else y.shape[1]) > _WIDTH:
         return False
@@ -99,7 +101,10 @@ def tree_ksg1(x: Float[Tensor, "n p"], y: Float[Tensor, "n q"], k: int, norm: st
 
     Source: Kraskov et al., Phys. Rev. E 69, 066138 (2004), eq. 8. The value is that of `ksg1`.
     """
-    count = _ksg1_by_leaves if _has("numba") else _ksg1_by_scipy
+    # The compiled tree computes distances from coordinates; those of several columns that are scaled each by its own
+    # deviation are scaled after the difference, which scipy's path leaves to the canonical distances.
+    weighted = standardize == "columns" and max(x.shape[1], y.shape[1]) > 1
+    count = _ksg1_by_leaves if _has("numba") and not weighted else _ksg1_by_scipy
     neighbours, n_x, n_y = map(torch.from_numpy, count(x.cpu(), y.cpu(), k, norm, standardize))
     terms = _psi(neighbours) - _psi(n_x + 1) - _psi(n_y + 1)
     return float(_psi(torch.tensor(len(x))) + terms.mean())

@@ -7,7 +7,7 @@ from typing import Any
 
 from infopace.policies import Bounds
 from infopace.range_test._algorithm2 import paper_bounds
-from infopace.range_test._race_bounds import Clock, median_bounds, trial_bounds
+from infopace.range_test._race_bounds import Clock, mean_bounds, trial_bounds
 from infopace.range_test._records import Trial
 from infopace.range_test._refusal import RangeTestError
 from infopace.range_test._result import RangeTest
@@ -56,11 +56,11 @@ def conclude(settings: Mapping[str, Any], trials: Mapping[int, Trial]) -> RangeT
 
 
 def race_bounds(settings: Mapping[str, Any], trials: Sequence[Trial]) -> tuple[Bounds, tuple[Bounds, ...]]:
-    """The median of the trials' bounds, and these."""
+    """The mean of the trials' bounds, and these."""
     clock = Clock(settings["momentum"], settings["nesterov"])
     steps = settings["progress_steps"]
     alone = [trial_bounds(trial, settings["attribute"], steps, clock) for trial in trials]
-    return median_bounds(alone), tuple(alone)
+    return mean_bounds(alone), tuple(alone)
 
 
 def layer_bounds_of(

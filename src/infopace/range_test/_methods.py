@@ -23,8 +23,8 @@ class Race:
     """The economical test, the default: candidates race, those that crash are stopped early.
 
     Attributes:
-        trials: Sets of fresh weights; the bounds are the median over them. None takes three, and five for a training
-            of less than 5,000 steps.
+        trials: Sets of fresh weights; the bounds are their trimmed geometric mean. None takes three, and five for a
+            training of less than 5,000 steps.
         share: What the test may cost, as a share of the optimizer steps of the training that it serves. A short
             training's test costs more: up to 128 steps a candidate.
         low, high: The widest range that is searched.

@@ -28,11 +28,13 @@ def paper_trial(
     lrs: Sequence[float],
     epochs: int,
     *,
+    smaller: Sequence[Candidate] = (),
     known: Mapping[float, Candidate],
     keep: Keep,
 ) -> Trial:
     """One trial: candidates in ascending order from the trial's weights, up to the first that crashes.
 
+    `smaller` are candidates of trials before at rates below these: what trained there shows that chance is a crash.
     `known` holds the candidates that an interrupted test has finished; `keep` is told of each new one.
     """
     trainee.begin(number)
@@ -41,7 +43,7 @@ def paper_trial(
     for lr in sorted(lrs):
         candidate = known.get(lr)
         if candidate is None:
-            candidate = _candidate(trainee, lr, epochs, untrained, done)
+            candidate = _candidate(trainee, lr, epochs, untrained, [*smaller, *done])
             keep(candidate)
         untrained = candidate.first
         done.append(candidate)

@@ -15,14 +15,15 @@ depends only on the time LR * D(steps), D what steps of rate 1 along a constant 
 beta: v <- beta v + 1 a step). So the time after which progress becomes visible, the median over the candidates up to
 the best, gives the rate that needs all the steps for it.
 
-Every trial gives its own bounds; the result is their median over trials, on a logarithmic scale.
+Every trial gives its own bounds; the result is their geometric mean without the smallest and the largest of three or
+more: of three trials the median.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from statistics import median
+from statistics import fmean, median
 
 from infopace.policies import Bounds
 from infopace.range_test._race import PER_DECADE
@@ -96,14 +97,14 @@ def trial_bounds(trial: Trial, attribute: str, steps: int, clock: Clock) -> Boun
     )
 
 
-def median_bounds(found: list[Bounds]) -> Bounds:
-    """The median of each bound, on a logarithmic scale.
+def mean_bounds(found: list[Bounds]) -> Bounds:
+    """The geometric mean of each bound, without the smallest and the largest of three or more.
 
     Raises:
         RangeTestError: the rate that suits most is far above where one trial fails.
     """
     low, high, top, epsilon = (
-        math.exp(median(map(math.log, values)))
+        _trimmed_mean(values)
         for values in (
             [b.lr_min for b in found],
             [b.lr_max for b in found],
@@ -122,6 +123,11 @@ def median_bounds(found: list[Bounds]) -> Bounds:
     # A rate that fails in one trial is no rate to start with.
     top = min(top, edge)
     return Bounds(min(low, top), high, top, epsilon)
+
+
+def _trimmed_mean(values: list[float]) -> float:
+    logs = sorted(map(math.log, values))
+    return math.exp(fmean(logs[1:-1] if len(logs) > 2 else logs))
 
 
 def _failing(trial: Trial, best: Candidate, attribute: str) -> list[float]:

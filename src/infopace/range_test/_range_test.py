@@ -212,11 +212,13 @@ class _Runner:
 
         method = self._method
         if isinstance(method, Algorithm2):
-            rates = method.rates
+            rates, smaller = method.rates, []
             if method.retry and number:
-                crashed = self._files.finished()[number - 1].crashed
+                before = [self._files.finished()[n] for n in range(number)]
+                crashed = before[-1].crashed
                 rates = tuple(lr for lr in rates if not crashed or lr >= crashed[0].lr)
-            paper_trial(self._trainee, number, rates, method.epochs, known=known, keep=keep)
+                smaller = [c for trial in before for c in trial.completed if c.lr < rates[0]]
+            paper_trial(self._trainee, number, rates, method.epochs, smaller=smaller, known=known, keep=keep)
             return
         race_trial(
             self._trainee,
