@@ -29,7 +29,7 @@ _FIRST_RUNG = 4
 Keep = Callable[[Candidate], None]
 
 
-def rate(index: float) -> float:
+def rate(index: int | float) -> float:
     """The candidate with this index on the grid of four a decade; 0 is 1.
 
     >>> [rate(i) for i in (-4, -3, -2, -1, 0)]
@@ -112,12 +112,12 @@ class _Race:
         known: Mapping[float, Candidate],
         keep: Keep,
     ) -> None:
-        self.done: dict[float, Candidate] = {}
+        self.done: dict[int | float, Candidate] = {}
         self._trainee, self._rungs, self._attribute, self._rates = trainee, rungs, attribute, rates
         self._known, self._keep = known, keep
         self._untrained: Look | None = None
 
-    def run(self, index: float) -> Candidate:
+    def run(self, index: int | float) -> Candidate:
         """The candidate, trained if it is not known."""
         if index not in self.done:
             candidate = self._known.get(rate(index))
@@ -128,15 +128,15 @@ class _Race:
             self.done[index] = candidate
         return self.done[index]
 
-    def merit(self, index: float) -> float:
+    def merit(self, index: int | float) -> float:
         candidate = self.done[index]
         return merit_of(candidate.last, candidate.first, self._attribute)
 
-    def worse(self, index: float, best: float) -> bool:
+    def worse(self, index: int | float, best: int | float) -> bool:
         found = self.done[index]
         return visibly_worse(found.last, self.done[best].last, found.first, self._attribute)
 
-    def behind(self, index: float, best: float) -> bool:
+    def behind(self, index: int | float, best: int | float) -> bool:
         found = self.done[index]
         limit = merit_limit(found.last, self.done[best].last, found.first, self._attribute)
         return self.merit(index) < limit

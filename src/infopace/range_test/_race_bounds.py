@@ -45,8 +45,8 @@ class Clock:
     momentum: float
     nesterov: bool
 
-    def distance(self, steps: float) -> float:
-        """D, also for broken numbers of steps."""
+    def distance(self, steps: int) -> float:
+        """D."""
         beta = self.momentum
         if not 0 < beta < 1:
             return float(steps)
