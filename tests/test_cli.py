@@ -94,7 +94,7 @@ BAD_INPUT = {
     "train --decay cosine": r"invalid choice 'cosine'.*linear.*printed.*none",
     "train --epochs": r"Missing value for argument '--epochs'",
     "trian": r"Unrecognized options: trian",
-    "": r"Expected one of \{train,\s*measure\}",
+    "": r"Expected one of \{train,\s*range-test,\s*measure\}",
     "measure": r"Missing from infopace measure: X .*; see infopace measure --help",
     "train --lr-min 0.3 --lr-max 0.2": r"lr_min must be <= lr_max, got lr_min = 0\.3 with lr_max = 0\.2",
     "train --lr-min 0": r"lr_min must be a positive number, got 0",

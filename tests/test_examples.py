@@ -55,3 +55,9 @@ def test_own_workload(
     found = re.search(r"test accuracy (\d\d\.\d\d) % after 10 epochs", capsys.readouterr().out)
     assert found is not None
     assert float(found[1]) > 93
+
+
+def test_find_bounds(capsys: pytest.CaptureFixture[str]) -> None:
+    found = run("find_bounds")
+    assert found.bounds.lr_min < found.bounds.first < found.bounds.lr_max
+    assert f"lr_top   {found.bounds.first:.3g}" in capsys.readouterr().out

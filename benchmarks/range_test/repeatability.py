@@ -25,12 +25,11 @@ from typing import Any
 import torch
 from workloads import WORKLOADS
 
-from infopace import Algorithm2, Bounds, RangeTestError
+from infopace import Algorithm2, Bounds, Race, RangeTestError
 from infopace.lab.batches import Batches, caster
 from infopace.lab.bounds import find_bounds
 from infopace.lab.range_config import RangePlan
 from infopace.lab.workload import Workload
-from infopace.range_test import Race
 
 RESULTS = Path(__file__).resolve().parents[2] / "results" / "range_repeatability.jsonl"
 GRID_SEEDS = (1000, 1001, 1002)

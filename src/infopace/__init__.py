@@ -24,9 +24,11 @@ from infopace.probe import LayerInformation as LayerInformation
 from infopace.probe import Measurement as Measurement
 from infopace.probe import Probe as Probe
 from infopace.range_test import Algorithm2 as Algorithm2
+from infopace.range_test import Candidate as Candidate
 from infopace.range_test import Race as Race
 from infopace.range_test import RangeTest as RangeTest
 from infopace.range_test import RangeTestError as RangeTestError
+from infopace.range_test import Trial as Trial
 from infopace.range_test import merge_trials as merge_trials
 from infopace.range_test import range_test as range_test
 from infopace.scheduler import MutualInformationLR as MutualInformationLR
@@ -34,6 +36,7 @@ from infopace.scheduler import MutualInformationLR as MutualInformationLR
 __all__ = [
     "Algorithm2",
     "Bounds",
+    "Candidate",
     "Caution",
     "Decision",
     "Estimate",
@@ -45,6 +48,7 @@ __all__ = [
     "Race",
     "RangeTest",
     "RangeTestError",
+    "Trial",
     "Vasudevan2020",
     "conditional_mutual_information",
     "decoder_bound",

@@ -12,6 +12,7 @@ from infopace.range_test._paper import grid, paper_trial
 from infopace.range_test._records import Candidate, Trial
 from infopace.range_test._refusal import RangeTestError
 from infopace.range_test._table import table
+
 from .fakes import FakeTrainee, candidate, look
 
 START = look(0, 2.3, 0.10, 0.5)
@@ -27,8 +28,13 @@ CURVES = {
 }
 
 
-def trial(number: int = 0, crash: float | None = 1.0, **changes: tuple[float, float, float]) -> Trial:
-    curves = {**CURVES, **{float(lr): values for lr, values in changes.items()}}
+def trial(
+    changes: dict[float, tuple[float, float, float]] | None = None,
+    *,
+    number: int = 0,
+    crash: float | None = 1.0,
+) -> Trial:
+    curves = {**CURVES, **(changes or {})}
     done = [candidate(lr, START, look(50, *values)) for lr, values in curves.items()]
     if crash is not None:
         done.append(candidate(crash, START, look(50, 9.0, 0.1, 0.0), crash="blown up"))
@@ -58,15 +64,15 @@ def test_c1_moves_the_threshold() -> None:
 
 
 def test_without_a_fall_the_largest_completed_rate_is_the_highest() -> None:
-    flat = trial(**{"0.2": (0.3, 0.89, 2.0), "0.5": (0.3, 0.88, 2.0)})
+    flat = trial({0.2: (0.3, 0.89, 2.0), 0.5: (0.3, 0.88, 2.0)})
     assert paper_bounds([flat], "accuracy", c1=10.0, c2=1.0).lr_max == 0.5
     # A fall that is made up for by a larger rate is none.
-    dip = trial(**{"0.2": (0.4, 0.70, 1.9), "0.5": (0.3, 0.88, 2.0)})
+    dip = trial({0.2: (0.4, 0.70, 1.9), 0.5: (0.3, 0.88, 2.0)})
     assert paper_bounds([dip], "accuracy", c1=10.0, c2=1.0).lr_max == 0.5
 
 
 def test_rows_are_averaged_over_the_trials_that_completed_them() -> None:
-    other = trial(1, crash=0.5, **{"0.2": (0.4, 0.88, 1.9)})
+    other = trial({0.2: (0.4, 0.88, 1.9)}, number=1, crash=0.5)
     other = Trial(1, tuple(c for c in other.candidates if c.lr < 0.5 or c.crash))
     rows = {row.lr: row for row in table([trial(), other])}
     assert rows[0.2].final_accuracy == pytest.approx(0.84)
@@ -76,7 +82,7 @@ def test_rows_are_averaged_over_the_trials_that_completed_them() -> None:
 
 
 def test_of_equal_rates_the_smaller_is_the_top() -> None:
-    tie = trial(**{"0.2": (0.3, 0.90, 2.0)})
+    tie = trial({0.2: (0.3, 0.90, 2.0)})
     assert paper_bounds([tie], "accuracy", c1=10.0, c2=1.0).first == 0.1
 
 
@@ -115,7 +121,10 @@ def test_a_trial_ends_with_the_first_crash_and_known_candidates_are_kept() -> No
     assert [look.step for look in done.completed[0].looks] == [0, 50, 100]
 
     again = FakeTrainee(edge=0.3, speed=0.1)
-    assert paper_trial(again, 3, rates, 2, known={c.lr: c for c in kept[:4]}, keep=kept.append).crashed[0].lr == 0.5
+    assert (
+        paper_trial(again, 3, rates, 2, known={c.lr: c for c in kept[:4]}, keep=kept.append).crashed[0].lr
+        == 0.5
+    )
     assert again.started == [0.2, 0.5]
 
 
@@ -138,7 +147,10 @@ def test_the_grid_of_the_paper() -> None:
     ("options", "text"),
     [
         ({"epochs": 0}, "epochs must be at least 1, got 0"),
-        ({"rates": (0.1, 0.2)}, r"rates must be at least 3 positive numbers in ascending order, got \(0.1, 0.2\)"),
+        (
+            {"rates": (0.1, 0.2)},
+            r"rates must be at least 3 positive numbers in ascending order, got \(0.1, 0.2\)",
+        ),
         ({"rates": (0.1, 0.3, 0.2)}, "ascending"),
         ({"c1": 0.0}, "c1 must be a positive number, got 0.0"),
         ({"trials": 0}, "trials must be at least 1, got 0"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -15,13 +16,17 @@ from infopace.range_test._race import race_trial, rate, rungs
 from infopace.range_test._race_bounds import Clock, mean_bounds, trial_bounds
 from infopace.range_test._records import Candidate, Trial
 from infopace.range_test._refusal import RangeTestError
+
 from .fakes import FakeTrainee, candidate, look
 
 HORIZON = 64
 
 
 def run(
-    trainee: FakeTrainee, known: dict[float, Candidate] | None = None, attribute: str = "accuracy", **limits: Any
+    trainee: FakeTrainee,
+    known: dict[float, Candidate] | None = None,
+    attribute: str = "accuracy",
+    **limits: Any,
 ) -> tuple[Trial, list[Candidate]]:
     kept: list[Candidate] = []
     trial = race_trial(
@@ -112,7 +117,9 @@ def test_every_refusal() -> None:
     trial, _ = run(FakeTrainee(speed=1e-7))
     refusal("nothing-learned", lambda: bounds(trial), r"trial 0 learned nothing visible")
     apart = [Bounds(1e-4, 0.5, 0.3), Bounds(1e-4, 0.5, 0.3), Bounds(1e-4, 0.02, 0.01)]
-    refusal("disagreement", lambda: mean_bounds(apart), r"the best rate of most, 0\.3, .* trial 2 fails \(0\.02\)")
+    refusal(
+        "disagreement", lambda: mean_bounds(apart), r"the best rate of most, 0\.3, .* trial 2 fails \(0\.02\)"
+    )
 
 
 def test_three_trials_give_the_median_and_a_rate_that_fails_in_one_is_not_started_with() -> None:
@@ -151,7 +158,7 @@ def test_the_clock_is_a_sum_of_momentum_steps(momentum: float, nesterov: bool, s
 def test_rungs_double_up_to_the_horizon(horizon: int) -> None:
     found = rungs(horizon)
     assert found[-1] == horizon
-    assert all(later // 2 == earlier >= 4 for earlier, later in zip(found, found[1:], strict=False))
+    assert all(later // 2 == earlier >= 4 for earlier, later in itertools.pairwise(found))
 
 
 def test_rates_are_four_a_decade() -> None:

@@ -31,6 +31,9 @@ OF_VECTORS = ("calibrated", *VECTOR_FORMULAS, "gaussian", *NEURAL)
 ESTIMATORS = ("auto", *dict.fromkeys((*OF_LABELS, *OF_VECTORS)), "plug-in")
 # Calibration compares all rows a dozen times: about 3 s at 5,000 rows on one core, and growing with the square.
 _MOST_CALIBRATED = 10_000
+# And it ranks and factors all columns: at 1,000 rows 3 s for 1,000 columns, 10 s for 10,000, 47 s and 5 GB for
+# 100,000 (two cores; results/estimators_speed.jsonl).
+_WIDEST_CALIBRATED = 1_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,13 +162,16 @@ def _two_vectors(x: Tensor, y: Tensor, options: _Options, estimator: str) -> Est
         error = gaussian_std_error(x, y) if math.isfinite(nats) else math.nan
         estimate = Estimate(nats, error, estimator, n, 0, "", math.inf)
         return _finish(estimate, n, lambda order: gaussian(x, y[order.to(y.device)]), options, warnings)
-    if estimator == "calibrated" or (estimator == "auto" and n <= _MOST_CALIBRATED):
+    width = x.shape[1] + y.shape[1]
+    fits = n <= _MOST_CALIBRATED and width <= _WIDEST_CALIBRATED
+    if estimator == "calibrated" or (estimator == "auto" and fits):
         return _calibrated(x, y, options, estimator, warnings)
     choice = ""
     if estimator == "auto":
-        estimator, choice = "ksg1", f"ksg1: neighbours, for two vectors of more than {_MOST_CALIBRATED} rows"
+        many = f"{_MOST_CALIBRATED} rows" if n > _MOST_CALIBRATED else f"{_WIDEST_CALIBRATED} columns"
+        estimator, choice = "ksg1", f"ksg1: neighbours, for two vectors of more than {many}"
     found = of_vectors(estimator, x, y, k, norm, options.standardize)
-    warnings += cautions.reach(found.distances, None, k, norm, x.shape[1] + y.shape[1])
+    warnings += cautions.reach(found.distances, None, k, norm, width)
     estimate = Estimate(found.nats, math.nan, estimator, n, k, norm, math.inf, choice=choice)
     return _by_neighbours(found, estimate, options, warnings, n, None)
 

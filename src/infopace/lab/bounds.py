@@ -11,13 +11,12 @@ from typing import Any
 
 import torch
 
-from infopace import Probe, RangeTest, RangeTestError, layer_groups, range_test
+from infopace import Candidate, Probe, RangeTest, RangeTestError, layer_groups, range_test
 from infopace.lab.batches import Batches, caster
 from infopace.lab.errors import InputError
 from infopace.lab.files import write_atomically
 from infopace.lab.range_config import RangePlan
 from infopace.lab.workload import Data
-from infopace.range_test import Candidate
 
 Listener = Callable[[int, Candidate], None]
 

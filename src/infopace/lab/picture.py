@@ -72,7 +72,7 @@ def _draw_rates(
     axes: Axes, run: dict[str, Any], rows: list[Row], colours: dict[str, str]
 ) -> tuple[list[Move], list[Move]]:
     """Draw the learning rates; returns all moves and those that carry a number."""
-    groups, lr_min = run["groups"], run["settings"]["lr_min"]
+    groups, lr_min = run["groups"], run["bounds"]["lr_min"]
     epochs = [row["epoch"] for row in rows]
     moves: list[Move] = []
     for g, layer in enumerate(groups):

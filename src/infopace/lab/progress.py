@@ -22,9 +22,9 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from infopace import Candidate
 from infopace.lab.config import Plan
 from infopace.lab.run_folder import Row
-from infopace.range_test import Candidate
 
 _PLAIN_LINES = 50  # about as many lines for 2,000 epochs as for 50
 _NOTABLE_MOVE = 0.1  # between those lines, an LR that moved by less than a tenth is not worth one

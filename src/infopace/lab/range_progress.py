@@ -11,9 +11,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from infopace import Race, RangeTest
+from infopace import Candidate, Race, RangeTest
 from infopace.lab.range_config import RangePlan
-from infopace.range_test import Candidate
 
 _SHOWN = 16  # candidates that the live table holds
 

@@ -17,6 +17,9 @@ from infopace.lab.range_farm import farm_trials
 from infopace.lab.range_progress import RangeListener, row_lines
 from infopace.lab.training import set_determinism
 
+# What a folder may hold of a test that has not begun: jobs are started from there.
+_BEFORE_THE_TEST = {"run.json", "jobs", ".lock"}
+
 
 def run_range_test(config: RangeTestConfig, listener: RangeListener) -> list[str]:
     """Run the command; the lines to end with. The same command again resumes.
@@ -32,7 +35,8 @@ def run_range_test(config: RangeTestConfig, listener: RangeListener) -> list[str
     folder = plan.folder(config.out)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"the folder of a range test must be a folder, got the file {folder}")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "test.json").exists():
+    strange = {path.name for path in folder.iterdir()} - _BEFORE_THE_TEST if folder.is_dir() else set()
+    if strange and not (folder / "test.json").exists():
         raise InputError(
             f"the folder of a range test must be new, empty or hold one, not {folder}; choose another --out"
         )

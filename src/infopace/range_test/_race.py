@@ -161,10 +161,10 @@ class _Race:
         return Candidate(lr, tuple(looks), crash, time.perf_counter() - began, trainee.step)
 
     def _crash(self, looks: list[Look]) -> str:
-        """Worse than untrained: on batches, as the probe's loss needs running statistics that are not there yet."""
+        """Worse than untrained: before the end on batches too, as running statistics may not be there yet."""
         look = looks[-1]
-        if look.step >= 4 * _FIRST_RUNG and look.batch_loss >= self._trainee.first_batch_loss:
-            return f"after {look.step} steps the loss on batches is above that of the untrained model"
-        if look.step == self._rungs[-1] and look.loss >= looks[0].loss:
+        late = look.step == self._rungs[-1]
+        worse_on_batches = look.batch_loss >= self._trainee.first_batch_loss
+        if look.step >= 4 * _FIRST_RUNG and look.loss >= looks[0].loss and (late or worse_on_batches):
             return f"after {look.step} steps the loss is above that of the untrained model"
         return ""

@@ -85,4 +85,4 @@ class RangeTest:
         """
         from infopace.range_test._picture import draw
 
-        return draw(self, Path(path))
+        return draw(self.trials, self.bounds, f"{self.method}, by {self.attribute}", Path(path))

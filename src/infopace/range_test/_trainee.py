@@ -50,6 +50,8 @@ class Trainee:
         self.model, self.optimizer, self.loss = model, optimizer, loss
         self.batches, self.probe = batches, probe
         self.steps_per_epoch = len(batches)
+        if self.steps_per_epoch < 1:
+            raise ValueError("batches must hold at least one batch, got none")
         self.step, self._batch_loss, self.first_batch_loss = 0, math.nan, math.nan
         self._fresh, self._precision, self._scaler, self._seed = fresh, precision, scaler, seed
         self._device = next(model.parameters()).device
@@ -169,12 +171,8 @@ class Trainee:
 
     def _endless(self) -> Iterator[Any]:
         while True:
-            empty = True
             for batch in self.batches:
-                empty = False
                 yield _pair(batch)
-            if empty:
-                raise ValueError("batches must hold at least one batch, got none")
 
     def _seed_all(self, stream: int) -> None:
         draw = int(np.random.SeedSequence([self._seed, self._trial, stream]).generate_state(1, np.uint64)[0])

@@ -1,0 +1,46 @@
+"""Find the bounds of the learning rate before training, then train between them."""
+
+import torch
+from sklearn.datasets import load_digits
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, TensorDataset
+
+import infopace
+
+
+def build_model() -> nn.Module:
+    """A small perceptron with fresh weights."""
+    return nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
+
+
+def main(epochs: int = 5) -> infopace.RangeTest:
+    """Test, train, say why the learning rate moved."""
+    images, labels = load_digits(return_X_y=True)
+    data = TensorDataset(torch.tensor(images / 16.0, dtype=torch.float32), torch.tensor(labels))
+    loader = DataLoader(data, batch_size=32, shuffle=True)
+    torch.manual_seed(0)
+    model = build_model()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    probe = infopace.Probe.sample(data)
+    found = infopace.range_test(
+        model, optimizer, F.cross_entropy, loader, probe, epochs=epochs, fresh=build_model
+    )
+    print(found)
+
+    policy = infopace.Vasudevan2020(epochs)
+    scheduler = infopace.MutualInformationLR(optimizer, model, probe, policy, found.bounds)
+    for _ in range(epochs):
+        model.train()
+        for inputs, targets in loader:
+            optimizer.zero_grad()
+            F.cross_entropy(model(inputs), targets).backward()
+            optimizer.step()
+        scheduler.observe()
+        scheduler.step()
+    print(scheduler.explain())
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,184 @@
+"""`infopace range-test` as a user meets it, and `infopace train` that runs it first."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infopace.cli import main
+from infopace.lab import workloads
+from infopace.lab.range_config import RangeTestConfig
+
+FLAGS = {
+    "workload": "digits",
+    "method": "race",
+    "attribute": "auto",
+    "trials": None,
+    "epochs": None,
+    "share": 0.1,
+    "epochs_each": 5,
+    "c1": 10.0,
+    "c2": 1.0,
+    "layer_wise": False,
+    "seed": 0,
+    "device": "cpu",
+    "bf16": False,
+    "threads": None,
+    "out": None,
+    "trial": None,
+    "merge": None,
+    "farm": "no",
+}
+
+
+def test_the_command_line_is_frozen(capsys: pytest.CaptureFixture[str]) -> None:
+    assert {field.name: field.default for field in dataclasses.fields(RangeTestConfig)} == FLAGS
+    assert main(["range-test", "--help"]) == 0
+    shown = set(re.findall(r"--([a-z0-9][a-z0-9-]*)", capsys.readouterr().out)) - {"help"}
+    assert shown >= {name.replace("_", "-") for name in FLAGS if name != "workload"}
+
+
+BAD_INPUT = {
+    "range-test digit": r"unknown workload 'digit'",
+    "range-test --trials 0": r"trials must be at least 1, got 0",
+    "range-test --share 2": r"share must be in \(0, 1\], got 2\.0",
+    "range-test --epochs 0": r"epochs must be >= 1, got epochs = 0",
+    "range-test --method paper --c1 0": r"c1 must be a positive number, got 0\.0",
+    "range-test --trial 1 --farm local": r"got both: 1 and local",
+    "range-test --merge nowhere": r"must hold a range test, got nowhere without test\.json",
+    "range-test --device tpu": r"device must be cpu, cuda or cuda:<index>, got device = 'tpu'",
+}
+
+
+@pytest.mark.parametrize("line", BAD_INPUT)
+def test_bad_input_gets_one_line_and_exit_code_2_and_leaves_nothing(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(line.split()) == 2
+    assert re.fullmatch(rf"infopace: [^\n]*{BAD_INPUT[line]}[^\n]*\n", capsys.readouterr().err)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def small(tiny: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The tiny workload, without its drawing, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    assert "tiny" in workloads.WORKLOADS
+    return tmp_path
+
+
+def bounds(folder: Path) -> dict[str, float]:
+    return json.loads((folder / "bounds.json").read_text())["bounds"]
+
+
+def test_it_ends_with_the_bounds_the_table_and_the_picture(
+    small: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["range-test", "tiny", "--threads", "1", "--trials", "2", "--out", "found"]
+    assert main(command) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[-2:] == ["folder: found", "picture: found/picture.png"]
+    found = bounds(small / "found")
+    assert f"lr_top   {found['lr_top']:.3g}" in "\n".join(out)
+    assert (small / "found/picture.png").read_bytes().startswith(b"\x89PNG")
+    rows = [json.loads(line) for line in (small / "found/table.jsonl").read_text().splitlines()]
+    assert [row["lr"] for row in rows] == sorted(row["lr"] for row in rows)
+
+    assert main(command) == 0  # finished: nothing is run again
+    assert not [line for line in capsys.readouterr().out.splitlines() if line.startswith("trial ")]
+    assert main([*command, "--seed", "1"]) == 2
+    assert "holds another range test: seed is 0 there and 1 here" in capsys.readouterr().err
+    (small / "found2").mkdir()
+    (small / "found2/thesis.tex").write_text("x")
+    assert main([*command[:-1], "found2"]) == 2
+    assert "must be new, empty or hold one" in capsys.readouterr().err
+
+
+def test_trials_alone_and_merged_give_what_one_process_gives(
+    small: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["range-test", "tiny", "--threads", "1", "--trials", "2", "--out"]
+    assert main([*command, "whole"]) == 0
+    assert main([*command, "parts", "--trial", "1"]) == 0
+    assert "trial 1 is finished; 1 of 2 trials are not finished" in capsys.readouterr().out
+    assert main(["range-test", "--merge", "parts"]) == 4
+    assert "1 of 2 trials are not finished" in capsys.readouterr().err
+    assert main([*command, "parts", "--trial", "0"]) == 0
+    assert main(["range-test", "--merge", "parts"]) == 0
+    assert bounds(small / "parts") == bounds(small / "whole")
+
+
+def test_trials_farmed_out_to_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("submitit")
+    monkeypatch.chdir(tmp_path)
+    command = [
+        "range-test",
+        "digits",
+        "--threads",
+        "1",
+        "--trials",
+        "2",
+        "--epochs",
+        "2",
+        "--method",
+        "paper",
+    ]
+    command += ["--epochs-each", "1", "--attribute", "loss"]
+    assert main([*command, "--farm", "local", "--out", "farmed"]) == 0
+    assert len(list((tmp_path / "farmed/jobs").glob("*_result.pkl"))) == 2
+    assert {path.name for path in (tmp_path / "farmed").glob("trial-*.jsonl")} == {
+        "trial-0.jsonl",
+        "trial-1.jsonl",
+    }
+
+
+def test_slurm_that_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", "")
+    assert main(["range-test", "digits", "--farm", "slurm"]) == 2
+    assert re.fullmatch(r"infopace: --farm slurm cannot start jobs here: [^\n]*\n", capsys.readouterr().err)
+
+
+def test_a_refusal_has_an_exit_code_of_its_own(
+    small: Path, tiny: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny.change(loss=lambda outputs, targets: (outputs * 0).sum() + 1.0)
+    assert main(["range-test", "tiny", "--threads", "1", "--trials", "1"]) == 4
+    assert re.fullmatch(r"infopace: every candidate from 10 down to [^\n]*\n", capsys.readouterr().err)
+    assert main(["train", "tiny", "--threads", "1"]) == 4
+    assert "give --lr-min and --lr-max, or take --bounds workload" in capsys.readouterr().err
+
+
+def test_train_without_bounds_runs_it_first_and_keeps_it(
+    small: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", "tiny", "--threads", "1", "--epochs", "2", "--out", "run"]
+    assert main(command) == 0
+    assert "a range test first, in run/range-test" in capsys.readouterr().out
+    found = bounds(small / "run/range-test")
+    record = json.loads((small / "run/run.json").read_text())
+    assert record["bounds"] == found
+    assert record["settings"]["lr_max"] == "range test"
+    row = json.loads((small / "run/epochs.jsonl").read_text().splitlines()[1])
+    assert row["lr"] == [found["lr_top"]]
+
+    assert (
+        main(["train", "tiny", "--threads", "1", "--epochs", "2", "--lr-max", "0.5", "--out", "capped"]) == 0
+    )
+    capped = json.loads((small / "capped/run.json").read_text())
+    assert capped["bounds"]["lr_max"] == 0.5
+    assert capped["bounds"]["lr_min"] == found["lr_min"]
+
+    given = [*command[:-1], "given", "--lr-min", "0.001", "--lr-max", "0.1"]
+    assert main(given) == 0
+    assert not (small / "given/range-test").exists()

@@ -1,0 +1,197 @@
+"""The whole test on a real model."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections import namedtuple
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from infopace import (
+    Algorithm2,
+    Bounds,
+    MutualInformationLR,
+    Probe,
+    Race,
+    RangeTest,
+    Vasudevan2020,
+    layer_groups,
+)
+
+from .small import clouds, small_net, small_test
+
+
+def without_seconds(found: RangeTest) -> str:
+    trials = [
+        [dataclasses.replace(candidate, seconds=0.0) for candidate in trial.candidates]
+        for trial in found.trials
+    ]
+    return repr((found.bounds, trials))
+
+
+def test_equal_seeds_give_equal_bits_and_others_do_not() -> None:
+    one = small_test()
+    assert without_seconds(one) == without_seconds(small_test())
+    assert without_seconds(one) != without_seconds(small_test(seed=1))
+
+
+def test_the_bounds_train_and_beyond_them_nothing_does() -> None:
+    found = small_test()
+    b = found.bounds
+    assert 0 < b.lr_min < b.first < b.lr_max < 10
+
+    def accuracy(lr: float) -> float:
+        torch.manual_seed(5)
+        model = small_net()
+        optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9)
+        inputs, labels = clouds()
+        for _ in range(100):
+            for x, y in zip(inputs.split(16), labels.split(16), strict=True):
+                optimizer.zero_grad()
+                F.cross_entropy(model(x), y).backward()
+                optimizer.step()
+        return float((model.eval()(inputs).argmax(1) == labels).double().mean())
+
+    assert accuracy(b.first) > 0.85
+    assert not accuracy(30 * b.lr_max) > 0.7
+
+
+def test_spread_cost_table_and_text() -> None:
+    found = small_test()
+    assert all(0 <= decades < 2 for decades in found.spread.values())
+    assert found.steps == sum(trial.steps for trial in found.trials)
+    assert found.cost == pytest.approx(found.steps / 160)
+    rates = [row.lr for row in found.table]
+    assert rates == sorted(set(rates))
+    text = str(found)
+    assert "lr_top" in text
+    assert "the training is short, 160 steps" in text
+    assert len(found.trial_bounds) == 2
+
+
+@pytest.mark.parametrize("attribute", ["accuracy", "loss", "information"])
+def test_any_attribute_drives_it(attribute: str) -> None:
+    found = small_test(attribute=attribute)
+    assert found.attribute == attribute
+    assert 1e-3 < found.bounds.first < 3
+
+
+def test_a_regression_is_driven_by_information() -> None:
+    inputs, _ = clouds()
+    targets = inputs[:, :1] * 2 + 0.1 * inputs[:, 1:2]
+    batches = [(inputs[i : i + 16], targets[i : i + 16]) for i in range(0, 120, 16)]
+
+    def net() -> nn.Module:
+        return nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 1))
+
+    found = small_test(
+        model=net(), fresh=net, loss=F.mse_loss, batches=batches, probe=Probe(inputs, targets, reference=2.0)
+    )
+    assert found.attribute == "information"
+    assert found.bounds.lr_min < found.bounds.first <= found.bounds.lr_max
+
+
+def test_layer_by_layer_and_into_the_scheduler() -> None:
+    found = small_test(layer_wise=True, method=Race(trials=1))
+    assert list(found.layer_bounds) == ["0", "3"]
+    for own in found.layer_bounds.values():
+        assert own.lr_min / own.first == pytest.approx(found.bounds.lr_min / found.bounds.first)
+    # The shared rate's trial, then one for each layer.
+    assert [trial.number for trial in found.trials] == [0, 1, 2]
+
+    model = small_net()
+    optimizer = torch.optim.SGD(layer_groups(model), lr=1.0)
+    probe = Probe(*clouds(), layers="all")
+    scheduler = MutualInformationLR(optimizer, model, probe, Vasudevan2020(5), found.layer_bounds)
+    assert scheduler.get_last_lr() == [own.first for own in found.layer_bounds.values()]
+    with pytest.raises(ValueError, match="bounds must hold every driving layer, got none for '3'"):
+        MutualInformationLR(optimizer, model, probe, Vasudevan2020(5), {"0": Bounds(0.1, 1.0)})
+
+
+def test_algorithm_2_with_layers_in_the_same_trials() -> None:
+    # Hidden layers know most of it untrained: a smaller threshold.
+    rates = (0.001, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+    method = Algorithm2(trials=2, epochs=3, rates=rates, c1=100.0, retry=False)
+    found = small_test(method=method, layer_wise=True, layers="all", attribute="loss")
+    assert found.method == "algorithm 2"
+    assert set(found.layer_bounds) == {"0", "3"}
+    assert {row.lr for row in found.table} <= set(method.rates)
+
+
+def test_a_retried_trial_starts_where_the_one_before_crashed() -> None:
+    rates = (0.01, 0.1, 0.3, 30.0, 100.0)
+    found = small_test(method=Algorithm2(trials=2, epochs=3, rates=rates), attribute="loss")
+    first, second = found.trials
+    assert first.crashed
+    assert second.candidates[0].lr == first.crashed[0].lr
+
+
+def test_fine_tuning_starts_from_the_given_weights() -> None:
+    torch.manual_seed(4)
+    model = small_net()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    found = small_test(model=model, fresh=None)
+    losses = {trial.candidates[0].first.loss for trial in found.trials}
+    assert len(losses) == 1
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    fresh = small_test(model=model)
+    assert len({trial.candidates[0].first.loss for trial in fresh.trials}) == 2
+
+
+def test_a_model_that_returns_logits_in_an_object() -> None:
+    Output = namedtuple("Output", ["logits"])
+
+    class Wrapped(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = small_net()
+
+        def forward(self, x: torch.Tensor) -> Any:
+            return Output(self.net(x))
+
+    assert small_test(model=Wrapped(), fresh=Wrapped).bounds.lr_max > 0
+
+
+REFUSED = {
+    "attribute must be one of 'auto', 'accuracy', 'loss', 'information', got 'f1'": {"attribute": "f1"},
+    "epochs must be at least 1, got 0": {"epochs": 0},
+    r"only must hold trials in 0\.\.1, got 2": {"only": [2]},
+    "attribute 'accuracy' needs integer labels": {
+        "attribute": "accuracy",
+        "probe": Probe(clouds()[0], clouds()[0][:, :1], reference=1.0),
+    },
+    "a batch must be a pair \\(inputs, targets\\), got Tensor": {"batches": [torch.zeros(4, 4)]},
+    "batches must hold at least one batch, got none": {"batches": []},
+}
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_input_that_does_not_fit(text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        small_test(**REFUSED[text])
+
+
+def test_layer_wise_needs_groups_with_layers() -> None:
+    model = small_net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    from infopace import range_test
+
+    batches = [(clouds()[0][:16], clouds()[1][:16])]
+    with pytest.raises(
+        ValueError, match="layer_wise needs parameter groups made by layer_groups, got group 0"
+    ):
+        range_test(model, optimizer, F.cross_entropy, batches, Probe(*clouds()), epochs=1, layer_wise=True)
+
+
+def test_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = small_test(method=Race(trials=1))
+    assert found.plot(tmp_path / "test.png").read_bytes().startswith(b"\x89PNG")
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ImportError, match="plots need matplotlib"):
+        found.plot(tmp_path / "other.png")
