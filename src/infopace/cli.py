@@ -16,13 +16,14 @@ from infopace.lab.environment import versions
 from infopace.lab.errors import Diverged, InputError
 from infopace.lab.measure import MeasureConfig, measure
 from infopace.lab.progress import make_progress
+from infopace.lab.report import ReportConfig, report
 from infopace.lab.run import train
 
 BAD_INPUT = 2
 DIVERGED = 3
 INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
-_COMMANDS = {"train": TrainConfig, "measure": MeasureConfig}
+_COMMANDS = {"train": TrainConfig, "measure": MeasureConfig, "report": ReportConfig}
 _BOX_OR_COLOUR = re.compile(r"[─-╿]|\x1b\[[0-9;]*m")
 
 
@@ -42,6 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(config, MeasureConfig):
             print(*measure(config), sep="\n")
             return 0
+        if isinstance(config, ReportConfig):
+            print(*report(config), sep="\n")
+            return 0
         with contextlib.closing(make_progress()) as progress:
             result = train(config, progress)
     except InputError as error:
@@ -60,7 +64,7 @@ def _fail(error: object, code: int) -> int:
     return code
 
 
-def _parse(arguments: list[str]) -> TrainConfig | MeasureConfig | None:
+def _parse(arguments: list[str]) -> TrainConfig | MeasureConfig | ReportConfig | None:
     """The command line as a config; None where help was asked for and given."""
     app = tyro.extras.SubcommandApp()
     for name, command in _COMMANDS.items():
