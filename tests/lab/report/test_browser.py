@@ -53,7 +53,7 @@ def test_hovering_a_move_shows_values_and_its_reason(browser: Any, written: Path
     assert shown.splitlines()[0] == "epoch 3"
     assert "global\n0.03 (0.03 to 0.03)" in shown and "layer-wise, conv\n0.03" in shown
     assert f"layer-wise, {HOSTILE}" in shown.replace("\n'", "\u2028'")
-    assert "0.1 to 0.03. because of epoch 3" in shown
+    assert "global, seed 0: 0.1 to 0.03. because of epoch 3" in shown
     assert (
         browser.run("return document.querySelectorAll('.plot .cursor').length") == 3
     )  # the plots move together

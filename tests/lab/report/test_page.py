@@ -83,8 +83,8 @@ def test_seeds_are_drawn_behind_their_mean(make_run: MakeRun) -> None:
     assert mean.y[5] == pytest.approx((first.y[5] + second.y[5]) / 2)  # pyright: ignore[reportOptionalOperand]
     *seeds, rate = found["Learning rate"].series
     assert [point.text for point in seeds[1].points] == [
-        "seed 4: 0.1. because of epoch 1",
-        "seed 4: 0.1 to 0.03. because of epoch 3",
+        "0.1. because of epoch 1",
+        "0.1 to 0.03. because of epoch 3",
     ]
     assert rate.y[3] == pytest.approx(0.03)
 
@@ -158,7 +158,7 @@ def test_nothing_gets_through_unescaped(
     data = text.partition('id="data">')[2].partition("</script>")[0]
     assert data.isascii() and not set("<>&") & set(data)
     assert any(HOSTILE in series["label"] for chart in charts_of(text) for series in chart["series"])
-    assert HOSTILE.replace("\u2028", " ") in words(text)
+    assert " ".join(HOSTILE.split()) in words(text)
 
 
 def test_only_the_pages_own_script_may_run_and_nothing_is_loaded(make_run: MakeRun) -> None:

@@ -76,7 +76,7 @@ def experiment_charts(experiment: Experiment) -> list[Chart]:
             tuple(rates),
             tuple(Line(floor, "lr_min") for floor in sorted(floors) if len(floors) == 1),
             span,
-            note="Marks are moves: hover one, or step through with the arrow keys, to read why." + every,
+            note="Hover, or step through with the arrow keys, to read why the rate moved." + every,
         ),
     ]
     if information:
@@ -144,18 +144,17 @@ def _rates(key: str, of_method: str, method: Method, epochs: list[int]) -> list[
         def rate(row: Row, g: int = g) -> Number | None:
             return row["lr"][g] if row["lr"] else None
 
-        points = [_moves(run, g, most, len(method.runs) > 1) for run in method.runs]
+        points = [_moves(run, g, most) for run in method.runs]
         series += _mean_and_seeds(own, label, method, epochs, rate, geometric=True, points=points)
     return series
 
 
-def _moves(run: Run, group: int, most: int, name_seed: bool) -> tuple[Point, ...]:
+def _moves(run: Run, group: int, most: int) -> tuple[Point, ...]:
     rows = [row for row in run.rows if row["decisions"] or not row["epoch"]]
-    who = f"seed {run.seed}: " if name_seed else ""
     points = []
     for move in thinned(moves_of(rows, group), most):
         before = "" if move.before is None else f"{move.before:.3g} to "
-        text = f"{who}{before}{move.lr:.3g}. {move.reason}"
+        text = f"{before}{move.lr:.3g}. {move.reason}"
         points.append(Point(move.at + 1, move.lr, move.cause, text))
     return tuple(points)
 

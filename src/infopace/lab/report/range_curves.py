@@ -12,7 +12,7 @@ def range_test_charts(found: RangeTest) -> list[Chart]:
     reach = [*found.lrs, *found.bounds.values()]
     return [
         Chart(
-            title=curve.name.capitalize(),
+            title=curve.name[:1].upper() + curve.name[1:],
             summary=_summary(curve, found),
             x=found.lrs,
             x_axis=Axis("learning rate", log=True),

@@ -82,12 +82,13 @@ class Plot {
       element(inner, "path", style);
     }
     this.drawLineLabels(x, y, right);
+    const crowd = visible.reduce((sum, one) => sum + (one.faint ? one.points.length : 0), 0) > 150;
     for (const one of visible) {
       one.y.forEach((value, i) => {
         if (!chart.dots || typeof value !== "number") return;
         element(inner, "circle", { class: "candidate", r: 2.8, cx: x(chart.x[i]), cy: y(value), fill: this.colour(one) });
       });
-      for (const point of one.points) {
+      for (const point of one.faint && crowd ? [] : one.points) { // so many would hide the curves; hovering finds them
         const place = `translate(${x(point.x).toFixed(1)} ${y(point.y).toFixed(1)})${one.faint ? " scale(.6)" : ""}`;
         const kind = one.faint ? "point faint-point" : "point";
         element(svg, "path", { class: kind, fill: this.colour(one), transform: place, d: shapes[point.shape] ?? otherShape });
@@ -167,7 +168,7 @@ class Plot {
     }
     near.sort((a, b) => a.far - b.far);
     for (const { one, point } of near.slice(0, 2)) {
-      const who = this.section.buttons.length > 1 ? `${one.label}: ` : "";
+      const who = this.section.buttons.length > 1 || one.faint ? `${one.label}: ` : "";
       element(tip, "div", { class: "why" }, who + point.text);
     }
     if (near.length > 2) element(tip, "div", { class: "quiet" }, `and ${near.length - 2} more moves`);
