@@ -82,7 +82,11 @@ def main() -> None:
             print(rows[-1], flush=True)
     same = sum(row["ending"] == expected for row in rows[1:])
     print(f"{same} of {arguments.kills} endings are that of the run which was not killed")
-    about = {"command": "infopace train digits --threads 1", "versions": versions(), "cores": os.cpu_count()}
+    about = {
+        "command": "infopace train digits --bounds workload --threads 1",
+        "versions": versions(),
+        "cores": os.cpu_count(),
+    }
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text("".join(json.dumps({**row, **about}) + "\n" for row in rows))
     sys.exit(same != arguments.kills)
@@ -90,7 +94,19 @@ def main() -> None:
 
 def start(out: Path) -> subprocess.Popen[bytes]:
     """The command of the README, in a process of its own."""
-    command = [sys.executable, "-m", "infopace.cli", "train", "digits", "--threads", "1", "--out", str(out)]
+    command = [
+        sys.executable,
+        "-m",
+        "infopace.cli",
+        "train",
+        "digits",
+        "--bounds",
+        "workload",
+        "--threads",
+        "1",
+        "--out",
+        str(out),
+    ]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL)
 
 

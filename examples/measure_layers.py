@@ -15,12 +15,13 @@ def main() -> infopace.Measurement:
     measurement = infopace.Probe(inputs, labels, layers="all").measure(model)
     print(f"there are {measurement.reference:.2f} nats to know")
     for name, layer in measurement.layers.items():
-        value = layer.estimate
-        print(f"{name}: {value.nats:.2f} ± {value.std_error:.2f} nats in {layer.width} units")
+        low, high = layer.estimate.interval
+        print(f"{name}: {layer.estimate.nats:.2f} nats ({low:.2f} to {high:.2f}) in {layer.width} units")
 
     # The same estimator works on any samples, without a model.
     estimate = infopace.mutual_information(inputs, labels)
-    print(f"the inputs: {estimate.nats:.2f} ± {estimate.std_error:.2f} nats")
+    low, high = estimate.interval
+    print(f"the inputs: {estimate.nats:.2f} nats ({low:.2f} to {high:.2f})")
     return measurement
 
 

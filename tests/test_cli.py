@@ -17,10 +17,12 @@ from infopace.cli import main
 from infopace.lab.config import TrainConfig
 from infopace.lab.measure import MeasureConfig
 from infopace.lab.report import ReportConfig
+from infopace.lab.workloads import WORKLOADS
 
 # The frozen command line. A change here is a change of the public interface: CHANGELOG.
 FLAGS = {
     "workload": "digits",
+    "bounds": "range-test",
     "lr_min": None,
     "lr_max": None,
     "lr_top": None,
@@ -67,23 +69,44 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert re.fullmatch(r"infopace \S+\n", capsys.readouterr().out)
 
 
+def test_the_help_names_every_workload(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--help"]) == 0
+    shown = re.sub(r"[\s│|]+", " ", capsys.readouterr().out)
+    assert list(WORKLOADS) == [
+        "digits",
+        "mnist-10k",
+        "mnist-lenet",
+        "cifar10-small",
+        "cifar10-allconv",
+        "cifar10-vgg16",
+        "cifar100-wrn28-10",
+        "imagenet-resnet50",
+        "uci-temperature",
+    ]
+    assert [name for name in WORKLOADS if name not in shown] == []
+
+
 BAD_INPUT = {
     "train digit": r"unknown workload 'digit'; did you mean 'digits'\? The workloads are: digits,",
-    "train mnist": r"unknown workload 'mnist'; did you mean 'mnist-lenet'\?",
+    "train mnist": r"unknown workload 'mnist'; did you mean 'mnist-10k' or 'mnist-lenet'\?",
+    "train own:": r"a workload of your own must be module:object or path/to/file\.py:object, got 'own:'",
+    "train own.py:MINE": r"no file own\.py",
+    "train no_such_module:MINE": r"no module 'no_such_module', neither installed nor in ",
+    "train json:loads": r"json:loads must be an infopace\.lab\.workload\.Workload, got function",
     "train --lr-mim 0.1": r"Unrecognized options: --lr-mim, 0\.1",
     "train digits extra": r"Unrecognized options: extra",
     "train --lr-min high": r"Error parsing --lr-min: .*\['high'\]",
     "train --decay cosine": r"invalid choice 'cosine'.*linear.*printed.*none",
     "train --epochs": r"Missing value for argument '--epochs'",
     "trian": r"Unrecognized options: trian",
-    "": r"Expected one of \{train,\s*measure,\s*report\}",
+    "": r"Expected one of \{train,\s*range-test,\s*measure,\s*report\}",
     "report": r"report needs at least one run folder, got none",
     "report nowhere": r"no folder nowhere",
     "measure": r"Missing from infopace measure: X .*; see infopace measure --help",
     "train --lr-min 0.3 --lr-max 0.2": r"lr_min must be <= lr_max, got lr_min = 0\.3 with lr_max = 0\.2",
     "train --lr-min 0": r"lr_min must be a positive number, got 0",
     "train --lr-max nan": r"lr_max must be a positive number, got nan",
-    "train --lr-top 7": r"lr_top must be in lr_min\.\.lr_max, got lr_top = 7",
+    "train --lr-top 7 --bounds workload": r"lr_top must be in lr_min\.\.lr_max, got lr_top = 7",
     "train --epsilon -1": r"epsilon must be a positive number, got -1",
     "train --epochs 0": r"epochs must be >= 1, got epochs = 0",
     "train --seed -1": r"seed must be in 0\.\.2\^63-1, got seed = -1",
@@ -119,7 +142,7 @@ def test_a_gpu_that_is_not_there(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("workload", ["mnist-lenet", "uci-temperature"])
+@pytest.mark.parametrize("workload", [name for name in WORKLOADS if name != "digits"])
 def test_a_missing_data_folder(
     workload: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -154,7 +177,7 @@ def test_train_ends_with_the_metric_the_folder_and_the_picture(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    command = ["train", "--epochs", "1", "--seed", "3", "--threads", "1"]
+    command = ["train", "--epochs", "1", "--seed", "3", "--threads", "1", "--bounds", "workload"]
     assert main(command) == 0
     *_, metric, folder, picture = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"test accuracy \d\d\.\d\d % after 1 epoch \(best \d\d\.\d\d %, epoch 1\)", metric)
@@ -210,7 +233,9 @@ def test_what_affects_the_numbers_gives_another_folder(
     folders |= {resolve(TrainConfig(**{name: value})).folder() for name, value in other.items()}  # pyright: ignore[reportArgumentType]
     assert len(folders) == 1 + len(other)
     assert resolve(TrainConfig(threads=3)).folder() == resolve(TrainConfig()).folder()
-    assert resolve(TrainConfig(lr_max=0.04)).bounds.lr_top == 0.04  # the workload's, cut to lr_max
+    assert (
+        resolve(TrainConfig(lr_max=0.04, bounds="workload")).bounds.lr_top == 0.04
+    )  # the workload's, cut to lr_max
 
 
 def test_the_installed_command_reports_through_a_real_process(tmp_path: Path) -> None:

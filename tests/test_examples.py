@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 from pathlib import Path
 from typing import Any
@@ -42,3 +43,15 @@ def test_measure_layers(capsys: pytest.CaptureFixture[str]) -> None:
     first = measurement["0"].estimate
     assert 0.8 < first.nats <= measurement.reference + 3 * first.std_error
     assert "nats to know" in capsys.readouterr().out
+
+
+def test_own_workload(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run("own_workload")
+    assert result.folder.name.startswith("breast-cancer-global-seed0-")
+    assert result.picture.is_file()
+    found = re.search(r"test accuracy (\d\d\.\d\d) % after 10 epochs", capsys.readouterr().out)
+    assert found is not None
+    assert float(found[1]) > 93

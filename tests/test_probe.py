@@ -222,6 +222,18 @@ def test_more_information_than_the_reference_is_said() -> None:
     assert Probe(inputs, labels).measure(small_net()).warnings == ()
 
 
+def test_the_reference_is_held_against_the_low_end_of_the_interval() -> None:
+    inputs, labels = labelled()
+    low, _ = Probe(inputs, labels).measure(small_net()).output.estimate.interval
+
+    def said(reference: float) -> bool:
+        found = Probe(inputs, labels, reference=reference).measure(small_net()).warnings
+        return any("above the reference" in warning for warning in found)
+
+    assert said(low - 1e-6)
+    assert not said(low + 1e-6)
+
+
 @pytest.mark.parametrize("kind", ["pair", "tensors", "targets attribute", "items"])
 def test_the_sample_is_stratified_and_repeatable(kind: str) -> None:
     inputs, _ = labelled(1000)

@@ -48,12 +48,16 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for index, task in enumerate(tasks):
         for seed in range(args.seeds):
-            x, y = (np.asarray(block, dtype=np.float64) for block in task.sample(args.n, seed))
-            labels = {"truth": float(task.mutual_information), "name": task.name, "id": task.id}
-            save(folder / f"{index:02d}-{seed}.npz", x=x, y=y, **labels)
+            path = folder / f"{index:02d}-{seed}.npz"
+            if not path.exists():
+                x, y = (np.asarray(block, dtype=np.float64) for block in task.sample(args.n, seed))
+                labels = {"truth": float(task.mutual_information), "name": task.name, "id": task.id}
+                save(path, x=x, y=y, **labels)
             peer = folder / f"{index:02d}-{seed}.peer.npz"
             if args.peer and not peer.exists():
                 start = time.perf_counter()
+                sample = np.load(path)
+                x, y = sample["x"], sample["y"]
                 save(
                     peer,
                     neighbours=np.array(NEIGHBOURS),

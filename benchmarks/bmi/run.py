@@ -19,7 +19,7 @@ NORMS = ("euclidean", "chebyshev")
 CLOSE = 0.05  # nats; the count "within 0.05" of the table
 
 
-def measure(path: pathlib.Path) -> dict:
+def measure(path: pathlib.Path, settings: bool) -> dict:
     sample = np.load(path)
     x, y = torch.from_numpy(sample["x"]), torch.from_numpy(sample["y"])
     start, cpu = time.perf_counter(), time.process_time()
@@ -32,26 +32,35 @@ def measure(path: pathlib.Path) -> dict:
         "truth": float(sample["truth"]),
         "auto": estimate.nats,
         "method": estimate.method,
+        "choice": estimate.choice,
         "seconds": round(time.perf_counter() - start, 2),
         "cpu_seconds": round(time.process_time() - cpu, 2),
     }
     peer = path.with_suffix(".peer.npz")
     if peer.exists():
-        row |= beside_peer(x, y, np.load(peer))
+        values = np.load(peer)
+        row |= {"cca": float(values["cca"])} | (beside_peer(x, y, values) if settings else peer_ksg(values))
     return row
 
 
+def peer_ksg(peer: np.lib.npyio.NpzFile) -> dict:
+    return {
+        f"ksg_{norm}_{k}": float(value)
+        for norm in NORMS
+        for k, value in zip(peer["neighbours"], peer[f"ksg_{norm}"], strict=True)
+    }
+
+
 def beside_peer(x: torch.Tensor, y: torch.Tensor, peer: np.lib.npyio.NpzFile) -> dict:
-    """Its values, and the largest gap between its KSG and ours at the same norm, k and scaling."""
-    row, gap = {"cca": float(peer["cca"])}, 0.0
+    """Its KSG, and the largest gap to ours at the same norm, k and scaling."""
+    row, gap = peer_ksg(peer), 0.0
     for norm in NORMS:
-        for k, theirs in zip(peer["neighbours"], peer[f"ksg_{norm}"], strict=True):
+        for k in peer["neighbours"]:
             ours = infopace.mutual_information(
                 x, y, k=int(k), norm=norm, estimator="ksg1", standardize="columns", std_error=False
             ).nats
-            row[f"ksg_{norm}_{k}"] = float(theirs)
             # The peer reports max(0, value).
-            gap = max(gap, abs(max(0.0, ours) - float(theirs)))
+            gap = max(gap, abs(max(0.0, ours) - row[f"ksg_{norm}_{k}"]))
     return row | {"ksg_gap": gap}
 
 
@@ -89,6 +98,12 @@ def main() -> None:
     parser.add_argument("--suite", choices=["list", "outside"], default="list")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("results/bmi.jsonl"))
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument(
+        "--settings",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="our KSG at the peer's settings too, six estimates a sample",
+    )
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     args.out.parent.mkdir(parents=True, exist_ok=True)
@@ -99,7 +114,7 @@ def main() -> None:
         parser.error(f"no samples in {args.samples / args.suite}; draw them with make_samples.py first")
     for path in paths:
         if (args.suite, path.stem) not in done:
-            rows.append(measure(path))
+            rows.append(measure(path, args.settings))
             with args.out.open("a") as stream:
                 stream.write(json.dumps(rows[-1]) + "\n")
     table([row for row in rows if row["suite"] == args.suite])

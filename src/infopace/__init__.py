@@ -23,9 +23,16 @@ from infopace.policies import simulate as simulate
 from infopace.probe import LayerInformation as LayerInformation
 from infopace.probe import Measurement as Measurement
 from infopace.probe import Probe as Probe
+from infopace.range_test import Algorithm2 as Algorithm2
+from infopace.range_test import Race as Race
+from infopace.range_test import RangeTest as RangeTest
+from infopace.range_test import RangeTestError as RangeTestError
+from infopace.range_test import merge_trials as merge_trials
+from infopace.range_test import range_test as range_test
 from infopace.scheduler import MutualInformationLR as MutualInformationLR
 
 __all__ = [
+    "Algorithm2",
     "Bounds",
     "Caution",
     "Decision",
@@ -35,13 +42,18 @@ __all__ = [
     "MutualInformationLR",
     "Policy",
     "Probe",
+    "Race",
+    "RangeTest",
+    "RangeTestError",
     "Vasudevan2020",
     "conditional_mutual_information",
     "decoder_bound",
     "entropy",
     "layer_groups",
     "linear_probe_bound",
+    "merge_trials",
     "mutual_information",
+    "range_test",
     "simulate",
     "weight_layers",
 ]

@@ -11,24 +11,34 @@ from collections.abc import Sequence
 
 import tyro
 
+from infopace import RangeTestError
 from infopace.lab.config import TrainConfig
 from infopace.lab.environment import versions
 from infopace.lab.errors import Diverged, InputError
 from infopace.lab.measure import MeasureConfig, measure
 from infopace.lab.progress import make_progress
+from infopace.lab.range_config import RangeTestConfig
+from infopace.lab.range_progress import make_range_progress
+from infopace.lab.range_run import run_range_test
 from infopace.lab.report import ReportConfig, report
 from infopace.lab.run import train
 
 BAD_INPUT = 2
 DIVERGED = 3
+NO_ANSWER = 4
 INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
-_COMMANDS = {"train": TrainConfig, "measure": MeasureConfig, "report": ReportConfig}
+_COMMANDS = {
+    "train": TrainConfig,
+    "range-test": RangeTestConfig,
+    "measure": MeasureConfig,
+    "report": ReportConfig,
+}
 _BOX_OR_COLOUR = re.compile(r"[─-╿]|\x1b\[[0-9;]*m")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; returns 0, 2 for input that cannot be used, or 3 for a diverged training."""
+    """Run a command; returns 0, 2 for input that cannot be used, 3 for a diverged training, 4 for no bounds."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that has no '±' gets a '?'
@@ -43,6 +53,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(config, MeasureConfig):
             print(*measure(config), sep="\n")
             return 0
+        if isinstance(config, RangeTestConfig):
+            with contextlib.closing(make_range_progress()) as progress:
+                lines = run_range_test(config, progress)
+            print(*lines, sep="\n")
+            return 0
         if isinstance(config, ReportConfig):
             print(*report(config), sep="\n")
             return 0
@@ -52,8 +67,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(error, BAD_INPUT)
     except Diverged as error:
         return _fail(error, DIVERGED)
+    except RangeTestError as error:
+        return _fail(error, NO_ANSWER)
     except KeyboardInterrupt:
-        resumes = arguments[:1] == ["train"]
+        resumes = arguments[:1] in (["train"], ["range-test"])
         return _fail("stopped; the same command resumes where it was" if resumes else "stopped", INTERRUPTED)
     print(*result.lines, sep="\n")
     return 0
@@ -64,7 +81,7 @@ def _fail(error: object, code: int) -> int:
     return code
 
 
-def _parse(arguments: list[str]) -> TrainConfig | MeasureConfig | ReportConfig | None:
+def _parse(arguments: list[str]) -> TrainConfig | RangeTestConfig | MeasureConfig | ReportConfig | None:
     """The command line as a config; None where help was asked for and given."""
     app = tyro.extras.SubcommandApp()
     for name, command in _COMMANDS.items():

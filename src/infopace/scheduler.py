@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -36,7 +37,8 @@ class MutualInformationLR(LRScheduler):
         model: The model; compiled and wrapped models are measured as the plain module inside.
         probe: The sample to measure on; it must measure the layers of the groups (layers="all" does).
         policy: The rule.
-        bounds: The range of the learning rate.
+        bounds: The range of the learning rate; or one for each driving layer, by its name (what a layer-wise
+            `range_test` finds).
 
     Attributes:
         decisions: Per epoch from the first to the next, the decision of each parameter group.
@@ -47,12 +49,17 @@ class MutualInformationLR(LRScheduler):
 
     Raises:
         TypeError: not an optimizer.
-        ValueError: an optimizer that holds parameters which are not the model's, a group whose layer is not measured,
-            and all that `Probe.measure` refuses.
+        ValueError: an optimizer that holds parameters which are not the model's, a group whose layer is not measured
+            or has no bounds, and all that `Probe.measure` refuses.
     """
 
     def __init__(
-        self, optimizer: Optimizer, model: nn.Module, probe: Probe, policy: Policy, bounds: Bounds
+        self,
+        optimizer: Optimizer,
+        model: nn.Module,
+        probe: Probe,
+        policy: Policy,
+        bounds: Bounds | Mapping[str, Bounds],
     ) -> None:
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer must be a torch Optimizer, got {type(optimizer).__name__}")
@@ -60,6 +67,11 @@ class MutualInformationLR(LRScheduler):
         self._model, self._probe = model, probe
         self.policy, self.bounds = policy, bounds
         self.driving_layers: list[str] = [group.get("layer", "output") for group in optimizer.param_groups]
+        without = [
+            layer for layer in self.driving_layers if isinstance(bounds, Mapping) and layer not in bounds
+        ]
+        if without:
+            raise ValueError(f"bounds must hold every driving layer, got none for {without[0]!r}")
         self.history: dict[str, list[float]] = {}
         self.decisions: list[list[Decision]] = []
         self.reference = probe.reference
@@ -145,7 +157,10 @@ class MutualInformationLR(LRScheduler):
         epoch = len(self.decisions) + 1
         decided = {
             layer: self.policy.decide(
-                self.history[layer], epoch=epoch, reference=self.reference, bounds=self.bounds
+                self.history[layer],
+                epoch=epoch,
+                reference=self.reference,
+                bounds=self.bounds[layer] if isinstance(self.bounds, Mapping) else self.bounds,
             )
             for layer in dict.fromkeys(self.driving_layers)
         }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,22 @@ def scaled(x: Rows, norm: str) -> float:
         mean = math.fsum(column) / len(column)
         variances.append(math.fsum((value - mean) ** 2 for value in column) / len(column))
     return 1 / math.fsum(variances) if norm == "euclidean" else 1 / math.sqrt(max(variances))
+
+
+def exact_columns(x: Rows, norm: str) -> Rows:
+    """Squared distances, as fractions, after every column was divided by its deviation ("columns")."""
+    columns = [[Fraction(float(value)) for value in column] for column in np.asarray(x).T]
+    scaled = []
+    for column in columns:
+        mean = sum(column) / len(column)
+        variance = sum((value - mean) ** 2 for value in column) / len(column)
+        scaled.append((column, variance or Fraction(1)))
+    table = np.empty((len(x), len(x)), dtype=object)
+    for i in range(len(x)):
+        for j in range(len(x)):
+            squares = [(column[i] - column[j]) ** 2 / variance for column, variance in scaled]
+            table[i, j] = max(squares) if norm == "chebyshev" else sum(squares)
+    return table
 
 
 def ross_counts(table: Rows, labels: Sequence[int], k: int) -> list[tuple[int, int, int] | None]:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from infopace.estimators._error_bar import subsampling_std_error
+from infopace.estimators._error_bar import subsampling_error_bar
+from infopace.estimators._student import two_sided_quantile
 
 from .samples import Rows, bivariate, clusters, labels, neighbour_information, normal
 
@@ -38,9 +39,26 @@ def test_error_bar_is_the_spread_over_independent_samples(case: str) -> None:
 
 def test_error_bar_of_a_mean_is_that_of_the_textbook() -> None:
     x = torch.as_tensor(normal(2000, 1)[:, 0])
-    claimed = subsampling_std_error(lambda part: float(x[part].mean()), 2000, 3)
-    # 45 degrees of freedom, though of overlapping parts: 25 %.
-    assert claimed == pytest.approx(float(x.std()) / math.sqrt(2000), rel=0.25)
+    claimed = subsampling_error_bar(lambda part: float(x[part].mean()), float(x.mean()), 2000, 3)
+    # 22.75 degrees of freedom: a spread of 15 %.
+    assert claimed.std_error == pytest.approx(float(x.std()) / math.sqrt(2000), rel=0.3)
+
+
+def test_degrees_of_freedom_of_a_mean() -> None:
+    """The variance estimate of a mean scatters as that many degrees of freedom say."""
+    x = torch.randn(400, 240, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    bars = [subsampling_error_bar(lambda part, r=row: float(r[part].mean()), 0.0, 240, 3) for row in x]
+    variances = np.square([bar.std_error for bar in bars])
+    (freedom,) = {bar.freedom for bar in bars}
+    assert freedom == pytest.approx(22.75, abs=0.01)
+    # Of 400 values the relative variance is known within about 8 %; 45 degrees would give half of it.
+    assert variances.var(ddof=1) / variances.mean() ** 2 == pytest.approx(2 / freedom, rel=0.3)
+
+
+def test_two_parts_have_one_degree_of_freedom() -> None:
+    bar = subsampling_error_bar(lambda part: float(part.double().mean()), 16.0, 32, 3)
+    assert bar.freedom == 1
+    assert two_sided_quantile(bar.freedom) == pytest.approx(12.706, abs=1e-3)
 
 
 def test_parts_are_disjoint_and_keep_the_classes_in_proportion() -> None:
@@ -50,7 +68,7 @@ def test_parts_are_disjoint_and_keep_the_classes_in_proportion() -> None:
         parts.append(part)
         return float(len(parts))
 
-    subsampling_std_error(record, 240, 3, classes)
+    subsampling_error_bar(record, 0.0, 240, 3, classes)
     assert len(parts) == sum(range(2, 11))
     start = 0
     for count in range(2, 11):

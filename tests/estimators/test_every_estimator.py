@@ -77,6 +77,11 @@ def test_known_truth(name: str) -> None:
     error = math.sqrt(np.mean([result.std_error**2 for result in results]) / len(results))
     assert 0.001 < error < 0.05
     assert mean == pytest.approx(case.truth, abs=3 * error + 0.01)
+    ends = [result.interval for result in results]
+    for result, (low, high) in zip(results, ends, strict=True):
+        assert low < result.nats < high
+        assert high - low >= 3.9 * result.std_error + abs(result.bias)
+    assert sum(low <= case.truth <= high for low, high in ends) >= 3
 
 
 @pytest.mark.parametrize("name", EVERY)

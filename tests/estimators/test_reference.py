@@ -97,6 +97,20 @@ def test_block_standardisation_is_that_of_the_reference(kind: str, norm: str) ->
 
 
 @pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("d", [1, 2, 6])
+def test_ties_of_the_data_are_ties_after_columns_are_standardised(d: int, norm: str) -> None:
+    """3/7 - 2/7 and 2/7 - 1/7 are not the same float: scaling must not come before the difference."""
+    for far in (0.0, 1e6):
+        x, y = lattice(50, d, 9) + far, lattice(50, 1, 40, seed=9)
+        tables = reference.exact_columns(x, norm), reference.exact_columns(y, norm)
+        for name, slow in KSG.items():
+            result = neighbour_information(
+                x, y, norm=norm, estimator=name, standardize="columns", std_error=False
+            )
+            assert result.nats == pytest.approx(slow(*tables, 3), abs=1e-12)
+
+
+@pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("k", [1, 2, 7, 38, 39])
 def test_smallest_and_largest_k(k: int, norm: str) -> None:
     for x in (normal(40, 6), lattice(40, 6)):

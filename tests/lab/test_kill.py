@@ -24,6 +24,8 @@ def start(folder: Path, out: str) -> subprocess.Popen[bytes]:
         "digits",
         "--epochs",
         "4",
+        "--bounds",
+        "workload",
         "--threads",
         "1",
         "--out",

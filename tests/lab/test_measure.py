@@ -80,6 +80,8 @@ def test_every_format_gives_the_number_of_the_library(
     assert found == {
         "nats": wanted.nats,
         "std_error": wanted.std_error,
+        "bias": wanted.bias,
+        "interval": list(wanted.interval),
         "clipped": wanted.clipped,
         "ceiling": wanted.ceiling,
         "p_value": wanted.p_value,
@@ -112,6 +114,7 @@ def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:
         "x        x.npy: 90 rows, vector of 2",
         "y        y.csv: 90 rows, labels",
         f"I(X;Y)   {wanted.nats:.4f} ± {wanted.std_error:.4f} nats",
+        "95 %     {:.4f} to {:.4f} nats".format(*wanted.interval),
         f"clipped  {wanted.clipped:.4f} nats, ceiling {math.log(3):.4f}",
         f"p-value  {wanted.p_value:.4g} by 200 permutations",
         "n        90 rows",
@@ -144,10 +147,12 @@ def test_nan_and_infinity_are_null(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(command) == 0
     found = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
     assert [found[f] for f in ("nats", "std_error", "ceiling", "p_value")] == [None] * 4
+    assert found["interval"] == [None, None]
     assert main(command[:-1]) == 0
     table = capsys.readouterr().out
     assert "I(X;Y)   inf without error bar nats" in table
     assert "no ceiling" in table
+    assert "95 %     not computed\n" in table
     assert "method   gaussian: named by --estimator\n" in table
 
 

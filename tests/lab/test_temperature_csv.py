@@ -30,7 +30,7 @@ station,Date,Present_Tmax,lat,Next_Tmax,Next_Tmin
 
 def read(tmp_path: Path, text: str = CSV) -> tuple[np.ndarray, ...]:
     (tmp_path / "t.csv").write_text(text)
-    return tuple(part.numpy() for part in read_temperature(tmp_path / "t.csv").parts())
+    return tuple(part[:].numpy() for part in read_temperature(tmp_path / "t.csv").parts())
 
 
 def test_rows_without_targets_or_date_are_dropped_and_the_years_split(tmp_path: Path) -> None:
@@ -73,11 +73,11 @@ def test_a_file_that_is_another_one_is_one_line(tmp_path: Path, old: str, new: s
 @pytest.mark.needs_data
 def test_the_published_file() -> None:
     data = UCI_TEMPERATURE.load()
-    assert data.train_inputs.shape == (6_185, 21)
-    assert data.test_inputs.shape == (1_538, 21)
+    assert data.train_inputs[:].shape == (6_185, 21)
+    assert data.test_inputs[:].shape == (1_538, 21)
     assert data.train_targets.shape[1] == 2
-    assert torch.isfinite(data.train_inputs).all()
-    assert torch.allclose(data.train_inputs.mean(0), torch.zeros(21), atol=1e-5)
+    assert torch.isfinite(data.train_inputs[:]).all()
+    assert torch.allclose(data.train_inputs[:].mean(0), torch.zeros(21), atol=1e-5)
     low, high = data.train_targets.min(0).values, data.train_targets.max(0).values
     torch.testing.assert_close(low[1], torch.tensor(11.3))
     torch.testing.assert_close(high, torch.tensor([38.9, 29.8]))

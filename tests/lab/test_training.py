@@ -101,7 +101,18 @@ def test_a_diverged_training_names_epoch_rate_and_the_last_good_checkpoint(tiny:
 def test_divergence_is_exit_code_3_and_one_line(
     tiny: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["train", "tiny", "--lr-max", "1e30", "--lr-top", "1e30", "--out", str(tmp_path)]
+    command = [
+        "train",
+        "tiny",
+        "--lr-max",
+        "1e30",
+        "--lr-top",
+        "1e30",
+        "--bounds",
+        "workload",
+        "--out",
+        str(tmp_path),
+    ]
     assert main(command) == 3
     error = capsys.readouterr().err
     assert error.startswith("infopace: training diverged in epoch 1 at learning rate 1e+30: ")

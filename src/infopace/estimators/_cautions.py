@@ -21,15 +21,12 @@ _REACH_LABELS, _REACH_VECTORS = 0.7, 0.3
 _LOOKED_AT = 200
 
 
-def noise(nats: float, std_error: float) -> list[Caution]:
+def noise(interval: tuple[float, float]) -> list[Caution]:
     """Is the value more than its noise?"""
-    if abs(nats) < 2 * std_error:
-        return [
-            Caution(
-                "inside-noise",
-                f"within 2 standard errors of 0 ({std_error:.2g} nats): no information is shown",
-            )
-        ]
+    low, high = interval
+    if low < 0 < high:
+        sentence = f"0 is in the 95 % interval, {low:.2g} to {high:.2g} nats: no information is shown"
+        return [Caution("inside-noise", sentence)]
     return []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from infopace.estimators._cautions import left_out
 from infopace.estimators._distances import Distances, pairwise_distances, row_blocks
-from infopace.estimators._error_bar import subsampling_std_error
+from infopace.estimators._error_bar import ErrorBar, subsampling_error_bar
 from infopace.estimators._estimate import Estimate
 from infopace.estimators._gao import gao
 from infopace.estimators._inputs import as_matrix, as_targets, check_choice, check_neighbours
@@ -114,8 +115,11 @@ def _given_vectors(
             return math.nan
         return frenzel_pompe(dx.subset(part), dy.subset(part), dz.subset(part), k)
 
-    error = subsampling_std_error(part_value, len(x), k, classes) if std_error else math.nan
-    return Estimate(frenzel_pompe(dx, dy, dz, k), error, "frenzel-pompe", len(x), k, norm, ceiling)
+    nats = frenzel_pompe(dx, dy, dz, k)
+    bar = subsampling_error_bar(part_value, nats, len(x), k, classes) if std_error else ErrorBar()
+    return Estimate(
+        nats, method="frenzel-pompe", n=len(x), k=k, norm=norm, ceiling=ceiling, **dataclasses.asdict(bar)
+    )
 
 
 def _given_labels(
@@ -152,9 +156,18 @@ def _given_labels(
         return total / used if used else math.nan
 
     nats = value(torch.arange(len(x), device=x.device))
-    error = math.nan
+    bar = ErrorBar()
     if std_error:
-        error = subsampling_std_error(lambda part: value(part.to(x.device)), len(x), k, classes)
+        bar = subsampling_error_bar(lambda part: value(part.to(x.device)), nats, len(x), k, classes)
     warnings = (left_out(alone, " of z"),) if alone else ()
     method = "gao" if y.is_floating_point() else "ross"
-    return Estimate(nats, error, method, len(x) - alone, k, norm, ceiling, warnings)
+    return Estimate(
+        nats,
+        method=method,
+        n=len(x) - alone,
+        k=k,
+        norm=norm,
+        ceiling=ceiling,
+        warnings=warnings,
+        **dataclasses.asdict(bar),
+    )

@@ -10,7 +10,8 @@ same bits everywhere. Computing it for all pairs is slow at high width; the matr
 is fast, but carries rounding errors. These are bounded (`slack`), and the few pairs whose comparison the
 bound leaves open are decided on canonical distances.
 
-Euclidean distances are handled squared: counts need only their order.
+Euclidean distances are handled squared: counts need only their order. Columns with weights of their own are
+scaled after the difference: a row as far above as another is below is as far, and division would part the two.
 """
 
 from __future__ import annotations
@@ -55,11 +56,16 @@ class Distances(Protocol):
     def subset(self, index: Tensor) -> Distances: ...
 
 
-def pairwise_distances(x: Tensor, norm: str) -> Distances:
-    """Distances between the rows of x (n, d): squared for "euclidean", largest difference for "chebyshev"."""
-    exact = (
-        _Chebyshev(x) if norm == "chebyshev" else _Direct(x) if x.shape[1] <= _DIRECT_WIDTH else _Product(x)
-    )
+def pairwise_distances(x: Tensor, norm: str, weights: Tensor | None = None) -> Distances:
+    """Distances between the rows of x (n, d): squared for "euclidean", largest difference for "chebyshev".
+
+    weights (d,) in float64 multiply the squared difference in each column, or for "chebyshev" the difference.
+    """
+    exact: _Chebyshev | _WeightedChebyshev | _Direct | _Product
+    if norm == "chebyshev":
+        exact = _Chebyshev(x) if weights is None else _WeightedChebyshev(x, weights)
+    else:
+        exact = _Direct(x, weights) if x.shape[1] <= _DIRECT_WIDTH else _Product(x, weights)
     return _Kept(exact) if len(x) <= _KEEP_ROWS else exact
 
 
@@ -83,8 +89,8 @@ def _spans(count: int, size: int) -> Iterator[tuple[int, int]]:
 class _Direct:
     """Squared Euclidean distances of narrow rows: every entry is canonical."""
 
-    def __init__(self, x: Tensor) -> None:
-        self._x = x.double()
+    def __init__(self, x: Tensor, weights: Tensor | None = None) -> None:
+        self._x, self._weights = x.double(), weights
         self._columns = range(x.shape[1])
         self.n, self.device = len(x), x.device
 
@@ -92,13 +98,15 @@ class _Direct:
         squares = torch.stack(
             [(self._x[start:stop, None, c] - self._x[None, :, c]).square_() for c in self._columns]
         )
+        if self._weights is not None:
+            squares *= self._weights[:, None, None]
         return tree_sum(squares, 0), torch.zeros(stop - start, 1, dtype=torch.float64, device=self.device)
 
     def exact(self, i: Tensor, j: Tensor) -> Tensor:
-        return _canonical_squares(self._x, i, j)
+        return _canonical_squares(self._x, i, j, self._weights)
 
     def subset(self, index: Tensor) -> Distances:
-        return _Direct(self._x[index])
+        return _Direct(self._x[index], self._weights)
 
 
 class _Chebyshev:
@@ -140,28 +148,57 @@ class _Chebyshev:
         return _Chebyshev(self._x[index])
 
 
+class _WeightedChebyshev:
+    """Largest weighted coordinate difference: that of scaled rows, with a bound on the rounding of the scaling."""
+
+    def __init__(self, x: Tensor, weights: Tensor) -> None:
+        self._x, self._weights = x.double(), weights
+        scaled = (self._x - self._x.mean(0)) * weights
+        self._scaled = _Chebyshev(scaled)
+        self.n, self.device = len(x), x.device
+        # Centring, weighting and the difference of two such coordinates a and b err by at most 3 u (|a| + |b|), the
+        # canonical distance by 2 u |a - b|.
+        largest = scaled.abs().amax(1, keepdim=True)
+        self._slack = 8 * _UNIT_ROUNDOFF * (largest + largest.max())
+
+    def rows(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        return self._scaled.rows(start, stop)[0], self._slack[start:stop]
+
+    def everything(self) -> tuple[Tensor, Tensor]:
+        return self._scaled.everything()[0], self._slack
+
+    def exact(self, i: Tensor, j: Tensor) -> Tensor:
+        spans = _spans(len(i), _CHUNK // self._x.shape[1])
+        parts = [((self._x[i[a:b]] - self._x[j[a:b]]).abs_() * self._weights).amax(1) for a, b in spans]
+        return torch.cat(parts) if parts else self._x.new_empty(0)
+
+    def subset(self, index: Tensor) -> Distances:
+        return _WeightedChebyshev(self._x[index], self._weights)
+
+
 class _Product:
     """Squared Euclidean distances of wide rows by a matrix product, with a bound on the rounding."""
 
-    def __init__(self, x: Tensor) -> None:
-        self._x = x
+    def __init__(self, x: Tensor, weights: Tensor | None = None) -> None:
+        self._x, self._weights = x, weights
+        self._root = None if weights is None else weights.sqrt()
         self.n, self.device = len(x), x.device
         self._centre = torch.empty(x.shape[1], dtype=torch.float64, device=x.device)
         self._squares = torch.zeros(self.n, dtype=torch.float64, device=x.device)
         for chunk, columns in column_chunks(x):
             # Far-off-centre rows would lose all digits in |a|^2 + |b|^2 - 2 a.b.
             self._centre[columns] = chunk.mean(0)
-            self._squares += (chunk - self._centre[columns]).square_().sum(1)
+            self._squares += self._scaled(chunk, columns).square_().sum(1)
         width = x.shape[1]
         # First-order rounding analysis: the product and the two norms err by at most 2 d u (|a|^2 + |b|^2),
-        # centring by 4 u, the canonical tree by 2 (log2 d + 3) u, sums by a few u (Higham 2002, 3.1).
-        factor = (2 * width + 2 * math.log2(width) + 32) * _UNIT_ROUNDOFF
+        # centring by 4 u, weights by 8 u, the canonical tree by 2 (log2 d + 4) u, sums by a few u (Higham 2002, 3.1).
+        factor = (2 * width + 2 * math.log2(width) + 48) * _UNIT_ROUNDOFF
         self._slack = (factor * (self._squares + self._squares.max()))[:, None]
 
     def rows(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         product = torch.zeros(stop - start, self.n, dtype=torch.float64, device=self.device)
         for chunk, columns in column_chunks(self._x):
-            chunk = chunk - self._centre[columns]
+            chunk = self._scaled(chunk, columns)
             product.addmm_(chunk[start:stop], chunk.T, alpha=-2)
         return self._add_squares(product, start, stop), self._slack[start:stop]
 
@@ -170,29 +207,34 @@ class _Product:
         matrix = torch.zeros(self.n, self.n, dtype=torch.float64, device=self.device)
         spans = list(_spans(self.n, max(64, -(-self.n // 8))))
         for chunk, columns in column_chunks(self._x):
-            chunk = chunk - self._centre[columns]
+            chunk = self._scaled(chunk, columns)
             for start, stop in spans:
                 matrix[start:stop, start:].addmm_(chunk[start:stop], chunk[start:].T, alpha=-2)
         for start, stop in spans:
             matrix[stop:, start:stop] = matrix[start:stop, stop:].T
         return self._add_squares(matrix, 0, self.n), self._slack
 
+    def _scaled(self, chunk: Tensor, columns: slice) -> Tensor:
+        centred = chunk - self._centre[columns]
+        return centred if self._root is None else centred.mul_(self._root[columns])
+
     def _add_squares(self, product: Tensor, start: int, stop: int) -> Tensor:
         return product.add_(self._squares[start:stop, None]).add_(self._squares[None, :]).clamp_(min=0)
 
     def exact(self, i: Tensor, j: Tensor) -> Tensor:
         if len(i) <= self.n:
-            return _canonical_squares(self._x, i, j)
+            return _canonical_squares(self._x, i, j, self._weights)
         # Many open pairs means many equal rows (dead units, saturated outputs): each distinct pair once.
         _, group = torch.unique(self._x, dim=0, return_inverse=True)
         first = torch.full((self.n,), self.n, dtype=torch.long, device=self.device)
         first.scatter_reduce_(0, group, torch.arange(self.n, device=self.device), "amin")
         low, high = torch.minimum(group[i], group[j]), torch.maximum(group[i], group[j])
         pairs, back = torch.unique(low * self.n + high, return_inverse=True)
-        return _canonical_squares(self._x, first[pairs // self.n], first[pairs % self.n])[back]
+        first_i, first_j = first[pairs // self.n], first[pairs % self.n]
+        return _canonical_squares(self._x, first_i, first_j, self._weights)[back]
 
     def subset(self, index: Tensor) -> Distances:
-        return _Product(self._x[index])
+        return _Product(self._x[index], self._weights)
 
 
 class Scaled:
@@ -216,7 +258,7 @@ class Scaled:
 class _Kept:
     """A matrix computed once and kept; subsets are views into it."""
 
-    def __init__(self, source: _Direct | _Chebyshev | _Product) -> None:
+    def __init__(self, source: _Direct | _Chebyshev | _WeightedChebyshev | _Product) -> None:
         self._exact = source.exact
         self._index: Tensor | None = None
         self.n, self.device = source.n, source.device
@@ -239,11 +281,11 @@ class _Kept:
         return part
 
 
-def _canonical_squares(x: Tensor, i: Tensor, j: Tensor) -> Tensor:
+def _canonical_squares(x: Tensor, i: Tensor, j: Tensor, weights: Tensor | None) -> Tensor:
     result = torch.empty(len(i), dtype=torch.float64, device=x.device)
     for start, stop in _spans(len(i), _CHUNK // x.shape[1]):
         squares = (x[i[start:stop]].double() - x[j[start:stop]].double()).square_()
-        result[start:stop] = tree_sum(squares, 1)
+        result[start:stop] = tree_sum(squares if weights is None else squares.mul_(weights), 1)
     return result
 
 

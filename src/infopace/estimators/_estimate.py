@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from infopace.estimators._student import two_sided_quantile
+
 
 @dataclass(frozen=True)
 class Caution:
@@ -39,6 +41,10 @@ class Estimate:
         p_value: Probability of a value at least this large were x and y independent, by permutation; nan
             where it was not asked for.
         choice: Which estimator was taken and why, in a sentence; empty where the caller named it.
+        bias: Bias of `nats` that the data show, below 0 where the value is too low: for neighbours from parts
+            of the sample, which lie farther apart; nan where it was not computed. 0 where there is nothing to
+            see it by: formulas without neighbours, and bounds. Too noisy to correct a value with.
+        freedom: Degrees of freedom of `std_error`; inf where it does not come from a few parts.
     """
 
     nats: float
@@ -51,6 +57,32 @@ class Estimate:
     warnings: tuple[Caution, ...] = ()
     p_value: float = math.nan
     choice: str = ""
+    bias: float = 0.0
+    freedom: float = math.inf
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval (low, high) in nats; nan where no error was computed.
+
+            low = min(nats, nats - bias) - t std_error,    high = max(nats, nats - bias) + t std_error
+
+        t is the 97.5 % quantile of Student's distribution. A value without bias lies in the middle; one that
+        the parts show to be too low is given room above, and loses none below, where it is safe. With a bias
+        b of known size one end only can fail, and 1.645 standard errors beyond nats - b would do. But b is
+        read off the same rows and moves against the value: nats - b was 1.1 to 1.3 times as noisy as nats
+        (five known cases, benchmarks/estimators/interval_coverage.py), and 1.2 x 1.645 = 1.97 again.
+
+        Raw like `nats`: the low end may be negative and the high end above the ceiling, and an interval wholly
+        outside says that something is wrong. I(X;Y) is in [0, ceiling], so cutting the interval to that range
+        costs no coverage. Of a bound (linear-probe, decoder, mine, infonce, smile) it is the interval of the
+        bound: information may be above it. It does not hold beyond reach (caution "beyond-reach"), and covers too
+        seldom in many columns before that, where the bias shrinks more slowly than its parts assume (two
+        classes in 20 columns, docs/results.md).
+        """
+        reach = two_sided_quantile(self.freedom) * self.std_error
+        # min and max would drop a nan; the absolute value hands it on.
+        too_high, too_low = (abs(self.bias) + self.bias) / 2, (abs(self.bias) - self.bias) / 2
+        return self.nats - too_high - reach, self.nats + too_low + reach
 
     @property
     def clipped(self) -> float:

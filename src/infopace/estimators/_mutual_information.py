@@ -11,7 +11,7 @@ from torch import Tensor
 
 from infopace.estimators import _cautions as cautions
 from infopace.estimators._dependence import calibrated_information
-from infopace.estimators._error_bar import subsampling_std_error
+from infopace.estimators._error_bar import ErrorBar, subsampling_error_bar
 from infopace.estimators._estimate import Caution, Estimate
 from infopace.estimators._gaussian import gaussian, gaussian_std_error
 from infopace.estimators._inputs import as_matrix, as_targets, as_tensor, check_choice, check_neighbours
@@ -68,7 +68,8 @@ def mutual_information(
             others: "mine", "infonce", "smile".
         standardize: Scale of the two blocks for KSG and Gao: "block" divides each by the norm of its column
             deviations, "columns" each column by its own, "none" leaves them. The others do not depend on it.
-        std_error: Whether to compute the error bar of neighbour estimators (about as much work again).
+        std_error: Whether to compute the error bar and bias of estimators with neighbours (about as much work
+            again; a fifth for "calibrated").
         permutations: Random re-orderings of y for `p_value`, each about as much work as the estimate; 0: none.
             For "calibrated" the neighbour estimate ("ksg1") is what is permuted. Bounds have no p-value.
 
@@ -170,10 +171,17 @@ def _two_vectors(x: Tensor, y: Tensor, options: _Options, estimator: str) -> Est
 
 
 def _calibrated(x: Tensor, y: Tensor, options: _Options, estimator: str, warnings: list[Caution]) -> Estimate:
-    found = calibrated_information(x.cpu(), y.cpu(), options.k)
+    found = calibrated_information(x.cpu(), y.cpu(), options.k, options.std_error)
     choice = f"calibrated: {found.model} fits rows that it has not seen best" if estimator == "auto" else ""
     estimate = Estimate(
-        found.nats, found.std_error, "calibrated", len(x), options.k, "euclidean", math.inf, choice=choice
+        found.nats,
+        method="calibrated",
+        n=len(x),
+        k=options.k,
+        norm="euclidean",
+        ceiling=math.inf,
+        choice=choice,
+        **dataclasses.asdict(found.error),
     )
     if not options.permutations:
         return _finish(estimate, len(x), None, options, warnings)
@@ -204,9 +212,10 @@ def _by_neighbours(
     n: int,
     classes: Tensor | None,
 ) -> Estimate:
+    bar = ErrorBar()
     if options.std_error:
-        error = subsampling_std_error(found.of_part, n, options.k, classes)
-        estimate = dataclasses.replace(estimate, std_error=error)
+        bar = subsampling_error_bar(found.of_part, found.nats, n, options.k, classes)
+    estimate = dataclasses.replace(estimate, **dataclasses.asdict(bar))
     return _finish(estimate, n, found.shuffled, options, warnings)
 
 
@@ -223,7 +232,7 @@ def _finish(
     if options.permutations and shuffled is not None:
         null = permutation_null(shuffled, n, options.permutations)
         p = p_value(estimate.nats if tested is None else tested, null)
-    warnings = [*warnings, *cautions.noise(estimate.nats, estimate.std_error)]
+    warnings = [*warnings, *cautions.noise(estimate.interval)]
     return dataclasses.replace(estimate, warnings=tuple(warnings), p_value=p)
 
 

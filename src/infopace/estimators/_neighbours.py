@@ -58,7 +58,7 @@ def of_labels(x: Tensor, classes: Tensor, k: int, norm: str) -> Neighbours:
 
 def of_vectors(name: str, x: Tensor, y: Tensor, k: int, norm: str, standardize: str) -> Neighbours:
     """KSG-1, KSG-2 or Gao's formula on vectors x (n, p) and y (n, q)."""
-    if name == "ksg1" and suits_tree(x, y):
+    if name == "ksg1" and suits_tree(x, y, standardize):
 
         def by_tree(x: Tensor, y: Tensor) -> float:
             return tree_ksg1(x, y, k, norm, standardize)

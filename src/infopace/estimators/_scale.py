@@ -14,20 +14,12 @@ from torch import Tensor
 from infopace.estimators._distances import Distances, Scaled, column_chunks, pairwise_distances, tree_sum
 
 STANDARDIZE = ("block", "columns", "none")
-# Below this the reciprocal would overflow; such a block counts as constant.
+# Below this the reciprocal would overflow; such a block or column counts as constant.
 _SMALLEST = 1e-300
 
 
 def standardized_distances(x: Tensor, norm: str, how: str) -> Distances:
-    """Distances between the rows of x (n, d) after scaling; see `standardized`."""
-    matrix, factor = standardized(x, norm, how)
-    distances = pairwise_distances(matrix, norm)
-    # Scaling the distances is scaling the block, without a second copy of it.
-    return distances if factor == 1.0 else Scaled(distances, factor)
-
-
-def standardized(x: Tensor, norm: str, how: str) -> tuple[Tensor, float]:
-    """A (n, d) matrix, and the factor by which its distances have to be multiplied (squares for "euclidean").
+    """Distances between the rows of x (n, d) after scaling, which comes after the differences.
 
     "block" divides by one number and so keeps the geometry of the block: by the norm of the column
     deviations, that is the root of the total variance for "euclidean" and the largest deviation for
@@ -35,16 +27,40 @@ def standardized(x: Tensor, norm: str, how: str) -> tuple[Tensor, float]:
     not outweigh a narrow one. "columns" gives every column unit variance, "none" leaves the scale alone.
     Constant columns stay as they are.
     """
+    if how == "columns" and x.shape[1] > 1:
+        return pairwise_distances(x, norm, _weights(x, norm))
+    distances, factor = pairwise_distances(x, norm), _factor(x, norm, how)
+    # Scaling the distances is scaling the block, without a second copy of it.
+    return distances if factor == 1.0 else Scaled(distances, factor)
+
+
+def standardized(x: Tensor, norm: str, how: str) -> tuple[Tensor, float]:
+    """A (n, d) matrix, and the factor by which its distances have to be multiplied (squares for "euclidean").
+
+    Up to rounding of the coordinates these are `standardized_distances`.
+    """
+    if how == "columns" and x.shape[1] > 1:
+        weights = _weights(x, norm)
+        x = x.double()
+        return (x - x.mean(0)) * (weights.sqrt() if norm == "euclidean" else weights), 1.0
+    return x, _factor(x, norm, how)
+
+
+def _factor(x: Tensor, norm: str, how: str) -> float:
     if how == "none":
-        return x, 1.0
+        return 1.0
     variances = _variances(x)
-    if how == "columns":
-        deviation = variances.sqrt()
-        return x.double() / torch.where(deviation > 0, deviation, 1.0), 1.0
     variance = float(tree_sum(variances, 0) if norm == "euclidean" else variances.max())
     if variance < _SMALLEST:
-        return x, 1.0
-    return x, 1 / variance if norm == "euclidean" else 1 / math.sqrt(variance)
+        return 1.0
+    return 1 / variance if norm == "euclidean" else 1 / math.sqrt(variance)
+
+
+def _weights(x: Tensor, norm: str) -> Tensor:
+    """What "columns" multiplies the difference in each column by (its square for "euclidean")."""
+    variances = _variances(x)
+    variances = torch.where(variances < _SMALLEST, 1.0, variances)
+    return 1 / (variances if norm == "euclidean" else variances.sqrt())
 
 
 def _variances(x: Tensor) -> Tensor:

@@ -1,4 +1,7 @@
-"""Ross and KSG-1 for a million narrow rows: neighbours by a tree, counts as in blocks of distances."""
+"""Ross and KSG-1 for a million narrow rows: neighbours by a tree, counts as in blocks of distances.
+
+With numba a compiled tree searches (`_leaf_search`), without it scipy's (`_tree_search`); the values are equal.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from importlib.util import find_spec
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from infopace._typing import Float, Int
@@ -16,21 +20,27 @@ from infopace.estimators._labels import as_classes
 from infopace.estimators._scale import standardized, standardized_distances
 from infopace.estimators._tree_search import Nearest, count_within_tree, nearest
 
-# From this many rows, and up to this width (10 columns and a target), the tree took less than half of the
-# processor time of blocks in every case (results/estimators_tree.jsonl). Wider rows were not tried.
+# From this many rows, and up to this width (10 columns and a target), scipy's tree took less than half of the
+# processor time of blocks in every case (results/estimators_tree.jsonl); at width 10 and 100,000 rows the compiled
+# one took less than a third of scipy's. Wider rows were not tried.
 _ROWS = 5_000
 _WIDTH = 11
 # A ball around a row with c copies costs c visits: with this many, copies cost what neighbours do.
 _COPIES = 100
 
+Rows = NDArray[np.int64]
+Counts = NDArray[np.float64]
 
-def suits_tree(x: Float[Tensor, "n p"], y: Float[Tensor, "n q"] | None = None) -> bool:
+
+def suits_tree(
+    x: Float[Tensor, "n p"], y: Float[Tensor, "n q"] | None = None, standardize: str = "block"
+) -> bool:
     """Whether a tree is the faster way: many rows, narrow together, and no row with very many copies.
 
     Copies in a block of one column do not matter, unless whole rows of x and y are copies.
     """
     # Without the extra the blocks serve: slower, and the same value.
-    if find_spec("scipy") is None:
+    if not (_has("scipy") or (_has("numba") and standardize != "columns")):
         return False
     if len(x) < _ROWS or x.shape[1] + (0 if y is None else y.shape[1]) > _WIDTH:
         return False
@@ -55,30 +65,76 @@ def tree_ross(x: Float[Tensor, "n d"], labels: Int[Tensor, " n"], k: int, norm: 
         return math.nan
     classes, sizes = as_classes(labels.cpu()[kept])
     x, n = x.cpu()[kept].double(), len(kept)
-    distances, points, p = pairwise_distances(x, norm), x.numpy(), _order(norm)
-    found = Nearest(np.empty(n), np.empty(n, np.int64), np.empty(n, np.int64))
-    for c, size in enumerate(sizes.tolist()):
-        rows = (classes == c).nonzero().squeeze(1).numpy()
-        own = nearest(points[rows], rows, distances, min(k, size - 1), p, squared=p == 2, stretch=1.0)
-        for whole, part in zip(found, own, strict=True):
-            whole[rows] = part
-    counts = count_within_tree(points, distances, 1.0, p, found, np.ones(n, dtype=bool))
-    own_class, all_rows = torch.from_numpy(found.within), torch.from_numpy(counts)
+    members = [rows.numpy() for rows in torch.argsort(classes, stable=True).split(sizes.tolist())]
+    count = _ross_by_leaves if _has("numba") else _ross_by_scipy
+    own_class, all_rows = map(torch.from_numpy, count(x, members, k, norm))
     terms = _psi(own_class) - _psi(sizes[classes]) - _psi(all_rows)
     return float(_psi(torch.tensor(n)) + terms.mean())
+
+
+def _ross_by_leaves(x: Tensor, members: list[Rows], k: int, norm: str) -> tuple[Rows, Counts]:
+    """Rows of the own class, and of any, within the radius of each row; `members` are the rows of each class."""
+    from infopace.estimators import _leaf_search as search
+
+    points, squared = x.numpy(), norm == "euclidean"
+    radius, own_class = np.empty(len(x)), np.empty(len(x), np.int64)
+    for rows in members:
+        radius[rows], own_class[rows] = search.nearest([(points[rows], 1.0)], squared, min(k, len(rows) - 1))
+    closed = np.ones(len(x), dtype=bool)
+    return own_class, search.count_within(points, 1.0, squared, radius, closed)
+
+
+def _ross_by_scipy(x: Tensor, members: list[Rows], k: int, norm: str) -> tuple[Rows, Counts]:
+    """`_ross_by_leaves`, where numba is missing."""
+    distances, points, p, n = pairwise_distances(x, norm), x.numpy(), _order(norm), len(x)
+    found = Nearest(np.empty(n), np.empty(n, np.int64), np.empty(n, np.int64))
+    for rows in members:
+        size = min(k, len(rows) - 1)
+        own = nearest(points[rows], rows, distances, size, p, squared=p == 2, stretch=1.0)
+        for whole, part in zip(found, own, strict=True):
+            whole[rows] = part
+    return found.within, count_within_tree(points, distances, 1.0, p, found, np.ones(n, dtype=bool))
 
 
 def tree_ksg1(x: Float[Tensor, "n p"], y: Float[Tensor, "n q"], k: int, norm: str, standardize: str) -> float:
     """`ksg1` of the standardised blocks: a tree of both for the radius, one of each for the counts.
 
-    A tree knows no norm D that is the larger of two Euclidean ones. But D <= |(x, y)| <= sqrt(2) D, so the k
-    nearest by D are among the rows within sqrt(2) of the k-th by the norm of x and y as one vector.
-
     Source: Kraskov et al., Phys. Rev. E 69, 066138 (2004), eq. 8. The value is that of `ksg1`.
+    """
+    # The compiled tree computes distances from coordinates; those of several columns that are scaled each by its own
+    # deviation are scaled after the difference, which scipy's path leaves to the canonical distances.
+    weighted = standardize == "columns" and max(x.shape[1], y.shape[1]) > 1
+    count = _ksg1_by_leaves if _has("numba") and not weighted else _ksg1_by_scipy
+    neighbours, n_x, n_y = map(torch.from_numpy, count(x.cpu(), y.cpu(), k, norm, standardize))
+    terms = _psi(neighbours) - _psi(n_x + 1) - _psi(n_y + 1)
+    return float(_psi(torch.tensor(len(x))) + terms.mean())
+
+
+def _ksg1_by_leaves(x: Tensor, y: Tensor, k: int, norm: str, standardize: str) -> tuple[Rows, Counts, Counts]:
+    """What stands for k, and the rows nearer than the radius in x and in y.
+
+    At radius 0 nothing is nearer: rows with copies count those, as `ksg1` does.
+    """
+    from infopace.estimators import _leaf_search as search
+
+    squared = norm == "euclidean"
+    scaled = (standardized(block, norm, standardize) for block in (x, y))
+    blocks = [(matrix.double().numpy(), factor) for matrix, factor in scaled]
+    radius, within = search.nearest(blocks, squared, k)
+    copied = radius == 0
+    n_x, n_y = (search.count_within(points, factor, squared, radius, copied) for points, factor in blocks)
+    return np.where(copied, within + 1, k), n_x, n_y
+
+
+def _ksg1_by_scipy(x: Tensor, y: Tensor, k: int, norm: str, standardize: str) -> tuple[Rows, Counts, Counts]:
+    """`_ksg1_by_leaves`, where numba is missing.
+
+    This tree knows no norm D that is the larger of two Euclidean ones. But D <= |(x, y)| <= sqrt(2) D, so the k
+    nearest by D are among the rows within sqrt(2) of the k-th by the norm of x and y as one vector.
     """
     n, p = len(x), _order(norm)
     spaces, joined = [], []
-    for block in (x.cpu(), y.cpu()):
+    for block in (x, y):
         matrix, factor = standardized(block, norm, standardize)
         points = matrix.double().numpy()
         spaces.append((points, standardized_distances(block, norm, standardize), factor))
@@ -95,15 +151,15 @@ def tree_ksg1(x: Float[Tensor, "n p"], y: Float[Tensor, "n q"], k: int, norm: st
         squared=p == 2,
         stretch=math.sqrt(2) if tree_norm == 2 else 1.0,
     )
-    # At radius 0 nothing is nearer: rows with copies count those, as `ksg1` does.
     copied = found.radius == 0
-    neighbours = torch.from_numpy(np.where(copied, found.within + 1, k))
     n_x, n_y = (
-        torch.from_numpy(count_within_tree(points, distances, factor, p, found, copied))
-        for points, distances, factor in spaces
+        count_within_tree(points, distances, factor, p, found, copied) for points, distances, factor in spaces
     )
-    terms = _psi(neighbours) - _psi(n_x + 1) - _psi(n_y + 1)
-    return float(_psi(torch.tensor(n)) + terms.mean())
+    return np.where(copied, found.within + 1, k), n_x, n_y
+
+
+def _has(package: str) -> bool:
+    return find_spec(package) is not None
 
 
 def _order(norm: str) -> float:

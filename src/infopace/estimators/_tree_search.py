@@ -53,8 +53,7 @@ def nearest(
     tree, order = _leafwise(points)
     points, ids, count = points[order], ids[order], len(points)
     radius, partner, within = np.empty(count), np.empty(count, np.int64), np.empty(count, np.int64)
-    # Centred coordinates that were scaled are rounded twice.
-    error = 8 * 2.0**-53 * float(np.abs(points).max()) * math.sqrt(points.shape[1])
+    error = _error(points)
     pending, take = np.arange(count), min(count, 2 + math.ceil(_surplus(points.shape[1], stretch) * k))
     while len(pending):
         unsure = []
@@ -90,7 +89,8 @@ def count_within_tree(
 ) -> NDArray[np.float64]:
     """Other rows nearer than the radius of each row; at most that far for rows that are `closed`.
 
-    Canonical distances are `factor` times those of the points (times their squares with p = 2).
+    Canonical distances are `factor` times those of the points (times their squares with p = 2), up to rounding
+    of coordinates that were scaled.
     """
     if points.shape[1] == 1:
         return _count_on_line(points[:, 0], distances, neighbour.radius, closed)
@@ -99,8 +99,9 @@ def count_within_tree(
     tiny = radius < _TINY
     tree, order = _leafwise(points)
     points = points[order]
-    low = np.where(tiny, 0, radius * (1 - _ROUNDING))
-    high = np.where(tiny, 10 * _TINY, radius * (1 + _ROUNDING))
+    error = _error(points)
+    low = np.where(tiny, 0, np.maximum(radius * (1 - _ROUNDING) - error, 0))
+    high = np.where(tiny, 10 * _TINY, radius * (1 + _ROUNDING)) + error
     inner, outer = np.empty(len(points), np.int64), np.empty(len(points), np.int64)
     for result, limit in ((inner, low), (outer, high)):
         result[order] = tree.query_ball_point(points, limit[order], p=p, workers=-1, return_length=True) - 1
@@ -157,6 +158,11 @@ def _hits(
 
 def _exact(distances: Distances, i: NDArray[np.int64], j: NDArray[np.int64]) -> NDArray[np.float64]:
     return distances.exact(torch.from_numpy(i), torch.from_numpy(j)).numpy()
+
+
+def _error(points: NDArray[np.float64]) -> float:
+    """Bound on what centring and scaling the coordinates, each rounded, changes in a distance."""
+    return 8 * 2.0**-53 * float(np.abs(points).max()) * math.sqrt(points.shape[1])
 
 
 def _surplus(width: int, stretch: float) -> float:

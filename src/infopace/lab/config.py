@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,7 +19,9 @@ from infopace.lab.workload import Workload
 from infopace.lab.workloads import find_workload
 
 _OF_WORKLOAD = "(default: the workload's)"
-_Rate = Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint=_OF_WORKLOAD)]
+_OF_BOUNDS = "(default: as --bounds says)"
+_TESTED = "range test"
+_Rate = Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint=_OF_BOUNDS)]
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,10 @@ class TrainConfig:
     """
 
     workload: Positional[str] = "digits"
-    """digits | mnist-lenet | uci-temperature."""
+    """digits | mnist-10k | mnist-lenet | cifar10-small | cifar10-allconv | cifar10-vgg16 | cifar100-wrn28-10 |
+    imagenet-resnet50 | uci-temperature; or your own: module:object or path/to/file.py:object."""
+    bounds: Literal["range-test", "workload"] = "range-test"
+    """Where bounds that are not given come from: a range test before the training, or the workload's own."""
     lr_min: _Rate = None
     """Lowest learning rate."""
     lr_max: _Rate = None
@@ -66,13 +72,26 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class Plan:
-    """A checked TrainConfig: nothing is left to default."""
+    """A checked TrainConfig: nothing is left to default.
+
+    Where bounds are to come from a range test, `bounds` are the workload's until `with_bounds` puts the found in place.
+    """
 
     workload: Workload
     bounds: Bounds
     epochs: int
     config: TrainConfig
     device: torch.device
+
+    @property
+    def wants_test(self) -> bool:
+        """Whether a range test finds the bounds: the command line gives no lowest or no highest rate."""
+        given = self.config.lr_min is not None and self.config.lr_max is not None
+        return self.config.bounds == "range-test" and not given
+
+    def with_bounds(self, found: Bounds) -> Plan:
+        """The plan with the bounds that a range test found, but for those that the command line gives."""
+        return dataclasses.replace(self, bounds=_bounds(self.config, found))
 
     def settings(self) -> dict[str, Any]:
         """Everything that affects the numbers, but for the number of threads and the versions."""
@@ -84,9 +103,13 @@ class Plan:
             f: getattr(self.workload, f)
             for f in ("batch_size", "momentum", "nesterov", "weight_decay", "probe_size")
         }
+        bounds = {f.name: getattr(self.bounds, f.name) for f in dataclasses.fields(Bounds)}
+        if self.wants_test:
+            given = {name: getattr(self.config, name) for name in bounds}
+            bounds = {name: _TESTED if value is None else value for name, value in given.items()}
         return {
             "workload": self.workload.name,
-            **{f.name: getattr(self.bounds, f.name) for f in dataclasses.fields(Bounds)},
+            **bounds,
             "epochs": self.epochs,
             "device": self.device.type,
             **chosen,
@@ -109,13 +132,24 @@ def resolve(config: TrainConfig) -> Plan:
     """Check a command line and fill in the workload's defaults. Raises InputError with one line."""
     workload = find_workload(config.workload)
     epochs = workload.epochs if config.epochs is None else config.epochs
+    check_common(epochs, config.seed, config.threads)
+    device = find_device(config.device)
+    plan = Plan(workload, workload.bounds, epochs, config, device)
+    if plan.wants_test:
+        # What is given must make sense by itself, whatever the test will find.
+        _bounds(config, Bounds(sys.float_info.min, sys.float_info.max))
+        return plan
+    return plan.with_bounds(workload.bounds)
+
+
+def check_common(epochs: int, seed: int, threads: int | None) -> None:
+    """Raise InputError for numbers that no command can use."""
     if epochs < 1:
         raise InputError(f"epochs must be >= 1, got epochs = {epochs}")
-    if not 0 <= config.seed < 2**63:
-        raise InputError(f"seed must be in 0..2^63-1, got seed = {config.seed}")
-    if config.threads is not None and config.threads < 1:
-        raise InputError(f"threads must be >= 1, got threads = {config.threads}")
-    return Plan(workload, _bounds(config, workload.bounds), epochs, config, _device(config))
+    if not 0 <= seed < 2**63:
+        raise InputError(f"seed must be in 0..2^63-1, got seed = {seed}")
+    if threads is not None and threads < 1:
+        raise InputError(f"threads must be >= 1, got threads = {threads}")
 
 
 def _bounds(config: TrainConfig, default: Bounds) -> Bounds:
@@ -134,8 +168,8 @@ def _bounds(config: TrainConfig, default: Bounds) -> Bounds:
         raise InputError(str(error)) from error
 
 
-def _device(config: TrainConfig) -> torch.device:
-    name = config.device
+def find_device(name: str) -> torch.device:
+    """The device called `name`; InputError where there is none."""
     kind, _, index = name.partition(":")
     if kind not in ("cpu", "cuda") or (index and not (kind == "cuda" and index.isdigit())):
         raise InputError(f"device must be cpu, cuda or cuda:<index>, got device = {name!r}")

@@ -1,21 +1,34 @@
-"""Image data sets: from INFOPACE_DATA or the hub, decoded once to uint8 tensors and cached."""
+"""Image data sets: from INFOPACE_DATA or the hub, decoded once to uint8 tensors and cached, or decoded as they come."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import tempfile
 import zipfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from infopace.lab.errors import InputError
 from infopace.lab.files import write_atomically
+from infopace.lab.lazy_images import LazyImages, pixels
 from infopace.lab.workload import Data
 
+_EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+_TEST_FOLDERS = {
+    "test": "test",
+    "val": "validation",
+    "validation": "validation",
+}  # and the split that each is
+TEST_SPLITS = ("test", "validation")
 _PARTS = ("train_inputs", "train_targets", "test_inputs", "test_targets")
 
 
@@ -33,32 +46,165 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "infopace"
 
 
+@dataclass(frozen=True)
+class _Source:
+    """Where a data set is: the arguments that `datasets` loads it with, and its files where they are here."""
+
+    name: str
+    hub_name: str
+    root: Path | None
+    arguments: dict[str, Any]
+    files: tuple[Path, ...] = ()
+
+    def cache(self) -> Path:
+        """The file of the decoded tensors: name, size and time of each source file are in its name, which is
+        cheap, and a replaced file gets a new entry."""
+        stats = [(str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns) for f in self.files]
+        identity = repr(stats) if stats else f"hub:{self.hub_name}"
+        return cache_folder() / f"{self.name}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.pt"
+
+
 def load_images(name: str, *, hub_name: str) -> Data:
     """An image classification data set as uint8 tensors (n, channels, height, width) and integer labels.
 
-    Read from INFOPACE_DATA/<name>/*.parquet (the hub's layout) or, where INFOPACE_DATA is not set, from
-    the hub under `hub_name`. Raises InputError that says where it looked and how to get the data.
+    Read from INFOPACE_DATA/<name>/: *.parquet (the hub's layout), or images train/<class>/*.png and
+    test/<class>/ or val/<class>/; or, where INFOPACE_DATA is not set, from the hub under `hub_name`. The images
+    become RGB unless all are grey. Raises InputError that says where it looked and how to get the data.
     """
-    root = data_folder()
-    source, identity = hub_name, f"hub:{hub_name}"
-    if root is not None:
-        files = sorted((root / name).glob("**/*.parquet"))
-        if not files:
-            raise InputError(
-                f"no data set {name!r}: looked for {root / name}/*.parquet (INFOPACE_DATA = {root});"
-                f" put the parquet files of {hub_name!r} from the Hugging Face hub there,"
-                " or unset INFOPACE_DATA to download them"
-            )
-        source = str(root / name)
-        # name, size and time of each file: cheap, and a replaced file gets a new cache entry
-        stats = [(str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
-        identity = repr(stats)
-    cached = cache_folder() / f"{name}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.pt"
+    source = _find(name, hub_name)
+    cached = source.cache()
     data = _read_cache(cached)
     if data is None:
-        data = _decode(name, source, hub_name, root)
+        with _reading(source):
+            data = _decode(source)
         _write_cache(cached, data)
     return data
+
+
+def load_large_images(
+    name: str, *, hub_name: str, size: int, test_splits: Sequence[str] = TEST_SPLITS
+) -> Data:
+    """A data set that does not fit in memory: found as by `load_images`, but decoded whenever a batch is used.
+
+    The inputs are LazyImages (n, 3, size, size). Of `test_splits` the first that exists is the test set.
+    """
+    source = _find(name, hub_name, test_splits)
+    with _reading(source):
+        (train, column, labels), (test, test_column, test_labels) = _splits(source, test_splits)
+    return Data(LazyImages(train, column, size), labels, LazyImages(test, test_column, size), test_labels)
+
+
+def stratified_subset(data: Data, n: int) -> Data:
+    """n training images, each class by its share, the same for every seed; the test set stays whole."""
+    from sklearn.model_selection import train_test_split
+
+    if not isinstance(data.train_inputs, Tensor):
+        raise InputError("a subset is taken of images in memory, got images that are decoded as they come")
+    rows = len(data.train_targets)
+    if n > rows:
+        raise InputError(f"the training set must have at least {n} images for this workload, got {rows}")
+    picked = np.arange(rows)
+    if n < rows:
+        labels = data.train_targets.numpy()
+        try:
+            picked, _ = train_test_split(picked, train_size=n, stratify=labels, random_state=0)
+        except ValueError as error:  # a class of one image, or fewer images left than classes
+            raise InputError(f"{n} of {rows} images cannot be taken class by class: {error}") from error
+    index = torch.from_numpy(np.sort(picked))
+    return Data(data.train_inputs[index], data.train_targets[index], data.test_inputs, data.test_targets)
+
+
+def _find(name: str, hub_name: str, test_splits: Sequence[str] = TEST_SPLITS) -> _Source:
+    """INFOPACE_DATA/<name> as parquet files or as folders of images, or the hub."""
+    root = data_folder()
+    if root is None:
+        return _Source(name, hub_name, None, {"path": hub_name})
+    folder = root / name
+    parquet = tuple(sorted(folder.glob("**/*.parquet")))
+    if parquet:
+        return _Source(name, hub_name, root, {"path": str(folder)}, parquet)
+    train = _images(folder / "train")
+    tests = {split: _images(folder / sub) for sub, split in _TEST_FOLDERS.items() if _images(folder / sub)}
+    test = next((split for split in test_splits if split in tests), None)
+    if not train or test is None:
+        raise InputError(
+            f"no data set {name!r}: looked for {folder}/*.parquet, and for images {folder}/train/<class>/* and"
+            f" test/<class>/* or val/<class>/* (INFOPACE_DATA = {root});"
+            f" put the parquet files of {hub_name!r} from the Hugging Face hub there,"
+            " or unset INFOPACE_DATA to download them"
+        )
+    unknown = {file.parent.name for file in tests[test]} - {file.parent.name for file in train}
+    if unknown:
+        raise InputError(f"{folder} must have training images of every class, got none of {sorted(unknown)}")
+    files = {"train": [str(f) for f in train], test: [str(f) for f in tests[test]]}
+    # The names of the folders are the labels, whatever `datasets` would make of words like "test" in them.
+    arguments = {"path": "imagefolder", "data_files": files, "drop_labels": False}
+    return _Source(name, hub_name, root, arguments, (*train, *tests[test]))
+
+
+def _images(folder: Path) -> tuple[Path, ...]:
+    return tuple(sorted(f for f in folder.glob("*/*") if f.suffix.lower() in _EXTENSIONS))
+
+
+@contextlib.contextmanager
+def _reading(source: _Source) -> Iterator[None]:
+    """Quiet inside; whatever goes wrong with the data set becomes one line that says how to get it."""
+    import datasets
+
+    bars_were_on = not datasets.are_progress_bars_disabled()
+    datasets.disable_progress_bars()
+    try:
+        yield
+    except Exception as error:  # the loader raises whatever its transport or file format raises
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        origin, where = source.hub_name, "INFOPACE_DATA is not set, so the hub was asked"
+        if source.root is not None:
+            origin, where = str(source.root / source.name), f"INFOPACE_DATA = {source.root}"
+        raise InputError(
+            f"cannot read data set {source.name!r} from {origin!r} ({where}): {reason}; point INFOPACE_DATA to a"
+            f" folder that holds {source.name}/ with the parquet files of {source.hub_name!r}"
+        ) from error
+    finally:
+        if bars_were_on:
+            datasets.enable_progress_bars()
+
+
+def _splits(source: _Source, test_splits: Sequence[str]) -> list[tuple[Any, str, Tensor]]:
+    """The training and the test split: rows whose image column is still encoded, its name, and the labels."""
+    import datasets
+
+    splits: Any = datasets.load_dataset(**source.arguments)
+    test = next((split for split in test_splits if split in splits), None)
+    if "train" not in splits or test is None:
+        raise ValueError(f"the splits must be train and {' or '.join(test_splits)}, got {[*splits]}")
+    found = []
+    for split in (splits["train"], splits[test]):
+        columns = split.column_names
+        image = next((c for c in columns if c in ("image", "img")), None)
+        label = next((c for c in columns if c in ("label", "fine_label", "labels")), None)
+        if image is None or label is None:
+            raise ValueError(f"there must be a column of images and one of labels, got {columns}")
+        rows = split.cast_column(image, datasets.Image(decode=False))
+        found.append((rows, image, torch.tensor(split[label][:], dtype=torch.int64)))
+    return found
+
+
+def _decode(source: _Source) -> Data:
+    """All images as tensors: grey where all are grey, else RGB."""
+    (train, train_column, train_labels), (test, test_column, test_labels) = _splits(source, TEST_SPLITS)
+    arrays = [
+        [pixels(row[column]) for row in rows] for rows, column in ((train, train_column), (test, test_column))
+    ]
+    shapes = Counter(array.shape for part in arrays for array in part)
+    if len({shape[:2] for shape in shapes}) > 1:
+        got = " and ".join(f"{w} x {h}" for h, w in sorted({shape[:2] for shape in shapes})[:3])
+        raise ValueError(f"the images must all have one size, got {got} pixels")
+    channels = max(shape[2] for shape in shapes)
+    inputs = []
+    for part in arrays:
+        stacked = np.stack([np.broadcast_to(array, (*array.shape[:2], channels)) for array in part])
+        inputs.append(torch.from_numpy(np.ascontiguousarray(stacked.transpose(0, 3, 1, 2))))
+    return Data(inputs[0], train_labels, inputs[1], test_labels)
 
 
 def _read_cache(path: Path) -> Data | None:
@@ -79,39 +225,3 @@ def _write_cache(path: Path, data: Data) -> None:
             write_atomically(path, buffer.read())
     except OSError:
         pass  # a cache that cannot be written costs time, never a run
-
-
-def _decode(name: str, source: str, hub_name: str, root: Path | None) -> Data:
-    import datasets
-
-    where = (
-        f"INFOPACE_DATA = {root}" if root is not None else "INFOPACE_DATA is not set, so the hub was asked"
-    )
-    bars_were_on = not datasets.are_progress_bars_disabled()
-    datasets.disable_progress_bars()
-    try:
-        splits: Any = datasets.load_dataset(source)
-        train, test = splits["train"], splits["test"]
-        return Data(*_tensors(train), *_tensors(test))
-    except Exception as error:  # the loader raises whatever its transport or file format raises
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise InputError(
-            f"cannot read data set {name!r} from {source!r} ({where}): {reason};"
-            f" point INFOPACE_DATA to a folder that holds {name}/ with the parquet files of {hub_name!r}"
-        ) from error
-    finally:
-        if bars_were_on:
-            datasets.enable_progress_bars()
-
-
-def _tensors(split: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    import datasets
-
-    label = next(c for c in split.column_names if c in ("label", "fine_label", "labels"))
-    image = next(c for c in split.column_names if c in ("image", "img"))
-    decoded = split.cast_column(image, datasets.Image())
-    pixels = np.stack([np.asarray(row[image]) for row in decoded])
-    if pixels.ndim == 3:  # grey images come without a channel
-        pixels = pixels[..., None]
-    inputs = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
-    return inputs, torch.tensor(split[label][:], dtype=torch.int64)

@@ -250,6 +250,8 @@ def _record(x: Samples, y: Samples, estimate: Estimate, permutations: int) -> di
     return {
         "nats": finite(estimate.nats),
         "std_error": finite(estimate.std_error),
+        "bias": finite(estimate.bias),
+        "interval": [finite(end) for end in estimate.interval],
         "clipped": finite(estimate.clipped),
         "ceiling": finite(estimate.ceiling),
         "p_value": finite(estimate.p_value),
@@ -267,6 +269,8 @@ def _record(x: Samples, y: Samples, estimate: Estimate, permutations: int) -> di
 
 def _table(x: Samples, y: Samples, estimate: Estimate, permutations: int) -> tuple[str, ...]:
     error = "without error bar" if math.isnan(estimate.std_error) else f"± {estimate.std_error:.4f}"
+    low, high = estimate.interval
+    interval = "not computed" if math.isnan(low) else f"{low:.4f} to {high:.4f} nats"
     limit = f"ceiling {estimate.ceiling:.4f}" if math.isfinite(estimate.ceiling) else "no ceiling"
     p = "not computed"
     if not math.isnan(estimate.p_value):
@@ -280,6 +284,7 @@ def _table(x: Samples, y: Samples, estimate: Estimate, permutations: int) -> tup
         ("x", str(x)),
         ("y", str(y)),
         ("I(X;Y)", f"{estimate.nats:.4f} {error} nats"),
+        ("95 %", interval),
         ("clipped", f"{estimate.clipped:.4f} nats, {limit}"),
         ("p-value", p),
         ("n", f"{estimate.n} rows"),

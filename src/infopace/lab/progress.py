@@ -24,6 +24,7 @@ from rich.text import Text
 
 from infopace.lab.config import Plan
 from infopace.lab.run_folder import Row
+from infopace.range_test import Candidate
 
 _PLAIN_LINES = 50  # about as many lines for 2,000 epochs as for 50
 _NOTABLE_MOVE = 0.1  # between those lines, an LR that moved by less than a tenth is not worth one
@@ -32,6 +33,9 @@ _NOTABLE_MOVE = 0.1  # between those lines, an LR that moved by less than a tent
 @runtime_checkable
 class Listener(Protocol):
     """What a run tells while it goes."""
+
+    def candidate(self, trial: int, candidate: Candidate) -> None:
+        """The range test before the training has finished a candidate."""
 
     def started(self, plan: Plan, folder: Path, n_parameters: int, rows: list[Row]) -> None:
         """The run begins, or goes on behind the last of `rows`."""
@@ -99,9 +103,15 @@ class PlainProgress:
         self._plan: Plan | None = None
         self._shown_lrs: list[float] = []
         self._warned: set[str] = set()
+        self._trial = -1
 
     def close(self) -> None:
         pass
+
+    def candidate(self, trial: int, candidate: Candidate) -> None:
+        if trial != self._trial:
+            self._trial = trial
+            self._say(f"range test: trial {trial}")
 
     def started(self, plan: Plan, folder: Path, n_parameters: int, rows: list[Row]) -> None:
         self._plan = plan
@@ -163,6 +173,11 @@ class LiveProgress:
 
     def close(self) -> None:
         self._live.stop()
+
+    def candidate(self, trial: int, candidate: Candidate) -> None:
+        crash = "  crashed" if candidate.crash else ""
+        line = f"range test: trial {trial}, learning rate {candidate.lr:g}{crash}"
+        self._console.print(f"{line:70}", end="\r", highlight=False, soft_wrap=True)
 
     def started(self, plan: Plan, folder: Path, n_parameters: int, rows: list[Row]) -> None:
         self._plan = plan

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import time
 from dataclasses import dataclass
@@ -10,11 +11,14 @@ from typing import Any
 
 import torch
 
+from infopace import Bounds, Race, RangeTestError
+from infopace.lab.bounds import find_bounds, keep_result
 from infopace.lab.config import Plan, TrainConfig, resolve
 from infopace.lab.environment import commit, hardware, versions
 from infopace.lab.errors import Diverged, InputError
 from infopace.lab.picture import draw_run
 from infopace.lab.progress import Listener
+from infopace.lab.range_config import RangePlan
 from infopace.lab.resume import check_same_data, check_same_run, recorded_run, take_up
 from infopace.lab.run_folder import Row, RunFolder
 from infopace.lab.training import NotFinite, Training, set_determinism
@@ -36,7 +40,8 @@ class Result:
 def train(config: TrainConfig, listener: Listener) -> Result:
     """Run `infopace train`. The same config again resumes, and ends with the same numbers bit for bit.
 
-    Raises InputError for input that cannot be used, Diverged where the training diverged.
+    Raises InputError for input that cannot be used, RangeTestError where a range test finds no bounds, Diverged
+    where the training diverged.
     """
     plan = resolve(config)
     folder = RunFolder(plan.folder())
@@ -62,6 +67,8 @@ def _train(plan: Plan, folder: RunFolder, record: dict[str, Any] | None, listene
     data = plan.workload.load()
     if record is not None:
         check_same_data(data.digest(), record, folder)
+    if plan.wants_test:
+        plan = plan.with_bounds(_tested_bounds(plan, data, folder, listener))
     try:
         training = Training(plan, data)
     except (ValueError, TypeError) as error:
@@ -90,6 +97,24 @@ def _train(plan: Plan, folder: RunFolder, record: dict[str, Any] | None, listene
     best = plan.workload.metric.best(test)
     folder.write_json("summary.json", {"final": test[-1], "best": test[best], "best_epoch": best + 1})
     return _result(plan, folder, rows)
+
+
+def _tested_bounds(plan: Plan, data: Data, folder: RunFolder, listener: Listener) -> Bounds:
+    """The bounds of a range test, which keeps its trials and its picture in the run's folder."""
+    kept = folder.path / "range-test"
+    if not (kept / "bounds.json").exists():
+        listener.note(f"no bounds are given: a range test first, in {kept} (--bounds workload does without)")
+    config = plan.config
+    test = RangePlan(plan.workload, plan.epochs, Race(), "auto", False, config.seed, plan.device, config.bf16)
+    try:
+        found = find_bounds(test, data, kept, on_candidate=listener.candidate)
+    except RangeTestError as error:
+        hint = "give --lr-min and --lr-max, or take --bounds workload"
+        raise RangeTestError(
+            error.kind, f"the range test before the training gives no bounds: {error}; {hint}"
+        ) from error
+    keep_result(found, kept)
+    return found.bounds
 
 
 def _epochs(
@@ -138,6 +163,7 @@ def _record(plan: Plan, data: Data, training: Training, threads: int) -> dict[st
         "rows": {"train": len(data.train_inputs), "test": len(data.test_inputs)},
         "parameters": training.n_parameters,
         "groups": training.layers,
+        "bounds": {**dataclasses.asdict(plan.bounds), "lr_top": plan.bounds.first},
         "metric": {
             "name": metric.name,
             "unit": metric.unit,

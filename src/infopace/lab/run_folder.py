@@ -46,7 +46,7 @@ class RunFolder:
         if not self.path.is_dir():
             return
         names = {entry.name for entry in self.path.iterdir()}
-        ours = {"run.json", "epochs.jsonl", "lock"}
+        ours = {"run.json", "epochs.jsonl", "lock", "range-test"}
         if names and not names & ours and not any(_CHECKPOINT.fullmatch(name) for name in names):
             raise InputError(
                 f"the run folder must be new, empty or hold a run, not {self.path}; choose another --out"

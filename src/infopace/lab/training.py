@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from infopace import Measurement, MutualInformationLR, Probe, Vasudevan2020, layer_groups
+from infopace.lab.batches import caster
 from infopace.lab.config import Plan
+from infopace.lab.lazy_images import in_turn
 from infopace.lab.run_folder import Row
 from infopace.lab.workload import Data
 
@@ -34,6 +35,7 @@ class Training:
         self.plan = plan
         self.device = plan.device
         self.data = data.to(plan.device)
+        self._inputs = caster(workload)
         self._seed_epoch(0)
         self.model = workload.build_model().to(plan.device)
         if workload.channels_last:
@@ -56,9 +58,7 @@ class Training:
     def _probe(self, data: Data) -> Probe:
         """The fixed sample of the training set, cast as a batch is; without augmentation."""
         workload, config = self.plan.workload, self.plan.config
-        sample = Probe.sample(
-            (data.train_inputs, data.train_targets), n=workload.probe_size, seed=config.seed
-        )
+        sample = Probe.sample(data.train_set(), n=workload.probe_size, seed=config.seed)
         layers = "all" if config.layer_wise else "output"
         return Probe(self._inputs(sample.inputs), sample.targets, layers=layers, reference=sample.reference)
 
@@ -143,10 +143,12 @@ class Training:
         batches = torch.randperm(n, generator=order).to(self.device).split(workload.batch_size)
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         self.model.train()
-        for i, batch in enumerate(batches):
+        for i, (batch, inputs) in enumerate(zip(batches, in_turn(data.train_inputs, batches), strict=True)):
             self.optimizer.zero_grad(set_to_none=True)
+            if workload.augment is not None:
+                inputs = workload.augment(inputs, order)
             with self._autocast():
-                outputs = self.model(self._inputs(data.train_inputs[batch]))
+                outputs = self.model(self._inputs(inputs))
                 loss = workload.loss(outputs, data.train_targets[batch])
             loss.backward()
             self.optimizer.step()
@@ -165,13 +167,12 @@ class Training:
         metric = self.plan.workload.metric
         total, count = torch.zeros((), dtype=torch.float64, device=self.device), 0
         self.model.eval()
-        inputs, targets = (
-            part.split(_EVALUATION_BATCH) for part in (self.data.test_inputs, self.data.test_targets)
-        )
-        for x, y in zip(inputs, targets, strict=True):
+        starts = range(0, len(self.data.test_targets), _EVALUATION_BATCH)
+        batches = [slice(start, start + _EVALUATION_BATCH) for start in starts]
+        for batch, inputs in zip(batches, in_turn(self.data.test_inputs, batches), strict=True):
             with self._autocast():
-                outputs = self.model(self._inputs(x))
-            scores = metric.score(outputs.float(), y)
+                outputs = self.model(self._inputs(inputs))
+            scores = metric.score(outputs.float(), self.data.test_targets[batch])
             total += scores.sum()
             count += scores.numel()
         value = float(total) / count
@@ -199,14 +200,6 @@ class Training:
             "reference": measurement.reference,
             "warnings": list(measurement.warnings),
         }
-
-    def _inputs(self, batch: Tensor) -> Tensor:
-        inputs = self.plan.workload.prepare(batch)
-        return (
-            inputs.contiguous(memory_format=torch.channels_last)
-            if self.plan.workload.channels_last
-            else inputs
-        )
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.plan.config.bf16)

@@ -10,29 +10,50 @@ import torch
 from torch import Tensor, nn
 
 from infopace import Bounds
+from infopace.lab.lazy_images import LazyImages, Pairs
 
 
 @dataclass(frozen=True)
 class Data:
-    """Training and test set as tensors. Images stay uint8; a batch is cast when it is used."""
+    """Training and test set as tensors. Images stay uint8; a batch is cast when it is used.
 
-    train_inputs: Tensor
+    Where the images do not fit in memory, LazyImages stand in for the inputs.
+    """
+
+    train_inputs: Tensor | LazyImages
     train_targets: Tensor
-    test_inputs: Tensor
+    test_inputs: Tensor | LazyImages
     test_targets: Tensor
 
     def to(self, device: torch.device) -> Data:
-        """The same data on `device`; data sets of this size fit there as a whole."""
-        return Data(*(part.to(device) for part in self.parts()))
+        """The same data on `device`: tensors as a whole, lazy images when they are indexed."""
+        return Data(
+            self.train_inputs.to(device),
+            self.train_targets.to(device),
+            self.test_inputs.to(device),
+            self.test_targets.to(device),
+        )
 
-    def parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def parts(self) -> tuple[Tensor | LazyImages, Tensor, Tensor | LazyImages, Tensor]:
         """Training inputs and targets, test inputs and targets."""
         return self.train_inputs, self.train_targets, self.test_inputs, self.test_targets
 
+    def train_set(self) -> tuple[Tensor, Tensor] | Pairs:
+        """The training set in a form that `Probe.sample` draws from."""
+        if isinstance(self.train_inputs, LazyImages):
+            return Pairs(self.train_inputs, self.train_targets)
+        return self.train_inputs, self.train_targets
+
     def digest(self) -> str:
-        """A short SHA-256 of all values: a resumed run must see the data it was started with."""
+        """A short SHA-256 of all values: a resumed run must see the data it was started with.
+
+        Of lazy images a sample is looked at.
+        """
         sha = hashlib.sha256()
         for part in self.parts():
+            if isinstance(part, LazyImages):
+                sha.update(part.digest())
+                continue
             sha.update(f"{part.dtype}{tuple(part.shape)}".encode())
             sha.update(part.contiguous().numpy().tobytes())
         return sha.hexdigest()[:16]
@@ -75,6 +96,31 @@ def pixels_to_unit(batch: Tensor) -> Tensor:
     return batch.float().div_(255.0)
 
 
+@dataclass(frozen=True)
+class Standardise:
+    """Pixels to numbers with mean 0 and standard deviation 1 over a data set, channel by channel.
+
+    Attributes:
+        mean: Of each channel's pixels, which count as 0..1.
+        std: Their standard deviations.
+        size: Height and width of the middle part that is kept; None keeps all.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    size: int | None = None
+
+    def __call__(self, batch: Tensor) -> Tensor:
+        """(n, channels, height, width) uint8 -> float32."""
+        if self.size is not None:
+            top, left = ((side - self.size) // 2 for side in batch.shape[2:])
+            batch = batch[:, :, top : top + self.size, left : left + self.size]
+        mean, std = (
+            torch.tensor(values, device=batch.device).view(-1, 1, 1) for values in (self.mean, self.std)
+        )
+        return pixels_to_unit(batch).sub_(mean).div_(std)
+
+
 def as_is(batch: Tensor) -> Tensor:
     """Inputs that are already what the model takes."""
     return batch
@@ -94,6 +140,8 @@ class Workload:
     epochs: int
     batch_size: int
     prepare: Callable[[Tensor], Tensor] = as_is
+    # Of training batches only, before `prepare`; its numbers must come from the generator, so that a run resumes.
+    augment: Callable[[Tensor, torch.Generator], Tensor] | None = None
     momentum: float = 0.9
     nesterov: bool = True
     weight_decay: float = 0.0

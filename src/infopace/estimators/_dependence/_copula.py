@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from infopace.estimators._dependence._scores import student_quantile, uniform_scores
+from infopace.estimators._dependence._scores import uniform_scores
+from infopace.estimators._student import student_quantile
 
 # 1 / nu tried first; the best is then refined. 0 is the Gaussian copula.
 _INVERSE_NU = (0.02, 0.05, 0.1, 0.2, 0.35, 0.6, 1.0, 1.6)

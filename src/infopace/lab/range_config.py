@@ -1,0 +1,128 @@
+"""The command line of `infopace range-test` as a dataclass, and what it resolves to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+from tyro.conf import Positional, arg
+
+from infopace import Algorithm2, Race
+from infopace.lab.config import check_common, find_device
+from infopace.lab.errors import InputError
+from infopace.lab.workload import Workload
+from infopace.lab.workloads import find_workload
+
+_OF_WORKLOAD = "(default: the workload's)"
+
+
+@dataclass(frozen=True)
+class RangeTestConfig:
+    """Find the bounds of a workload's learning rate by short trainings.
+
+    The same command again resumes a test that was killed. Several processes given the same folder share out its trials.
+    """
+
+    workload: Positional[str] = "digits"
+    """digits | mnist-lenet | uci-temperature."""
+    method: Literal["race", "paper"] = "race"
+    """The economical race of candidates, or Algorithm 2 of Vasudevan 2020 as printed."""
+    attribute: Literal["auto", "accuracy", "loss", "information"] = "auto"
+    """What drives the test; auto: accuracy for classes, information for a regression."""
+    trials: Annotated[
+        int | None, arg(metavar="INT", help_behavior_hint="(default: 3, of a short training 5)")
+    ] = None
+    """Sets of fresh weights."""
+    epochs: Annotated[int | None, arg(metavar="INT", help_behavior_hint=_OF_WORKLOAD)] = None
+    """Epochs of the training that the test serves."""
+    share: float = 0.1
+    """What a race may cost, as a share of that training."""
+    epochs_each: int = 5
+    """Epochs of a candidate, for the paper's method."""
+    c1: float = 10.0
+    """The paper's C1: a rate learns, or falls behind, by the best value / C1."""
+    c2: float = 1.0
+    """The paper's C2: epsilon in medians of the smallest change of information."""
+    layer_wise: bool = False
+    """Bounds for each layer as well."""
+    seed: int = 0
+    """Seed of the weights, the order of the batches, dropout and the probe."""
+    device: str = "cpu"
+    """cpu | cuda | cuda:<index>."""
+    bf16: bool = False
+    """Run forward passes under bfloat16 autocast; weights stay float32."""
+    threads: Annotated[
+        int | None, arg(metavar="INT", help_behavior_hint="(default: the workload's, or torch's)")
+    ] = None
+    """CPU threads."""
+    out: Annotated[
+        Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: a name by the settings)")
+    ] = None
+    """Folder of the test, by default runs/<workload>-range-test-seed<seed>-<hash of the settings>."""
+    trial: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: all)")] = None
+    """Run this trial only, for any scheduler that starts one process a trial; --merge then sums up."""
+    merge: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: none)")] = None
+    """Run nothing: sum up the finished trials in this folder."""
+    farm: Literal["no", "local", "slurm"] = "no"
+    """Start one job a trial, on this machine or through Slurm (extra: slurm), and wait for them."""
+
+
+@dataclass(frozen=True)
+class RangePlan:
+    """A checked RangeTestConfig."""
+
+    workload: Workload
+    epochs: int
+    method: Race | Algorithm2
+    attribute: str
+    layer_wise: bool
+    seed: int
+    device: torch.device
+    bf16: bool
+
+    def settings(self) -> dict[str, Any]:
+        """Everything that affects the numbers, but for the number of threads and the versions."""
+        chosen = {f: getattr(self, f) for f in ("epochs", "attribute", "layer_wise", "seed", "bf16")}
+        method = {"method": type(self.method).__name__, **vars(self.method)}
+        return {"workload": self.workload.name, "device": self.device.type, **chosen, **method}
+
+    def folder(self, out: Path | None) -> Path:
+        """Where the test lives: `out`, or a name that follows from the settings."""
+        if out is not None:
+            return out
+        digest = hashlib.sha256(json.dumps(self.settings(), sort_keys=True).encode()).hexdigest()
+        return Path("runs") / f"{self.workload.name}-range-test-seed{self.seed}-{digest[:6]}"
+
+
+def resolve_range(config: RangeTestConfig) -> RangePlan:
+    """Check a command line and fill in the workload's defaults. Raises InputError with one line."""
+    workload = find_workload(config.workload)
+    epochs = workload.epochs if config.epochs is None else config.epochs
+    check_common(epochs, config.seed, config.threads)
+    try:
+        method = (
+            Race(trials=config.trials, share=config.share)
+            if config.method == "race"
+            else Algorithm2(
+                trials=3 if config.trials is None else config.trials,
+                epochs=config.epochs_each,
+                c1=config.c1,
+                c2=config.c2,
+                # A trial that is started alone cannot know where another one crashed.
+                retry=config.trial is None and config.farm == "no",
+            )
+        )
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    if config.trial is not None and config.farm != "no":
+        raise InputError(
+            f"--trial runs one trial in this process and --farm starts jobs, got both: {config.trial} and {config.farm}"
+        )
+    device = find_device(config.device)
+    return RangePlan(
+        workload, epochs, method, config.attribute, config.layer_wise, config.seed, device, config.bf16
+    )

@@ -1,0 +1,81 @@
+"""Trials as jobs: one process a trial, on this machine or through Slurm, with submitit."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from infopace import Race, layer_groups
+from infopace.lab.errors import InputError
+from infopace.lab.range_config import RangePlan, RangeTestConfig
+from infopace.lab.range_progress import RangeListener
+
+_MINUTES = 24 * 60
+
+
+def farm_trials(
+    config: RangeTestConfig, plan: RangePlan, steps: int, folder: Path, listener: RangeListener
+) -> None:
+    """Start a job for each trial and wait for all; `steps` are those of the training that the test serves.
+
+    A job whose trial is finished ends at once.
+
+    Raises InputError where submitit or Slurm is missing; what a job raised is raised here.
+    """
+    try:
+        import submitit
+    except ImportError as error:
+        raise InputError("--farm needs submitit: pip install 'infopace[slurm]'") from error
+    try:
+        executor = submitit.AutoExecutor(folder / "jobs", cluster=config.farm)
+    except RuntimeError as error:
+        raise InputError(
+            f"--farm {config.farm} cannot start jobs here: {' '.join(str(error).split())}"
+        ) from error
+    gpus = 1 if plan.device.type == "cuda" else 0
+    cores = config.threads or plan.workload.threads or 1
+    executor.update_parameters(
+        timeout_min=_MINUTES, gpus_per_node=gpus, cpus_per_task=cores, name=f"{plan.workload.name}-range-test"
+    )
+    at_once = max(1, (torch.cuda.device_count() if gpus else (os.cpu_count() or 1) // cores))
+    if config.farm == "slurm":
+        executor.update_parameters(slurm_array_parallelism=256)
+        at_once = 256
+    for wave in _waves(plan, steps):
+        for start in range(0, len(wave), at_once):
+            trials = wave[start : start + at_once]
+            listener.note(
+                f"trials {', '.join(map(str, trials))}: one {config.farm} job each, logs in {folder / 'jobs'}"
+            )
+            jobs = [
+                executor.submit(
+                    run_trial, dataclasses.replace(config, farm="no", trial=trial, out=folder), slot
+                )
+                for slot, trial in enumerate(trials)
+            ]
+            for job in jobs:
+                job.result()
+
+
+def run_trial(config: RangeTestConfig, slot: int) -> None:
+    """What a job does: its one trial, on the GPU of its slot where several are on one machine."""
+    from infopace.lab.range_progress import PlainRangeProgress
+    from infopace.lab.range_run import run_range_test
+
+    if config.device == "cuda" and torch.cuda.device_count() > 1:
+        config = dataclasses.replace(config, device=f"cuda:{slot % torch.cuda.device_count()}")
+    run_range_test(config, PlainRangeProgress())
+
+
+def _waves(plan: RangePlan, steps: int) -> list[list[int]]:
+    """Trials that can run side by side: those of the layers need those of the shared rate."""
+    method = plan.method.for_steps(steps) if isinstance(plan.method, Race) else plan.method
+    trials = method.trials or 0
+    if not (plan.layer_wise and isinstance(plan.method, Race)):
+        return [list(range(trials))]
+    layers: list[dict[str, Any]] = layer_groups(plan.workload.build_model())
+    return [list(range(trials)), list(range(trials, trials * (1 + len(layers))))]

@@ -1,0 +1,82 @@
+"""`infopace range-test`, from a command line to bounds, a table and a picture in a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from infopace import RangeTest, RangeTestError, merge_trials
+from infopace.lab.bounds import as_json, find_bounds, keep_result
+from infopace.lab.environment import commit, hardware, versions
+from infopace.lab.errors import InputError
+from infopace.lab.files import write_atomically
+from infopace.lab.range_config import RangePlan, RangeTestConfig, resolve_range
+from infopace.lab.range_farm import farm_trials
+from infopace.lab.range_progress import RangeListener, row_lines
+from infopace.lab.training import set_determinism
+
+
+def run_range_test(config: RangeTestConfig, listener: RangeListener) -> list[str]:
+    """Run the command; the lines to end with. The same command again resumes.
+
+    Raises InputError for input that cannot be used, RangeTestError where the test gives no answer.
+    """
+    if config.merge is not None:
+        try:
+            return _result(merge_trials(config.merge), config.merge)
+        except ValueError as error:
+            raise InputError(str(error)) from error
+    plan = resolve_range(config)
+    folder = plan.folder(config.out)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"the folder of a range test must be a folder, got the file {folder}")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "test.json").exists():
+        raise InputError(
+            f"the folder of a range test must be new, empty or hold one, not {folder}; choose another --out"
+        )
+    if config.farm != "no":
+        data = plan.workload.load()
+        steps = plan.epochs * -(-len(data.train_targets) // plan.workload.batch_size)
+        farm_trials(config, plan, steps, folder, listener)
+        return _result(merge_trials(folder), folder)
+    set_determinism(config.threads or plan.workload.threads or torch.get_num_threads(), plan.device)
+    data = plan.workload.load()
+    listener.started(plan, folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / "run.json", as_json(_record(config, plan)))
+    try:
+        found = find_bounds(
+            plan,
+            data,
+            folder,
+            only=None if config.trial is None else [config.trial],
+            on_candidate=listener.candidate,
+        )
+    except RangeTestError as error:
+        if error.kind == "unfinished" and config.trial is not None:
+            return [
+                f"trial {config.trial} is finished; {error}",
+                f"sum up: infopace range-test --merge {folder}",
+            ]
+        raise
+    return _result(found, folder)
+
+
+def _result(found: RangeTest, folder: Path) -> list[str]:
+    picture = keep_result(found, folder)
+    return [*row_lines(found), *str(found).splitlines(), f"folder: {folder}", f"picture: {picture}"]
+
+
+def _record(config: RangeTestConfig, plan: RangePlan) -> dict[str, Any]:
+    command = {
+        name: value for name, value in vars(config).items() if name not in ("out", "merge", "trial", "farm")
+    }
+    return {
+        "command": command,
+        "settings": plan.settings(),
+        "versions": versions(),
+        "hardware": hardware(plan.device),
+        "commit": commit(),
+    }

@@ -1,0 +1,94 @@
+"""Trials and the settings they ran under -> the result. Needs no model: this is also how trial files are merged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from infopace.policies import Bounds
+from infopace.range_test._algorithm2 import paper_bounds
+from infopace.range_test._race_bounds import Clock, mean_bounds, trial_bounds
+from infopace.range_test._records import Trial
+from infopace.range_test._refusal import RangeTestError
+from infopace.range_test._result import RangeTest
+
+
+def conclude(settings: Mapping[str, Any], trials: Mapping[int, Trial]) -> RangeTest:
+    """The result of all trials of a test.
+
+    Raises:
+        RangeTestError: the trials give no answer; see the rules.
+    """
+    count, layers = settings["method"]["trials"], settings["layers"]
+    shared = [trials[number] for number in range(count)]
+    if settings["method"]["name"] == "race":
+        bounds, alone = race_bounds(settings, shared)
+        layer_bounds = {
+            layer: layer_bounds_of(
+                settings, [trials[count * (1 + i) + t] for t in range(count)], bounds, layer
+            )
+            for i, layer in enumerate(layers)
+        }
+        method = "race"
+    else:
+        bounds, alone, layer_bounds = _paper(settings, shared, layers)
+        method = "algorithm 2"
+    everything = [trials[number] for number in sorted(trials)]
+    steps, planned = sum(trial.steps for trial in everything), settings["planned_steps"]
+    notes = []
+    if method == "race" and steps > 1.5 * settings["method"]["share"] * planned:
+        notes.append(
+            f"the training is short, {planned:,} steps: the test takes {settings['horizon']} steps a candidate all the "
+            f"same, {steps:,} in all"
+        )
+    return RangeTest(
+        bounds,
+        layer_bounds,
+        settings["attribute"],
+        method,
+        tuple(everything),
+        alone,
+        steps,
+        planned,
+        sum(trial.seconds for trial in everything),
+        tuple(notes),
+    )
+
+
+def race_bounds(settings: Mapping[str, Any], trials: Sequence[Trial]) -> tuple[Bounds, tuple[Bounds, ...]]:
+    """The mean of the trials' bounds, and these."""
+    clock = Clock(settings["momentum"], settings["nesterov"])
+    steps = settings["progress_steps"]
+    alone = [trial_bounds(trial, settings["attribute"], steps, clock) for trial in trials]
+    return mean_bounds(alone), tuple(alone)
+
+
+def layer_bounds_of(
+    settings: Mapping[str, Any], trials: Sequence[Trial], shared: Bounds, layer: str
+) -> Bounds:
+    """Bounds of one layer, whose rate alone was raced while the others kept LR_top.
+
+    How slow is too slow is no matter of one layer (the others go on learning): its LR_min is the same share of its
+    LR_top as that of the shared rate. *Reading*: the paper names layer-wise bounds as future work.
+    """
+    try:
+        own, _ = race_bounds(settings, trials)
+    except RangeTestError as error:
+        raise RangeTestError(error.kind, f"layer {layer!r}: {error}") from error
+    return Bounds(own.first * shared.lr_min / shared.first, own.lr_max, own.first, own.epsilon)
+
+
+def _paper(
+    settings: Mapping[str, Any], trials: Sequence[Trial], layers: Sequence[str]
+) -> tuple[Bounds, tuple[Bounds | None, ...], dict[str, Bounds]]:
+    method, attribute = settings["method"], settings["attribute"]
+    bounds = paper_bounds(trials, attribute, method["c1"], method["c2"])
+    alone: list[Bounds | None] = []
+    for trial in trials:
+        try:
+            alone.append(paper_bounds([trial], attribute, method["c1"], method["c2"]))
+        except RangeTestError:
+            alone.append(None)
+    # A layer's own bounds by its own information, in the same trials.
+    own = {layer: paper_bounds(trials, "information", method["c1"], method["c2"], layer) for layer in layers}
+    return bounds, tuple(alone), own

@@ -1,0 +1,108 @@
+"""The two ways to test a range, and their settings."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from infopace.range_test._paper import grid
+
+# A trial takes about seven horizons of steps, looks included (measured: digits and MNIST, 7 to 8 candidates).
+_HORIZONS_A_TRIAL = 7
+# A training of up to 5,000 steps takes seconds or minutes, and so may its test: 128 steps a candidate and five
+# trials. With fewer steps, rates that fail later still look best (measured on digits, 12 seeds: the best rate after 33,
+# 66, 133 and 269 steps is .17, .12, .09 and .09; after a whole training it is .07 to .1). For longer trainings the
+# least horizon falls, so that the share counts from about 10,000 steps on.
+_SHORT_TRAINING = 5_000
+_SHORT_HORIZON, _SHORT_TRIALS, _TRIALS = 128, 5, 3
+_LEAST_HORIZON = 16
+
+
+@dataclass(frozen=True)
+class Race:
+    """The economical test, the default: candidates race, those that crash are stopped early.
+
+    Attributes:
+        trials: Sets of fresh weights; the bounds are their trimmed geometric mean. None takes three, and five for a
+            training of less than 5,000 steps.
+        share: What the test may cost, as a share of the optimizer steps of the training that it serves. A short
+            training's test costs more: up to 128 steps a candidate.
+        low, high: The widest range that is searched.
+    """
+
+    trials: int | None = None
+    share: float = 0.1
+    low: float = 1e-7
+    high: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.trials is not None:
+            _check_trials(self.trials)
+        if not (math.isfinite(self.share) and 0 < self.share <= 1):
+            raise ValueError(f"share must be in (0, 1], got {self.share}")
+        if not (self.low > 0 and self.high >= 10 * self.low and math.isfinite(self.high)):
+            raise ValueError(
+                f"low and high must be positive and at least a decade apart, got {self.low:g} and {self.high:g}"
+            )
+
+    def for_steps(self, steps: int) -> Race:
+        """The same with the number of trials for a training of so many steps filled in."""
+        if self.trials is not None:
+            return self
+        return replace(self, trials=_SHORT_TRIALS if steps < _SHORT_TRAINING else _TRIALS)
+
+    def horizon(self, steps: int) -> int:
+        """Optimizer steps of a candidate, for a training of so many steps."""
+        trials = self.for_steps(steps).trials or _TRIALS
+        least = round(_SHORT_HORIZON * min(1.0, _SHORT_TRAINING / steps))
+        return max(_LEAST_HORIZON, least, int(self.share * steps / (trials * _HORIZONS_A_TRIAL)))
+
+    def progress_steps(self, steps: int) -> int:
+        """Steps within which LR_min makes visible progress: the same share of the training."""
+        return max(1, round(self.share * steps))
+
+
+@dataclass(frozen=True)
+class Algorithm2:
+    """The test of Vasudevan 2020, Algorithm 2, with its constants; it costs more than many a training.
+
+    Attributes:
+        trials: Sets of fresh weights. *Reading*: what the paper counts as its outer loop.
+        epochs: Epochs that each candidate trains.
+        rates: The candidates, ascending; None: roughly 1-2-5 x 10^-k from 1e-5 to 1.
+        c1: A rate learns, or falls behind, by the best value / c1. The paper takes 10, and 30 for ImageNet.
+        c2: epsilon in medians of the smallest relative change of information. The paper's formula has 1, its
+            experiments .01 and .005.
+        retry: A crash ends a trial, and the next starts at that rate, as printed. False starts every trial at the
+            smallest rate, so that trials can be farmed out.
+    """
+
+    trials: int = 3
+    epochs: int = 5
+    rates: tuple[float, ...] = grid()
+    c1: float = 10.0
+    c2: float = 1.0
+    retry: bool = True
+
+    def __post_init__(self) -> None:
+        _check_trials(self.trials)
+        if self.epochs < 1:
+            raise ValueError(f"epochs must be at least 1, got {self.epochs}")
+        rates = list(self.rates)
+        if (
+            len(rates) < 3
+            or rates != sorted(set(rates))
+            or not all(math.isfinite(r) and r > 0 for r in rates)
+        ):
+            raise ValueError(
+                f"rates must be at least 3 positive numbers in ascending order, got {self.rates}"
+            )
+        for name in ("c1", "c2"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise ValueError(f"{name} must be a positive number, got {value}")
+
+
+def _check_trials(trials: int) -> None:
+    if trials < 1:
+        raise ValueError(f"trials must be at least 1, got {trials}")

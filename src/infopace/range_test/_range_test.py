@@ -1,0 +1,257 @@
+"""range_test: trials of learning rates before training -> the bounds of the learning rate."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tempfile
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from infopace.probe import Probe
+from infopace.range_test._conclude import conclude, race_bounds
+from infopace.range_test._methods import Algorithm2, Race
+from infopace.range_test._paper import paper_trial
+from infopace.range_test._race import race_trial
+from infopace.range_test._records import Candidate, Trial
+from infopace.range_test._refusal import RangeTestError
+from infopace.range_test._restored import restored
+from infopace.range_test._result import RangeTest
+from infopace.range_test._trainee import Trainee
+from infopace.range_test._trial_files import Claim, TrialFolder
+from infopace.range_test._values import ATTRIBUTES
+
+Listener = Callable[[int, Candidate], None]
+
+
+def range_test(
+    model: nn.Module,
+    optimizer: Optimizer,
+    loss: Callable[[Tensor, Tensor], Tensor],
+    batches: Any,
+    probe: Probe,
+    *,
+    epochs: int,
+    fresh: Callable[[], nn.Module] | None = None,
+    method: Race | Algorithm2 | None = None,
+    attribute: str = "auto",
+    layer_wise: bool = False,
+    precision: torch.dtype | None = None,
+    scaler: Any = None,
+    seed: int = 0,
+    folder: str | Path | None = None,
+    only: Collection[int] | None = None,
+    on_candidate: Listener | None = None,
+) -> RangeTest:
+    """Find the bounds of the learning rate by short trainings; puts back everything it touches, bit for bit.
+
+        found = infopace.range_test(model, optimizer, F.cross_entropy, loader, probe, epochs=50, fresh=Net)
+        scheduler = infopace.MutualInformationLR(optimizer, model, probe, policy, found.bounds)
+
+    Args:
+        model: The model, on its device.
+        optimizer: The optimizer of the training, with its momentum and weight decay; its learning rate does not matter.
+        loss: (outputs, targets) -> mean loss, a scalar.
+        batches: What an epoch trains on: a data loader, or anything with a length whose iteration gives pairs (inputs,
+            targets). It is iterated anew for each candidate.
+        probe: The rows on which candidates are compared, in evaluation mode.
+        epochs: Epochs of the training that the test serves; its cost is measured by that.
+        fresh: Builds a new model; each trial takes fresh weights from it. None starts every trial from the weights
+            given, for fine-tuning; trials then differ in the order of batches and in dropout.
+        method: `Race()`, economical, the default; or `Algorithm2()`, the test of Vasudevan 2020 as printed.
+        attribute: "accuracy", "loss" or "information" drives the test; "auto" takes accuracy for labels and
+            information for continuous targets.
+        layer_wise: Bounds of each parameter group made by `layer_groups` as well. Race: each layer's rate is raced
+            while the others keep LR_top. Algorithm2: by each layer's own information, which the probe must measure.
+        precision: Run forward passes under autocast to this type.
+        scaler: The training's GradScaler.
+        seed: Equal seeds give equal results.
+        folder: Keep a file a trial there. A killed test goes on where it was; processes that share the folder share out
+            the trials; a finished trial is never run again.
+        only: Run these trials only. RangeTestError of kind "unfinished" tells if others are still to be run.
+        on_candidate: Called with (trial, candidate) as each is finished.
+
+    Raises:
+        ValueError: a word, a number or an input that does not fit.
+        RangeTestError: no answer, with the reason: the range is too narrow, every candidate crashes, nothing
+            learns, trials disagree, trials are missing.
+
+    Source: Vasudevan, Entropy 2020, 22(5):560, Algorithm 2.
+    """
+    method = Race() if method is None else method
+    labelled = not probe.targets.is_floating_point()
+    if attribute not in ("auto", *ATTRIBUTES):
+        raise ValueError(
+            f"attribute must be one of 'auto', {', '.join(map(repr, ATTRIBUTES))}, got {attribute!r}"
+        )
+    if attribute == "auto":
+        attribute = "accuracy" if labelled else "information"
+    if attribute == "accuracy" and not labelled:
+        raise ValueError(
+            "attribute 'accuracy' needs integer labels, got floating targets; take 'information' or 'loss'"
+        )
+    if epochs < 1:
+        raise ValueError(f"epochs must be at least 1, got {epochs}")
+    layers = _layers(optimizer, layer_wise)
+    trainee = Trainee(
+        model, optimizer, loss, batches, probe, fresh=fresh, precision=precision, scaler=scaler, seed=seed
+    )
+    planned = epochs * trainee.steps_per_epoch
+    method = method.for_steps(planned) if isinstance(method, Race) else method
+    trials = method.trials
+    assert trials is not None, "filled in above"
+    settings = {
+        "method": _plain_method(method),
+        "attribute": attribute,
+        "layers": layers,
+        "seed": seed,
+        "planned_steps": planned,
+        "steps_per_epoch": trainee.steps_per_epoch,
+        "horizon": method.horizon(planned)
+        if isinstance(method, Race)
+        else method.epochs * trainee.steps_per_epoch,
+        "progress_steps": method.progress_steps(planned) if isinstance(method, Race) else 0,
+        "momentum": trainee.momentum,
+        "nesterov": trainee.nesterov,
+        "fresh": fresh is not None,
+        "probe_rows": probe.n,
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+    }
+    count = trials * (1 + (len(layers) if isinstance(method, Race) else 0))
+    wrong = [number for number in only or () if not 0 <= number < count]
+    if wrong:
+        raise ValueError(f"only must hold trials in 0..{count - 1}, got {wrong[0]}")
+    with tempfile.TemporaryDirectory() as scratch:
+        files = TrialFolder(scratch if folder is None else folder, settings)
+        run = _Runner(trainee, settings, method, trials, files, on_candidate)
+        with restored(model, optimizer, batches, scaler):
+            for number in range(count) if only is None else sorted(only):
+                run.trial(number, wait=only is None)
+            if only is None:
+                # Trials that another process held are finished by now, or its death has freed them.
+                for number in range(count):
+                    run.trial(number, wait=True, patient=True)
+        return merge_trials(files.path)
+
+
+def merge_trials(folder: str | Path) -> RangeTest:
+    """The result of the trials in a folder, from their files alone.
+
+    Raises:
+        ValueError: no range test is there.
+        RangeTestError: trials are missing, or they give no answer.
+    """
+    path = Path(folder)
+    try:
+        settings = json.loads((path / "test.json").read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        raise ValueError(f"the folder must hold a range test, got {path} without test.json") from None
+    trials = TrialFolder(path, settings).finished()
+    method = settings["method"]
+    count = method["trials"] * (1 + (len(settings["layers"]) if method["name"] == "race" else 0))
+    missing = [number for number in range(count) if number not in trials]
+    if missing:
+        listed = ", ".join(map(str, missing[:8])) + (" .." if len(missing) > 8 else "")
+        raise RangeTestError(
+            "unfinished", f"{len(missing)} of {count} trials are not finished in {path}: {listed}"
+        )
+    return conclude(settings, trials)
+
+
+class _Runner:
+    """Runs trials that nobody has run, and writes them down."""
+
+    def __init__(
+        self,
+        trainee: Trainee,
+        settings: dict[str, Any],
+        method: Race | Algorithm2,
+        trials: int,
+        files: TrialFolder,
+        on_candidate: Listener | None,
+    ) -> None:
+        self._trainee, self._settings, self._method, self._trials = trainee, settings, method, trials
+        self._files, self._told = files, on_candidate
+
+    def trial(self, number: int, *, wait: bool, patient: bool = False) -> None:
+        """Run a trial if it is not finished. One that another process holds is left to it, or waited for if patient."""
+        if number in self._files.finished():
+            return
+        before = self._needs(number)
+        for needed in before:
+            if needed not in self._files.finished():
+                if not wait:
+                    raise RangeTestError(
+                        "unfinished", f"trial {number} needs trial {needed}, which is not finished"
+                    )
+                self.trial(needed, wait=True, patient=True)
+        with self._files.claim(number, patient=patient) as claim:
+            if claim is None or claim.is_finished:
+                return
+            self._run(number, claim)
+            claim.finish()
+
+    def _needs(self, number: int) -> range:
+        """Layers are raced at the LR_top of all shared trials; Algorithm 2 goes on where the trial before crashed."""
+        if isinstance(self._method, Race):
+            return range(self._trials if number >= self._trials else 0)
+        return range(number - 1, number) if self._method.retry and number else range(0)
+
+    def _run(self, number: int, claim: Claim) -> None:
+        known = {candidate.lr: candidate for candidate in claim.candidates}
+
+        def keep(candidate: Candidate) -> None:
+            claim.keep(candidate)
+            if self._told is not None:
+                self._told(number, candidate)
+
+        method = self._method
+        if isinstance(method, Algorithm2):
+            rates, smaller = method.rates, []
+            if method.retry and number:
+                before = [self._files.finished()[n] for n in range(number)]
+                crashed = before[-1].crashed
+                rates = tuple(lr for lr in rates if not crashed or lr >= crashed[0].lr)
+                smaller = [c for trial in before for c in trial.completed if c.lr < rates[0]]
+            paper_trial(self._trainee, number, rates, method.epochs, smaller=smaller, known=known, keep=keep)
+            return
+        race_trial(
+            self._trainee,
+            number % self._trials,
+            self._settings["horizon"],
+            self._settings["attribute"],
+            low=method.low,
+            high=method.high,
+            rates=self._rates(number),
+            known=known,
+            keep=keep,
+        )
+
+    def _rates(self, number: int) -> Callable[[float], list[float]]:
+        groups, trials = len(self._trainee.optimizer.param_groups), self._trials
+        if number < trials:
+            return lambda lr: [lr] * groups
+        finished = self._files.finished()
+        shared: list[Trial] = [finished[t] for t in range(trials)]
+        top, layer = race_bounds(self._settings, shared)[0].first, number // trials - 1
+        return lambda lr: [lr if group == layer else top for group in range(groups)]
+
+
+def _layers(optimizer: Optimizer, layer_wise: bool) -> list[str]:
+    if not layer_wise:
+        return []
+    names = [group.get("layer") for group in optimizer.param_groups]
+    if None in names:
+        raise ValueError(
+            f"layer_wise needs parameter groups made by layer_groups, got group {names.index(None)} without a layer"
+        )
+    return [str(name) for name in names]
+
+
+def _plain_method(method: Race | Algorithm2) -> dict[str, Any]:
+    return {"name": "race" if isinstance(method, Race) else "algorithm 2", **dataclasses.asdict(method)}

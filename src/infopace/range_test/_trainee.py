@@ -1,0 +1,213 @@
+"""A model that can be set back, trained for some steps at a learning rate, and looked at."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from infopace._forward import as_found, call, main_tensor, map_tensors
+from infopace.probe import LayerInformation, Probe
+from infopace.range_test._records import Look
+
+# Parts of the probe's rows whose spread tells the error of the mean loss.
+_PARTS = 10
+
+
+class Crashed(ArithmeticError):
+    """The loss is not finite; the message says where."""
+
+
+class Trainee:
+    """What candidates train: `begin` a trial, `start` a candidate, `train` some steps, `look`.
+
+    A candidate is a pure function of (seed, trial, learning rates): `start` sets back the weights, empties the
+    optimizer, and seeds every random number from (seed, trial). All candidates of a trial see the same batches and
+    the same dropout, so that they differ in the learning rate alone. Wrap its use in `restored`.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer,
+        loss: Callable[[Any, Tensor], Tensor],
+        batches: Any,
+        probe: Probe,
+        *,
+        fresh: Callable[[], nn.Module] | None = None,
+        precision: torch.dtype | None = None,
+        scaler: Any = None,
+        seed: int = 0,
+    ) -> None:
+        self.model, self.optimizer, self.loss = model, optimizer, loss
+        self.batches, self.probe = batches, probe
+        self.steps_per_epoch = len(batches)
+        self.step, self._batch_loss, self.first_batch_loss = 0, math.nan, math.nan
+        self._fresh, self._precision, self._scaler, self._seed = fresh, precision, scaler, seed
+        self._device = next(model.parameters()).device
+        self._given = _values(model)
+        self._weights = self._given
+        self._settings = [
+            {name: value for name, value in group.items() if name != "params"}
+            for group in optimizer.param_groups
+        ]
+        # What a step of learning rate 1 adds up to depends on the momentum; see `reach`.
+        group = optimizer.param_groups[0]
+        self.momentum, self.nesterov = float(group.get("momentum", 0.0)), bool(group.get("nesterov", False))
+        self._scaler_state = None if scaler is None else scaler.state_dict()
+        self._trial = 0
+        self._stream: Iterator[Any] = iter(())
+
+    def begin(self, trial: int) -> None:
+        """New weights for a trial: those of a freshly built model, or else the ones that were given."""
+        self._trial = trial
+        if self._fresh is None:
+            self._weights = self._given
+            return
+        self._seed_all(0)
+        built = self._fresh().state_dict()
+        with torch.no_grad():
+            for name, value in self.model.state_dict().items():
+                value.copy_(built[name])
+        self._weights = _values(self.model)
+
+    def start(self, lrs: list[float]) -> None:
+        """Set the model back to the trial's weights, with an empty optimizer and a learning rate a group."""
+        with torch.no_grad():
+            for tensor, value in zip(_tensors(self.model), self._weights, strict=True):
+                tensor.copy_(value)
+        self.optimizer.state = defaultdict(dict)
+        for group, settings, lr in zip(self.optimizer.param_groups, self._settings, lrs, strict=True):
+            group.update(settings)
+            group["lr"] = lr
+        if self._scaler is not None:
+            self._scaler.load_state_dict(self._scaler_state)
+        self._seed_all(1)
+        self._stream = self._endless()
+        self.step, self._batch_loss, self.first_batch_loss = 0, math.nan, math.nan
+
+    def train(self, steps: int) -> None:
+        """Train for some optimizer steps. Raises Crashed where the loss is not finite."""
+        self.model.train()
+        losses: list[Tensor] = []
+        for _ in range(steps):
+            inputs, targets = next(self._stream)
+            inputs = map_tensors(inputs, lambda tensor: tensor.to(self._device, non_blocking=True))
+            self.optimizer.zero_grad(set_to_none=True)
+            with self._autocast():
+                loss = self.loss(_outputs(call(self.model, inputs)), targets.to(self._device))
+            if self._scaler is None:
+                loss.backward()
+                self.optimizer.step()
+            else:
+                self._scaler.scale(loss).backward()
+                self._scaler.step(self.optimizer)
+                self._scaler.update()
+            self.step += 1
+            losses.append(loss.detach().double())
+            # To wait for each loss would hold up a GPU; once nan, the weights and so the losses stay it.
+            if self.step % 8 == 0 and not math.isfinite(float(losses[-1])):
+                break
+        found = torch.stack(losses) if losses else torch.zeros(0)
+        if not bool(torch.isfinite(found).all()):
+            raise Crashed(f"the loss is not finite within {self.step} steps")
+        if losses:
+            if self.step == steps:
+                self.first_batch_loss = float(found[0])
+            self._batch_loss = float(found[len(found) // 2 :].mean())
+
+    @torch.no_grad()
+    def look(self, *, information: bool = True) -> Look:
+        """Loss, accuracy and, where asked for, information on the probe. Raises Crashed where an output is not finite.
+
+        The loss is the mean over ten parts of the rows, whose spread is its error.
+        """
+        n = self.probe.n
+        targets = self.probe.targets.to(self._device)
+        outputs, losses, sizes = [], [], []
+        with as_found(self.model), self._autocast():
+            for rows in torch.arange(n).tensor_split(min(_PARTS, n)):
+                part = slice(int(rows[0]), int(rows[-1]) + 1)
+                inputs = map_tensors(self.probe.inputs, lambda tensor, p=part: tensor[p].to(self._device))
+                outputs.append(_outputs(call(self.model, inputs)).float())
+                losses.append(float(self.loss(outputs[-1], targets[part])))
+                sizes.append(len(rows))
+        whole = torch.cat(outputs)
+        loss = math.fsum(mean * size for mean, size in zip(losses, sizes, strict=True)) / n
+        if not (math.isfinite(loss) and bool(torch.isfinite(whole).all())):
+            raise Crashed(f"the loss is not finite after {self.step} steps")
+        labelled = not targets.is_floating_point()
+        accuracy = float((whole.argmax(1) == targets).double().mean()) if labelled else None
+        layers = self._layers(whole) if information else {}
+        return Look(
+            self.step,
+            loss,
+            tuple(losses),
+            accuracy,
+            {name: layer.estimate.nats for name, layer in layers.items()},
+            layers["output"].estimate.std_error if layers else math.nan,
+            n,
+            self._batch_loss,
+        )
+
+    def _layers(self, outputs: Tensor) -> dict[str, LayerInformation]:
+        try:
+            if self.probe.layers == "output":
+                return {"output": self.probe.of_output(outputs)}
+            with self._autocast():
+                return self.probe.measure(self.model).layers
+        except ValueError as error:
+            raise Crashed(str(error)) from error
+
+    def _endless(self) -> Iterator[Any]:
+        while True:
+            empty = True
+            for batch in self.batches:
+                empty = False
+                yield _pair(batch)
+            if empty:
+                raise ValueError("batches must hold at least one batch, got none")
+
+    def _seed_all(self, stream: int) -> None:
+        draw = int(np.random.SeedSequence([self._seed, self._trial, stream]).generate_state(1, np.uint64)[0])
+        torch.manual_seed(draw >> 1)
+        random.seed(draw)
+        np.random.seed(draw % 2**32)
+        generator = getattr(self.batches, "generator", None)
+        if generator is not None:
+            generator.manual_seed(draw >> 1)
+
+    def _autocast(self) -> contextlib.AbstractContextManager[Any]:
+        if self._precision is None:
+            return contextlib.nullcontext()
+        return torch.autocast(self._device.type, self._precision)
+
+
+def _tensors(model: nn.Module) -> list[Tensor]:
+    return [*model.parameters(), *model.buffers()]
+
+
+def _values(model: nn.Module) -> list[Tensor]:
+    return [tensor.detach().clone() for tensor in _tensors(model)]
+
+
+def _outputs(result: Any) -> Tensor:
+    found = main_tensor(result)
+    if found is None:
+        raise ValueError(f"the model must return a tensor to be trained on, got {type(result).__name__}")
+    return found
+
+
+def _pair(batch: Any) -> tuple[Any, Tensor]:
+    if isinstance(batch, Mapping) or not (isinstance(batch, tuple | list) and len(batch) == 2):
+        raise ValueError(f"a batch must be a pair (inputs, targets), got {type(batch).__name__}")
+    inputs, targets = batch
+    return tuple(inputs) if isinstance(inputs, list) else inputs, targets

@@ -1,0 +1,236 @@
+"""The recipes: their networks' sizes, one step of each on made data, and workloads that a user brings."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from infopace import Bounds
+from infopace.lab.augment import CropAndFlip, ResizedCropAndFlip
+from infopace.lab.config import TrainConfig, resolve
+from infopace.lab.data import stratified_subset
+from infopace.lab.errors import InputError
+from infopace.lab.training import Training
+from infopace.lab.workload import Data
+from infopace.lab.workloads import WORKLOADS, find_workload, load_workload
+
+# Literature: All-CNN-C 1.37 million, WRN-28-10 36.5, ResNet-50 25.56; VGG-16 has 14.71 million in its convolutions.
+PARAMETERS = {
+    "mnist-lenet": 1_663_370,
+    "mnist-10k": 1_663_370,
+    "cifar10-allconv": 1_369_738,
+    "cifar10-vgg16": 14_714_688 + 2 * (512 * 512 + 512) + 512 * 10 + 10,
+    "cifar100-wrn28-10": 36_536_884,
+    "imagenet-resnet50": 25_557_032,
+}
+INPUTS = {
+    "mnist-lenet": ((1, 28, 28), 10),
+    "mnist-10k": ((1, 28, 28), 10),
+    "cifar10-small": ((3, 32, 32), 10),
+    "cifar10-allconv": ((3, 32, 32), 10),
+    "cifar10-vgg16": ((3, 32, 32), 10),
+    "cifar100-wrn28-10": ((3, 32, 32), 100),
+    "imagenet-resnet50": ((3, 224, 224), 1000),
+}
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_networks_have_the_size_that_the_literature_gives(name: str) -> None:
+    shape, classes = INPUTS[name]
+    with torch.device("meta"):  # shapes without numbers
+        model = WORKLOADS[name].build_model()
+        outputs = model(torch.empty(2, *shape))
+    assert outputs.shape == (2, classes)
+    if name in PARAMETERS:
+        assert sum(p.numel() for p in model.parameters()) == PARAMETERS[name]
+
+
+def test_recipes_are_those_of_the_paper() -> None:
+    recipes = {
+        name: (w.batch_size, w.epochs, w.weight_decay, w.augment, w.bounds)
+        for name, w in WORKLOADS.items()
+        if name.startswith(("cifar10-a", "cifar10-v", "cifar100", "imagenet"))
+    }
+    assert recipes == {
+        "cifar10-allconv": (256, 350, 0.0, None, Bounds(0.00075, 0.04)),
+        "cifar10-vgg16": (256, 200, 5e-4, CropAndFlip(4), Bounds(0.0003, 0.07, 0.01, 0.00048)),
+        "cifar100-wrn28-10": (128, 200, 5e-4, CropAndFlip(4, "reflect"), Bounds(0.0003, 0.07)),
+        "imagenet-resnet50": (256, 100, 1e-4, ResizedCropAndFlip(224), Bounds(0.0005, 0.1)),
+    }
+
+
+def test_vgg16_starts_as_the_paper_says() -> None:
+    torch.manual_seed(0)
+    convolutions = [
+        m for m in WORKLOADS["cifar10-vgg16"].build_model().modules() if isinstance(m, torch.nn.Conv2d)
+    ]
+    assert len(convolutions) == 13
+    for conv in convolutions[1:]:
+        assert conv.weight.std().item() == pytest.approx(math.sqrt(2 / (9 * conv.out_channels)), rel=0.02)
+        assert conv.bias is not None and not conv.bias.any()
+
+
+def encoded(shape: tuple[int, ...], seed: int, kind: str = "PNG") -> bytes:
+    from PIL import Image
+
+    values = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(values).save(buffer, format=kind)
+    return buffer.getvalue()
+
+
+def make_parquet(folder: Path, rows: int, shape: tuple[int, ...], image: str, label: str) -> None:
+    """Training and test files as the hub has them: ten images in turn, ten classes."""
+    import datasets
+
+    datasets.disable_progress_bars()
+    features = datasets.Features({image: datasets.Image(), label: datasets.ClassLabel(num_classes=10)})
+    pictures = [{"bytes": encoded(shape, seed), "path": None} for seed in range(10)]
+    folder.mkdir(parents=True)
+    for split, count in (("train", rows), ("test", 10)):
+        columns = {image: [pictures[i % 10] for i in range(count)], label: [i % 10 for i in range(count)]}
+        made = datasets.Dataset.from_dict(columns, features=features)
+        made.to_parquet(str(folder / f"{split}-00000-of-00001.parquet"))
+
+
+def make_folders(folder: Path) -> None:
+    """A folder of JPEG images of many sizes, two classes."""
+    for split, count in (("train", 2), ("val", 1)):
+        for c, name in enumerate(("cat", "test dog")):
+            (folder / split / name).mkdir(parents=True)
+            for i in range(count):
+                picture = encoded((260 + 30 * i, 300 + 40 * c, 3), 10 * c + i, "JPEG")
+                (folder / split / name / f"{i}.jpg").write_bytes(picture)
+
+
+MADE: dict[str, Any] = {
+    "mnist-lenet": lambda root: make_parquet(root / "mnist", 10, (28, 28), "image", "label"),
+    "mnist-10k": lambda root: make_parquet(root / "mnist", 10_050, (28, 28), "image", "label"),
+    "cifar10-small": lambda root: make_parquet(root / "cifar10", 10_050, (32, 32, 3), "img", "label"),
+    "cifar10-allconv": lambda root: make_parquet(root / "cifar10", 10, (32, 32, 3), "img", "label"),
+    "cifar10-vgg16": lambda root: make_parquet(root / "cifar10", 10, (32, 32, 3), "img", "label"),
+    "cifar100-wrn28-10": lambda root: make_parquet(root / "cifar100", 10, (32, 32, 3), "img", "fine_label"),
+    "imagenet-resnet50": lambda root: make_folders(root / "imagenet"),
+}
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """INFOPACE_DATA and the caches, all of the test's own."""
+    monkeypatch.setenv("INFOPACE_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("INFOPACE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "hub-cache")
+    return tmp_path / "data"
+
+
+def test_every_recipe_has_a_smoke_test() -> None:
+    """digits needs no data and is trained in tests/test_cli.py; the regression reads a file of its own."""
+    assert set(MADE) | {"digits", "uci-temperature"} == set(WORKLOADS)
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_one_step_of_the_recipe_on_made_data(name: str, root: Path) -> None:
+    MADE[name](root)
+    workload = dataclasses.replace(WORKLOADS[name], batch_size=4, probe_size=4)
+    data = workload.load()
+    if "10k" in name or "small" in name:
+        assert torch.bincount(data.train_targets).tolist() == 10 * [1000]
+    if isinstance(data.train_inputs, torch.Tensor) and isinstance(data.test_inputs, torch.Tensor):
+        # Twice two classes: the information in their labels is ln 2.
+        index = torch.cat([torch.nonzero(data.train_targets == c)[:1].flatten() for c in (0, 1)]).repeat(2)
+        data = Data(
+            data.train_inputs[index], data.train_targets[index], data.test_inputs[:2], data.test_targets[:2]
+        )
+    training = Training(
+        dataclasses.replace(resolve(TrainConfig(workload=name, threads=1)), workload=workload), data
+    )
+    before = [p.detach().clone() for p in training.model.parameters()]
+    row = training.run_epoch(1, lambda done, total: None)
+    assert row["train_loss"] == pytest.approx(math.log(INPUTS[name][1]), rel=0.5)
+    assert row["reference"] == pytest.approx(math.log(2))
+    assert math.isfinite(row["information"]["output"]["nats"])
+    assert row["test"] in (0.0, 0.5, 1.0)
+    moved = [not torch.equal(p, q) for p, q in zip(before, training.model.parameters(), strict=True)]
+    assert all(moved)
+
+
+def test_a_subset_keeps_the_shares_of_the_classes_and_is_always_the_same() -> None:
+    labels = torch.tensor(60 * [0] + 30 * [1] + 10 * [2])
+    data = Data(torch.arange(100), labels, torch.arange(7), torch.zeros(7))
+    part, again = stratified_subset(data, 20), stratified_subset(data, 20)
+    assert torch.bincount(part.train_targets).tolist() == [12, 6, 2]
+    assert part.digest() == again.digest()
+    assert torch.equal(labels[part.train_inputs[torch.arange(20)]], part.train_targets)
+    assert len(part.test_targets) == 7
+    assert stratified_subset(data, 100).digest() == data.digest()
+    with pytest.raises(
+        InputError, match="the training set must have at least 101 images for this workload, got 100"
+    ):
+        stratified_subset(data, 101)
+    with pytest.raises(InputError, match="99 of 100 images cannot be taken class by class: "):
+        stratified_subset(data, 99)
+
+
+OWN = """
+from infopace.lab.workloads import WORKLOADS
+from beside import NAME
+import dataclasses
+MINE = dataclasses.replace(WORKLOADS["digits"], name=NAME)
+OTHER = 3
+"""
+
+
+def test_a_workload_of_ones_own_from_a_file_and_from_a_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_workload_file.py").write_text(OWN)
+    (tmp_path / "beside.py").write_text("NAME = 'mine'")
+    assert load_workload(f"{tmp_path}/own_workload_file.py:MINE").name == "mine"
+    assert find_workload(f"{tmp_path}/own_workload_file.py:MINE").name == "mine"
+    monkeypatch.chdir(tmp_path)
+    assert load_workload("own_workload_file:MINE").name == "mine"
+    assert load_workload("own_workload_file.py:MINE").name == "mine"
+    assert load_workload("infopace.lab.workloads.digits:DIGITS") is WORKLOADS["digits"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "complaint"),
+    [
+        ("own.py", "must be module:object or path/to/file.py:object, got 'own.py'"),
+        (":MINE", "must be module:object or path/to/file.py:object, got ':MINE'"),
+        ("own.py:not a name", "must be module:object or path/to/file.py:object, got 'own.py:not a name'"),
+        ("else/where.py:MINE", "no file else/where.py"),
+        ("no_such:MINE", "no module 'no_such', neither installed nor in "),
+        ("json.no_such:MINE", "no module 'json.no_such', neither installed nor in "),
+        (
+            "no/such:MINE",
+            "a module's name must be words joined by points, or a file ending in .py, got 'no/such'",
+        ),
+        ("own.py:MINNE", "own.py has no 'MINNE'; did you mean 'MINE'?"),
+        ("own.py:WHAT", "own.py has no 'WHAT'; its workloads are: MINE"),
+        ("json:WHAT", "json has no 'WHAT'; it holds no Workload"),
+        ("own.py:OTHER", "own.py:OTHER must be an infopace.lab.workload.Workload, got int"),
+        ("torn.py:MINE", "torn.py cannot be imported: SyntaxError: "),
+        ("raises.py:MINE", "raises.py cannot be imported: KeyError: 'no such thing'"),
+        ("needs.py:MINE", "needs.py imports 'no_such_package', which is not there"),
+    ],
+)
+def test_what_cannot_be_a_workload_is_one_line(
+    spec: str, complaint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.py").write_text(OWN.replace("from beside import NAME", "NAME = 'mine'"))
+    (tmp_path / "torn.py").write_text("MINE = (")
+    (tmp_path / "raises.py").write_text("{}['no such thing']")
+    (tmp_path / "needs.py").write_text("import no_such_package")
+    with pytest.raises(InputError) as caught:
+        load_workload(spec)
+    assert complaint in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,200 @@
+"""The race against curves whose best rate and edge are known."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infopace import Bounds
+from infopace.range_test._methods import Race
+from infopace.range_test._race import race_trial, rate, rungs
+from infopace.range_test._race_bounds import Clock, mean_bounds, trial_bounds
+from infopace.range_test._records import Candidate, Trial
+from infopace.range_test._refusal import RangeTestError
+from .fakes import FakeTrainee, candidate, look
+
+HORIZON = 64
+
+
+def run(
+    trainee: FakeTrainee, known: dict[float, Candidate] | None = None, attribute: str = "accuracy", **limits: Any
+) -> tuple[Trial, list[Candidate]]:
+    kept: list[Candidate] = []
+    trial = race_trial(
+        trainee,
+        0,
+        HORIZON,
+        attribute,
+        **{"low": 1e-6, "high": 10.0, **limits},
+        rates=lambda lr: [lr],
+        known=known or {},
+        keep=kept.append,
+    )
+    return trial, kept
+
+
+def bounds(trial: Trial, attribute: str = "accuracy", steps: int = 1000) -> Bounds:
+    return trial_bounds(trial, attribute, steps, Clock(0.0, False))
+
+
+@pytest.mark.parametrize("edge", [0.3, 0.004, 2.5])
+@pytest.mark.parametrize("diverges", [True, False])
+@pytest.mark.parametrize("attribute", ["accuracy", "loss", "information"])
+def test_the_edge_is_found_within_a_candidate(edge: float, diverges: bool, attribute: str) -> None:
+    # The same learning at every edge: speed * lr is what counts.
+    trial, _ = run(FakeTrainee(edge=edge, speed=0.3 / edge, diverges=diverges), attribute=attribute)
+    found = bounds(trial, attribute)
+    # The loss shows the noise below the edge sooner than accuracy and information do.
+    below = 10 ** (0.5 if attribute == "loss" else 0.25)
+    assert edge / below <= found.lr_max <= edge * 10**0.25
+    assert found.lr_min < found.first < edge
+
+
+def test_the_best_rate_is_the_one_with_the_smallest_loss() -> None:
+    trainee = FakeTrainee()
+    trial, _ = run(trainee)
+    best = min(trial.completed, key=lambda c: c.last.loss).lr
+
+    def loss(lr: float) -> float:
+        return 2.3 * math.exp(-lr * HORIZON) + 0.1 * (lr / trainee.edge) ** 4
+
+    grid = [10 ** (i / 100) for i in range(-300, -55)]
+    assert abs(math.log10(best / min(grid, key=loss))) <= 0.25
+    assert bounds(trial).first <= best
+
+
+def test_few_candidates_and_crashes_that_cost_little() -> None:
+    trainee = FakeTrainee()
+    trial, kept = run(trainee)
+    assert len(kept) <= 10
+    assert len({c.lr for c in kept}) == len(kept) == len(trial.candidates)
+    assert all(c.steps <= HORIZON // 4 for c in trial.crashed)
+    assert trainee.steps_taken == trial.steps <= 6 * HORIZON
+
+
+def test_known_candidates_are_not_run_again() -> None:
+    _, kept = run(FakeTrainee())
+    trainee = FakeTrainee()
+    trial, again = run(trainee, {c.lr: c for c in kept[:4]})
+    assert trainee.started == [c.lr for c in kept[4:]] == [c.lr for c in again]
+    assert [c.lr for c in trial.candidates] == [c.lr for c in kept]
+
+
+def test_lr_min_makes_its_progress_visible_in_just_the_steps_given() -> None:
+    trial, _ = run(FakeTrainee())
+    few, many = bounds(trial, steps=100), bounds(trial, steps=10_000)
+    assert few.lr_min == pytest.approx(100 * many.lr_min)
+
+    def accuracy(lr: float, steps: int) -> float:
+        return 1 - math.exp(-lr * steps) - 0.01 / 2.3
+
+    # Without noise the value rises from 0.1 as soon as the exponential has fallen that far.
+    assert accuracy(many.lr_min * 3, 10_000) > 0.13
+
+
+def refusal(kind: str, call: Any, text: str) -> None:
+    with pytest.raises(RangeTestError, match=text) as caught:
+        call()
+    assert caught.value.kind == kind
+    assert "\n" not in str(caught.value)
+
+
+def test_every_refusal() -> None:
+    refusal("crashed", lambda: run(FakeTrainee(edge=1e-9)), r"every candidate from 10 down to 1e-06 crashed")
+    trial, _ = run(FakeTrainee(edge=100.0, speed=0.005))
+    refusal("narrow", lambda: bounds(trial), r"the largest candidate, 10, still learns .* raise `high`")
+    trial, _ = run(FakeTrainee(), low=0.1)
+    refusal("narrow", lambda: bounds(trial), r"the best rate, 0\.1, is the smallest candidate; lower `low`")
+    trial, _ = run(FakeTrainee(speed=1e-7))
+    refusal("nothing-learned", lambda: bounds(trial), r"trial 0 learned nothing visible")
+    apart = [Bounds(1e-4, 0.5, 0.3), Bounds(1e-4, 0.5, 0.3), Bounds(1e-4, 0.02, 0.01)]
+    refusal("disagreement", lambda: mean_bounds(apart), r"the best rate of most, 0\.3, .* trial 2 fails \(0\.02\)")
+
+
+def test_three_trials_give_the_median_and_a_rate_that_fails_in_one_is_not_started_with() -> None:
+    found = [Bounds(1e-4, 0.5, 0.2, 0.01), Bounds(3e-4, 0.4, 0.1, 0.02), Bounds(2e-4, 0.09, 0.05, 0.03)]
+    mean = mean_bounds(found)
+    assert mean.lr_min == pytest.approx(2e-4)
+    assert mean.lr_max == pytest.approx(0.4)
+    assert mean.epsilon == pytest.approx(0.02)
+    assert mean.first == pytest.approx(0.09)
+
+
+def test_early_losses_on_the_probe_are_no_crash_while_batches_improve() -> None:
+    class StaleStatistics(FakeTrainee):
+        """As with batch normalisation: in evaluation mode bad at first, on batches good."""
+
+        def look(self, *, information: bool = True) -> Any:
+            found = super().look(information=information)
+            if 0 < self.step < HORIZON and self.lr < self.edge:
+                return found.__class__(**{**vars(found), "loss": 50.0})
+            return found
+
+    trial, _ = run(StaleStatistics())
+    assert bounds(trial).lr_max == bounds(run(FakeTrainee())[0]).lr_max
+
+
+@given(st.floats(0, 0.99), st.booleans(), st.integers(1, 200))
+def test_the_clock_is_a_sum_of_momentum_steps(momentum: float, nesterov: bool, steps: int) -> None:
+    velocity = distance = 0.0
+    for _ in range(steps):
+        velocity = momentum * velocity + 1
+        distance += 1 + momentum * velocity if nesterov else velocity
+    assert Clock(momentum, nesterov).distance(steps) == pytest.approx(distance)
+
+
+@given(st.integers(1, 100_000))
+def test_rungs_double_up_to_the_horizon(horizon: int) -> None:
+    found = rungs(horizon)
+    assert found[-1] == horizon
+    assert all(later // 2 == earlier >= 4 for earlier, later in zip(found, found[1:], strict=False))
+
+
+def test_rates_are_four_a_decade() -> None:
+    assert rate(-8) == 0.01
+    assert [rate(i) for i in range(-4, 1)] == [0.1, 0.178, 0.316, 0.562, 1.0]
+
+
+def test_short_trainings_get_more_than_their_share_and_long_ones_keep_it() -> None:
+    short, long = Race().for_steps(1350), Race().for_steps(11_750)
+    assert (short.trials, long.trials) == (5, 3)
+    assert Race().horizon(1350) == 128
+    horizon = Race().horizon(11_750)
+    assert 3 * 7 * horizon <= 0.1 * 11_750
+    assert Race(trials=2).for_steps(10).trials == 2
+    assert Race().horizon(1_000_000) == 100_000 // 21
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"trials": 0}, "trials must be at least 1, got 0"),
+        ({"share": 0.0}, r"share must be in \(0, 1\], got 0.0"),
+        ({"low": 0.5, "high": 1.0}, "at least a decade apart, got 0.5 and 1"),
+        ({"low": -1.0}, "must be positive"),
+    ],
+)
+def test_settings_that_make_no_sense(options: dict[str, Any], text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        Race(**options)
+
+
+def test_a_crash_in_between_does_not_count_as_the_edge() -> None:
+    """Failing means this rate and all larger ones."""
+    start = look()
+    good = {"loss": 0.1, "accuracy": 0.97, "nats": 2.2}
+    trial = Trial(
+        0,
+        (
+            candidate(0.01, start, look(64, 0.5, 0.85, 1.9)),
+            candidate(0.03, start, look(64, **good)),
+            candidate(0.1, start, look(64, 3.0, 0.1, 0.0), crash="bad luck"),
+            candidate(0.3, start, look(64, **good)),
+            candidate(1.0, start, look(64, 3.0, 0.1, 0.0), crash="blown up"),
+        ),
+    )
+    assert bounds(trial).lr_max == pytest.approx(math.sqrt(0.3))

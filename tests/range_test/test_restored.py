@@ -1,0 +1,174 @@
+"""A range test leaves no trace: everything it touches is put back, bit for bit."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, DistributedSampler, RandomSampler, TensorDataset
+
+from infopace import Probe, Race, RangeTestError, range_test
+
+
+def samples() -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(7)
+    labels = torch.arange(120) % 3
+    return 2.0 * torch.eye(3, 4)[labels] + torch.randn(120, 4, generator=generator), labels
+
+
+class Net(nn.Module):
+    """Batch normalisation, dropout, a buffer that is replaced in every pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.norm, self.last = nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 3)
+        self.register_buffer("passes", torch.zeros(()))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.passes = self.passes + 1
+        return self.last(F.dropout(F.relu(self.norm(self.first(x))), 0.1, self.training))
+
+
+def trained() -> tuple[Net, torch.optim.Optimizer]:
+    """A model in the middle of a training: momentum, gradients, running statistics."""
+    torch.manual_seed(3)
+    model = Net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, weight_decay=1e-4)
+    inputs, labels = samples()
+    for _ in range(3):
+        optimizer.zero_grad()
+        F.cross_entropy(model(inputs), labels).backward()
+        optimizer.step()
+    model.first.bias.grad = None
+    model.norm.eval()
+    return model, optimizer
+
+
+def everything(model: nn.Module, optimizer: torch.optim.Optimizer) -> list[Any]:
+    gradients = [None if p.grad is None else p.grad.clone() for p in model.parameters()]
+    modes = [module.training for module in model.modules()]
+    return copy.deepcopy(
+        [
+            dict(model.state_dict()),
+            gradients,
+            modes,
+            optimizer.state_dict(),
+            random.getstate(),
+            [part if isinstance(part, int | float | str) else part.tolist() for part in np.random.get_state()],
+            torch.get_rng_state(),
+        ]
+    )
+
+
+def equal(one: Any, other: Any) -> bool:
+    if isinstance(one, torch.Tensor):
+        return isinstance(other, torch.Tensor) and torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(equal(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(equal, one, other))
+    return one == other
+
+
+def run(model: nn.Module, optimizer: torch.optim.Optimizer, batches: Any, **options: Any) -> Any:
+    probe = Probe(*samples())
+    settings = {"epochs": 2, "fresh": Net, "method": Race(trials=1), **options}
+    return range_test(model, optimizer, F.cross_entropy, batches, probe, **settings)
+
+
+@pytest.fixture
+def batches() -> DataLoader:
+    return DataLoader(TensorDataset(*samples()), batch_size=16, shuffle=True)
+
+
+def test_model_optimizer_and_random_states(batches: DataLoader) -> None:
+    model, optimizer = trained()
+    random.seed(1), np.random.seed(2)
+    before = everything(model, optimizer)
+    identities = [id(p) for p in model.parameters()] + [id(optimizer.state), id(model.passes)]
+    found = run(model, optimizer, batches)
+    assert found.steps > 0
+    assert equal(before, everything(model, optimizer))
+    assert identities == [id(p) for p in model.parameters()] + [id(optimizer.state), id(model.passes)]
+
+
+def test_after_a_refusal_and_after_an_error_too(batches: DataLoader) -> None:
+    model, optimizer = trained()
+    before = everything(model, optimizer)
+    with pytest.raises(RangeTestError, match="narrow"):
+        run(model, optimizer, batches, method=Race(trials=1, low=1e-6, high=1e-4))
+
+    def broken(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        if len(targets) == 16:
+            raise KeyError("in the middle")
+        return F.cross_entropy(outputs, targets)
+
+    with pytest.raises(KeyError):
+        range_test(model, optimizer, broken, batches, Probe(*samples()), epochs=2, fresh=Net)
+    assert equal(before, everything(model, optimizer))
+
+
+def test_a_training_with_a_range_test_in_front_ends_with_the_same_bits(batches: DataLoader) -> None:
+    def train(test: bool) -> dict[str, torch.Tensor]:
+        model, optimizer = trained()
+        torch.manual_seed(11)
+        if test:
+            run(model, optimizer, batches)
+        model.train()
+        for inputs, labels in batches:
+            optimizer.zero_grad()
+            F.cross_entropy(model(inputs), labels).backward()
+            optimizer.step()
+        return model.state_dict()
+
+    assert equal(dict(train(False)), dict(train(True)))
+
+
+def test_generators_of_loader_and_sampler_and_the_epoch_of_a_distributed_one() -> None:
+    data = TensorDataset(*samples())
+    own = torch.Generator().manual_seed(5)
+    inner = torch.Generator().manual_seed(6)
+    loader = DataLoader(data, batch_size=16, sampler=RandomSampler(data, generator=inner), generator=own)
+    before = own.get_state(), inner.get_state()
+    model, optimizer = trained()
+    run(model, optimizer, loader)
+    assert equal(before, (own.get_state(), inner.get_state()))
+
+    sampler = DistributedSampler(data, num_replicas=1, rank=0)
+    sampler.set_epoch(4)
+    run(model, optimizer, DataLoader(data, batch_size=16, sampler=sampler))
+    assert sampler.epoch == 4
+
+
+def test_the_gradient_scaler(batches: DataLoader) -> None:
+    model, optimizer = trained()
+    scaler = torch.amp.GradScaler("cpu", init_scale=8.0, growth_interval=3)
+    before = scaler.state_dict()
+    found = run(model, optimizer, batches, scaler=scaler, precision=torch.bfloat16)
+    assert scaler.state_dict() == before
+    assert found.bounds.lr_min < found.bounds.lr_max
+
+
+class Ordered:
+    """Batches that are no data loader, without any random state of their own."""
+
+    def __len__(self) -> int:
+        return 4
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        inputs, labels = samples()
+        return zip(inputs.split(32), labels.split(32), strict=True)
+
+
+def test_any_batches_with_a_length_will_do() -> None:
+    model, optimizer = trained()
+    before = everything(model, optimizer)
+    run(model, optimizer, Ordered())
+    assert equal(before, everything(model, optimizer))
