@@ -8,6 +8,7 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,12 @@ def _missing_cuda() -> str | None:
     return None if torch.cuda.is_available() else "no CUDA device"
 
 
-_NEEDS = {"needs_data": _missing_data, "needs_cuda": _missing_cuda}
+def _missing_browser() -> str | None:
+    there = (shutil.which("chromium") or shutil.which("google-chrome")) and shutil.which("chromedriver")
+    return None if there else "no chromium with its chromedriver"
+
+
+_NEEDS = {"needs_data": _missing_data, "needs_cuda": _missing_cuda, "needs_browser": _missing_browser}
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -16,6 +16,7 @@ import torch
 from infopace.cli import main
 from infopace.lab.config import TrainConfig
 from infopace.lab.measure import MeasureConfig
+from infopace.lab.report import ReportConfig
 from infopace.lab.workloads import WORKLOADS
 
 # The frozen command line. A change here is a change of the public interface: CHANGELOG.
@@ -46,6 +47,7 @@ MEASURE_FLAGS = {
     "permutations": None,
     "json": False,
 }
+REPORT_FLAGS = {"folders": dataclasses.MISSING, "out": Path("report.html")}
 
 
 def test_the_command_line_is_frozen(capsys: pytest.CaptureFixture[str]) -> None:
@@ -57,6 +59,9 @@ def test_the_command_line_is_frozen(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["measure", "--help"]) == 0
     shown = set(re.findall(r"--([a-z][a-z0-9-]*)", capsys.readouterr().out)) - {"help"}
     assert shown == set(MEASURE_FLAGS) - {"x", "y"}
+    assert {field.name: field.default for field in dataclasses.fields(ReportConfig)} == REPORT_FLAGS
+    assert main(["report", "--help"]) == 0
+    assert set(re.findall(r"--([a-z][a-z0-9-]*)", capsys.readouterr().out)) - {"help"} == {"out"}
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,7 +99,9 @@ BAD_INPUT = {
     "train --decay cosine": r"invalid choice 'cosine'.*linear.*printed.*none",
     "train --epochs": r"Missing value for argument '--epochs'",
     "trian": r"Unrecognized options: trian",
-    "": r"Expected one of \{train,\s*range-test,\s*measure\}",
+    "": r"Expected one of \{train,\s*range-test,\s*measure,\s*report\}",
+    "report": r"report needs at least one run folder, got none",
+    "report nowhere": r"no folder nowhere",
     "measure": r"Missing from infopace measure: X .*; see infopace measure --help",
     "train --lr-min 0.3 --lr-max 0.2": r"lr_min must be <= lr_max, got lr_min = 0\.3 with lr_max = 0\.2",
     "train --lr-min 0": r"lr_min must be a positive number, got 0",

@@ -20,6 +20,7 @@ from infopace.lab.progress import make_progress
 from infopace.lab.range_config import RangeTestConfig
 from infopace.lab.range_progress import make_range_progress
 from infopace.lab.range_run import run_range_test
+from infopace.lab.report import ReportConfig, report
 from infopace.lab.run import train
 
 BAD_INPUT = 2
@@ -27,7 +28,12 @@ DIVERGED = 3
 NO_ANSWER = 4
 INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
-_COMMANDS = {"train": TrainConfig, "range-test": RangeTestConfig, "measure": MeasureConfig}
+_COMMANDS = {
+    "train": TrainConfig,
+    "range-test": RangeTestConfig,
+    "measure": MeasureConfig,
+    "report": ReportConfig,
+}
 _BOX_OR_COLOUR = re.compile(r"[─-╿]|\x1b\[[0-9;]*m")
 
 
@@ -52,6 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                 lines = run_range_test(config, progress)
             print(*lines, sep="\n")
             return 0
+        if isinstance(config, ReportConfig):
+            print(*report(config), sep="\n")
+            return 0
         with contextlib.closing(make_progress()) as progress:
             result = train(config, progress)
     except InputError as error:
@@ -72,7 +81,7 @@ def _fail(error: object, code: int) -> int:
     return code
 
 
-def _parse(arguments: list[str]) -> TrainConfig | RangeTestConfig | MeasureConfig | None:
+def _parse(arguments: list[str]) -> TrainConfig | RangeTestConfig | MeasureConfig | ReportConfig | None:
     """The command line as a config; None where help was asked for and given."""
     app = tyro.extras.SubcommandApp()
     for name, command in _COMMANDS.items():

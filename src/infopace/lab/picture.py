@@ -15,11 +15,9 @@ from matplotlib.ticker import MaxNLocator
 
 from infopace.lab.files import write_atomically
 from infopace.lab.moves import Move, moves_of, notable, thinned
+from infopace.lab.palette import COLOURS, GREY
 from infopace.lab.run_folder import Row
 
-# Okabe and Ito (2008): colours that colour-blind readers tell apart, without their yellow, too pale here.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_GREY = "#6b7280"
 _MARKERS = {
     "start": ("D", "start"),
     "pace": ("v", "first pace: by the information still missing"),
@@ -40,7 +38,7 @@ def draw_run(run: dict[str, Any], rows: list[Row], path: Path) -> None:
     FigureCanvasAgg(figure)
     rate, information, metric, reasons = figure.subplots(4, 1, height_ratios=(1.3, 1.1, 0.9, 0.5))
     layers = list(rows[0]["information"])
-    colours = {layer: _COLOURS[i % len(_COLOURS)] for i, layer in enumerate(layers)}
+    colours = {layer: COLOURS[i % len(COLOURS)] for i, layer in enumerate(layers)}
     moves, numbered = _draw_rates(rate, run, rows, colours)
     _draw_information(information, rows, colours)
     _draw_metric(metric, run, rows)
@@ -85,7 +83,7 @@ def _draw_rates(
         for move in thinned(own, _MOST_MARKERS):
             marker, _ = _MARKERS.get(move.cause, _OTHER_CAUSE)
             axes.plot(move.at, move.lr, marker, color=colours[layer], **_MARKER_STYLE)
-    floor: dict[str, Any] = {"color": _GREY, "linewidth": 0.9, "linestyle": (0, (1, 2))}
+    floor: dict[str, Any] = {"color": GREY, "linewidth": 0.9, "linestyle": (0, (1, 2))}
     axes.axhline(lr_min, **floor)
     axes.set_yscale("log")
     axes.set_ylim(lr_min / 1.6, max(max(row["lr"]) for row in rows[1:]) * 2.2)
@@ -94,7 +92,7 @@ def _draw_rates(
     causes = {move.cause for move in moves}
     kinds = [_MARKERS[cause] for cause in _MARKERS if cause in causes]
     kinds += [_OTHER_CAUSE] if causes - set(_MARKERS) else []
-    handles = [Line2D([], [], marker=m, color=_GREY, linestyle="", label=label) for m, label in kinds]
+    handles = [Line2D([], [], marker=m, color=GREY, linestyle="", label=label) for m, label in kinds]
     handles.append(Line2D([], [], label="lr_min", **floor))
     if len(groups) > 1:
         handles += [Line2D([], [], color=colours[layer], linewidth=2, label=layer) for layer in groups]
@@ -122,7 +120,7 @@ def _draw_information(axes: Axes, rows: list[Row], colours: dict[str, str]) -> N
     epochs = [row["epoch"] for row in rows]
     reference = rows[-1]["reference"]
     axes.axhline(
-        reference, color=_GREY, linewidth=1.3, linestyle="--", label=f"reference I(X;Y), {reference:.3f}"
+        reference, color=GREY, linewidth=1.3, linestyle="--", label=f"reference I(X;Y), {reference:.3f}"
     )
     trace = {layer: [row["information"][layer]["nats"] for row in rows] for layer in colours}
     # The last layer often is the output, under another name; one line is enough then.

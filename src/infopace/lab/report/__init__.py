@@ -1,0 +1,52 @@
+"""`infopace report`: run folders -> one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from infopace.lab.errors import InputError
+from infopace.lab.files import write_atomically
+from infopace.lab.report.page import GENERATOR, page
+from infopace.lab.report.reading import read_folders
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """Write one HTML file with the curves of runs: learning rate, information, test metric.
+
+    Runs that differ only in the seed are drawn as their mean. A run that is still going is shown as far as it is.
+    The file opens offline and can be given to anyone.
+    """
+
+    folders: Annotated[Positional[tuple[Path, ...]], arg(metavar="FOLDER...")]
+    """Run folders, as infopace train writes them."""
+    out: Path = Path("report.html")
+    """The file to write; a report that is there is replaced."""
+
+
+def report(config: ReportConfig) -> tuple[str, ...]:
+    """Run `infopace report`; returns the lines to print. Raises InputError for what cannot be used."""
+    contents = read_folders(config.folders)
+    _check_out(config.out)
+    text = page(contents).encode()
+    try:
+        write_atomically(config.out, text)
+    except OSError as error:
+        raise InputError(f"cannot write {config.out}: {error.strerror}") from error
+    return (f"report: {config.out} ({len(text) / 1000:.0f} kB)",)
+
+
+def _check_out(path: Path) -> None:
+    """Refuse to write over anything but a report."""
+    if not path.parent.is_dir():
+        raise InputError(f"out must be in a folder that is there, got {path}")
+    if path.is_dir():
+        raise InputError(f"out must be a file, got the folder {path}")
+    if path.exists():
+        with open(path, "rb") as file:
+            if GENERATOR.encode() not in file.read(1000):
+                raise InputError(f"{path} is there and is no report of infopace; choose another --out")

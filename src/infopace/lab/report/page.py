@@ -1,0 +1,184 @@
+"""The page: what was read -> HTML with its charts, script and styles inside, and nothing to load."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import itertools
+from collections.abc import Sequence
+from importlib import resources
+from string import Template
+
+from infopace.lab.environment import versions
+from infopace.lab.palette import COLOURS, COLOURS_ON_DARK
+from infopace.lab.report.charts import Chart, Entry
+from infopace.lab.report.comparison_table import comparison_table
+from infopace.lab.report.curves import experiment_charts, legend
+from infopace.lab.report.markup import Markup, joined, script_data, tag, text
+from infopace.lab.report.range_curves import range_test_charts
+from infopace.lab.report.reading import Contents, Experiment
+from infopace.lab.report.sections import Comparison, RangeTest
+from infopace.lab.report.tables import provenance, reasons, results, swatch
+
+GENERATOR = '<meta name="generator" content="infopace report">'
+_SCRIPTS = ("scales.js", "report.js")
+_GROUNDS = {
+    "light": {
+        "ground": "#ffffff",
+        "raised": "#f8fafc",
+        "ink": "#1b2430",
+        "quiet": "#5b6675",
+        "rule": "#e3e7ec",
+    },
+    "dark": {
+        "ground": "#12161c",
+        "raised": "#1b212a",
+        "ink": "#e6eaf0",
+        "quiet": "#9aa6b5",
+        "rule": "#2c3440",
+    },
+}
+
+
+class _Charts:
+    """Collects the page's charts; each is known by its number."""
+
+    def __init__(self) -> None:
+        self.all: list[Chart] = []
+
+    def figure(self, chart: Chart) -> Markup:
+        """The place where a chart is drawn, with what it says in words, and its values as a table."""
+        number = len(self.all)
+        self.all.append(chart)
+        plot = tag(
+            "div",
+            tag("svg", role="img", aria_label=chart.summary),
+            class_="plot",
+            id=f"plot{number}",
+            data_chart=number,
+            tabindex=0,
+            role="group",
+            aria_label=f"{chart.title}: arrow keys read values",
+        )
+        values = tag(
+            "details",
+            tag("summary", "Values as a table"),
+            tag("div", tag("table"), class_="scroll", tabindex=0),
+            data_chart=number,
+        )
+        note = tag("p", chart.note) if chart.note else ""
+        unit = tag("span", f", {chart.y_axis.unit}", class_="quiet") if chart.y_axis.unit else ""
+        return tag("figure", tag("h3", chart.title, unit), plot, tag("figcaption", note, values))
+
+
+def page(contents: Contents) -> str:
+    """The whole HTML document."""
+    charts = _Charts()
+    of = {name: f"{name}: " if len(_workloads(contents)) > 1 else "" for name in _workloads(contents)}
+    sections = [
+        *(_comparison_section(found, of[found.workload]) for found in contents.comparisons),
+        *(_experiment_section(found, of[found.workload], charts) for found in contents.experiments),
+        *(_range_test_section(found, of[found.workload], charts) for found in contents.range_tests),
+    ]
+    script = "".join(_resource(name) for name in _SCRIPTS)
+    # Only this very script may run, and nothing may be loaded: a page that is passed on stays harmless.
+    digest = base64.b64encode(hashlib.sha256(f"\n{script}".encode()).digest()).decode()
+    return Template(_resource("template.html")).substitute(
+        policy=f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",
+        title=text(", ".join(_workloads(contents))),
+        lead=text(_lead(contents)),
+        palette=_palette(),
+        style=_resource("report.css"),
+        sections=joined(sections),
+        footer=f"infopace {text(versions()['infopace'])}, infopace report. This file needs no network.",
+        data=script_data([chart.to_json() for chart in charts.all]),
+        script=script,
+    )
+
+
+def _resource(name: str) -> str:
+    return resources.files("infopace.lab.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _palette() -> str:
+    """Colours as CSS variables: light, and dark where the system or the button asks for it."""
+    rules = {}
+    for ground, colours in (("light", COLOURS), ("dark", COLOURS_ON_DARK)):
+        variables = {**_GROUNDS[ground], **{f"c{i}": colour for i, colour in enumerate(colours)}}
+        rules[ground] = (
+            " ".join(f"--{name}: {value};" for name, value in variables.items()) + f" color-scheme: {ground};"
+        )
+    return (
+        f":root {{ {rules['light']} }}\n"
+        f"@media (prefers-color-scheme: dark) {{ :root:not([data-theme=light]) {{ {rules['dark']} }} }}\n"
+        f":root[data-theme=dark] {{ {rules['dark']} }}"
+    )
+
+
+def _workloads(contents: Contents) -> list[str]:
+    found = (*contents.experiments, *contents.comparisons, *contents.range_tests)
+    return list(dict.fromkeys(part.workload for part in found))
+
+
+def _lead(contents: Contents) -> str:
+    runs = sum(len(method.runs) for found in contents.experiments for method in found.methods)
+    parts = [f"{runs} training run{'s' * (runs != 1)}"] if runs else []
+    for count, what in ((len(contents.range_tests), "range test"), (len(contents.comparisons), "comparison")):
+        parts += [f"{count} {what}{'s' * (count != 1)}"] if count else []
+    return f"{', '.join(parts)}. Learning rates paced by mutual information." if runs else ", ".join(parts)
+
+
+# Sections
+
+
+def _heading(of: str, what: str) -> str:
+    return f"{of}{what}" if of else what.capitalize()
+
+
+def _experiment_section(experiment: Experiment, of: str, charts: _Charts) -> Markup:
+    return tag(
+        "section",
+        tag("h2", _heading(of, "training")),
+        results(experiment),
+        _legend(legend(experiment)),
+        *(charts.figure(chart) for chart in experiment_charts(experiment)),
+        reasons(experiment),
+        provenance(experiment),
+        data_charts="",
+    )
+
+
+def _legend(entries: Sequence[Entry]) -> Markup:
+    """A button an entry; a method and its layers stay together."""
+    methods = itertools.groupby(entries, key=lambda entry: entry.key.partition(".")[0])
+    groups = (tag("div", *(_button(entry) for entry in group)) for _, group in methods)
+    return tag("div", *groups, class_="legend", role="group", aria_label="Curves: show or hide")
+
+
+def _button(entry: Entry) -> Markup:
+    return tag(
+        "button",
+        swatch(entry),
+        tag("span", entry.label),
+        type="button",
+        class_="layer" if "." in entry.key else "method",
+        aria_pressed="true",
+        data_key=entry.key,
+    )
+
+
+def _range_test_section(found: RangeTest, of: str, charts: _Charts) -> Markup:
+    shown = {**{name: f"{lr:.3g}" for name, lr in found.bounds.items()}, **found.facts}
+    return tag(
+        "section",
+        tag("h2", _heading(of, "range test")),
+        tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in shown.items()))
+        if shown
+        else "",
+        *(charts.figure(chart) for chart in range_test_charts(found)),
+        data_charts="",
+    )
+
+
+def _comparison_section(found: Comparison, of: str) -> Markup:
+    return tag("section", tag("h2", _heading(of, "comparison")), comparison_table(found))

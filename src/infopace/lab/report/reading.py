@@ -1,0 +1,271 @@
+"""Run folders -> what the report shows: runs, grouped by workload and by method. Reads only."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from infopace.lab.errors import InputError
+from infopace.lab.report.sections import Comparison, RangeTest
+from infopace.lab.run_folder import Row, RunFolder
+
+_Key = TypeVar("_Key")
+
+RANGE_TEST_FILE = "range-test.json"
+COMPARISON_FILE = "comparison.json"
+# What tells two runs of one method apart by nothing that matters to it, or is shown elsewhere.
+_NOT_OF_THE_METHOD = ("workload", "method", "layer_wise", "seed", "device")
+# What a method that measures no information leaves out of its rows.
+_NOT_MEASURED: dict[str, Any] = {"information": {}, "reference": None, "decisions": []}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What the test set is judged by; values in rows times `scale` are in `unit`."""
+
+    name: str
+    unit: str
+    scale: float
+    higher_is_better: bool
+
+    @property
+    def digits(self) -> int:
+        """Decimals worth showing; the same as on the terminal."""
+        return 2 if self.scale == 100.0 else 3
+
+    def show(self, value: float) -> str:
+        """A value as in a row, with its unit: '98.61 %'."""
+        return f"{value * self.scale:.{self.digits}f} {self.unit}".rstrip()
+
+    def best(self, values: Sequence[float]) -> int:
+        """The position of the best value (the first of equals)."""
+        return values.index(max(values) if self.higher_is_better else min(values))
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run folder, as far as it is."""
+
+    folder: str
+    record: dict[str, Any]
+    rows: tuple[Row, ...]
+    finished: bool
+    metric: Metric
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Everything that affects the numbers."""
+        return self.record["settings"]
+
+    @property
+    def workload(self) -> str:
+        """The workload's name."""
+        return str(self.settings["workload"])
+
+    @property
+    def seed(self) -> int:
+        """The run's seed."""
+        return int(self.settings["seed"])
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs the run is to have."""
+        return int(self.settings["epochs"])
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The layer of each parameter group, or the only group's name."""
+        return tuple(str(name) for name in self.record["groups"])
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers whose information was measured."""
+        return tuple(self.rows[0]["information"]) if self.rows else ()
+
+    @property
+    def trained(self) -> tuple[Row, ...]:
+        """The rows of epochs 1, 2, ...: epoch 0 is the untrained network."""
+        return self.rows[1:]
+
+    @property
+    def test(self) -> list[float]:
+        """The test metric after epochs 1, 2, ..."""
+        return [row["test"] for row in self.trained]
+
+
+@dataclass(frozen=True)
+class Method:
+    """Runs that differ in nothing but the seed."""
+
+    name: str
+    runs: tuple[Run, ...]
+
+    @property
+    def layer_wise(self) -> bool:
+        """Each layer has a learning rate of its own."""
+        return len(self.runs[0].groups) > 1
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """All runs of one workload."""
+
+    workload: str
+    metric: Metric
+    methods: tuple[Method, ...]
+
+    @property
+    def epochs(self) -> int:
+        """The longest run's planned epochs."""
+        return max(run.epochs for method in self.methods for run in method.runs)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Everything that was found in the folders."""
+
+    experiments: tuple[Experiment, ...]
+    range_tests: tuple[RangeTest, ...]
+    comparisons: tuple[Comparison, ...]
+
+
+def read_folders(folders: Sequence[Path]) -> Contents:
+    """Read run folders, and the range tests and comparisons beside or without runs.
+
+    Raises InputError where a folder is missing, empty, holds none of these, or holds one that is damaged.
+    """
+    if not folders:
+        raise InputError("report needs at least one run folder, got none")
+    runs: list[Run] = []
+    range_tests: list[RangeTest] = []
+    comparisons: list[Comparison] = []
+    for folder in {path.resolve(): path for path in folders}.values():  # a folder named twice counts once
+        _check_folder(folder)
+        before = len(runs) + len(range_tests) + len(comparisons)
+        if (record := RunFolder(folder).read_json("run.json")) is not None:
+            runs.append(_read_run(folder, record))
+        if (content := _read_json(folder / RANGE_TEST_FILE)) is not None:
+            range_tests.append(RangeTest.from_json(f"{folder / RANGE_TEST_FILE}", content))
+        if (content := _read_json(folder / COMPARISON_FILE)) is not None:
+            comparisons.append(Comparison.from_json(f"{folder / COMPARISON_FILE}", content))
+        if before == len(runs) + len(range_tests) + len(comparisons):
+            raise InputError(f"{folder} must hold a run, and has no readable run.json{_hint(folder)}")
+    return Contents(_experiments(runs), tuple(range_tests), tuple(comparisons))
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.exists():
+        raise InputError(f"no folder {folder}")
+    if not folder.is_dir():
+        raise InputError(f"a run folder is needed, got the file {folder}")
+    try:
+        empty = not any(folder.iterdir())
+    except OSError as error:
+        raise InputError(f"cannot read the folder {folder}: {error.strerror}") from error
+    if empty:
+        raise InputError(f"{folder} must hold a run, and is empty")
+
+
+def _hint(folder: Path) -> str:
+    inside = sorted(path.parent.name for path in folder.glob("*/run.json"))
+    return f"; for the runs inside it, name them: {folder}/*" if inside else ""
+
+
+def _read_json(path: Path) -> Any:
+    """The content of a JSON file, None where there is no file."""
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is no readable JSON: {error}") from error
+
+
+def _read_run(path: Path, record: dict[str, Any]) -> Run:
+    folder = RunFolder(path)
+    try:
+        metric = record["metric"]
+        run = Run(
+            folder=str(path),
+            record=record,
+            rows=tuple({**_NOT_MEASURED, **row} for row in folder.read_rows()),
+            finished=folder.read_json("summary.json") is not None,
+            metric=Metric(
+                str(metric["name"]),
+                str(metric["unit"]),
+                float(metric["scale"]),
+                bool(metric["higher_is_better"]),
+            ),
+        )
+        _check(run)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        what = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise InputError(f"{path} holds no run of infopace train: a part of it {what}") from error
+    return run
+
+
+def _check(run: Run) -> None:
+    """Look at everything that the report will look at; raises KeyError, TypeError or ValueError."""
+    if run.epochs < 1 or run.seed < 0 or not run.groups:
+        raise ValueError("must have epochs >= 1, seed >= 0 and a parameter group, and has not")
+    for row in run.rows:
+        numbers = [row["test"], *row["lr"]]
+        for layer in run.layers:
+            found = row["information"][layer]
+            numbers += [found["nats"], found["std_error"] or 0.0, found["decoder"] or 0.0]
+        if row["information"]:
+            numbers.append(row["reference"])
+        if row["epoch"] and len(row["lr"]) != len(run.groups):
+            raise ValueError(f"must have a learning rate for each group, and has not in epoch {row['epoch']}")
+        if not all(isinstance(n, int | float) and math.isfinite(n) for n in numbers):
+            raise ValueError(f"must hold finite numbers, and does not in epoch {row['epoch']}")
+        if any(lr <= 0 for lr in row["lr"]):
+            raise ValueError(f"must have learning rates > 0, and has not in epoch {row['epoch']}")
+        for decision in row["decisions"]:
+            _ = float(decision["lr"]), decision["cause"], decision["reason"], decision["layer"]
+
+
+# Grouping
+
+
+def _experiments(runs: Sequence[Run]) -> tuple[Experiment, ...]:
+    by_workload = _grouped(runs, lambda run: (run.workload, run.metric))
+    return tuple(
+        Experiment(workload, metric, tuple(_methods(members)))
+        for (workload, metric), members in by_workload.items()
+    )
+
+
+def _methods(runs: Sequence[Run]) -> list[Method]:
+    """Group by everything but the seed; methods of one name are told apart by the settings that differ."""
+    methods: list[Method] = []
+    for base, namesakes in _grouped(runs, _base_name).items():
+        variants = _grouped(namesakes, lambda run: json.dumps(_own_settings(run), sort_keys=True))
+        settings = [_own_settings(members[0]) for members in variants.values()]
+        names = dict.fromkeys(name for one in settings for name in one)
+        differ = [name for name in names if len({repr(one.get(name)) for one in settings}) > 1]
+        for members, own in zip(variants.values(), settings, strict=True):
+            details = "".join(f", {name} {own.get(name)}" for name in differ)
+            methods.append(Method(base + details, tuple(sorted(members, key=lambda run: run.seed))))
+    return methods
+
+
+def _base_name(run: Run) -> str:
+    kind = "layer-wise" if run.settings.get("layer_wise") else "global"
+    return str(run.settings.get("method") or kind)
+
+
+def _own_settings(run: Run) -> dict[str, Any]:
+    return {name: value for name, value in run.settings.items() if name not in _NOT_OF_THE_METHOD}
+
+
+def _grouped(runs: Sequence[Run], key: Callable[[Run], _Key]) -> dict[_Key, list[Run]]:
+    """Runs by key, in the order in which they came."""
+    groups: dict[_Key, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(key(run), []).append(run)
+    return groups
