@@ -25,7 +25,19 @@ PAPER = {
 
 def main() -> None:
     """Write the page."""
-    parts = [HEAD, training(), kills(), share(), traps(), accuracy(), coverage(), trees()]
+    parts = [
+        HEAD,
+        training(),
+        range_tests(),
+        kills(),
+        share(),
+        traps(),
+        accuracy(),
+        coverage(),
+        speed(),
+        scaling(),
+        trees(),
+    ]
     (ROOT / "docs" / "results.md").write_text("\n".join(parts))
 
 
@@ -284,6 +296,103 @@ def trees() -> str:
         "Rows with a load above 2 were measured on cores shared with other work: there only the processor seconds "
         f"say much.\n\n{table(head, rows)}",
     )
+
+
+def speed() -> str:
+    """Seconds of one estimate beside the peers."""
+    text = ""
+    for target, kind in (("labels", "labels"), ("floats", "continuous targets")):
+        found = [row for row in read("estimators_speed") if row["target"] == target]
+        widths = list(dict.fromkeys(row["d"] for row in found))
+        seconds = {(row["method"], row["d"]): row.get("seconds") for row in found}
+        rows = []
+        for method in dict.fromkeys(row["method"] for row in found):
+            cells = []
+            for width in widths:
+                taken, own = seconds.get((method, width)), seconds.get(("ours", width))
+                ratio = f" ({taken / own:.1f}x)" if taken and own else ""
+                cells.append("not run" if taken is None else f"{taken:.3f}{ratio}")
+            if any(cell != "not run" for cell in cells):
+                rows.append([method, *cells])
+        text += f"\n{kind}, seconds (and times ours):\n\n{table(['method', *(f'd = {w:,}' for w in widths)], rows)}\n"
+    return section(
+        "One estimate, n = 1000, two threads", "`python benchmarks/estimators/speed.py`", text.strip()
+    )
+
+
+def scaling() -> str:
+    """Seconds and memory against n, blocks of distances."""
+    rows = [
+        [f"{r['n']:,}", r["target"], f"{r['seconds']:.1f}", f"{r['cpu_seconds']:.1f}", f"{r['peak_mb']:.0f}"]
+        for r in read("estimators_scaling")
+    ]
+    head = ["rows", "targets", "seconds", "processor seconds", "peak MB of the process"]
+    return section(
+        "Blocks of distances, d = 1000 (the cores were shared with other work)",
+        "`python benchmarks/estimators/scaling.py --rows 1000 5000 20000 50000`",
+        table(head, rows),
+    )
+
+
+def range_tests() -> str:
+    """Repeatability of range tests, and the tests that were run once."""
+    found = read("range_repeatability")
+    rows = []
+    for workload in dict.fromkeys(row["workload"] for row in found):
+        grid: dict[float, list[float]] = {}
+        for row in found:
+            if row["workload"] == workload and row["method"] == "constant":
+                grid.setdefault(row["lr"], []).append(row["test"])
+        means = {lr: statistics.fmean(values) for lr, values in grid.items()}
+        best = max(means, key=lambda lr: means[lr])
+        # Within two standard errors of the best's accuracy on the test set.
+        rows_of_test = {"cancer-mlp": 114}.get(workload, 360) * 3
+        noise = 2 * math.sqrt(means[best] * (1 - means[best]) / rows_of_test)
+        tied = [lr for lr, value in means.items() if value >= means[best] - noise]
+        for method in ("infopace", "torch-lr-finder", "Lightning Tuner"):
+            mine = [row for row in found if (row["workload"], row["method"]) == (workload, method)]
+            tops = [math.log10(row["lr_top"]) for row in mine if "lr_top" in row]
+            highs = [math.log10(row["lr_max"]) for row in mine if "lr_max" in row]
+            bias = statistics.fmean(tops) - math.log10(best)
+            rows.append(
+                [
+                    workload,
+                    method,
+                    f"{10 ** statistics.fmean(tops):.2g}",
+                    f"{max(tops) - min(tops):.2f} ({statistics.pstdev(tops):.2f})",
+                    f"{max(highs) - min(highs):.2f} ({statistics.pstdev(highs):.2f})" if highs else "",
+                    f"{best:g} ({min(tied):g} to {max(tied):g})",
+                    f"{bias:+.2f}",
+                    f"{sum(row.get('refused') is not None for row in mine)} of {len(mine)}",
+                ]
+            )
+    head = [
+        "workload",
+        "finder",
+        "lr_top",
+        "its spread (sd)",
+        "spread of lr_max (sd)",
+        "best constant rate (as good)",
+    ]
+    head += ["bias of lr_top", "refused"]
+    once = [
+        [
+            row["test"],
+            *(f"{row['bounds'][name]:.2g}" for name in ("lr_min", "lr_top", "lr_max", "epsilon")),
+            f"{row['steps']:,}",
+            f"{100 * row['share_of_the_training']:.1f} %",
+        ]
+        for row in read("range_tests")
+    ]
+    once.append(["mnist-lenet, the paper's", "0.0001", "", "0.2", "", "", ""])
+    text = (
+        f"30 seeds; spread and bias in decades, spread from the smallest to the largest.\n\n{table(head, rows)}\n\n"
+        "Run once, seed 0, with `infopace range-test WORKLOAD [--method paper --epochs-each 3]`; Algorithm 2 by "
+        "accuracy in one whole trial, its two others at the rate that crashed. CIFAR-10, which needs a GPU: not "
+        "run.\n\n"
+        + table(["test", "lr_min", "lr_top", "lr_max", "epsilon", "steps", "share of the training"], once)
+    )
+    return section("Range tests", "`python benchmarks/range_test/repeatability.py`", text)
 
 
 def read(name: str) -> list[dict[str, Any]]:
