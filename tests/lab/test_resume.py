@@ -211,7 +211,7 @@ def test_threads_are_those_the_run_was_started_with(
     used: list[int] = []
     monkeypatch.setattr(run_module, "set_determinism", lambda threads, device: used.append(threads))
     monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
-    train(TrainConfig(workload="tiny", out=tmp_path), stop_at())
+    train(TrainConfig(workload="tiny", bounds="workload", out=tmp_path), stop_at())
     assert used == [1]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,16 @@ _MINUTES = 24 * 60
 
 
 def farm_trials(
-    config: RangeTestConfig, plan: RangePlan, steps: int, folder: Path, listener: RangeListener
+    config: RangeTestConfig,
+    plan: RangePlan,
+    steps: int,
+    folder: Path,
+    listener: RangeListener,
+    run_trial: Callable[[RangeTestConfig, int], None],
 ) -> None:
-    """Start a job for each trial and wait for all; `steps` are those of the training that the test serves.
+    """Start a job for each trial, `run_trial(config, slot)`, and wait for all.
+
+    `steps` are those of the training that the test serves.
 
     A job whose trial is finished ends at once.
 
@@ -59,16 +67,6 @@ def farm_trials(
             ]
             for job in jobs:
                 job.result()
-
-
-def run_trial(config: RangeTestConfig, slot: int) -> None:
-    """What a job does: its one trial, on the GPU of its slot where several are on one machine."""
-    from infopace.lab.range_progress import PlainRangeProgress
-    from infopace.lab.range_run import run_range_test
-
-    if config.device == "cuda" and torch.cuda.device_count() > 1:
-        config = dataclasses.replace(config, device=f"cuda:{slot % torch.cuda.device_count()}")
-    run_range_test(config, PlainRangeProgress())
 
 
 def _waves(plan: RangePlan, steps: int) -> list[list[int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from infopace.lab.errors import InputError
 from infopace.lab.files import write_atomically
 from infopace.lab.range_config import RangePlan, RangeTestConfig, resolve_range
 from infopace.lab.range_farm import farm_trials
-from infopace.lab.range_progress import RangeListener, row_lines
+from infopace.lab.range_progress import PlainRangeProgress, RangeListener, row_lines
 from infopace.lab.training import set_determinism
 
 # What a folder may hold of a test that has not begun: jobs are started from there.
@@ -43,7 +44,7 @@ def run_range_test(config: RangeTestConfig, listener: RangeListener) -> list[str
     if config.farm != "no":
         data = plan.workload.load()
         steps = plan.epochs * -(-len(data.train_targets) // plan.workload.batch_size)
-        farm_trials(config, plan, steps, folder, listener)
+        farm_trials(config, plan, steps, folder, listener, run_trial)
         return _result(merge_trials(folder), folder)
     set_determinism(config.threads or plan.workload.threads or torch.get_num_threads(), plan.device)
     data = plan.workload.load()
@@ -66,6 +67,13 @@ def run_range_test(config: RangeTestConfig, listener: RangeListener) -> list[str
             ]
         raise
     return _result(found, folder)
+
+
+def run_trial(config: RangeTestConfig, slot: int) -> None:
+    """What a job does: its one trial, on the GPU of its slot where several are on one machine."""
+    if config.device == "cuda" and torch.cuda.device_count() > 1:
+        config = dataclasses.replace(config, device=f"cuda:{slot % torch.cuda.device_count()}")
+    run_range_test(config, PlainRangeProgress())
 
 
 def _result(found: RangeTest, folder: Path) -> list[str]:
