@@ -38,7 +38,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@printf '%s' "$(CURDIR)" > $(STAMP)
 
 demo: $(STAMP)
-	$(BIN)/infopace train
+	$(BIN)/infopace train --bounds workload
 
 test: $(STAMP)
 	@if [ -z "$$INFOPACE_DATA" ] && [ -d "$(DATA)" ]; then INFOPACE_DATA="$$(cd "$(DATA)" && pwd)"; fi; \
