@@ -103,11 +103,8 @@ def _scaler(scaler: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _loader(batches: Any) -> Iterator[None]:
-    holders = [batches, *(getattr(batches, name, None) for name in ("sampler", "batch_sampler"))]
-    holders.append(getattr(holders[-1], "sampler", None))
-    generators = {id(g): g for g in (getattr(h, "generator", None) for h in holders) if g is not None}
-    states = [(generator, generator.get_state()) for generator in generators.values()]
-    epochs = [(h, h.epoch) for h in holders if hasattr(h, "set_epoch") and hasattr(h, "epoch")]
+    states = [(generator, generator.get_state()) for generator in generators_of(batches)]
+    epochs = [(h, h.epoch) for h in _holders(batches) if hasattr(h, "set_epoch") and hasattr(h, "epoch")]
     try:
         yield
     finally:
@@ -115,3 +112,15 @@ def _loader(batches: Any) -> Iterator[None]:
             generator.set_state(state)
         for sampler, epoch in epochs:
             sampler.epoch = epoch
+
+
+def generators_of(batches: Any) -> list[torch.Generator]:
+    """The generators that a data loader and its samplers draw from, each once."""
+    found = {id(g): g for g in (getattr(h, "generator", None) for h in _holders(batches)) if g is not None}
+    return list(found.values())
+
+
+def _holders(batches: Any) -> list[Any]:
+    """A data loader and its samplers: who may hold a generator or an epoch."""
+    holders = [batches, *(getattr(batches, name, None) for name in ("sampler", "batch_sampler"))]
+    return [*holders, getattr(holders[-1], "sampler", None)]

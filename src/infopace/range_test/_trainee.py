@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 from infopace._forward import as_found, call, main_tensor, map_tensors
 from infopace.probe import LayerInformation, Probe
 from infopace.range_test._records import Look
+from infopace.range_test._restored import generators_of
 
 # Parts of the probe's rows whose spread tells the error of the mean loss.
 _PARTS = 10
@@ -179,8 +180,7 @@ class Trainee:
         torch.manual_seed(draw >> 1)
         random.seed(draw)
         np.random.seed(draw % 2**32)
-        generator = getattr(self.batches, "generator", None)
-        if generator is not None:
+        for generator in generators_of(self.batches):
             generator.manual_seed(draw >> 1)
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
