@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from infopace._forward import as_found, call, main_tensor, map_tensors
+from infopace.layers import unwrap
 from infopace.probe import LayerInformation, Probe
 from infopace.range_test._records import Look
 from infopace.range_test._restored import generators_of
@@ -76,9 +77,15 @@ class Trainee:
             self._weights = self._given
             return
         self._seed_all(0)
-        built = self._fresh().state_dict()
+        built, mine = _named(self._fresh()), _named(self.model)
+        for name in [*mine, *built]:
+            wanted, got = (list(found[name].shape) if name in found else None for found in (mine, built))
+            if wanted != got:
+                raise ValueError(
+                    f"fresh must build a model like the one given, got {name} of shape {got}, not {wanted}"
+                )
         with torch.no_grad():
-            for name, value in self.model.state_dict().items():
+            for name, value in mine.items():
                 value.copy_(built[name])
         self._weights = _values(self.model)
 
@@ -191,6 +198,12 @@ class Trainee:
 
 def _tensors(model: nn.Module) -> list[Tensor]:
     return [*model.parameters(), *model.buffers()]
+
+
+def _named(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters and all buffers, also those that a state_dict leaves out and that training changes all the same."""
+    model = unwrap(model)
+    return dict([*model.named_parameters(), *model.named_buffers()])
 
 
 def _values(model: nn.Module) -> list[Tensor]:
