@@ -18,6 +18,7 @@ from infopace._forward import as_found, call, main_tensor, map_tensors
 from infopace.layers import unwrap
 from infopace.probe import LayerInformation, Probe
 from infopace.range_test._records import Look
+from infopace.range_test._refusal import RangeTestError
 from infopace.range_test._restored import generators_of
 
 # Parts of the probe's rows whose spread tells the error of the mean loss.
@@ -69,6 +70,16 @@ class Trainee:
         self._scaler_state = None if scaler is None else scaler.state_dict()
         self._trial = 0
         self._stream: Iterator[Any] = iter(())
+
+    def untrained(self) -> Look:
+        """The look before any training, for which no learning rate is to blame. Raises RangeTestError."""
+        try:
+            return self.look()
+        except Crashed as error:
+            raise RangeTestError(
+                "crashed",
+                f"the model crashes before training: {error}; check the model, the loss and the probe",
+            ) from error
 
     def begin(self, trial: int) -> None:
         """New weights for a trial: those of a freshly built model, or else the ones that were given."""
