@@ -190,8 +190,16 @@ class Trainee:
 
     def _endless(self) -> Iterator[Any]:
         while True:
+            empty = True
             for batch in self.batches:
+                empty = False
                 yield _pair(batch)
+            if empty:
+                # Not to wait for ever for what an iterator gives once only.
+                kind = type(self.batches).__name__
+                raise ValueError(
+                    f"batches must give batches each time they are iterated, got none from {kind}"
+                )
 
     def _seed_all(self, stream: int) -> None:
         draw = int(np.random.SeedSequence([self._seed, self._trial, stream]).generate_state(1, np.uint64)[0])
