@@ -74,8 +74,9 @@ def _model(model: nn.Module) -> Iterator[None]:
 @contextlib.contextmanager
 def _optimizer(optimizer: Optimizer) -> Iterator[None]:
     state = optimizer.state
+    # A learning rate may be a tensor, which others hold too: its value is put back into it.
     settings = [
-        {name: copy.deepcopy(value) for name, value in group.items() if name != "params"}
+        {name: (value, copy.deepcopy(value)) for name, value in group.items() if name != "params"}
         for group in optimizer.param_groups
     ]
     # The old state is set aside, not copied: the test works on one of its own.
@@ -87,7 +88,8 @@ def _optimizer(optimizer: Optimizer) -> Iterator[None]:
         for group, before in zip(optimizer.param_groups, settings, strict=True):
             for name in [name for name in group if name != "params" and name not in before]:
                 del group[name]
-            group.update(before)
+            for name, (value, content) in before.items():
+                group[name] = value.copy_(content) if isinstance(value, torch.Tensor) else content
 
 
 @contextlib.contextmanager
