@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, DistributedSampler, RandomSampler, TensorDataset
+from torch.utils.data import BatchSampler, DataLoader, DistributedSampler, RandomSampler, TensorDataset
 
 from infopace import Probe, Race, RangeTestError, range_test
 from infopace.range_test._restored import restored
@@ -185,3 +185,53 @@ def test_any_batches_with_a_length_will_do() -> None:
     before = everything(model, optimizer)
     run(model, optimizer, Ordered())
     assert equal(before, everything(model, optimizer))
+
+
+def test_a_learning_rate_that_is_a_tensor_stays_that_tensor() -> None:
+    model = Net()
+    rate = torch.tensor(0.1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9)
+    held = optimizer.param_groups[0]["lr"]
+    with restored(model, optimizer, Ordered()):
+        held.fill_(7.0)
+        optimizer.param_groups[0].update(lr=0.5, momentum=0.1, layer="new")
+    assert optimizer.param_groups[0]["lr"] is held
+    assert float(held) == pytest.approx(0.1)
+    assert optimizer.param_groups[0]["momentum"] == 0.9
+    assert "layer" not in optimizer.param_groups[0]
+
+
+def test_samplers_after_an_error_too() -> None:
+    data = TensorDataset(*samples())
+    generator = torch.Generator().manual_seed(6)
+    inner = RandomSampler(data, generator=generator)
+    spread = DistributedSampler(data, num_replicas=1, rank=0)
+    model, optimizer = trained()
+    state = generator.get_state()
+
+    def broken(loader: DataLoader) -> None:
+        with restored(model, optimizer, loader):
+            list(loader)
+            spread.set_epoch(9)
+            raise KeyError("in the middle")
+
+    for loader in (
+        DataLoader(data, batch_sampler=BatchSampler(inner, 16, drop_last=False)),
+        DataLoader(data, batch_size=16, sampler=spread),
+    ):
+        spread.set_epoch(4)
+        with pytest.raises(KeyError):
+            broken(loader)
+    assert torch.equal(state, generator.get_state())
+    assert spread.epoch == 4
+
+
+@pytest.mark.needs_cuda
+def test_the_random_state_of_a_gpu_and_a_model_there(batches: DataLoader) -> None:
+    model, _ = trained()
+    model.to("cuda")
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    torch.cuda.manual_seed(12)
+    before = everything(model, optimizer), torch.cuda.get_rng_state_all()
+    run(model, optimizer, batches, scaler=torch.amp.GradScaler("cuda"), precision=torch.float16)
+    assert equal(before, (everything(model, optimizer), torch.cuda.get_rng_state_all()))

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from infopace import RangeTest, RangeTestError, merge_trials
 from infopace.range_test._records import Candidate, Look
@@ -31,6 +33,56 @@ def test_a_candidate_comes_back_from_its_line() -> None:
         back = Candidate.from_json(json.loads(json.dumps(one.to_json(), allow_nan=False)))
         # nan is not equal to itself, its text is.
         assert repr(back) == repr(one)
+
+
+numbers = st.floats(allow_infinity=False)
+looks = st.tuples(
+    st.integers(0),
+    numbers,
+    st.lists(numbers, max_size=10).map(tuple),
+    st.none() | st.floats(0, 1),
+    st.dictionaries(st.text(), numbers, max_size=3),
+    numbers,
+    st.integers(1),
+    numbers,
+)
+
+
+# Built in here: to build a Look is type-checked, which draws from the random state that hypothesis guards.
+@settings(max_examples=50)
+@given(st.floats(1e-7, 10), st.lists(looks, min_size=1, max_size=3), st.text())
+def test_any_candidate_comes_back_from_its_line(lr: float, values: list[Any], crash: str) -> None:
+    one = Candidate(lr, tuple(Look(*value) for value in values), crash, 0.5, 64)
+    line = json.dumps(one.to_json(), allow_nan=False)
+    assert "\n" not in line
+    assert repr(Candidate.from_json(json.loads(line))) == repr(one)
+
+
+def test_a_file_cut_at_any_byte_keeps_its_whole_lines_and_goes_on(tmp_path: Path) -> None:
+    folder = TrialFolder(tmp_path, {})
+    rates = (0.1, 0.2, 0.4)
+    path = tmp_path / "trial-0.jsonl"
+
+    def one(lr: float) -> Candidate:
+        return Candidate(lr, (Look(0, 1.0, (1.0,), None, {}, math.nan, 5),), "é\n", 0.1, 0)
+
+    def write() -> None:
+        with folder.claim(0) as claim:
+            assert claim is not None
+            known = {c.lr for c in claim.candidates}
+            for lr in rates:
+                if lr not in known:
+                    claim.keep(one(lr))
+            if not claim.is_finished:
+                claim.finish()
+
+    write()
+    whole = path.read_bytes()
+    for cut in range(len(whole)):
+        path.write_bytes(whole[:cut])
+        assert not folder.finished()
+        write()
+        assert path.read_bytes() == whole, cut
 
 
 def test_another_test_in_the_folder_is_refused(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def _candidate(
 ) -> Candidate:
     began = time.perf_counter()
     trainee.start([lr] * len(trainee.optimizer.param_groups))
-    looks = [trainee.look() if untrained is None else untrained]
+    looks = [trainee.untrained() if untrained is None else untrained]
     crash = ""
     try:
         for _ in range(epochs):

@@ -65,7 +65,7 @@ def race_trial(
     """One trial. `rates` turns a candidate into the rate of each parameter group; `known`, `keep`: as in `paper_trial`.
 
     Raises:
-        RangeTestError: every candidate crashed, down to `low`.
+        RangeTestError: every candidate crashed, down to `low`, or the model did before training.
     """
     trainee.begin(number)
     race = _Race(trainee, rungs(horizon), attribute, rates, known, keep)
@@ -146,10 +146,9 @@ class _Race:
         trainee = self._trainee
         trainee.start(self._rates(lr))
         by_information = self._attribute == "information"
-        looks: list[Look] = []
+        looks = [trainee.untrained() if self._untrained is None else self._untrained]
         crash = ""
         try:
-            looks.append(trainee.look() if self._untrained is None else self._untrained)
             for rung in self._rungs:
                 trainee.train(rung - trainee.step)
                 looks.append(trainee.look(information=by_information or rung == self._rungs[-1]))

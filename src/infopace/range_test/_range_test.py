@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from infopace.layers import pick_layers
 from infopace.probe import Probe
 from infopace.range_test._conclude import conclude, race_bounds
 from infopace.range_test._methods import Algorithm2, Race
@@ -97,7 +98,11 @@ def range_test(
         )
     if epochs < 1:
         raise ValueError(f"epochs must be at least 1, got {epochs}")
+    if seed < 0:
+        raise ValueError(f"seed must be at least 0, got {seed}")
     layers = _layers(optimizer, layer_wise)
+    if layer_wise and isinstance(method, Algorithm2):
+        _check_measured(layers, model, probe)
     trainee = Trainee(
         model, optimizer, loss, batches, probe, fresh=fresh, precision=precision, scaler=scaler, seed=seed
     )
@@ -251,6 +256,16 @@ def _layers(optimizer: Optimizer, layer_wise: bool) -> list[str]:
             f"layer_wise needs parameter groups made by layer_groups, got group {names.index(None)} without a layer"
         )
     return [str(name) for name in names]
+
+
+def _check_measured(layers: list[str], model: nn.Module, probe: Probe) -> None:
+    measured = {*pick_layers(model, probe.layers), "output"}
+    without = [layer for layer in layers if layer not in measured]
+    if without:
+        raise ValueError(
+            f"layer_wise by Algorithm2 needs a probe that measures every layer, got one without {without[0]!r}; "
+            'take layers="all"'
+        )
 
 
 def _plain_method(method: Race | Algorithm2) -> dict[str, Any]:

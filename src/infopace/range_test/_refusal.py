@@ -7,7 +7,7 @@ class RangeTestError(RuntimeError):
     """The test cannot answer, and says why in one line rather than guess.
 
     Attributes:
-        kind: For programs: "narrow", "crashed", "nothing-learned" or "disagreement".
+        kind: For programs: "narrow", "crashed", "nothing-learned", "disagreement" or "unfinished".
     """
 
     def __init__(self, kind: str, sentence: str) -> None:

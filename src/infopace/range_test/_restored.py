@@ -74,8 +74,9 @@ def _model(model: nn.Module) -> Iterator[None]:
 @contextlib.contextmanager
 def _optimizer(optimizer: Optimizer) -> Iterator[None]:
     state = optimizer.state
+    # A learning rate may be a tensor, which others hold too: its value is put back into it.
     settings = [
-        {name: copy.deepcopy(value) for name, value in group.items() if name != "params"}
+        {name: (value, copy.deepcopy(value)) for name, value in group.items() if name != "params"}
         for group in optimizer.param_groups
     ]
     # The old state is set aside, not copied: the test works on one of its own.
@@ -87,7 +88,8 @@ def _optimizer(optimizer: Optimizer) -> Iterator[None]:
         for group, before in zip(optimizer.param_groups, settings, strict=True):
             for name in [name for name in group if name != "params" and name not in before]:
                 del group[name]
-            group.update(before)
+            for name, (value, content) in before.items():
+                group[name] = value.copy_(content) if isinstance(value, torch.Tensor) else content
 
 
 @contextlib.contextmanager
@@ -103,11 +105,8 @@ def _scaler(scaler: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _loader(batches: Any) -> Iterator[None]:
-    holders = [batches, *(getattr(batches, name, None) for name in ("sampler", "batch_sampler"))]
-    holders.append(getattr(holders[-1], "sampler", None))
-    generators = {id(g): g for g in (getattr(h, "generator", None) for h in holders) if g is not None}
-    states = [(generator, generator.get_state()) for generator in generators.values()]
-    epochs = [(h, h.epoch) for h in holders if hasattr(h, "set_epoch") and hasattr(h, "epoch")]
+    states = [(generator, generator.get_state()) for generator in generators_of(batches)]
+    epochs = [(h, h.epoch) for h in _holders(batches) if hasattr(h, "set_epoch") and hasattr(h, "epoch")]
     try:
         yield
     finally:
@@ -115,3 +114,15 @@ def _loader(batches: Any) -> Iterator[None]:
             generator.set_state(state)
         for sampler, epoch in epochs:
             sampler.epoch = epoch
+
+
+def generators_of(batches: Any) -> list[torch.Generator]:
+    """The generators that a data loader and its samplers draw from, each once."""
+    found = {id(g): g for g in (getattr(h, "generator", None) for h in _holders(batches)) if g is not None}
+    return list(found.values())
+
+
+def _holders(batches: Any) -> list[Any]:
+    """A data loader and its samplers: who may hold a generator or an epoch."""
+    holders = [batches, *(getattr(batches, name, None) for name in ("sampler", "batch_sampler"))]
+    return [*holders, getattr(holders[-1], "sampler", None)]

@@ -15,8 +15,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from infopace._forward import as_found, call, main_tensor, map_tensors
+from infopace.layers import unwrap
 from infopace.probe import LayerInformation, Probe
 from infopace.range_test._records import Look
+from infopace.range_test._refusal import RangeTestError
+from infopace.range_test._restored import generators_of
 
 # Parts of the probe's rows whose spread tells the error of the mean loss.
 _PARTS = 10
@@ -68,6 +71,16 @@ class Trainee:
         self._trial = 0
         self._stream: Iterator[Any] = iter(())
 
+    def untrained(self) -> Look:
+        """The look before any training, for which no learning rate is to blame. Raises RangeTestError."""
+        try:
+            return self.look()
+        except Crashed as error:
+            raise RangeTestError(
+                "crashed",
+                f"the model crashes before training: {error}; check the model, the loss and the probe",
+            ) from error
+
     def begin(self, trial: int) -> None:
         """New weights for a trial: those of a freshly built model, or else the ones that were given."""
         self._trial = trial
@@ -75,9 +88,15 @@ class Trainee:
             self._weights = self._given
             return
         self._seed_all(0)
-        built = self._fresh().state_dict()
+        built, mine = _named(self._fresh()), _named(self.model)
+        for name in [*mine, *built]:
+            wanted, got = (list(found[name].shape) if name in found else None for found in (mine, built))
+            if wanted != got:
+                raise ValueError(
+                    f"fresh must build a model like the one given, got {name} of shape {got}, not {wanted}"
+                )
         with torch.no_grad():
-            for name, value in self.model.state_dict().items():
+            for name, value in mine.items():
                 value.copy_(built[name])
         self._weights = _values(self.model)
 
@@ -171,16 +190,23 @@ class Trainee:
 
     def _endless(self) -> Iterator[Any]:
         while True:
+            empty = True
             for batch in self.batches:
+                empty = False
                 yield _pair(batch)
+            if empty:
+                # Not to wait for ever for what an iterator gives once only.
+                kind = type(self.batches).__name__
+                raise ValueError(
+                    f"batches must give batches each time they are iterated, got none from {kind}"
+                )
 
     def _seed_all(self, stream: int) -> None:
         draw = int(np.random.SeedSequence([self._seed, self._trial, stream]).generate_state(1, np.uint64)[0])
         torch.manual_seed(draw >> 1)
         random.seed(draw)
         np.random.seed(draw % 2**32)
-        generator = getattr(self.batches, "generator", None)
-        if generator is not None:
+        for generator in generators_of(self.batches):
             generator.manual_seed(draw >> 1)
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
@@ -191,6 +217,12 @@ class Trainee:
 
 def _tensors(model: nn.Module) -> list[Tensor]:
     return [*model.parameters(), *model.buffers()]
+
+
+def _named(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters and all buffers, also those that a state_dict leaves out and that training changes all the same."""
+    model = unwrap(model)
+    return dict([*model.named_parameters(), *model.named_buffers()])
 
 
 def _values(model: nn.Module) -> list[Tensor]:

@@ -1,0 +1,131 @@
+"""What does not fit is refused in one line, before it costs anything where that can be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from infopace import Algorithm2, Race, RangeTestError
+
+from .small import clouds, small_net, small_test
+
+PAPER = Algorithm2(trials=2, epochs=1, rates=(0.01, 0.1, 1.0))
+
+
+class NotFinite(nn.Module):
+    """Untrained already, its outputs are not finite."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = small_net()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x) / 0.0
+
+
+class Once:
+    """It has a length, and can be iterated once only."""
+
+    def __init__(self) -> None:
+        inputs, labels = clouds()
+        self.left = zip(inputs.split(16), labels.split(16), strict=True)
+
+    def __len__(self) -> int:
+        return 8
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return self.left
+
+
+def wider() -> nn.Module:
+    return nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Dropout(0.1), nn.Linear(16, 5))
+
+
+def deeper() -> nn.Module:
+    return nn.Sequential(*small_net().children(), nn.Linear(3, 3))
+
+
+def shallower() -> nn.Module:
+    return nn.Sequential(nn.Linear(4, 16))
+
+
+@pytest.mark.parametrize("method", [Race(trials=2), PAPER], ids=["race", "paper"])
+def test_a_model_that_is_not_finite_before_training(method: Any) -> None:
+    with pytest.raises(RangeTestError) as caught:
+        small_test(model=NotFinite(), fresh=NotFinite, method=method)
+    assert caught.value.kind == "crashed"
+    assert str(caught.value) == (
+        "the model crashes before training: the loss is not finite after 0 steps; "
+        "check the model, the loss and the probe"
+    )
+
+
+REFUSED: dict[str, dict[str, Any]] = {
+    "batches must give batches each time they are iterated, got none from Once": {"batches": Once()},
+    "fresh must build a model like the one given, got 3.weight of shape [5, 16], not [3, 16]": {
+        "fresh": wider
+    },
+    "fresh must build a model like the one given, got 4.weight of shape [3, 3], not None": {"fresh": deeper},
+    "fresh must build a model like the one given, got 3.weight of shape None, not [3, 16]": {
+        "fresh": shallower
+    },
+    "layer_wise by Algorithm2 needs a probe that measures every layer, got one without '0'; take layers=\"all\"": {
+        "method": PAPER,
+        "layer_wise": True,
+    },
+    "layer_wise by Algorithm2 needs a probe that measures every layer, got one without '3'; take layers=\"all\"": {
+        "method": PAPER,
+        "layer_wise": True,
+        "layers": ["0"],
+    },
+    "seed must be at least 0, got -1": {"seed": -1},
+}
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_input_that_does_not_fit(text: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+        small_test(**REFUSED[text])
+
+
+@pytest.mark.parametrize("text", [text for text in REFUSED if "layer_wise" in text or "seed" in text])
+def test_what_is_known_beforehand_leaves_no_files(text: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=re.escape(text)):
+        small_test(**REFUSED[text], folder=tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "only", "text"),
+    [
+        ({"method": PAPER}, 1, "trial 1 needs trial 0, which is not finished"),
+        (
+            {"method": Race(trials=2), "layer_wise": True},
+            3,
+            "trial 3 needs trial 0, which is not finished",
+        ),
+    ],
+    ids=["retry", "layer"],
+)
+def test_a_trial_that_needs_others_first(
+    options: dict[str, Any], only: int, text: str, tmp_path: Path
+) -> None:
+    ran: list[int] = []
+    with pytest.raises(RangeTestError, match=text) as caught:
+        small_test(only=[only], folder=tmp_path, on_candidate=lambda trial, _: ran.append(trial), **options)
+    assert caught.value.kind == "unfinished"
+    assert not ran
+
+
+def test_a_candidate_that_stops_being_finite_is_a_crash_and_no_refusal() -> None:
+    """Only what is not finite before training is refused."""
+    found = small_test(method=Race(trials=1, high=1e6))
+    crashed = found.trials[0].crashed
+    assert any("not finite" in candidate.crash for candidate in crashed)
+    assert all(torch.isfinite(torch.tensor(look.loss)) for c in crashed for look in c.looks)
