@@ -86,7 +86,7 @@ def test_of_equal_rates_the_smaller_is_the_top() -> None:
     assert paper_bounds([tie], "accuracy", c1=10.0, c2=1.0).first == 0.1
 
 
-def refused(trials: list[Trial], kind: str, text: str) -> None:
+def check_refused(trials: list[Trial], kind: str, text: str) -> None:
     with pytest.raises(RangeTestError, match=text) as caught:
         paper_bounds(trials, "accuracy", c1=10.0, c2=1.0)
     assert caught.value.kind == kind
@@ -94,11 +94,11 @@ def refused(trials: list[Trial], kind: str, text: str) -> None:
 
 def test_refusals() -> None:
     crashed = Trial(0, (candidate(0.001, START, look(50), crash="blown up"),))
-    refused([crashed], "crashed", "every candidate crashed, the smallest at 0.001")
+    check_refused([crashed], "crashed", "every candidate crashed, the smallest at 0.001")
     idle = Trial(0, tuple(candidate(lr, START, look(50, 2.3, 0.1, 0.5)) for lr in (0.1, 0.2, 0.5)))
-    refused([idle], "nothing-learned", r"no rate gained 0\.01 of accuracy \(0\.1 / C1 = 10\), at most 0")
+    check_refused([idle], "nothing-learned", r"no rate gained 0\.01 of accuracy \(0\.1 / C1 = 10\), at most 0")
     rising = Trial(0, tuple(c for c in trial().candidates if c.lr <= 0.1))
-    refused([rising], "narrow", r"the best rate, 0\.1, is the largest candidate of 0\.001\.\.0\.1")
+    check_refused([rising], "narrow", r"the best rate, 0\.1, is the largest candidate of 0\.001\.\.0\.1")
 
 
 def test_layers_have_bounds_of_their_own() -> None:

@@ -101,7 +101,7 @@ def test_lr_min_makes_its_progress_visible_in_just_the_steps_given() -> None:
     assert accuracy(many.lr_min * 3, 10_000) > 0.13
 
 
-def refusal(kind: str, call: Any, text: str) -> None:
+def check_refusal(kind: str, call: Any, text: str) -> None:
     with pytest.raises(RangeTestError, match=text) as caught:
         call()
     assert caught.value.kind == kind
@@ -109,15 +109,15 @@ def refusal(kind: str, call: Any, text: str) -> None:
 
 
 def test_every_refusal() -> None:
-    refusal("crashed", lambda: run(FakeTrainee(edge=1e-9)), r"every candidate from 10 down to 1e-06 crashed")
+    check_refusal("crashed", lambda: run(FakeTrainee(edge=1e-9)), r"every candidate from 10 down to 1e-06 crashed")
     trial, _ = run(FakeTrainee(edge=100.0, speed=0.005))
-    refusal("narrow", lambda: bounds(trial), r"the largest candidate, 10, still learns .* raise `high`")
+    check_refusal("narrow", lambda: bounds(trial), r"the largest candidate, 10, still learns .* raise `high`")
     trial, _ = run(FakeTrainee(), low=0.1)
-    refusal("narrow", lambda: bounds(trial), r"the best rate, 0\.1, is the smallest candidate; lower `low`")
+    check_refusal("narrow", lambda: bounds(trial), r"the best rate, 0\.1, is the smallest candidate; lower `low`")
     trial, _ = run(FakeTrainee(speed=1e-7))
-    refusal("nothing-learned", lambda: bounds(trial), r"trial 0 learned nothing visible")
+    check_refusal("nothing-learned", lambda: bounds(trial), r"trial 0 learned nothing visible")
     apart = [Bounds(1e-4, 0.5, 0.3), Bounds(1e-4, 0.5, 0.3), Bounds(1e-4, 0.02, 0.01)]
-    refusal(
+    check_refusal(
         "disagreement", lambda: mean_bounds(apart), r"the best rate of most, 0\.3, .* trial 2 fails \(0\.02\)"
     )
 

@@ -55,24 +55,30 @@ def conclude(settings: Mapping[str, Any], trials: Mapping[int, Trial]) -> RangeT
     )
 
 
-def race_bounds(settings: Mapping[str, Any], trials: Sequence[Trial]) -> tuple[Bounds, tuple[Bounds, ...]]:
+def race_bounds(
+    settings: Mapping[str, Any], trials: Sequence[Trial], *, one_layer: bool = False
+) -> tuple[Bounds, tuple[Bounds, ...]]:
     """The mean of the trials' bounds, and these."""
     clock = Clock(settings["momentum"], settings["nesterov"])
     steps = settings["progress_steps"]
-    alone = [trial_bounds(trial, settings["attribute"], steps, clock) for trial in trials]
+    attribute = settings["attribute"]
+    alone = [trial_bounds(trial, attribute, steps, clock, one_layer=one_layer) for trial in trials]
     return mean_bounds(alone), tuple(alone)
 
 
 def layer_bounds_of(
     settings: Mapping[str, Any], trials: Sequence[Trial], shared: Bounds, layer: str
 ) -> Bounds:
-    """Bounds of one layer, whose rate alone was raced while the others kept LR_top.
+    """Bounds of one layer, whose rate alone was raced from the shared LR_top upwards while the others kept it.
+
+    The shared LR_top is what the most delicate layer bears: others may bear more, and are given it where it is
+    visibly better.
 
     How slow is too slow is no matter of one layer (the others go on learning): its LR_min is the same share of its
     LR_top as that of the shared rate. *Reading*: the paper names layer-wise bounds as future work.
     """
     try:
-        own, _ = race_bounds(settings, trials)
+        own, _ = race_bounds(settings, trials, one_layer=True)
     except RangeTestError as error:
         raise RangeTestError(error.kind, f"layer {layer!r}: {error}") from error
     return Bounds(own.first * shared.lr_min / shared.first, own.lr_max, own.first, own.epsilon)

@@ -72,13 +72,13 @@ def race_trial(
     bottom, top = (math.ceil(PER_DECADE * math.log10(limit) - 1e-9) for limit in (low, high))
     start = top
     while race.run(start).crash:
-        start -= PER_DECADE
-        if start < bottom:
+        if start == bottom:
             raise RangeTestError(
                 "crashed",
-                f"every candidate from {rate(top):g} down to {rate(start + PER_DECADE):g} crashed "
-                f"({race.done[start + PER_DECADE].crash}); lower `low` = {low:g} or check the loss",
+                f"every candidate from {rate(top):g} down to {rate(bottom):g} crashed "
+                f"({race.done[bottom].crash}); lower `low` = {low:g} or check the loss",
             )
+        start = max(start - PER_DECADE, bottom)
     best = start
     for index in range(start + 1, top + 1):
         found = race.run(index)

@@ -55,8 +55,13 @@ class Clock:
         return (steps - ahead * beta * (1 - beta**steps) / (1 - beta)) / (1 - beta)
 
 
-def trial_bounds(trial: Trial, attribute: str, steps: int, clock: Clock) -> Bounds:
+def trial_bounds(
+    trial: Trial, attribute: str, steps: int, clock: Clock, *, one_layer: bool = False
+) -> Bounds:
     """The bounds of one trial; LR_min for visible progress within `steps`.
+
+    Of one layer, raced from the shared LR_top upwards while the others kept it, the best rate may be the smallest of
+    all, and none may fail: then the largest that was tried is its LR_max.
 
     Raises:
         RangeTestError: nothing learned, or the best rate is the smallest or the largest of all.
@@ -71,23 +76,23 @@ def trial_bounds(trial: Trial, attribute: str, steps: int, clock: Clock) -> Boun
             f"{gained:.3g} within {best.last.step} steps; train longer, or use a larger probe",
         )
     fails = _failing(trial, best, attribute)
-    if not fails:
+    if not fails and not one_layer:
         raise RangeTestError(
             "narrow",
             f"the range is too narrow: the largest candidate, {max(done):g}, still learns as well as the best; "
             "raise `high`",
         )
-    if best.lr == min(c.lr for c in trial.candidates):
+    if best.lr == min(c.lr for c in trial.candidates) and not one_layer:
         raise RangeTestError(
             "narrow",
             f"the range is too narrow: the best rate, {best.lr:g}, is the smallest candidate; lower `low`",
         )
-    good = max(lr for lr in done if lr < min(fails))
+    good = max(lr for lr in done if not fails or lr < min(fails))
     top = _top(done, best, attribute)
     low = _smallest(done, best, attribute, steps, clock)
     information = best.last.information["output"]
     epsilon = best.last.std_error / information if information > 0 else math.nan
-    edge = math.sqrt(good * min(fails))
+    edge = math.sqrt(good * min(fails, default=good))
     defaults = Bounds(1.0, 1.0)
     return Bounds(
         lr_min=min(low, top),

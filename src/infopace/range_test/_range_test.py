@@ -230,7 +230,7 @@ class _Runner:
             number % self._trials,
             self._settings["horizon"],
             self._settings["attribute"],
-            low=method.low,
+            low=method.low if number < self._trials else self._shared_top(),
             high=method.high,
             rates=self._rates(number),
             known=known,
@@ -241,10 +241,14 @@ class _Runner:
         groups, trials = len(self._trainee.optimizer.param_groups), self._trials
         if number < trials:
             return lambda lr: [lr] * groups
-        finished = self._files.finished()
-        shared: list[Trial] = [finished[t] for t in range(trials)]
-        top, layer = race_bounds(self._settings, shared)[0].first, number // trials - 1
+        top, layer = self._shared_top(), number // trials - 1
         return lambda lr: [lr if group == layer else top for group in range(groups)]
+
+    def _shared_top(self) -> float:
+        """LR_top of the trials of the shared rate."""
+        finished = self._files.finished()
+        shared: list[Trial] = [finished[t] for t in range(self._trials)]
+        return race_bounds(self._settings, shared)[0].first
 
 
 def _layers(optimizer: Optimizer, layer_wise: bool) -> list[str]:
