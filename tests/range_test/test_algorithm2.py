@@ -96,7 +96,9 @@ def test_refusals() -> None:
     crashed = Trial(0, (candidate(0.001, START, look(50), crash="blown up"),))
     check_refused([crashed], "crashed", "every candidate crashed, the smallest at 0.001")
     idle = Trial(0, tuple(candidate(lr, START, look(50, 2.3, 0.1, 0.5)) for lr in (0.1, 0.2, 0.5)))
-    check_refused([idle], "nothing-learned", r"no rate gained 0\.01 of accuracy \(0\.1 / C1 = 10\), at most 0")
+    check_refused(
+        [idle], "nothing-learned", r"no rate gained 0\.01 of accuracy \(0\.1 / C1 = 10\), at most 0"
+    )
     rising = Trial(0, tuple(c for c in trial().candidates if c.lr <= 0.1))
     check_refused([rising], "narrow", r"the best rate, 0\.1, is the largest candidate of 0\.001\.\.0\.1")
 

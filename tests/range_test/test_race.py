@@ -109,11 +109,15 @@ def check_refusal(kind: str, call: Any, text: str) -> None:
 
 
 def test_every_refusal() -> None:
-    check_refusal("crashed", lambda: run(FakeTrainee(edge=1e-9)), r"every candidate from 10 down to 1e-06 crashed")
+    check_refusal(
+        "crashed", lambda: run(FakeTrainee(edge=1e-9)), r"every candidate from 10 down to 1e-06 crashed"
+    )
     trial, _ = run(FakeTrainee(edge=100.0, speed=0.005))
     check_refusal("narrow", lambda: bounds(trial), r"the largest candidate, 10, still learns .* raise `high`")
     trial, _ = run(FakeTrainee(), low=0.1)
-    check_refusal("narrow", lambda: bounds(trial), r"the best rate, 0\.1, is the smallest candidate; lower `low`")
+    check_refusal(
+        "narrow", lambda: bounds(trial), r"the best rate, 0\.1, is the smallest candidate; lower `low`"
+    )
     trial, _ = run(FakeTrainee(speed=1e-7))
     check_refusal("nothing-learned", lambda: bounds(trial), r"trial 0 learned nothing visible")
     apart = [Bounds(1e-4, 0.5, 0.3), Bounds(1e-4, 0.5, 0.3), Bounds(1e-4, 0.02, 0.01)]
