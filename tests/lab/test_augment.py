@@ -11,6 +11,7 @@ from torch import Tensor
 
 from infopace.lab.augment import CropAndFlip, ResizedCropAndFlip
 from infopace.lab.config import TrainConfig, resolve
+from infopace.lab.steps import PacedSteps
 from infopace.lab.training import Training
 from infopace.lab.workload import Data, Standardise, pixels_to_unit
 
@@ -171,12 +172,13 @@ def test_only_training_batches_are_augmented(pictures: Any) -> None:
     training = Training(resolve(TrainConfig(workload="tiny", threads=1)), data)
     training.evaluate()
     assert pictures.seen == []
-    probe = training.scheduler._probe.inputs
+    assert isinstance(training.steps, PacedSteps)
+    probe = training.steps.scheduler._probe.inputs
     assert all((pixels_to_unit(data.train_inputs) == row).flatten(1).all(1).any() for row in probe)
     training.train_epoch(1, lambda done, total: None)
     assert sum(len(batch) for batch, _ in pictures.seen) == 40
     assert any(not torch.equal(batch, result) for batch, result in pictures.seen)
-    training.scheduler.observe()
+    training.steps.scheduler.observe()
     training.evaluate()
     assert len(pictures.seen) == 3  # 40 images in batches of 16
 

@@ -14,6 +14,7 @@ from infopace.cli import main
 from infopace.lab.config import TrainConfig, resolve
 from infopace.lab.errors import Diverged, InputError
 from infopace.lab.run_folder import RunFolder
+from infopace.lab.steps import PacedSteps
 from infopace.lab.training import NotFinite, Training
 from infopace.lab.workload import MAE_CELSIUS, Data
 
@@ -126,7 +127,8 @@ def test_activations_that_overflow_are_a_divergence(tiny: Any, monkeypatch: pyte
     def refuse() -> None:
         raise ValueError("x must be finite, got inf at row 3")
 
-    monkeypatch.setattr(training.scheduler, "observe", refuse)
+    assert isinstance(training.steps, PacedSteps)
+    monkeypatch.setattr(training.steps.scheduler, "observe", refuse)
     with pytest.raises(NotFinite, match="got inf at row 3"):
         training.run_epoch(1, lambda done, total: None)
 

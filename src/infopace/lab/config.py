@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import hashlib
 import json
+import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,18 +17,22 @@ from tyro.conf import Positional, arg
 
 from infopace import Bounds
 from infopace.lab.errors import InputError
+from infopace.lab.rivals import RIVALS, Rival
 from infopace.lab.workload import Workload
 from infopace.lab.workloads import find_workload
 
 _OF_WORKLOAD = "(default: the workload's)"
 _OF_BOUNDS = "(default: as --bounds says)"
 _TESTED = "range test"
+PAPER = "vasudevan-2020"
+# Of the pacing only: a rival must be given none of them.
+_PACING = ("bounds", "lr_min", "lr_max", "lr_top", "epsilon", "layer_wise", "decay", "saturation", "first_lr")
 _Rate = Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint=_OF_BOUNDS)]
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Train a workload with SGD whose learning rate is paced by mutual information.
+    """Train a workload with SGD whose learning rate is paced by mutual information, or with a rival.
 
     The same command again resumes a run that was killed and ends with the same numbers.
     """
@@ -34,6 +40,11 @@ class TrainConfig:
     workload: Positional[str] = "digits"
     """digits | mnist-10k | mnist-lenet | cifar10-small | cifar10-allconv | cifar10-vgg16 | cifar100-wrn28-10 |
     imagenet-resnet50 | uci-temperature; or your own: module:object or path/to/file.py:object."""
+    method: str = PAPER
+    """vasudevan-2020 | or a rival, which reads no information: sgd-constant | sgd-step | sgd-cosine | sgd-linear |
+    sgd-one-cycle | sgd-cyclic | sgd-plateau."""
+    lr: Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="(default: as published)")] = None
+    """A rival's initial or peak learning rate."""
     bounds: Literal["range-test", "workload"] = "range-test"
     """Where bounds that are not given come from: a range test before the training, or the workload's own."""
     lr_min: _Rate = None
@@ -67,7 +78,7 @@ class TrainConfig:
     out: Annotated[
         Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: a name by the settings)")
     ] = None
-    """Folder of the run, by default runs/<workload>-<global|layerwise>-seed<seed>-<hash of the settings>."""
+    """Folder of the run, by default runs/<workload>-<method>-seed<seed>-<hash of the settings>."""
 
 
 @dataclass(frozen=True)
@@ -82,10 +93,14 @@ class Plan:
     epochs: int
     config: TrainConfig
     device: torch.device
+    rival: Rival | None = None
+    lr: float | None = None
 
     @property
     def wants_test(self) -> bool:
-        """Whether a range test finds the bounds: the command line gives no lowest or no highest rate."""
+        """Whether a range test finds the bounds: the method is paced, and no lowest or no highest rate is given."""
+        if self.rival is not None:
+            return False
         given = self.config.lr_min is not None and self.config.lr_max is not None
         return self.config.bounds == "range-test" and not given
 
@@ -95,26 +110,29 @@ class Plan:
 
     def settings(self) -> dict[str, Any]:
         """Everything that affects the numbers, but for the number of threads and the versions."""
-        chosen = {
-            f: getattr(self.config, f)
-            for f in ("layer_wise", "decay", "saturation", "first_lr", "seed", "bf16")
-        }
         recipe = {
             f: getattr(self.workload, f)
             for f in ("batch_size", "momentum", "nesterov", "weight_decay", "probe_size")
         }
+        common = {
+            "workload": self.workload.name,
+            "method": self.config.method,
+            "epochs": self.epochs,
+            "device": self.device.type,
+            "seed": self.config.seed,
+            "bf16": self.config.bf16,
+            "augment": _named(self.workload.augment),
+            **recipe,
+        }
+        return common | ({"lr": self.lr} if self.rival is not None else self._pacing())
+
+    def _pacing(self) -> dict[str, Any]:
+        chosen = {f: getattr(self.config, f) for f in ("layer_wise", "decay", "saturation", "first_lr")}
         bounds = {f.name: getattr(self.bounds, f.name) for f in dataclasses.fields(Bounds)}
         if self.wants_test:
             given = {name: getattr(self.config, name) for name in bounds}
             bounds = {name: _TESTED if value is None else value for name, value in given.items()}
-        return {
-            "workload": self.workload.name,
-            **bounds,
-            "epochs": self.epochs,
-            "device": self.device.type,
-            **chosen,
-            **recipe,
-        }
+        return {**chosen, **bounds}
 
     def fingerprint(self) -> str:
         """SHA-256 of the settings."""
@@ -124,7 +142,7 @@ class Plan:
         """Where the run lives: `out`, or a name that follows from the settings."""
         if self.config.out is not None:
             return self.config.out
-        kind = "layerwise" if self.config.layer_wise else "global"
+        kind = self.config.method + "-layer-wise" * self.config.layer_wise
         return Path("runs") / f"{self.workload.name}-{kind}-seed{self.config.seed}-{self.fingerprint()[:6]}"
 
 
@@ -134,12 +152,52 @@ def resolve(config: TrainConfig) -> Plan:
     epochs = workload.epochs if config.epochs is None else config.epochs
     check_common(epochs, config.seed, config.threads)
     device = find_device(config.device)
+    rival = find_rival(config.method)
+    if rival is not None:
+        return Plan(workload, workload.bounds, epochs, config, device, rival, _rate(config, rival))
+    if config.lr is not None:
+        raise InputError(
+            f"lr is a rival's; {config.method} takes --lr-min and --lr-max, got lr = {config.lr:g}"
+        )
     plan = Plan(workload, workload.bounds, epochs, config, device)
     if plan.wants_test:
         # What is given must make sense by itself, whatever the test will find.
         _bounds(config, Bounds(sys.float_info.min, sys.float_info.max))
         return plan
     return plan.with_bounds(workload.bounds)
+
+
+def find_rival(method: str) -> Rival | None:
+    """The rival called `method`, None where it is paced by information; InputError with the near names otherwise."""
+    if method == PAPER:
+        return None
+    if method in RIVALS:
+        return RIVALS[method]
+    names = (PAPER, *RIVALS)
+    near = difflib.get_close_matches(method.lower().replace("_", "-"), names, n=2, cutoff=0.4)
+    hint = f"; did you mean {' or '.join(repr(n) for n in near)}?" if near else ";"
+    raise InputError(f"unknown method {method!r}{hint} The methods are: {', '.join(names)}")
+
+
+def _rate(config: TrainConfig, rival: Rival) -> float:
+    """The rival's learning rate; InputError for one that is none, and for options of the pacing."""
+    for field in dataclasses.fields(TrainConfig):
+        value = getattr(config, field.name)
+        if field.name in _PACING and value != field.default:
+            raise InputError(
+                f"{field.name} is of a paced training and not of {rival.name}, got {field.name} = {value}"
+            )
+    lr = rival.lr if config.lr is None else config.lr
+    if lr is None:
+        raise InputError(f"{rival.name} has no published learning rate; give --lr")
+    if not (math.isfinite(lr) and lr > 0):
+        raise InputError(f"lr must be a positive number, got {lr:g}")
+    return lr
+
+
+def _named(augment: object) -> str | None:
+    """An augmentation as settings record it: its class and arguments, or the function's name."""
+    return None if augment is None else getattr(augment, "__qualname__", None) or repr(augment)
 
 
 def check_common(epochs: int, seed: int, threads: int | None) -> None:

@@ -38,9 +38,12 @@ def draw_run(run: dict[str, Any], rows: list[Row], path: Path) -> None:
     FigureCanvasAgg(figure)
     rate, information, metric, reasons = figure.subplots(4, 1, height_ratios=(1.3, 1.1, 0.9, 0.5))
     layers = list(rows[0]["information"])
-    colours = {layer: COLOURS[i % len(COLOURS)] for i, layer in enumerate(layers)}
+    colours = {layer: COLOURS[i % len(COLOURS)] for i, layer in enumerate(layers or run["groups"])}
     moves, numbered = _draw_rates(rate, run, rows, colours)
-    _draw_information(information, rows, colours)
+    if layers:
+        _draw_information(information, rows, colours)
+    else:
+        information.text(0.5, 0.5, "no information is measured", transform=information.transAxes, ha="center")
     _draw_metric(metric, run, rows)
     last = rows[-1]["epoch"]
     for axes in (rate, information, metric):
@@ -61,7 +64,8 @@ def draw_run(run: dict[str, Any], rows: list[Row], path: Path) -> None:
 
 def _title(run: dict[str, Any], rows: list[Row]) -> str:
     settings, metric = run["settings"], run["metric"]
-    kind = "a learning rate a layer" if settings["layer_wise"] else "one learning rate"
+    kinds = {True: "a learning rate a layer", False: "one learning rate", None: settings["method"]}
+    kind = kinds[settings.get("layer_wise")]
     final = f"{rows[-1]['test'] * metric['scale']:.4g} {metric['unit']}"
     return f"{settings['workload']}, {kind}: test {metric['name']} {final} after {rows[-1]['epoch']} epochs"
 
@@ -70,7 +74,8 @@ def _draw_rates(
     axes: Axes, run: dict[str, Any], rows: list[Row], colours: dict[str, str]
 ) -> tuple[list[Move], list[Move]]:
     """Draw the learning rates; returns all moves and those that carry a number."""
-    groups, lr_min = run["groups"], run["bounds"]["lr_min"]
+    groups = run["groups"]
+    lr_min = run["bounds"]["lr_min"] if run["bounds"] else None
     epochs = [row["epoch"] for row in rows]
     moves: list[Move] = []
     for g, layer in enumerate(groups):
@@ -84,18 +89,24 @@ def _draw_rates(
             marker, _ = _MARKERS.get(move.cause, _OTHER_CAUSE)
             axes.plot(move.at, move.lr, marker, color=colours[layer], **_MARKER_STYLE)
     floor: dict[str, Any] = {"color": GREY, "linewidth": 0.9, "linestyle": (0, (1, 2))}
-    axes.axhline(lr_min, **floor)
     axes.set_yscale("log")
-    axes.set_ylim(lr_min / 1.6, max(max(row["lr"]) for row in rows[1:]) * 2.2)
+    lowest = min(min(row["lr"]) for row in rows[1:])
+    if lr_min is not None:
+        axes.axhline(lr_min, **floor)
+        lowest = lr_min
+    axes.set_ylim(lowest / 1.6, max(max(row["lr"]) for row in rows[1:]) * 2.2)
     axes.set_ylabel("learning rate")
 
     causes = {move.cause for move in moves}
     kinds = [_MARKERS[cause] for cause in _MARKERS if cause in causes]
     kinds += [_OTHER_CAUSE] if causes - set(_MARKERS) else []
     handles = [Line2D([], [], marker=m, color=GREY, linestyle="", label=label) for m, label in kinds]
-    handles.append(Line2D([], [], label="lr_min", **floor))
+    if lr_min is not None:
+        handles.append(Line2D([], [], label="lr_min", **floor))
     if len(groups) > 1:
         handles += [Line2D([], [], color=colours[layer], linewidth=2, label=layer) for layer in groups]
+    if not handles:
+        return moves, []
     axes.legend(
         handles=handles, fontsize=8.5, frameon=False, loc="upper right", ncols=2 if len(groups) > 1 else 1
     )

@@ -55,23 +55,23 @@ class Listener(Protocol):
 
 def heading(plan: Plan, folder: Path, n_parameters: int, rows: list[Row]) -> list[str]:
     """What is about to run, in two lines."""
-    bounds, config = plan.bounds, plan.config
-    kind = "a learning rate a layer" if config.layer_wise else "one learning rate"
-    precision = ", bf16" if config.bf16 else ""
+    precision = ", bf16" if plan.config.bf16 else ""
     epochs = f"{plan.epochs} epoch{'s' * (plan.epochs > 1)}"
     done = len(rows) - 1
     resumed = f"; resuming after epoch {done}" if done else ""
     return [
         f"{plan.workload.name}: {n_parameters:,} parameters, {epochs} on {plan.device}{precision},"
-        f" {kind} in [{bounds.lr_min:g}, {bounds.lr_max:g}] from {rates(_first_lrs(plan, rows))}",
+        f" {_pacing(plan, rows)}",
         f"run folder: {folder}{resumed}",
     ]
 
 
-def _first_lrs(plan: Plan, rows: list[Row]) -> list[float]:
-    if len(rows) > 1:
-        return rows[1]["lr"]
-    return [plan.bounds.lr_max if plan.bounds.lr_top is None else plan.bounds.lr_top]
+def _pacing(plan: Plan, rows: list[Row]) -> str:
+    if plan.rival is not None:
+        return f"{plan.rival.name} at learning rate {plan.lr:g}"
+    kind = "a learning rate a layer" if plan.config.layer_wise else "one learning rate"
+    first = rows[1]["lr"] if len(rows) > 1 else [plan.bounds.first]
+    return f"{kind} in [{plan.bounds.lr_min:g}, {plan.bounds.lr_max:g}] from {rates(first)}"
 
 
 def rates(lrs: list[float]) -> str:
@@ -80,8 +80,10 @@ def rates(lrs: list[float]) -> str:
     return f"{low:.4g}" if low == high else f"{low:.4g}..{high:.4g}"
 
 
-def output_information(row: Row) -> str:
-    """The information at the output beside its reference: '2.281 ± 0.021 of 2.303 nats'."""
+def output_information(row: Row) -> str | None:
+    """The information at the output beside its reference: '2.281 ± 0.021 of 2.303 nats'; None if none is."""
+    if not row["information"]:
+        return None
     found = row["information"]["output"]
     error = "" if found["std_error"] is None else f" ± {found['std_error']:.3f}"
     return f"{found['nats']:.3f}{error} of {row['reference']:.3f} nats"
@@ -130,12 +132,13 @@ class PlainProgress:
         self._shown_lrs = row["lr"]
         metric = self._plan.workload.metric
         seconds = sum(row["seconds"].values())
+        found = output_information(row)
         self._say(
             f"epoch {epoch:{len(str(epochs))}}/{epochs}  lr {rates(row['lr'])}"
-            f"  information {output_information(row)}  test {metric.name} {metric.show(row['test'])}"
+            f"{f'  information {found}' if found else ''}  test {metric.name} {metric.show(row['test'])}"
             f"  loss {row['train_loss']:.4g}  {seconds:.2f} s"
         )
-        if moved:
+        if moved and row["decisions"]:
             self._say(f"    {last_reason(row)}")
         for warning in row["warnings"]:
             if warning not in self._warned:
@@ -213,7 +216,8 @@ class LiveProgress:
         table.add_column()
         if row["lr"]:
             table.add_row("learning rate", rates(row["lr"]))
-        table.add_row("information", output_information(row))
+        if (found := output_information(row)) is not None:
+            table.add_row("information", found)
         table.add_row(f"test {metric.name}", metric.show(row["test"]))
         if row["decisions"]:
             table.add_row("reason", last_reason(row))

@@ -127,7 +127,7 @@ def _epochs(
 ) -> None:
     saved, cost = time.monotonic(), 0.0
     for epoch in range(len(rows), plan.epochs + 1):
-        lrs = ", ".join(f"{group['lr']:g}" for group in training.optimizer.param_groups)
+        lrs = ", ".join(f"{lr:g}" for lr in training.steps.lrs())
         try:
             row = training.run_epoch(epoch, listener.batch)
         except NotFinite as error:
@@ -162,8 +162,8 @@ def _record(plan: Plan, data: Data, training: Training, threads: int) -> dict[st
         "data": data.digest(),
         "rows": {"train": len(data.train_inputs), "test": len(data.test_inputs)},
         "parameters": training.n_parameters,
-        "groups": training.layers,
-        "bounds": {**dataclasses.asdict(plan.bounds), "lr_top": plan.bounds.first},
+        "groups": training.groups,
+        "bounds": None if plan.rival else {**dataclasses.asdict(plan.bounds), "lr_top": plan.bounds.first},
         "metric": {
             "name": metric.name,
             "unit": metric.unit,

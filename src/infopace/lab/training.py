@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from infopace import Measurement, MutualInformationLR, Probe, Vasudevan2020, layer_groups
+from infopace import MutualInformationLR, Probe, Vasudevan2020, layer_groups
 from infopace.lab.batches import caster
 from infopace.lab.config import Plan
 from infopace.lab.lazy_images import in_turn
+from infopace.lab.rivals import Setting
 from infopace.lab.run_folder import Row
+from infopace.lab.steps import PacedSteps, Steps
 from infopace.lab.workload import Data
 
 _EVALUATION_BATCH = 250  # [measured] 1,000 images through LeNet, one CPU thread: 0.27 s, in one go 0.47 s
@@ -31,7 +33,7 @@ class Training:
     """
 
     def __init__(self, plan: Plan, data: Data) -> None:
-        workload, config = plan.workload, plan.config
+        workload = plan.workload
         self.plan = plan
         self.device = plan.device
         self.data = data.to(plan.device)
@@ -40,20 +42,41 @@ class Training:
         self.model = workload.build_model().to(plan.device)
         if workload.channels_last:
             self.model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        groups = layer_groups(self.model) if config.layer_wise else self.model.parameters()
-        self.optimizer = torch.optim.SGD(
-            groups,
-            lr=plan.bounds.lr_max,
+        if plan.rival is None:
+            with self._autocast():
+                self.steps: Steps = self._paced(data)
+        else:
+            self.steps = plan.rival.build(self._setting())
+
+    def _paced(self, data: Data) -> PacedSteps:
+        workload, config = self.plan.workload, self.plan.config
+        optimizer = torch.optim.SGD(
+            layer_groups(self.model) if config.layer_wise else self.model.parameters(),
+            lr=self.plan.bounds.lr_max,
             momentum=workload.momentum,
             nesterov=workload.nesterov,
             weight_decay=workload.weight_decay,
         )
         policy = Vasudevan2020(
-            plan.epochs, decay=config.decay, saturation=config.saturation, first_lr=config.first_lr
+            self.plan.epochs, decay=config.decay, saturation=config.saturation, first_lr=config.first_lr
         )
-        probe = self._probe(data).to(plan.device)
-        with self._autocast():
-            self.scheduler = MutualInformationLR(self.optimizer, self.model, probe, policy, plan.bounds)
+        probe = self._probe(data).to(self.device)
+        return PacedSteps(
+            optimizer, MutualInformationLR(optimizer, self.model, probe, policy, self.plan.bounds)
+        )
+
+    def _setting(self) -> Setting:
+        workload = self.plan.workload
+        assert self.plan.lr is not None, "a plan with a rival has a learning rate"
+        return Setting(
+            self.model,
+            self.plan.epochs,
+            -(-len(self.data.train_targets) // workload.batch_size),
+            self.plan.lr,
+            workload.momentum,
+            workload.nesterov,
+            workload.weight_decay,
+        )
 
     def _probe(self, data: Data) -> Probe:
         """The fixed sample of the training set, cast as a batch is; without augmentation."""
@@ -68,25 +91,25 @@ class Training:
         return sum(p.numel() for p in self.model.parameters())
 
     @property
-    def layers(self) -> list[str]:
-        """The layer that drives each parameter group."""
-        return list(self.scheduler.driving_layers)
+    def groups(self) -> list[str]:
+        """A name for each parameter group: the layer that drives it, where one does."""
+        return self.steps.groups
 
     def untrained_row(self) -> Row:
-        """Epoch 0: the network before training. The scheduler measured its information when it was made."""
+        """Epoch 0: the network before training. Its information, if any, was measured when the steps were made."""
         started = time.perf_counter()
         test = self.evaluate()
         seconds = {
             "train": 0.0,
             "evaluate": time.perf_counter() - started,
-            "measure": self._measured().seconds,
+            "measure": self.steps.measured().seconds if isinstance(self.steps, PacedSteps) else 0.0,
         }
         return {
             "epoch": 0,
             "lr": [],
             "train_loss": None,
             "test": test,
-            **self._information(),
+            **self.steps.facts(),
             "decisions": [],
             "seconds": seconds,
         }
@@ -96,8 +119,7 @@ class Training:
 
         The test set is looked at here and nowhere else, and no decision sees the result.
         """
-        lrs = [float(group["lr"]) for group in self.optimizer.param_groups]
-        decisions = self.scheduler.decisions[epoch - 1]
+        lrs, decisions = self.steps.lrs(), self.steps.decisions(epoch)
         times = [time.perf_counter()]
         loss = self.train_epoch(epoch, on_batch)
         times.append(time.perf_counter())
@@ -105,10 +127,9 @@ class Training:
         times.append(time.perf_counter())
         try:
             with self._autocast():
-                self.scheduler.observe()
+                self.steps.end_epoch(loss)
         except ValueError as error:  # weights are finite, but an activation of the probe is not
             raise NotFinite(str(error)) from error
-        self.scheduler.step()
         times.append(time.perf_counter())
         spent = np.diff(times).tolist()
         return {
@@ -116,24 +137,19 @@ class Training:
             "lr": lrs,
             "train_loss": loss,
             "test": test,
-            **self._information(),
-            "decisions": [
-                {"layer": layer, "lr": d.lr, "cause": d.cause, "reason": d.reason}
-                for layer, d in zip(self.layers, decisions, strict=True)
-            ],
+            **self.steps.facts(),
+            "decisions": decisions,
             "seconds": dict(zip(("train", "evaluate", "measure"), spent, strict=True)),
         }
 
     def state(self) -> dict[str, Any]:
         """Everything a resumed run needs."""
-        parts = {"model": self.model, "optimizer": self.optimizer, "scheduler": self.scheduler}
-        return {name: part.state_dict() for name, part in parts.items()}
+        return {"model": self.model.state_dict(), **self.steps.state_dict()}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take up a state. Raises ValueError, RuntimeError or KeyError where it is another model's."""
         self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.scheduler.load_state_dict(state["scheduler"])
+        self.steps.load_state_dict(state)
 
     def train_epoch(self, epoch: int, on_batch: Callable[[int, int], None]) -> float:
         """Train for one epoch and return the mean training loss. Raises NotFinite where it diverged."""
@@ -144,14 +160,14 @@ class Training:
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         self.model.train()
         for i, (batch, inputs) in enumerate(zip(batches, in_turn(data.train_inputs, batches), strict=True)):
-            self.optimizer.zero_grad(set_to_none=True)
+            self.steps.optimizer.zero_grad(set_to_none=True)
             if workload.augment is not None:
                 inputs = workload.augment(inputs, order)
             with self._autocast():
                 outputs = self.model(self._inputs(inputs))
                 loss = workload.loss(outputs, data.train_targets[batch])
             loss.backward()
-            self.optimizer.step()
+            self.steps.step(loss)
             total += loss.detach().double() * len(batch)
             on_batch(i + 1, len(batches))
         mean = float(total) / n
@@ -169,37 +185,17 @@ class Training:
         self.model.eval()
         starts = range(0, len(self.data.test_targets), _EVALUATION_BATCH)
         batches = [slice(start, start + _EVALUATION_BATCH) for start in starts]
-        for batch, inputs in zip(batches, in_turn(self.data.test_inputs, batches), strict=True):
-            with self._autocast():
-                outputs = self.model(self._inputs(inputs))
-            scores = metric.score(outputs.float(), self.data.test_targets[batch])
-            total += scores.sum()
-            count += scores.numel()
+        with self.steps.evaluating():
+            for batch, inputs in zip(batches, in_turn(self.data.test_inputs, batches), strict=True):
+                with self._autocast():
+                    outputs = self.model(self._inputs(inputs))
+                scores = metric.score(outputs.float(), self.data.test_targets[batch])
+                total += scores.sum()
+                count += scores.numel()
         value = float(total) / count
         if not math.isfinite(value):
             raise NotFinite(f"the test {metric.name} is {value}")
         return value
-
-    def _measured(self) -> Measurement:
-        measurement = self.scheduler.measurement
-        assert measurement is not None, "the scheduler has just measured"
-        return measurement
-
-    def _information(self) -> Row:
-        measurement = self._measured()
-        layers = {
-            name: {
-                "nats": found.estimate.nats,
-                "std_error": _number(found.estimate.std_error),
-                "decoder": None if found.decoder is None else _number(found.decoder.nats),
-            }
-            for name, found in measurement.layers.items()
-        }
-        return {
-            "information": layers,
-            "reference": measurement.reference,
-            "warnings": list(measurement.warnings),
-        }
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.plan.config.bf16)
@@ -209,11 +205,6 @@ class Training:
         draws = np.random.SeedSequence([self.plan.config.seed, epoch]).generate_state(2, np.uint64)
         torch.manual_seed(int(draws[0]) >> 1)
         return torch.Generator().manual_seed(int(draws[1]) >> 1)
-
-
-def _number(value: float) -> float | None:
-    """JSON has no nan."""
-    return value if math.isfinite(value) else None
 
 
 def set_determinism(threads: int, device: torch.device) -> None:

@@ -1,0 +1,154 @@
+"""What moves the weights of a run, and what moves the learning rate: an optimizer with its schedules."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+from infopace import Measurement, MutualInformationLR
+from infopace.lab.run_folder import Row
+
+
+class Steps:
+    """An optimizer, with a schedule that moves on after every batch, every epoch, or none.
+
+    Args:
+        optimizer: Any torch optimizer.
+        per_batch: Moves on after every batch.
+        per_epoch: Moves on after every epoch; a plateau rule is told the mean training loss.
+        wants_loss: The optimizer's step is called with a closure that returns the loss of the batch.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        *,
+        per_batch: LRScheduler | None = None,
+        per_epoch: LRScheduler | ReduceLROnPlateau | None = None,
+        wants_loss: bool = False,
+    ) -> None:
+        self.optimizer = optimizer
+        self._per_batch, self._per_epoch = per_batch, per_epoch
+        self._wants_loss = wants_loss
+
+    @property
+    def groups(self) -> list[str]:
+        """A name for each parameter group."""
+        return ["all"] if len(self.optimizer.param_groups) == 1 else [str(i) for i in self._numbers()]
+
+    def lrs(self) -> list[float]:
+        """The learning rate of each parameter group; where the optimizer finds a scale d itself, times d."""
+        return [float(group["lr"]) * float(group.get("d", 1.0)) for group in self.optimizer.param_groups]
+
+    def step(self, loss: Tensor) -> None:
+        """Move the weights, after the backward pass of `loss`."""
+        if self._wants_loss:
+            self.optimizer.step(lambda: float(loss.detach()))
+        else:
+            self.optimizer.step()
+        if self._per_batch is not None:
+            self._per_batch.step()
+
+    def end_epoch(self, loss: float) -> None:
+        """Move on after an epoch whose mean training loss was `loss`."""
+        if isinstance(self._per_epoch, ReduceLROnPlateau):
+            self._per_epoch.step(loss)
+        elif self._per_epoch is not None:
+            self._per_epoch.step()
+
+    @contextlib.contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Within it, the weights are those that the method would hand over."""
+        yield
+
+    def facts(self) -> Row:
+        """What was measured: of methods that measure nothing, nothing."""
+        return {"information": {}, "reference": None, "warnings": []}
+
+    def decisions(self, epoch: int) -> list[dict[str, Any]]:
+        """Why the learning rates of `epoch` (1-based) are what they are, one a group; empty where no reason is kept."""
+        return []
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a resumed run needs."""
+        schedules = {"per_batch": self._per_batch, "per_epoch": self._per_epoch}
+        state: dict[str, Any] = {"optimizer": self.optimizer.state_dict()}
+        return state | {name: s.state_dict() for name, s in schedules.items() if s is not None}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self._per_batch is not None:
+            self._per_batch.load_state_dict(state["per_batch"])
+        if self._per_epoch is not None:
+            self._per_epoch.load_state_dict(state["per_epoch"])
+
+    def _numbers(self) -> range:
+        return range(len(self.optimizer.param_groups))
+
+
+class PacedSteps(Steps):
+    """An optimizer whose learning rate is paced by information, measured after every epoch."""
+
+    def __init__(self, optimizer: Optimizer, scheduler: MutualInformationLR) -> None:
+        super().__init__(optimizer)
+        self.scheduler = scheduler
+
+    @property
+    def groups(self) -> list[str]:
+        """The layer that drives each parameter group."""
+        return list(self.scheduler.driving_layers)
+
+    def end_epoch(self, loss: float) -> None:
+        """Measure the information and apply what follows from it."""
+        self.scheduler.observe()
+        self.scheduler.step()
+
+    def facts(self) -> Row:
+        """Information, reference and warnings of the latest measurement."""
+        measurement = self.measured()
+        layers = {
+            name: {
+                "nats": found.estimate.nats,
+                "std_error": _number(found.estimate.std_error),
+                "decoder": None if found.decoder is None else _number(found.decoder.nats),
+            }
+            for name, found in measurement.layers.items()
+        }
+        return {
+            "information": layers,
+            "reference": measurement.reference,
+            "warnings": list(measurement.warnings),
+        }
+
+    def decisions(self, epoch: int) -> list[dict[str, Any]]:
+        """Rate, cause and reason of each group's decision for `epoch`."""
+        return [
+            {"layer": layer, "lr": d.lr, "cause": d.cause, "reason": d.reason}
+            for layer, d in zip(self.groups, self.scheduler.decisions[epoch - 1], strict=True)
+        ]
+
+    def measured(self) -> Measurement:
+        """The latest measurement."""
+        assert self.scheduler.measurement is not None, "the scheduler has just measured"
+        return self.scheduler.measurement
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a resumed run needs."""
+        return {"optimizer": self.optimizer.state_dict(), "scheduler": self.scheduler.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scheduler.load_state_dict(state["scheduler"])
+
+
+def _number(value: float) -> float | None:
+    """JSON has no nan."""
+    return value if math.isfinite(value) else None
