@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from typing import Any
@@ -14,10 +15,10 @@ from infopace import Bounds
 from infopace.range_test._methods import Race
 from infopace.range_test._race import race_trial, rate, rungs
 from infopace.range_test._race_bounds import Clock, mean_bounds, trial_bounds
-from infopace.range_test._records import Candidate, Trial
+from infopace.range_test._records import Candidate, Look, Trial
 from infopace.range_test._refusal import RangeTestError
 
-from .fakes import FakeTrainee, candidate, look
+from .fakes import UNTRAINED_LOSS, FakeTrainee, candidate, look
 
 HORIZON = 64
 
@@ -209,3 +210,22 @@ def test_a_crash_in_between_does_not_count_as_the_edge() -> None:
         ),
     )
     assert bounds(trial).lr_max == pytest.approx(math.sqrt(0.3))
+
+
+class DeadAtTheTop(FakeTrainee):
+    """At rates far above the edge the model is dead at once: a constant output, its loss a little below untrained."""
+
+    def look(self, *, information: bool = True) -> Look:
+        found = super().look(information=information)
+        if self.step and self.lr > 6:
+            return dataclasses.replace(
+                found, loss=UNTRAINED_LOSS - 1e-3, accuracy=0.1, batch_loss=UNTRAINED_LOSS - 1e-3
+            )
+        return found
+
+
+def test_a_dead_model_is_no_start() -> None:
+    # Seen on digits, one layer raced alone: 10 did not crash, 5.62 did, and the trial was over.
+    trial, _ = run(DeadAtTheTop())
+    assert next(c for c in trial.candidates if c.lr == 10).crash == ""
+    assert bounds(trial).lr_max == pytest.approx(bounds(run(FakeTrainee())[0]).lr_max)

@@ -3,7 +3,8 @@
 A trial needs no full table. It looks for the rate that learns fastest within a horizon of some optimizer steps, and
 for the rate from which on learning fails, and trains candidates only around these two:
 
-1. From the largest rate down, a decade at a time, to the first that does not crash. Crashes cost a few steps.
+1. From the largest rate down, a decade at a time, to the first that learns visibly. Crashes cost a few steps; a rate
+   may also be so high that the model is dead at once, and its loss just not above that of the untrained one.
 2. From there up, a quarter of a decade at a time, until one crashes or is visibly worse than the best.
 3. From the best down, until one is visibly behind it.
 4. Once more between the last good and the first bad rate, to halve the step there.
@@ -71,7 +72,9 @@ def race_trial(
     race = _Race(trainee, rungs(horizon), attribute, rates, known, keep)
     bottom, top = (math.ceil(PER_DECADE * math.log10(limit) - 1e-9) for limit in (low, high))
     start = top
-    while race.run(start).crash:
+    while not race.learns(start):
+        if start == bottom and not race.done[start].crash:
+            break  # the bounds will say that nothing learned
         if start == bottom:
             raise RangeTestError(
                 "crashed",
@@ -131,6 +134,11 @@ class _Race:
     def merit(self, index: int | float) -> float:
         candidate = self.done[index]
         return merit_of(candidate.last, candidate.first, self._attribute)
+
+    def learns(self, index: int | float) -> bool:
+        """Whether the candidate ends visibly better than the untrained model; it is trained if it is not known."""
+        found = self.run(index)
+        return not found.crash and visibly_worse(found.first, found.last, found.first, self._attribute)
 
     def worse(self, index: int | float, best: int | float) -> bool:
         found = self.done[index]
