@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from infopace.cli import main
+from infopace.lab.compare import CompareConfig
 from infopace.lab.config import TrainConfig
 from infopace.lab.measure import MeasureConfig
 from infopace.lab.report import ReportConfig
@@ -49,6 +50,17 @@ MEASURE_FLAGS = {
     "permutations": None,
     "json": False,
 }
+COMPARE_FLAGS = {
+    "workload": "digits",
+    "methods": (),
+    "seeds": 10,
+    "tuning_seeds": 1,
+    "bounds": "range-test",
+    "epochs": None,
+    "device": "cpu",
+    "jobs": None,
+    "out": None,
+}
 REPORT_FLAGS = {"folders": dataclasses.MISSING, "out": Path("report.html")}
 
 
@@ -61,6 +73,10 @@ def test_the_command_line_is_frozen(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["measure", "--help"]) == 0
     shown = set(re.findall(r"--([a-z][a-z0-9-]*)", capsys.readouterr().out)) - {"help"}
     assert shown == set(MEASURE_FLAGS) - {"x", "y"}
+    assert {field.name: field.default for field in dataclasses.fields(CompareConfig)} == COMPARE_FLAGS
+    assert main(["compare", "--help"]) == 0
+    shown = set(re.findall(r"--([a-z][a-z0-9-]*)", capsys.readouterr().out)) - {"help"}
+    assert shown == {name.replace("_", "-") for name in COMPARE_FLAGS if name != "workload"}
     assert {field.name: field.default for field in dataclasses.fields(ReportConfig)} == REPORT_FLAGS
     assert main(["report", "--help"]) == 0
     assert set(re.findall(r"--([a-z][a-z0-9-]*)", capsys.readouterr().out)) - {"help"} == {"out"}
@@ -101,7 +117,7 @@ BAD_INPUT = {
     "train --decay cosine": r"invalid choice 'cosine'.*linear.*printed.*none",
     "train --epochs": r"Missing value for argument '--epochs'",
     "trian": r"Unrecognized options: trian",
-    "": r"Expected one of \{train,\s*range-test,\s*measure,\s*report\}",
+    "": r"Expected one of \{train,\s*range-test,\s*compare,\s*measure,\s*report\}",
     "report": r"report needs at least one run folder, got none",
     "report nowhere": r"no folder nowhere",
     "measure": r"Missing from infopace measure: X .*; see infopace measure --help",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import itertools
 import re
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 import tyro
 
 from infopace import RangeTestError
+from infopace.lab.compare import CompareConfig, compare
 from infopace.lab.config import TrainConfig
 from infopace.lab.environment import versions
 from infopace.lab.errors import Diverged, InputError
@@ -31,9 +33,11 @@ INTERRUPTED = 130  # what a shell reports for Ctrl-C
 _COMMANDS = {
     "train": TrainConfig,
     "range-test": RangeTestConfig,
+    "compare": CompareConfig,
     "measure": MeasureConfig,
     "report": ReportConfig,
 }
+Config = TrainConfig | RangeTestConfig | CompareConfig | MeasureConfig | ReportConfig
 _BOX_OR_COLOUR = re.compile(r"[─-╿]|\x1b\[[0-9;]*m")
 
 
@@ -53,6 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(config, MeasureConfig):
             print(*measure(config), sep="\n")
             return 0
+        if isinstance(config, CompareConfig):
+            print(*compare(config, functools.partial(print, flush=True)), sep="\n")
+            return 0
         if isinstance(config, RangeTestConfig):
             with contextlib.closing(make_range_progress()) as progress:
                 lines = run_range_test(config, progress)
@@ -70,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RangeTestError as error:
         return _fail(error, NO_ANSWER)
     except KeyboardInterrupt:
-        resumes = arguments[:1] in (["train"], ["range-test"])
+        resumes = arguments[:1] in (["train"], ["range-test"], ["compare"])
         return _fail("stopped; the same command resumes where it was" if resumes else "stopped", INTERRUPTED)
     print(*result.lines, sep="\n")
     return 0
@@ -81,7 +88,7 @@ def _fail(error: object, code: int) -> int:
     return code
 
 
-def _parse(arguments: list[str]) -> TrainConfig | RangeTestConfig | MeasureConfig | ReportConfig | None:
+def _parse(arguments: list[str]) -> Config | None:
     """The command line as a config; None where help was asked for and given."""
     app = tyro.extras.SubcommandApp()
     for name, command in _COMMANDS.items():

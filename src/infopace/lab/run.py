@@ -37,8 +37,10 @@ class Result:
     lines: tuple[str, ...]
 
 
-def train(config: TrainConfig, listener: Listener) -> Result:
+def train(config: TrainConfig, listener: Listener, *, picture: bool = True) -> Result:
     """Run `infopace train`. The same config again resumes, and ends with the same numbers bit for bit.
+
+    Without `picture` none is drawn.
 
     Raises InputError for input that cannot be used, RangeTestError where a range test finds no bounds, Diverged
     where the training diverged.
@@ -51,16 +53,18 @@ def train(config: TrainConfig, listener: Listener) -> Result:
         if record is not None:
             check_same_run(plan, record, folder)
             rows = folder.read_rows()
-            whole = len(rows) == plan.epochs + 1 and folder.picture.is_file()
+            whole = len(rows) == plan.epochs + 1 and (folder.picture.is_file() or not picture)
             if whole and folder.read_json("summary.json") is not None:
                 listener.note(
                     f"this run is finished; to train anew, remove {folder.path} or choose another --out"
                 )
                 return _result(plan, folder, rows)
-        return _train(plan, folder, record, listener)
+        return _train(plan, folder, record, listener, picture)
 
 
-def _train(plan: Plan, folder: RunFolder, record: dict[str, Any] | None, listener: Listener) -> Result:
+def _train(
+    plan: Plan, folder: RunFolder, record: dict[str, Any] | None, listener: Listener, picture: bool
+) -> Result:
     recorded = (record or {}).get("threads")
     threads = plan.config.threads or recorded or plan.workload.threads or torch.get_num_threads()
     set_determinism(threads, plan.device)
@@ -92,7 +96,8 @@ def _train(plan: Plan, folder: RunFolder, record: dict[str, Any] | None, listene
     listener.started(plan, folder.path, training.n_parameters, rows)
     _epochs(plan, folder, training, rows, record, listener)
 
-    draw_run(record, rows, folder.picture)
+    if picture:
+        draw_run(record, rows, folder.picture)
     test = [row["test"] for row in rows[1:]]
     best = plan.workload.metric.best(test)
     folder.write_json("summary.json", {"final": test[-1], "best": test[best], "best_epoch": best + 1})

@@ -149,3 +149,5 @@ class Workload:
     channels_last: bool = False
     # A small model runs faster on one CPU thread than on several that wait for each other.
     threads: int | None = None
+    # Values of the test metric; a comparison says when each was reached.
+    levels: tuple[float, ...] = ()

@@ -60,4 +60,5 @@ CIFAR10_ALLCONV = Workload(
     batch_size=256,
     prepare=STANDARDISE,
     channels_last=True,
+    levels=(0.85,),
 )

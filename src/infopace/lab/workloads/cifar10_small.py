@@ -56,4 +56,5 @@ CIFAR10_SMALL = Workload(
     # there, on a processor without instructions for it
     channels_last=True,
     threads=1,
+    levels=(0.55, 0.6),
 )

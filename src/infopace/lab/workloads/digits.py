@@ -64,4 +64,5 @@ DIGITS = Workload(
     batch_size=32,
     threads=1,
     prepare=grey_levels_to_unit,
+    levels=(0.95, 0.97),
 )

@@ -98,4 +98,5 @@ IMAGENET_RESNET50 = Workload(
     # the usual numbers of ImageNet; tests see the middle 224 x 224 of 256 x 256
     prepare=Standardise(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), size=_CROP),
     channels_last=True,
+    levels=(0.70, 0.75),
 )

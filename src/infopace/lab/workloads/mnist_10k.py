@@ -22,4 +22,5 @@ MNIST_10K = dataclasses.replace(
     load=load_mnist_10k,
     epochs=20,
     threads=1,
+    levels=(0.97, 0.98),
 )

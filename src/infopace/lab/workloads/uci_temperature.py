@@ -41,4 +41,5 @@ UCI_TEMPERATURE = Workload(
     epochs=2000,
     batch_size=256,
     threads=1,
+    levels=(1.32, 1.0),
 )

@@ -1,0 +1,163 @@
+"""`infopace compare`: tune the rivals, find the bounds, run every method with every seed, sum up."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from infopace.lab.bounds import as_json
+from infopace.lab.compare._bench import Bench, Say, bounds_text
+from infopace.lab.compare._cells import Cell, Outcome, final_cells, tuning_cells
+from infopace.lab.compare._config import CompareConfig as CompareConfig
+from infopace.lab.compare._config import ComparePlan, Entry, resolve_comparison
+from infopace.lab.compare._jobs import FoundBounds, Job, RangeTestJob, RunJob, found_bounds
+from infopace.lab.compare._summary import Line, Method, report_fields, summarise
+from infopace.lab.compare._table import table_lines
+from infopace.lab.compare._tuning import Tuned, choose
+from infopace.lab.config import find_device
+from infopace.lab.environment import commit, hardware, versions
+from infopace.lab.errors import InputError
+from infopace.lab.files import remove_leftovers, write_atomically
+
+ROWS, TABLE, REPORT, RECORD = "rows.jsonl", "table.md", "comparison.json", "compare.json"
+_NO_BOUNDS = FoundBounds({}, 0.0, 0.0)
+
+
+def compare(config: CompareConfig, say: Say) -> list[str]:
+    """Run `infopace compare`; the lines to end with. The same command again resumes and ends with the same table.
+
+    Raises InputError for input that cannot be used. A run that fails is reported, and the others go on.
+    """
+    plan = resolve_comparison(config)
+    with _held(plan):
+        bench = Bench(config, plan, say)
+        tested = plan.bounds == "range-test" and any(entry.rival is None for entry in plan.entries)
+        first: list[Job] = [RangeTestJob()] if tested else []
+        first += [RunJob(cell) for entry in plan.entries for cell in tuning_cells(entry, plan)]
+        bench.run(first, "tuning")
+
+        found = (found_bounds(plan.folder) if tested else _NO_BOUNDS) or FoundBounds(
+            {}, 0.0, 0.0, f"the range test failed: {bench.range_test_failure()}"
+        )
+        tuned = {
+            entry.name: choose(bench.outcomes(tuning_cells(entry, plan)), entry.grid, plan.workload.metric)
+            for entry in plan.entries
+            if entry.grid
+        }
+        finals = {entry.name: _finals(entry, plan, tuned, found) for entry in plan.entries}
+        bench.run(
+            [
+                RunJob(cell, found.bounds if entry.rival is None else {})
+                for entry in plan.entries
+                for cell in finals[entry.name]
+            ],
+            "comparison",
+        )
+        outcomes = {name: bench.outcomes(cells) for name, cells in finals.items()}
+        methods = [_method(entry, plan, tuned, found) for entry in plan.entries]
+        lines = summarise(methods, outcomes, plan.workload.metric, plan.workload.levels)
+        tunings = [o for entry in plan.entries for o in bench.outcomes(tuning_cells(entry, plan))]
+        return _keep(plan, lines, tunings, [o for ended in outcomes.values() for o in ended], found)
+
+
+def _finals(entry: Entry, plan: ComparePlan, tuned: Mapping[str, Tuned], found: FoundBounds) -> list[Cell]:
+    """A method's runs for the table; none where its learning rate or its bounds were not found."""
+    if not entry.grid:
+        return [] if entry.rival is None and found.failure else final_cells(entry, None, plan)
+    lr = tuned[entry.name].lr
+    return [] if lr is None else final_cells(entry, lr, plan)
+
+
+def _method(entry: Entry, plan: ComparePlan, tuned: Mapping[str, Tuned], found: FoundBounds) -> Method:
+    if entry.rival is None:
+        text = f"bounds {bounds_text(found.bounds)}" if found.bounds else "the workload's bounds"
+        return Method(entry.name, None, found.seconds, found.epochs, found.failure or text)
+    if not entry.grid:
+        return Method(entry.name, None, 0.0, 0.0, "")
+    choice = tuned[entry.name]
+    note = "every learning rate failed" if choice.lr is None else ""
+    if choice.at_edge:
+        note = f"{choice.lr:g} is at the edge of its grid"
+    return Method(entry.name, choice.lr, choice.seconds, float(choice.runs * plan.epochs), note)
+
+
+def _keep(
+    plan: ComparePlan,
+    lines: Sequence[Line],
+    tunings: Sequence[Outcome],
+    finals: Sequence[Outcome],
+    found: FoundBounds,
+) -> list[str]:
+    """Write the rows, the table and what the report reads; the lines for the terminal."""
+    metric = plan.workload.metric
+    head = {"workload": plan.workload.name, "epochs": plan.epochs}
+    rows = [
+        {**head, "part": part, **outcome.row(metric)}
+        for part, outcomes in (("tuning", tunings), ("test", finals))
+        for outcome in outcomes
+    ]
+    if found.bounds or found.failure:
+        rows.insert(0, {**head, "part": "range test", **vars(found)})
+    write_atomically(plan.folder / ROWS, "".join(f"{json.dumps(row)}\n" for row in rows).encode())
+    table = table_lines(lines, metric)
+    write_atomically(plan.folder / TABLE, "".join(f"{line}\n" for line in table).encode())
+    caption = (
+        f"{plan.epochs} epochs each; rivals tuned over their own learning rates by the final test {metric.name} with "
+        f"{len(plan.tuning_seeds)} seed(s) apart from these. infopace compare {plan.spec}"
+    )
+    content = report_fields(lines, plan.workload.name, metric, caption)
+    write_atomically(plan.folder / REPORT, as_json(content))
+    return [*table, f"folder: {plan.folder}", f"report: infopace report {plan.folder} {plan.folder}/runs/*"]
+
+
+@contextlib.contextmanager
+def _held(plan: ComparePlan) -> Iterator[None]:
+    """Make the folder, or take up the same comparison in it, and hold it as long as the command runs."""
+    folder = plan.folder
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"the folder of a comparison must be a folder, got the file {folder}")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "lock").exists():
+        raise InputError(
+            f"the folder of a comparison must be new, empty or hold one, not {folder}; choose another --out"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = open(folder / "lock", "a")  # noqa: SIM115 - held for the whole command
+    except OSError as error:
+        raise InputError(f"cannot write to {folder}: {error.strerror}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InputError(
+                f"another process is comparing in {folder}; wait for it or choose another --out"
+            ) from None
+        remove_leftovers(folder)
+        _check_same(plan, folder)
+        yield
+
+
+def _check_same(plan: ComparePlan, folder: Path) -> None:
+    """Record what is compared; InputError where the folder holds another comparison."""
+    record: dict[str, Any] = {
+        "settings": plan.settings(),
+        "versions": versions(),
+        "hardware": [hardware(find_device(name)) for name in dict.fromkeys(plan.devices)],
+        "commit": commit(),
+    }
+    try:
+        there = json.loads((folder / RECORD).read_bytes())["settings"]
+    except (OSError, ValueError, KeyError):
+        write_atomically(folder / RECORD, as_json(record))
+        return
+    differ = [
+        f"{name} is {there.get(name)!r} there and {value!r} here"
+        for name, value in plan.settings().items()
+        if there.get(name) != value
+    ]
+    if differ:
+        raise InputError(f"{folder} holds another comparison: {', '.join(differ)}; choose another --out")

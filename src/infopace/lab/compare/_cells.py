@@ -1,0 +1,129 @@
+"""The runs of a comparison: which there are, where each lives, and how it ended."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infopace.lab.compare._config import ComparePlan, Entry
+from infopace.lab.config import TrainConfig
+from infopace.lab.files import write_atomically
+from infopace.lab.run_folder import RunFolder
+from infopace.lab.workload import Metric
+
+Bounds = dict[str, float]
+_DIVERGED = "diverged.json"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run: a method at a learning rate (None: it has none to choose), with a seed."""
+
+    name: str
+    method: str
+    layer_wise: bool
+    lr: float | None
+    seed: int
+
+    @property
+    def title(self) -> str:
+        """For people: 'sgd-cosine lr 0.1 seed 3'."""
+        rate = "" if self.lr is None else f" lr {self.lr:g}"
+        return f"{self.name}{rate} seed {self.seed}"
+
+    def folder(self, comparison: Path) -> Path:
+        """Where the run lives."""
+        rate = "" if self.lr is None else f"-lr{self.lr:g}"
+        return comparison / "runs" / f"{self.name}{rate}-seed{self.seed}"
+
+    def command(self, plan: ComparePlan, device: str, bounds: Bounds) -> TrainConfig:
+        """The `infopace train` that makes the run; `bounds` are a paced method's, {} for the workload's own."""
+        return TrainConfig(
+            workload=plan.spec,
+            method=self.method,
+            lr=self.lr,
+            bounds="range-test" if self.lr is not None or bounds else "workload",
+            lr_min=bounds.get("lr_min"),
+            lr_max=bounds.get("lr_max"),
+            lr_top=bounds.get("lr_top"),
+            epsilon=bounds.get("epsilon"),
+            layer_wise=self.layer_wise,
+            epochs=plan.epochs,
+            seed=self.seed,
+            device=device,
+            threads=1,
+            out=self.folder(plan.folder),
+        )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: the test metric after every epoch, or why there is none.
+
+    Attributes:
+        cell: The run.
+        test: The test metric after epochs 1, 2, ..; of a run that diverged, up to then.
+        seconds: What each of those epochs took, evaluation and measurement included.
+        failure: Why it did not finish; empty if it did.
+    """
+
+    cell: Cell
+    test: tuple[float, ...]
+    seconds: tuple[float, ...]
+    failure: str = ""
+
+    @property
+    def final(self) -> float | None:
+        """The test metric at the end, None of a run that failed."""
+        return None if self.failure else self.test[-1]
+
+    def row(self, metric: Metric) -> dict[str, Any]:
+        """The run as a row of results."""
+        best = metric.best(list(self.test)) if self.test else None
+        return {
+            "method": self.cell.name,
+            "lr": self.cell.lr,
+            "seed": self.cell.seed,
+            "final": self.final,
+            "best": None if best is None else self.test[best],
+            "best_epoch": None if best is None else best + 1,
+            "seconds": round(sum(self.seconds), 3),
+            "failure": self.failure,
+            "test": list(self.test),
+        }
+
+
+def final_cells(entry: Entry, lr: float | None, plan: ComparePlan) -> list[Cell]:
+    """The runs that the table is made of."""
+    return [Cell(entry.name, entry.method, entry.layer_wise, lr, seed) for seed in plan.seeds]
+
+
+def tuning_cells(entry: Entry, plan: ComparePlan) -> list[Cell]:
+    """The runs that a rival's learning rate is chosen by; none where it has none to choose."""
+    return [
+        Cell(entry.name, entry.method, entry.layer_wise, lr, seed)
+        for lr in entry.grid
+        for seed in plan.tuning_seeds
+    ]
+
+
+def keep_divergence(folder: Path, message: str) -> None:
+    """Remember that a run diverged: it would again."""
+    write_atomically(folder / _DIVERGED, f"{json.dumps({'failure': message})}\n".encode())
+
+
+def outcome(cell: Cell, comparison: Path) -> Outcome | None:
+    """How the run ended, None where it has not yet."""
+    folder = RunFolder(cell.folder(comparison))
+    diverged = folder.read_json(_DIVERGED)
+    if diverged is None and folder.read_json("summary.json") is None:
+        return None
+    rows = folder.read_rows()[1:]
+    return Outcome(
+        cell,
+        tuple(row["test"] for row in rows),
+        tuple(sum(row["seconds"].values()) for row in rows),
+        "" if diverged is None else str(diverged["failure"]),
+    )

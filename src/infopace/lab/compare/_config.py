@@ -1,0 +1,137 @@
+"""The command line of `infopace compare` as a dataclass, and what it resolves to."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+from tyro.conf import Positional, arg
+
+from infopace.lab.config import PAPER, check_common, find_device, find_rival
+from infopace.lab.errors import InputError
+from infopace.lab.rivals import RIVALS, Rival
+from infopace.lab.workload import Workload
+from infopace.lab.workloads import find_workload
+
+LAYER_WISE = "-layer-wise"
+PACED = (PAPER, PAPER + LAYER_WISE)
+# Far from the seeds of the test, which count from 0.
+FIRST_TUNING_SEED = 1000
+
+
+@dataclass(frozen=True)
+class CompareConfig:
+    """Compare ways to train a workload: run what is missing, on all cores or GPUs, and sum up in a table.
+
+    A rival is tuned first, over its ten learning rates with seeds of their own; a paced method gets the bounds of
+    one range test. The same command again resumes; with more methods or seeds it runs only those.
+    """
+
+    workload: Positional[str] = "digits"
+    """As in infopace train."""
+    methods: tuple[str, ...] = ()
+    """What to compare, each tested against the first; default: vasudevan-2020, vasudevan-2020-layer-wise and all
+    rivals."""
+    seeds: int = 10
+    """Runs of each method, with seeds 0, 1, .."""
+    tuning_seeds: int = 1
+    """Runs of each learning rate that a rival is tuned over."""
+    bounds: Literal["range-test", "workload"] = "range-test"
+    """Where the paced methods' bounds come from: one range test with a tuning seed, or the workload's own."""
+    epochs: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: the workload's)")] = None
+    """Number of epochs, the same for all."""
+    device: str = "cpu"
+    """cpu | cuda (all GPUs, one run each) | cuda:<index>."""
+    jobs: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: cores or GPUs)")] = None
+    """Runs side by side, of one CPU thread each."""
+    out: Annotated[
+        Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: runs/compare-<workload>)")
+    ] = None
+    """Folder of the comparison."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A method in the comparison."""
+
+    name: str
+    method: str
+    layer_wise: bool
+    rival: Rival | None
+
+    @property
+    def grid(self) -> tuple[float, ...]:
+        """The learning rates that it is tuned over; empty where there are none to tune."""
+        return () if self.rival is None else self.rival.grid
+
+
+@dataclass(frozen=True)
+class ComparePlan:
+    """A checked CompareConfig: nothing is left to default."""
+
+    workload: Workload
+    spec: str
+    entries: tuple[Entry, ...]
+    seeds: tuple[int, ...]
+    tuning_seeds: tuple[int, ...]
+    bounds: str
+    epochs: int
+    devices: tuple[str, ...]
+    folder: Path
+
+    def settings(self) -> dict[str, Any]:
+        """What a folder's comparison is, whatever methods and seeds are added to it."""
+        return {
+            "workload": self.workload.name,
+            "epochs": self.epochs,
+            "tuning_seeds": list(self.tuning_seeds),
+            "bounds": self.bounds,
+            "device": self.devices[0].partition(":")[0],
+        }
+
+
+def resolve_comparison(config: CompareConfig) -> ComparePlan:
+    """Check a command line and fill in the defaults. Raises InputError with one line."""
+    workload = find_workload(config.workload)
+    epochs = workload.epochs if config.epochs is None else config.epochs
+    check_common(epochs, 0, None)
+    for name in ("seeds", "tuning_seeds"):
+        value = getattr(config, name)
+        if not 1 <= value <= FIRST_TUNING_SEED:
+            raise InputError(f"{name} must be in 1..{FIRST_TUNING_SEED}, got {name} = {value}")
+    if config.jobs is not None and config.jobs < 1:
+        raise InputError(f"jobs must be >= 1, got jobs = {config.jobs}")
+    names = config.methods or (*PACED, *RIVALS)
+    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    if twice is not None:
+        raise InputError(f"methods must differ, got {twice!r} twice")
+    return ComparePlan(
+        workload=workload,
+        spec=config.workload,
+        entries=tuple(_entry(name) for name in names),
+        seeds=tuple(range(config.seeds)),
+        tuning_seeds=tuple(range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + config.tuning_seeds)),
+        bounds=config.bounds,
+        epochs=epochs,
+        devices=_devices(config.device, config.jobs),
+        folder=config.out or Path("runs") / f"compare-{workload.name}",
+    )
+
+
+def _entry(name: str) -> Entry:
+    if name == PAPER + LAYER_WISE:
+        return Entry(name, PAPER, True, None)
+    return Entry(name, name, False, find_rival(name))
+
+
+def _devices(device: str, jobs: int | None) -> tuple[str, ...]:
+    """The device of each worker."""
+    find_device(device)
+    if device == "cuda":
+        available = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+        return tuple(available[i % len(available)] for i in range(jobs or len(available)))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return (device,) * (jobs or (cores if device == "cpu" else 1))

@@ -1,0 +1,122 @@
+"""What a worker does: one run, or the range test that gives the paced methods their bounds."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from infopace import Candidate, Race, RangeTestError
+from infopace.lab.bounds import find_bounds, keep_result
+from infopace.lab.compare._cells import Bounds, Cell, keep_divergence
+from infopace.lab.compare._config import ComparePlan
+from infopace.lab.config import Plan
+from infopace.lab.errors import Diverged
+from infopace.lab.files import write_atomically
+from infopace.lab.range_config import RangePlan
+from infopace.lab.run import train
+from infopace.lab.run_folder import Row
+from infopace.lab.training import set_determinism
+
+_FOUND = "bounds.json"
+
+
+@dataclass(frozen=True)
+class RangeTestJob:
+    """The range test, with the first tuning seed."""
+
+    title: str = "range test"
+
+
+@dataclass(frozen=True)
+class RunJob:
+    """One run; `bounds` are a paced method's, {} for the workload's own."""
+
+    cell: Cell
+    bounds: Bounds = field(default_factory=dict, hash=False)
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        return self.cell.title
+
+
+Job = RangeTestJob | RunJob
+
+
+@dataclass(frozen=True)
+class FoundBounds:
+    """What the range test gave: bounds as the options of `infopace train`, or why there are none."""
+
+    bounds: Bounds
+    seconds: float
+    epochs: float
+    failure: str = ""
+
+
+def perform(plan: ComparePlan, job: Job, device: str) -> None:
+    """Do a job; what comes of it is in the comparison's folder. Done again, it resumes or does nothing."""
+    if isinstance(job, RangeTestJob):
+        _test_range(plan, device)
+        return
+    folder = job.cell.folder(plan.folder)
+    try:
+        train(job.cell.command(plan, device, job.bounds), _Silent(), picture=False)
+    except Diverged as error:
+        # Where the run was is of no use to the reader of a table.
+        keep_divergence(folder, str(error).partition(";")[0])
+    for checkpoint in folder.glob(
+        "epoch-*.pt"
+    ):  # a finished run needs none, and hundreds of them fill a disk
+        checkpoint.unlink()
+
+
+def found_bounds(comparison: Path) -> FoundBounds | None:
+    """What the range test of a comparison gave, None before it has ended."""
+    try:
+        return FoundBounds(**json.loads((comparison / _FOUND).read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _test_range(plan: ComparePlan, device: str) -> None:
+    set_determinism(1, torch.device(device))
+    data = plan.workload.load()
+    test = RangePlan(
+        plan.workload, plan.epochs, Race(), "auto", False, plan.tuning_seeds[0], torch.device(device), False
+    )
+    folder = plan.folder / "range-test"
+    try:
+        found = find_bounds(test, data, folder)
+    except RangeTestError as error:
+        result = FoundBounds({}, 0.0, 0.0, f"the range test gives no bounds: {error}")
+    else:
+        keep_result(found, folder)
+        bounds = {**dataclasses.asdict(found.bounds), "lr_top": found.bounds.first}
+        result = FoundBounds(bounds, found.seconds, found.cost * plan.epochs)
+    write_atomically(plan.folder / _FOUND, f"{json.dumps(dataclasses.asdict(result))}\n".encode())
+
+
+class _Silent:
+    """A listener that says nothing: a comparison tells how runs end."""
+
+    def candidate(self, trial: int, candidate: Candidate) -> None:
+        pass
+
+    def started(self, plan: Plan, folder: Path, n_parameters: int, rows: list[Row]) -> None:
+        pass
+
+    def batch(self, done: int, total: int) -> None:
+        pass
+
+    def epoch(self, row: Row) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        pass
+
+    def close(self) -> None:
+        pass

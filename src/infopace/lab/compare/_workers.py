@@ -1,0 +1,104 @@
+"""Processes that take one job after another. A job that fails, or takes its process with it, is only its own loss."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+import traceback
+from collections import deque
+from collections.abc import Iterator, Sequence
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from typing import Any
+
+from infopace.lab.compare._config import CompareConfig, resolve_comparison
+from infopace.lab.compare._jobs import Job, perform
+from infopace.lab.errors import InputError
+
+
+class _Worker:
+    """A process and the job that it has in hand."""
+
+    def __init__(self, config: CompareConfig, device: str) -> None:
+        # Spawned: a process that has used threads or a GPU must not be forked.
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.device = device
+        self.job: Job | None = None
+        self.process: SpawnProcess = context.Process(target=_work, args=(config, device, theirs), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def give(self, job: Job) -> None:
+        self.job = job
+        self.pipe.send(job)
+
+    def take(self) -> str | None:
+        """What went wrong with the job, None if it ended well; EOFError if the process is gone."""
+        return self.pipe.recv()
+
+    def stop(self) -> None:
+        self.pipe.close()
+        self.process.terminate()
+        self.process.join()
+
+
+def run_jobs(
+    config: CompareConfig, devices: Sequence[str], jobs: Sequence[Job]
+) -> Iterator[tuple[Job, str | None]]:
+    """Do the jobs, the first first, and yield each when it has ended, with what went wrong or None."""
+    waiting = deque(jobs)
+    workers = [_Worker(config, device) for device in devices[: len(waiting)]]
+    try:
+        for worker in workers:
+            worker.give(waiting.popleft())
+        while busy := {worker.pipe: worker for worker in workers if worker.job is not None}:
+            for pipe in wait(list(busy)):
+                worker = busy[pipe]  # pyright: ignore[reportArgumentType] - wait gives back what it was given
+                job = worker.job
+                assert job is not None, "only busy workers are waited for"
+                try:
+                    failure = worker.take()
+                    worker.job = None
+                except EOFError:
+                    worker.process.join()
+                    failure = f"its process ended with exit code {worker.process.exitcode}"
+                    worker.stop()
+                    workers.remove(worker)
+                    worker = _Worker(config, worker.device) if waiting else None
+                    if worker is not None:
+                        workers.append(worker)
+                if worker is not None and waiting:
+                    worker.give(waiting.popleft())
+                yield job, failure
+    finally:
+        for worker in workers:
+            worker.stop()
+
+
+def _work(config: CompareConfig, device: str, pipe: Connection[Any, Any]) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    plan = resolve_comparison(config)  # a workload of a user's own file cannot be sent
+    while True:
+        try:
+            job = pipe.recv()
+        except (EOFError, OSError):
+            return
+        try:
+            perform(plan, job, device)
+            failure = None
+        except InputError as error:
+            failure = str(error)
+        except Exception as error:
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            failure = f"{type(error).__name__}: {error} ({os.path.basename(place.filename)}:{place.lineno})"
+        pipe.send(None if failure is None else " ".join(failure.split()))
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed must not leave processes behind that hold the runs' folders."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

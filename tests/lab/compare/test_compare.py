@@ -1,0 +1,167 @@
+"""A comparison as a whole: real processes, killed, resumed and extended, and what the table says of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infopace.cli import main
+from infopace.lab.compare import CompareConfig, compare
+from infopace.lab.errors import InputError
+from infopace.lab.report import ReportConfig, report
+
+OWN = f"{Path(__file__).parent / 'own.py'}:MINE"
+METHODS = ("vasudevan-2020", "sgd-cosine")
+OPTIONS: dict[str, Any] = {"bounds": "workload", "seeds": 2, "jobs": 1}
+Whole = tuple[Path, list[str], list[str]]
+
+
+def run(out: Path, *methods: str, **options: Any) -> tuple[list[str], list[str]]:
+    """The lines while it ran, and the last ones."""
+    said: list[str] = []
+    config = CompareConfig(OWN, methods or METHODS, out=out, **{**OPTIONS, **options})
+    return said, compare(config, said.append)
+
+
+def rows(out: Path) -> list[dict[str, Any]]:
+    """The rows but for how long they took."""
+    found = [json.loads(line) for line in (out / "rows.jsonl").read_text().splitlines()]
+    for row in found:
+        row.pop("seconds", None)
+    return found
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """A comparison that nothing disturbed, for tests that leave it as it is or add to it."""
+    out = tmp_path_factory.mktemp("compare") / "whole"
+    return out, *run(out)
+
+
+def test_killed_twice_it_ends_with_the_same_table(tmp_path: Path, whole: Whole) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    options = ["--methods", *METHODS, "--bounds", "workload", "--seeds", "2", "--jobs", "2"]
+    command = [sys.executable, "-m", "infopace.cli", "compare", OWN, *options, "--out", "cut"]
+    for _ in range(2):
+        with subprocess.Popen(
+            command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if re.match(r" *3/", line):
+                    process.send_signal(signal.SIGKILL)
+        assert process.returncode == -signal.SIGKILL
+        assert not (tmp_path / "cut" / "rows.jsonl").exists()
+    # Workers end with their parent: none of them holds a folder, or this command would say so.
+    last = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert "failed" not in last.stdout
+    assert rows(tmp_path / "cut") == rows(whole[0])
+    assert not list((tmp_path / "cut" / "runs").glob("*/*.pt"))
+
+
+def test_what_is_done_is_not_done_again_and_what_is_added_is(whole: Whole, tmp_path: Path) -> None:
+    out, said, lines = whole
+    copy = shutil.copytree(out, tmp_path / "copy")
+    assert said[0] == "tuning: 10 jobs, 0 of them done already"
+    before = {path: path.stat().st_mtime_ns for path in copy.glob("runs/*/epochs.jsonl")}
+    assert len(before) == 14
+    again, same = run(copy)
+    assert [line for line in again if "/" in line] == []
+    assert same[:-2] == lines[:-2]
+    more, _ = run(copy, *METHODS, "sgd-linear", seeds=3)
+    assert len([line for line in more if re.match(r" *\d+/", line)]) == 10 + 3 + 2
+    assert all(path.stat().st_mtime_ns == then for path, then in before.items())
+    with pytest.raises(InputError, match=r"holds another comparison: epochs is 3 there and 4 here; choose"):
+        run(copy, epochs=4)
+
+
+def test_the_table_says_what_the_rows_say(whole: Whole, tmp_path: Path) -> None:
+    out, _, lines = whole
+    found = rows(out)
+    tuning = {row["lr"]: row["final"] for row in found if row["part"] == "tuning"}
+    finals = {
+        name: [row["final"] for row in found if row["part"] == "test" and row["method"] == name]
+        for name in METHODS
+    }
+    assert len(tuning) == 10
+    chosen = {row["lr"] for row in found if row["part"] == "test" and row["method"] == "sgd-cosine"}
+    assert chosen == {min(lr for lr, final in tuning.items() if final == max(tuning.values()))}
+    by_name = {
+        cells[0]: cells for cells in ([c.strip() for c in line.strip("| ").split("|")] for line in lines)
+    }
+    for name in METHODS:
+        mean = sum(finals[name]) / 2
+        assert by_name[name][2] == "2"
+        assert by_name[name][3] == f"{100 * mean:.2f} %"
+        peak = max(max(row["test"]) for row in found if row["part"] == "test" and row["method"] == name)
+        assert by_name[name][6] == f"{100 * peak:.2f} %"
+    assert by_name["vasudevan-2020"][5] == ""
+    assert float(by_name["sgd-cosine"][5].strip("< ")) <= 1
+    assert by_name["sgd-cosine"][7] == "30"
+    # No test seed is a tuning seed.
+    seeds = {part: {row["seed"] for row in found if row["part"] == part} for part in ("tuning", "test")}
+    assert not seeds["tuning"] & seeds["test"]
+    # And the report takes it.
+    report(ReportConfig((out,), tmp_path / "report.html"))
+    assert "sgd-cosine" in (tmp_path / "report.html").read_text()
+
+
+def test_a_process_that_dies_is_one_run_lost_and_the_next_command_makes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bomb = tmp_path / "bomb"
+    bomb.touch()
+    monkeypatch.setenv("INFOPACE_TEST_BOMB", str(bomb))
+    said, _ = run(tmp_path / "out", "vasudevan-2020", seeds=4)
+    assert len([line for line in said if "failed: its process ended with exit code -9" in line]) == 1
+    assert sum(row["failure"] == "" for row in rows(tmp_path / "out")) == 3
+    again, _ = run(tmp_path / "out", "vasudevan-2020", seeds=4)
+    assert "comparison: 4 jobs, 3 of them done already" in again
+    assert [row["failure"] for row in rows(tmp_path / "out")] == [""] * 4
+
+
+def test_the_range_test_gives_the_paced_methods_their_bounds(tmp_path: Path) -> None:
+    _, lines = run(tmp_path, "vasudevan-2020-layer-wise", bounds="range-test", seeds=1, epochs=10)
+    record = json.loads((tmp_path / "runs" / "vasudevan-2020-layer-wise-seed0" / "run.json").read_text())
+    found = rows(tmp_path)[0]["bounds"]
+    assert record["settings"]["layer_wise"] is True
+    assert {name: record["settings"][name] for name in found} == found
+    assert any(line.startswith("vasudevan-2020-layer-wise: bounds [") for line in lines)
+
+
+BAD_INPUT = {
+    "--methods sgd-cosin": r"unknown method 'sgd-cosin'; did you mean 'sgd-cosine'",
+    "--methods sgd-cosine sgd-cosine": r"methods must differ, got 'sgd-cosine' twice",
+    "--seeds 0": r"seeds must be in 1\.\.1000, got seeds = 0",
+    "--tuning-seeds 1001": r"tuning_seeds must be in 1\.\.1000, got tuning_seeds = 1001",
+    "--jobs 0": r"jobs must be >= 1, got jobs = 0",
+    "--epochs 0": r"epochs must be >= 1, got epochs = 0",
+    "--device tpu": r"device must be cpu, cuda or cuda:<index>, got device = 'tpu'",
+}
+
+
+@pytest.mark.parametrize("line", BAD_INPUT)
+def test_bad_input_is_one_line_and_leaves_nothing(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["compare", "digits", *line.split()]) == 2
+    error = capsys.readouterr().err
+    assert re.search(BAD_INPUT[line], error)
+    assert error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_with_other_things_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").touch()
+    with pytest.raises(InputError, match="must be new, empty or hold one"):
+        run(tmp_path)
