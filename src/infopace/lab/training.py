@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable
@@ -157,7 +158,7 @@ class Training:
         order = self._seed_epoch(epoch)
         n = len(data.train_inputs)
         batches = torch.randperm(n, generator=order).to(self.device).split(workload.batch_size)
-        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        losses: list[torch.Tensor] = []
         self.model.train()
         for i, (batch, inputs) in enumerate(zip(batches, in_turn(data.train_inputs, batches), strict=True)):
             self.steps.optimizer.zero_grad(set_to_none=True)
@@ -168,9 +169,10 @@ class Training:
                 loss = workload.loss(outputs, data.train_targets[batch])
             loss.backward()
             self.steps.step(loss)
-            total += loss.detach().double() * len(batch)
+            losses.append(loss.detach())
             on_batch(i + 1, len(batches))
-        mean = float(total) / n
+        sizes = torch.tensor([len(batch) for batch in batches], dtype=torch.float64, device=self.device)
+        mean = float(torch.stack(losses).double() @ sizes) / n
         if not math.isfinite(mean):
             raise NotFinite(f"the training loss is {mean}")
         if not all(bool(torch.isfinite(p).all()) for p in self.model.parameters()):
@@ -197,8 +199,11 @@ class Training:
             raise NotFinite(f"the test {metric.name} is {value}")
         return value
 
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.plan.config.bf16)
+    def _autocast(self) -> contextlib.AbstractContextManager[None]:
+        # One that is switched off is not free either, and a small model feels it in every batch.
+        if not self.plan.config.bf16:
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, torch.bfloat16)
 
     def _seed_epoch(self, epoch: int) -> torch.Generator:
         """Seed dropout and the like; return the generator of the epoch's order, a stream of its own."""
