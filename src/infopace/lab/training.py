@@ -199,7 +199,7 @@ class Training:
             raise NotFinite(f"the test {metric.name} is {value}")
         return value
 
-    def _autocast(self) -> contextlib.AbstractContextManager[None]:
+    def _autocast(self) -> contextlib.AbstractContextManager[object]:
         # One that is switched off is not free either, and a small model feels it in every batch.
         if not self.plan.config.bf16:
             return contextlib.nullcontext()
