@@ -17,6 +17,7 @@ from infopace.layers import layer_groups as layer_groups
 from infopace.layers import weight_layers as weight_layers
 from infopace.policies import Bounds as Bounds
 from infopace.policies import Decision as Decision
+from infopace.policies import HoldAndAnneal as HoldAndAnneal
 from infopace.policies import Policy as Policy
 from infopace.policies import Vasudevan2020 as Vasudevan2020
 from infopace.policies import simulate as simulate
@@ -40,6 +41,7 @@ __all__ = [
     "Caution",
     "Decision",
     "Estimate",
+    "HoldAndAnneal",
     "LayerInformation",
     "Measurement",
     "MutualInformationLR",
