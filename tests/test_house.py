@@ -221,7 +221,9 @@ def test_readme_names_the_public_surface() -> None:
     assert missing == []
 
 
-@pytest.mark.parametrize(("document", "shown"), [("README.md", 3), ("docs/getting-started.md", 2)])
+@pytest.mark.parametrize(
+    ("document", "shown"), [("README.md", 3), ("docs/getting-started.md", 2), ("docs/policies.md", 1)]
+)
 def test_code_in_documents_runs(
     document: str, shown: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -14,8 +14,13 @@ from torch.optim.lr_scheduler import LinearLR, SequentialLR
 
 from infopace import Bounds, MutualInformationLR, Probe, Vasudevan2020, layer_groups, simulate
 
+from .policies.every import EVERY
+
 BOUNDS = Bounds(1e-3, 0.2)
 EPOCHS = 6
+POLICY = Vasudevan2020(epochs=EPOCHS)
+
+others = [name for name, policy in EVERY.items() if type(policy) is not type(POLICY)]
 
 
 def data() -> tuple[Tensor, Tensor]:
@@ -27,15 +32,14 @@ def data() -> tuple[Tensor, Tensor]:
 class Run:
     """A small training, with everything that a user's loop has."""
 
-    def __init__(self, layer_wise: bool) -> None:
+    def __init__(self, layer_wise: bool, policy: str | None = None) -> None:
         torch.manual_seed(1)
         self.model = nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 4))
         params = layer_groups(self.model) if layer_wise else self.model.parameters()
         self.optimizer = torch.optim.SGD(params, lr=0.1, momentum=0.9)
         probe = Probe.sample(data(), 200, layers="all")
-        self.scheduler = MutualInformationLR(
-            self.optimizer, self.model, probe, Vasudevan2020(epochs=EPOCHS), BOUNDS
-        )
+        rule = POLICY if policy is None else EVERY[policy]
+        self.scheduler = MutualInformationLR(self.optimizer, self.model, probe, rule, BOUNDS)
 
     def epoch(self, number: int) -> None:
         inputs, labels = data()
@@ -50,9 +54,13 @@ class Run:
         return [group["lr"] for group in self.optimizer.param_groups]
 
 
-@pytest.mark.parametrize("layer_wise", [False, True])
-def test_applies_what_the_policy_decides_from_what_the_probe_measures(layer_wise: bool) -> None:
-    run = Run(layer_wise)
+@pytest.mark.parametrize(
+    ("layer_wise", "policy"), [(False, None), (True, None), *((True, name) for name in others)]
+)
+def test_applies_what_the_policy_decides_from_what_the_probe_measures(
+    layer_wise: bool, policy: str | None
+) -> None:
+    run = Run(layer_wise, policy)
     applied = [run.rates()]
     for number in range(EPOCHS):
         run.epoch(number)
@@ -83,22 +91,27 @@ def test_step_changes_nothing_until_the_next_observation() -> None:
     assert len(run.scheduler.decisions) == 2
 
 
-@pytest.mark.parametrize("layer_wise", [False, True])
-@pytest.mark.parametrize("stop", [0, 1, 4])
-def test_resume_is_bit_exact(layer_wise: bool, stop: int) -> None:
-    whole = Run(layer_wise)
+@pytest.mark.parametrize(
+    ("layer_wise", "stop", "policy"),
+    [
+        *((layer_wise, stop, None) for layer_wise in (False, True) for stop in (0, 1, 4)),
+        *((True, 3, name) for name in others),
+    ],
+)
+def test_resume_is_bit_exact(layer_wise: bool, stop: int, policy: str | None) -> None:
+    whole = Run(layer_wise, policy)
     for number in range(EPOCHS):
         whole.epoch(number)
         whole.scheduler.step()
 
-    first = Run(layer_wise)
+    first = Run(layer_wise, policy)
     for number in range(stop):
         first.epoch(number)
         first.scheduler.step()
     file = io.BytesIO()
     torch.save([part.state_dict() for part in (first.model, first.optimizer, first.scheduler)], file)
     file.seek(0)
-    second = Run(layer_wise)
+    second = Run(layer_wise, policy)
     states = torch.load(file, weights_only=True)
     for part, state in zip((second.model, second.optimizer, second.scheduler), states, strict=True):
         part.load_state_dict(state)

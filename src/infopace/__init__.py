@@ -19,7 +19,9 @@ from infopace.policies import Bounds as Bounds
 from infopace.policies import Decision as Decision
 from infopace.policies import HoldAndAnneal as HoldAndAnneal
 from infopace.policies import Policy as Policy
+from infopace.policies import Vasudevan2018 as Vasudevan2018
 from infopace.policies import Vasudevan2020 as Vasudevan2020
+from infopace.policies import Wang2024 as Wang2024
 from infopace.policies import simulate as simulate
 from infopace.probe import LayerInformation as LayerInformation
 from infopace.probe import Measurement as Measurement
@@ -51,7 +53,9 @@ __all__ = [
     "RangeTest",
     "RangeTestError",
     "Trial",
+    "Vasudevan2018",
     "Vasudevan2020",
+    "Wang2024",
     "conditional_mutual_information",
     "decoder_bound",
     "entropy",

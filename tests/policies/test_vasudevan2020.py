@@ -9,17 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infopace import Bounds, Decision, Vasudevan2020, simulate
+from infopace import Decision, Vasudevan2020, simulate
 
-BOUNDS = Bounds(lr_min=1e-4, lr_max=0.2, lr_top=0.05, epsilon=0.01)
-REFERENCE = 2.3
+from .every import BOUNDS, REFERENCE, traces
 
-information = st.floats(-0.2, 2.6)
-traces = st.lists(information, min_size=1, max_size=40)
-# Traces that saturate: most steps are tiny, so that every branch is taken.
-settling = st.lists(st.one_of(st.floats(-0.02, 0.02), st.floats(-0.5, 0.5)), min_size=1, max_size=40).map(
-    lambda steps: [1.0 + sum(steps[: i + 1]) for i in range(len(steps))]
-)
 policies = st.builds(
     Vasudevan2020,
     epochs=st.integers(1, 60),
@@ -55,28 +48,10 @@ def algorithm_1(policy: Vasudevan2020, trace: list[float]) -> list[float]:
     return rates
 
 
-@given(policy=policies, trace=st.one_of(traces, settling))
+@given(policy=policies, trace=traces)
 def test_equals_the_literal_algorithm(policy: Vasudevan2020, trace: list[float]) -> None:
     decisions = simulate(policy, trace, reference=REFERENCE, bounds=BOUNDS)
     assert [decision.lr for decision in decisions] == pytest.approx(algorithm_1(policy, trace), rel=1e-12)
-
-
-@given(policy=policies, trace=st.one_of(traces, settling))
-def test_stays_in_bounds_and_says_why(policy: Vasudevan2020, trace: list[float]) -> None:
-    decisions = simulate(policy, trace, reference=REFERENCE, bounds=BOUNDS)
-    for before, now in zip([None, *decisions], decisions, strict=False):
-        assert BOUNDS.lr_min <= now.lr <= BOUNDS.lr_max
-        assert now.reason and "\n" not in now.reason
-        if now.cause == "held":
-            assert before is not None and now.lr == before.lr
-        if now.cause == "floor":
-            assert now.lr == BOUNDS.lr_min
-
-
-@given(policy=policies, trace=st.one_of(traces, settling), more=information)
-def test_the_future_does_not_change_the_past(policy: Vasudevan2020, trace: list[float], more: float) -> None:
-    longer = simulate(policy, [*trace, more], reference=REFERENCE, bounds=BOUNDS)
-    assert longer[:-1] == simulate(policy, trace, reference=REFERENCE, bounds=BOUNDS)
 
 
 def test_a_run_by_hand() -> None:
@@ -123,20 +98,4 @@ def test_past_the_planned_end_it_stays_at_the_floor() -> None:
 def test_refuses_unknown_switches(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError) as error:
         Vasudevan2020(**arguments)
-    assert str(error.value) == message
-
-
-@pytest.mark.parametrize(
-    ("history", "epoch", "reference", "message"),
-    [
-        ([0.1], 2, 2.3, "epoch e needs the e values before it, got epoch = 2 with 1 values"),
-        ([0.1, math.nan], 2, 2.3, "information must be finite, got nan at index 1"),
-        ([0.1], 1, 0.0, "reference must be a positive number of nats, got 0.0"),
-    ],
-)
-def test_refuses_a_history_that_does_not_fit(
-    history: list[float], epoch: int, reference: float, message: str
-) -> None:
-    with pytest.raises(ValueError) as error:
-        Vasudevan2020(epochs=5).decide(history, epoch=epoch, reference=reference, bounds=BOUNDS)
     assert str(error.value) == message

@@ -5,4 +5,6 @@ from infopace.policies._hold_and_anneal import HoldAndAnneal as HoldAndAnneal
 from infopace.policies._policy import Decision as Decision
 from infopace.policies._policy import Policy as Policy
 from infopace.policies._policy import simulate as simulate
+from infopace.policies._vasudevan2018 import Vasudevan2018 as Vasudevan2018
 from infopace.policies._vasudevan2020 import Vasudevan2020 as Vasudevan2020
+from infopace.policies._wang2024 import Wang2024 as Wang2024

@@ -17,7 +17,10 @@ class Decision:
     Attributes:
         lr: Learning rate of the coming epoch.
         reason: One sentence with the numbers that led to it.
-        cause: The reason in a word: "start", "pace", "saturated", "floor" or "held".
+        cause: The reason in a word. Of every rule: "start", "held" (the rate is the last epoch's) and "floor" (lr_min
+            holds it up). Of `Vasudevan2020`: "pace", the first by the information still missing, and "saturated",
+            paced again. Of `Vasudevan2018`: "change", by the relative change, and "deficit", by what is missing. Of
+            `Wang2024`: "attenuated", after a cycle that brought little, and "triangle", an epoch's place in its cycle.
     """
 
     lr: float

@@ -8,6 +8,7 @@ from itertools import accumulate
 
 from infopace.policies._bounds import Bounds
 from infopace.policies._policy import Decision, check_history
+from infopace.policies._signals import deficit, relative_change
 
 DECAYS = ("linear", "printed", "none")
 SATURATIONS = ("absolute", "signed")
@@ -66,7 +67,7 @@ class Vasudevan2020:
             return self._pace(2, best[1], 1.0, "pace", "first pace", reference, bounds)
         # An epoch without a decision of its own holds the one of the last epoch that had one.
         for e in range(epoch, 2, -1):
-            change = _relative_change(history[e - 1], history[e - 2])
+            change = relative_change(history[e - 1], history[e - 2])
             if self._saturated(change, bounds.epsilon):
                 moved = self._pace(
                     e,
@@ -83,7 +84,7 @@ class Vasudevan2020:
             e = 2
         if e == epoch:
             return moved
-        change = _relative_change(history[epoch - 1], history[epoch - 2])
+        change = relative_change(history[epoch - 1], history[epoch - 2])
         reason = f"held: information is still moving (ds = {change:+.2g}, epsilon = {bounds.epsilon:g})"
         return Decision(moved.lr, reason, "held")
 
@@ -99,9 +100,9 @@ class Vasudevan2020:
     def _pace(
         self, epoch: int, best: float, decay: float, cause: str, why: str, reference: float, bounds: Bounds
     ) -> Decision:
-        deficit = min(max(1 - best / reference, 0.0), 1.0)
-        lr = deficit * decay * bounds.lr_max
-        share = f"{deficit:.3g} of the reference still to learn"
+        missing = deficit(best, reference)
+        lr = missing * decay * bounds.lr_max
+        share = f"{missing:.3g} of the reference still to learn"
         if decay != 1:
             share += f", time decay {decay:.3g}"
         if lr <= bounds.lr_min:
@@ -121,7 +122,3 @@ class Vasudevan2020:
         if self.decay == "none" or self.epochs is None:
             return 1.0
         return max(1 - (epoch if self.decay == "linear" else epsilon) / self.epochs, 0.0)
-
-
-def _relative_change(now: float, before: float) -> float:
-    return (now - before) / now if now > 0 else 1.0

@@ -1,0 +1,16 @@
+"""What the published rules read off a history of information."""
+
+from __future__ import annotations
+
+
+def relative_change(now: float, before: float) -> float:
+    """ds = (now - before) / now: what came since, as a share of what is there now.
+
+    Without information now (now <= 0) there is no share; it counts as 1, still moving [reading].
+    """
+    return (now - before) / now if now > 0 else 1.0
+
+
+def deficit(best: float, reference: float) -> float:
+    """dp = clip(1 - best / reference, 0, 1): the share of the reference that is still to be learned."""
+    return min(max(1 - best / reference, 0.0), 1.0)

@@ -1,0 +1,67 @@
+"""The two rules of Vasudevan 2018, under which the learning rate may rise again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from infopace.policies._bounds import Bounds
+from infopace.policies._policy import Decision, check_history
+from infopace.policies._signals import deficit, relative_change
+
+VARIANTS = ("A", "B")
+
+
+@dataclass(frozen=True)
+class Vasudevan2018:
+    """S. Vasudevan, "Dynamic learning rate using Mutual Information", arXiv:1805.07249 (2018), reconstructed.
+
+        epoch 1:        LR = LR_top
+        epoch e > 1:    LR = LR_min + (LR_max - LR_min) * share
+
+        A:  share = min(|ds|, 1)               the relative change alone
+        B:  share = max(min(|ds|, 1), dp)      what is still to be learned beside it
+
+        ds = (I[e-1] - I[e-2]) / I[e-1]                    what the last epoch changed
+        dp = clip(1 - max(I[0..e-1]) / I_ref, 0, 1)        what is still to be learned
+
+    I[e] is the information after e epochs in nats, I[0] the untrained model's, I_ref the reference I(X;Y). The
+    rate falls as information settles and may rise again: under A when it jumps, up or down, as after a change of data;
+    under B when it is lost, as no gain is more than the deficit that it closes. Neither needs the number of epochs, or
+    epsilon.
+
+    The paper describes the two signals and recommends no rule for them; the formulas are a reconstruction [reading]. So
+    are the first rate, the maximum in dp, which the same author's later paper prints, and that a ds with I[e-1] <= 0
+    counts as 1.
+
+    Attributes:
+        variant: "A" or "B".
+
+    Raises:
+        ValueError: another variant.
+    """
+
+    variant: str = "A"
+
+    def __post_init__(self) -> None:
+        if self.variant not in VARIANTS:
+            raise ValueError(f"variant must be one of {', '.join(map(repr, VARIANTS))}, got {self.variant!r}")
+
+    def decide(self, history: Sequence[float], *, epoch: int, reference: float, bounds: Bounds) -> Decision:
+        """The learning rate of an epoch; see `Policy.decide`."""
+        check_history(history, epoch, reference)
+        if epoch == 1:
+            return Decision(bounds.first, f"start at lr_top = {bounds.first:g}", "start")
+        change = relative_change(history[-1], history[-2])
+        share, cause = min(abs(change), 1.0), "change"
+        why = f"the last epoch changed information by ds = {change:+.2g}"
+        if self.variant == "B":
+            missing = deficit(max(history), reference)
+            if missing > share:
+                share, cause = missing, "deficit"
+            why += f", {missing:.3g} of the reference still to learn"
+        # The sum can round to just above lr_max.
+        lr = min(bounds.lr_min + share * (bounds.lr_max - bounds.lr_min), bounds.lr_max)
+        if lr <= bounds.lr_min:
+            return Decision(bounds.lr_min, f"{why}: at the floor lr_min = {bounds.lr_min:g}", "floor")
+        return Decision(lr, f"{why}: {share:.3g} of the way from lr_min to lr_max", cause)

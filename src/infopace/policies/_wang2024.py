@@ -1,0 +1,101 @@
+"""The policy of Wang, Wang and Zhang 2024: cycles of epochs, attenuated by the information each has brought."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from infopace.policies._bounds import Bounds
+from infopace.policies._policy import Decision, check_history
+from infopace.policies._signals import deficit, relative_change
+
+_STRONGEST = 0.5  # [reading] no cycle more than halves the learning rate
+
+
+@dataclass(frozen=True)
+class Wang2024:
+    """S. Wang, F. Wang, Y. Zhang, "Learning Rate Decay Algorithm Based on Mutual Information in Deep Learning",
+    ICDCOT 2024, reconstructed.
+
+        cycle 1:        top = LR_top
+        cycle c + 1:    top = max(top * f, LR_min)    f = 1 if r >= epsilon, else clip(dp(c) / dp(c-1), 1/2, 1)
+
+        r = (I_c - I_{c-1}) / I_c                       what cycle c brought
+        dp(c) = clip(1 - max(I so far) / I_ref, 0, 1)   what is still to be learned after it
+
+    I_c is the information after cycle c in nats, I_0 the untrained model's, I_ref the reference I(X;Y). The learning
+    rate is top throughout the cycle; or, with a triangle (cyclical learning rates: L. N. Smith, "Cyclical Learning
+    Rates for Training Neural Networks", WACV 2017), in epoch j = 1..n of a cycle of n, with its peak in epoch m:
+
+        LR = LR_min + (top - LR_min) * min(j / m, (n + 1 - j) / (n + 1 - m))    m = floor((n + 1) / 2)
+
+    The rate never rises from cycle to cycle. Cycles that bring a share epsilon or more leave it alone; so do settled
+    ones in which no new best was measured, as the deficit is then the same.
+
+    The abstract has a range test first and an attenuation of each cycle by the change of information; the formulas, the
+    length of a cycle and the triangle's place in it are a reconstruction [reading]. So is that a cycle with I_c <= 0
+    has r = 1, and that f = 1/2 where dp(c-1) = 0.
+
+    Attributes:
+        cycle: n, epochs in a cycle.
+        triangle: Whether the rate climbs to top and comes down again within each cycle.
+
+    Raises:
+        ValueError: a cycle of less than one epoch.
+    """
+
+    cycle: int = 5
+    triangle: bool = False
+
+    def __post_init__(self) -> None:
+        if self.cycle < 1:
+            raise ValueError(f"cycle must be at least 1 epoch, got {self.cycle}")
+
+    def decide(self, history: Sequence[float], *, epoch: int, reference: float, bounds: Bounds) -> Decision:
+        """The learning rate of an epoch; see `Policy.decide`."""
+        check_history(history, epoch, reference)
+        done, before = divmod(epoch - 1, self.cycle)
+        ends = history[:: self.cycle]
+        missing = [deficit(best, reference) for best in accumulate(history, max)][:: self.cycle]
+        top, factor = bounds.first, 1.0
+        for c in range(1, done + 1):
+            settled = relative_change(ends[c], ends[c - 1]) < bounds.epsilon
+            factor = _attenuation(missing[c - 1], missing[c]) if settled else 1.0
+            top = max(top * factor, bounds.lr_min)
+        place = f"epoch {before + 1} of {self.cycle} in cycle {done + 1}"
+        if epoch == 1:
+            cause, why = "start", f"start with lr_top = {bounds.first:g}"
+        elif before > 0:
+            cause, why = "held", f"held: {place}"
+        else:
+            cause, why = _turn(done, relative_change(ends[-1], ends[-2]), factor, top, bounds)
+        if not self.triangle or top <= bounds.lr_min:
+            return Decision(top, why, cause)
+        why = f"{place}, a triangle up to {top:.4g}" + (f"; {why}" if before == 0 else "")
+        return Decision(
+            self._on_triangle(before + 1, top, bounds), why, "triangle" if cause == "held" else cause
+        )
+
+    def _on_triangle(self, j: int, top: float, bounds: Bounds) -> float:
+        n, m = self.cycle, (self.cycle + 1) // 2
+        share = min(j / m, (n + 1 - j) / (n + 1 - m))
+        # Counted down from top, so that the peak is top to the last bit.
+        return max(top - (1 - share) * (top - bounds.lr_min), bounds.lr_min)
+
+
+def _attenuation(before: float, now: float) -> float:
+    return min(max(now / before, _STRONGEST), 1.0) if before > 0 else _STRONGEST
+
+
+def _turn(done: int, change: float, factor: float, top: float, bounds: Bounds) -> tuple[str, str]:
+    """Cause and reason where cycle `done` has just ended."""
+    if change >= bounds.epsilon:
+        reason = f"held: cycle {done} brought information (r = {change:+.2g}, epsilon = {bounds.epsilon:g})"
+        return "held", reason
+    why = f"cycle {done} brought little information (r = {change:+.2g} < {bounds.epsilon:g})"
+    if factor == 1:
+        return "held", f"held: {why}, but no less is left to learn"
+    if top <= bounds.lr_min:
+        return "floor", f"{why}: at the floor lr_min = {bounds.lr_min:g}"
+    return "attenuated", f"{why}: attenuated by {factor:.3g}"
