@@ -42,7 +42,8 @@ class TrainConfig:
     imagenet-resnet50 | uci-temperature; or your own: module:object or path/to/file.py:object."""
     method: str = PAPER
     """vasudevan-2020 | or a rival, which reads no information: sgd-constant | sgd-step | sgd-cosine | sgd-linear |
-    sgd-one-cycle | sgd-cyclic | sgd-plateau."""
+    sgd-one-cycle | sgd-cyclic | sgd-plateau | adam | adamw-cosine | rmsprop | lars | schedule-free-sgd |
+    schedule-free-adamw | prodigy | d-adaptation | dog | l4 | yamadam."""
     lr: Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="(default: as published)")] = None
     """A rival's initial or peak learning rate."""
     bounds: Literal["range-test", "workload"] = "range-test"

@@ -84,6 +84,10 @@ class Steps:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a state."""
         self.optimizer.load_state_dict(state["optimizer"])
+        # torch brings what belongs to a weight to its device, but not what a package keeps in its groups.
+        for group in self.optimizer.param_groups:
+            device = group["params"][0].device
+            group.update({k: v.to(device) for k, v in group.items() if isinstance(v, Tensor)})
         if self._per_batch is not None:
             self._per_batch.load_state_dict(state["per_batch"])
         if self._per_epoch is not None:

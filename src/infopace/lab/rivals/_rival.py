@@ -22,6 +22,7 @@ class Setting:
         momentum: The workload's, of SGD.
         nesterov: The workload's, of SGD.
         weight_decay: The workload's.
+        settle_norms: Gives batch norm the statistics of the weights as they are now, from some training batches.
     """
 
     model: nn.Module
@@ -31,6 +32,7 @@ class Setting:
     momentum: float
     nesterov: bool
     weight_decay: float
+    settle_norms: Callable[[], None]
 
     @property
     def steps(self) -> int:
