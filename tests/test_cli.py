@@ -30,6 +30,7 @@ FLAGS = {
     "lr_max": None,
     "lr_top": None,
     "epsilon": None,
+    "horizon": "known",
     "layer_wise": False,
     "decay": "linear",
     "saturation": "absolute",

@@ -17,6 +17,7 @@ from tyro.conf import Positional, arg
 
 from infopace import Bounds
 from infopace.lab.errors import InputError
+from infopace.lab.pacing import OURS, PACED, PAPER, SWITCHES
 from infopace.lab.rivals import RIVALS, Rival
 from infopace.lab.workload import Workload
 from infopace.lab.workloads import find_workload
@@ -24,9 +25,8 @@ from infopace.lab.workloads import find_workload
 _OF_WORKLOAD = "(default: the workload's)"
 _OF_BOUNDS = "(default: as --bounds says)"
 _TESTED = "range test"
-PAPER = "vasudevan-2020"
 # Of the pacing only: a rival must be given none of them.
-_PACING = ("bounds", "lr_min", "lr_max", "lr_top", "epsilon", "layer_wise", "decay", "saturation", "first_lr")
+_PACING = ("bounds", "lr_min", "lr_max", "lr_top", "epsilon", "layer_wise", "horizon", *SWITCHES)
 _Rate = Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint=_OF_BOUNDS)]
 
 
@@ -41,9 +41,10 @@ class TrainConfig:
     """digits | mnist-10k | mnist-lenet | cifar10-small | cifar10-allconv | cifar10-vgg16 | cifar100-wrn28-10 |
     imagenet-resnet50 | uci-temperature; or your own: module:object or path/to/file.py:object."""
     method: str = PAPER
-    """vasudevan-2020 | or a rival, which reads no information: sgd-constant | sgd-step | sgd-cosine | sgd-linear |
-    sgd-one-cycle | sgd-cyclic | sgd-plateau | adam | adamw-cosine | rmsprop | lars | schedule-free-sgd |
-    schedule-free-adamw | prodigy | d-adaptation | dog | l4 | yamadam."""
+    """vasudevan-2020 | hold-and-anneal | vasudevan-2018-a | vasudevan-2018-b | wang-2024; or a rival, which reads no
+    information: sgd-constant | sgd-step | sgd-cosine | sgd-linear | sgd-one-cycle | sgd-cyclic | sgd-plateau | adam |
+    adamw-cosine | rmsprop | lars | schedule-free-sgd | schedule-free-adamw | prodigy | d-adaptation | dog | l4 |
+    yamadam."""
     lr: Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="(default: as published)")] = None
     """A rival's initial or peak learning rate."""
     bounds: Literal["range-test", "workload"] = "range-test"
@@ -56,6 +57,8 @@ class TrainConfig:
     """Learning rate of the first epoch. The workload's is cut to lr_max."""
     epsilon: _Rate = None
     """Relative change of information below which a layer counts as saturated."""
+    horizon: Literal["known", "free"] = "known"
+    """free: hold-and-anneal is not told the number of epochs and stops by itself, after --epochs at the latest."""
     layer_wise: bool = False
     """One learning rate a layer, each paced by its own layer's information."""
     decay: Literal["linear", "printed", "none"] = "linear"
@@ -128,7 +131,8 @@ class Plan:
         return common | ({"lr": self.lr} if self.rival is not None else self._pacing())
 
     def _pacing(self) -> dict[str, Any]:
-        chosen = {f: getattr(self.config, f) for f in ("layer_wise", "decay", "saturation", "first_lr")}
+        switches = SWITCHES if self.config.method == PAPER else ()
+        chosen = {f: getattr(self.config, f) for f in ("layer_wise", "horizon", *switches)}
         bounds = {f.name: getattr(self.bounds, f.name) for f in dataclasses.fields(Bounds)}
         if self.wants_test:
             given = {name: getattr(self.config, name) for name in bounds}
@@ -143,7 +147,8 @@ class Plan:
         """Where the run lives: `out`, or a name that follows from the settings."""
         if self.config.out is not None:
             return self.config.out
-        kind = self.config.method + "-layer-wise" * self.config.layer_wise
+        kind = self.config.method + "-free" * (self.config.horizon == "free")
+        kind += "-layer-wise" * self.config.layer_wise
         return Path("runs") / f"{self.workload.name}-{kind}-seed{self.config.seed}-{self.fingerprint()[:6]}"
 
 
@@ -156,6 +161,7 @@ def resolve(config: TrainConfig) -> Plan:
     rival = find_rival(config.method)
     if rival is not None:
         return Plan(workload, workload.bounds, epochs, config, device, rival, _rate(config, rival))
+    _check_switches(config)
     if config.lr is not None:
         raise InputError(
             f"lr is a rival's; {config.method} takes --lr-min and --lr-max, got lr = {config.lr:g}"
@@ -170,14 +176,26 @@ def resolve(config: TrainConfig) -> Plan:
 
 def find_rival(method: str) -> Rival | None:
     """The rival called `method`, None where it is paced by information; InputError with the near names otherwise."""
-    if method == PAPER:
+    if method in PACED:
         return None
     if method in RIVALS:
         return RIVALS[method]
-    names = (PAPER, *RIVALS)
+    names = (*PACED, *RIVALS)
     near = difflib.get_close_matches(method.lower().replace("_", "-"), names, n=2, cutoff=0.4)
     hint = f"; did you mean {' or '.join(repr(n) for n in near)}?" if near else ";"
     raise InputError(f"unknown method {method!r}{hint} The methods are: {', '.join(names)}")
+
+
+def _check_switches(config: TrainConfig) -> None:
+    """Raise InputError for a switch of another policy than the one chosen."""
+    owners = {**dict.fromkeys(SWITCHES, PAPER), "horizon": OURS}
+    for field in dataclasses.fields(TrainConfig):
+        value = getattr(config, field.name)
+        owner = owners.get(field.name, config.method)
+        if owner != config.method and value != field.default:
+            raise InputError(
+                f"{field.name} is of {owner} and not of {config.method}, got {field.name} = {value}"
+            )
 
 
 def _rate(config: TrainConfig, rival: Rival) -> float:

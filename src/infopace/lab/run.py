@@ -53,8 +53,9 @@ def train(config: TrainConfig, listener: Listener, *, picture: bool = True) -> R
         if record is not None:
             check_same_run(plan, record, folder)
             rows = folder.read_rows()
-            whole = len(rows) == plan.epochs + 1 and (folder.picture.is_file() or not picture)
-            if whole and folder.read_json("summary.json") is not None:
+            summary = folder.read_json("summary.json")
+            whole = summary is not None and len(rows) == summary.get("epochs", plan.epochs) + 1
+            if whole and (folder.picture.is_file() or not picture):
                 listener.note(
                     f"this run is finished; to train anew, remove {folder.path} or choose another --out"
                 )
@@ -100,7 +101,8 @@ def _train(
         draw_run(record, rows, folder.picture)
     test = [row["test"] for row in rows[1:]]
     best = plan.workload.metric.best(test)
-    folder.write_json("summary.json", {"final": test[-1], "best": test[best], "best_epoch": best + 1})
+    summary = {"final": test[-1], "best": test[best], "best_epoch": best + 1, "epochs": len(test)}
+    folder.write_json("summary.json", summary)
     return _result(plan, folder, rows)
 
 
@@ -132,6 +134,8 @@ def _epochs(
 ) -> None:
     saved, cost = time.monotonic(), 0.0
     for epoch in range(len(rows), plan.epochs + 1):
+        if training.steps.finished:
+            return
         lrs = ", ".join(f"{lr:g}" for lr in training.steps.lrs())
         try:
             row = training.run_epoch(epoch, listener.batch)
@@ -145,7 +149,7 @@ def _epochs(
         folder.append_row(row)
         listener.epoch(row)
         started = time.monotonic()
-        if epoch == plan.epochs or started - saved >= cost / _CHECKPOINT_SHARE:
+        if epoch == plan.epochs or training.steps.finished or started - saved >= cost / _CHECKPOINT_SHARE:
             _save(folder, training, rows, record)
             saved = time.monotonic()
             cost = saved - started

@@ -75,6 +75,11 @@ class Steps:
         """Why the learning rates of `epoch` (1-based) are what they are, one a group; empty where no reason is kept."""
         return []
 
+    @property
+    def finished(self) -> bool:
+        """Whether the method says that the training is over."""
+        return False
+
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed run needs."""
         schedules = {"per_batch": self._per_batch, "per_epoch": self._per_epoch}
@@ -137,6 +142,11 @@ class PacedSteps(Steps):
             {"layer": layer, "lr": d.lr, "cause": d.cause, "reason": d.reason}
             for layer, d in zip(self.groups, self.scheduler.decisions[epoch - 1], strict=True)
         ]
+
+    @property
+    def finished(self) -> bool:
+        """Whether the policy says so for every parameter group."""
+        return all(decision.cause == "finished" for decision in self.scheduler.decisions[-1])
 
     def measured(self) -> Measurement:
         """The latest measurement."""

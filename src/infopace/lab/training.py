@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import update_bn
 
-from infopace import MutualInformationLR, Probe, Vasudevan2020, layer_groups
+from infopace import MutualInformationLR, Probe, layer_groups
 from infopace.lab.batches import caster
 from infopace.lab.config import Plan
 from infopace.lab.lazy_images import in_turn
+from infopace.lab.pacing import PACED, SWITCHES
 from infopace.lab.rivals import Setting
 from infopace.lab.run_folder import Row
 from infopace.lab.steps import PacedSteps, Steps
@@ -63,8 +64,9 @@ class Training:
             nesterov=workload.nesterov,
             weight_decay=workload.weight_decay,
         )
-        policy = Vasudevan2020(
-            self.plan.epochs, decay=config.decay, saturation=config.saturation, first_lr=config.first_lr
+        policy = PACED[config.method](
+            None if config.horizon == "free" else self.plan.epochs,
+            **{name: getattr(config, name) for name in SWITCHES},
         )
         probe = self._probe(data).to(self.device)
         return PacedSteps(

@@ -21,11 +21,14 @@ _DIVERGED = "diverged.json"
 class Cell:
     """One run: a method at a learning rate (None: it has none to choose), with a seed."""
 
-    name: str
-    method: str
-    layer_wise: bool
+    entry: Entry
     lr: float | None
     seed: int
+
+    @property
+    def name(self) -> str:
+        """The method's, in the comparison."""
+        return self.entry.name
 
     @property
     def title(self) -> str:
@@ -42,14 +45,15 @@ class Cell:
         """The `infopace train` that makes the run; `bounds` are a paced method's, {} for the workload's own."""
         return TrainConfig(
             workload=plan.spec,
-            method=self.method,
+            method=self.entry.method,
+            horizon="free" if self.entry.free else "known",
             lr=self.lr,
             bounds="range-test" if self.lr is not None or bounds else "workload",
             lr_min=bounds.get("lr_min"),
             lr_max=bounds.get("lr_max"),
             lr_top=bounds.get("lr_top"),
             epsilon=bounds.get("epsilon"),
-            layer_wise=self.layer_wise,
+            layer_wise=self.entry.layer_wise,
             epochs=plan.epochs,
             seed=self.seed,
             device=device,
@@ -97,16 +101,12 @@ class Outcome:
 
 def final_cells(entry: Entry, lr: float | None, plan: ComparePlan) -> list[Cell]:
     """The runs that the table is made of."""
-    return [Cell(entry.name, entry.method, entry.layer_wise, lr, seed) for seed in plan.seeds]
+    return [Cell(entry, lr, seed) for seed in plan.seeds]
 
 
 def tuning_cells(entry: Entry, plan: ComparePlan) -> list[Cell]:
     """The runs that a rival's learning rate is chosen by; none where it has none to choose."""
-    return [
-        Cell(entry.name, entry.method, entry.layer_wise, lr, seed)
-        for lr in entry.grid
-        for seed in plan.tuning_seeds
-    ]
+    return [Cell(entry, lr, seed) for lr in entry.grid for seed in plan.tuning_seeds]
 
 
 def keep_divergence(folder: Path, message: str) -> None:

@@ -10,14 +10,15 @@ from typing import Annotated, Any, Literal
 import torch
 from tyro.conf import Positional, arg
 
-from infopace.lab.config import PAPER, check_common, find_device, find_rival
+from infopace.lab.config import check_common, find_device, find_rival
 from infopace.lab.errors import InputError
+from infopace.lab.pacing import OURS, PACED, PAPER
 from infopace.lab.rivals import RIVALS, Rival
 from infopace.lab.workload import Workload
 from infopace.lab.workloads import find_workload
 
-LAYER_WISE = "-layer-wise"
-PACED = (PAPER, PAPER + LAYER_WISE)
+_FREE, _LAYER_WISE = "-free", "-layer-wise"
+_DEFAULT = (OURS, OURS + _FREE, OURS + _LAYER_WISE, PAPER, PAPER + _LAYER_WISE, *RIVALS)
 # Far from the seeds of the test, which count from 0.
 FIRST_TUNING_SEED = 1000
 
@@ -33,8 +34,8 @@ class CompareConfig:
     workload: Positional[str] = "digits"
     """As in infopace train."""
     methods: tuple[str, ...] = ()
-    """What to compare, each tested against the first; default: vasudevan-2020, vasudevan-2020-layer-wise and all
-    rivals."""
+    """What to compare, each tested against the first: methods of infopace train, a paced one also with -layer-wise
+    behind its name, hold-and-anneal also with -free. Default: ours and the paper's so, and all rivals."""
     seeds: int = 10
     """Runs of each method, with seeds 0, 1, .."""
     tuning_seeds: int = 1
@@ -59,6 +60,7 @@ class Entry:
 
     name: str
     method: str
+    free: bool
     layer_wise: bool
     rival: Rival | None
 
@@ -104,7 +106,7 @@ def resolve_comparison(config: CompareConfig) -> ComparePlan:
             raise InputError(f"{name} must be in 1..{FIRST_TUNING_SEED}, got {name} = {value}")
     if config.jobs is not None and config.jobs < 1:
         raise InputError(f"jobs must be >= 1, got jobs = {config.jobs}")
-    names = config.methods or (*PACED, *RIVALS)
+    names = config.methods or _DEFAULT
     twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
     if twice is not None:
         raise InputError(f"methods must differ, got {twice!r} twice")
@@ -122,9 +124,12 @@ def resolve_comparison(config: CompareConfig) -> ComparePlan:
 
 
 def _entry(name: str) -> Entry:
-    if name == PAPER + LAYER_WISE:
-        return Entry(name, PAPER, True, None)
-    return Entry(name, name, False, find_rival(name))
+    """A method; the name of a paced one may end in -free (the number of epochs is left open) and -layer-wise."""
+    stem = name.removesuffix(_LAYER_WISE)
+    method = stem.removesuffix(_FREE) if stem == OURS + _FREE else stem
+    if method not in PACED:
+        return Entry(name, name, False, False, find_rival(name))
+    return Entry(name, method, stem != method, name != stem, None)
 
 
 def _devices(device: str, jobs: int | None) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ class Line:
         interval: 95 %, of the mean.
         p: Paired test against the first method over their common seeds, after Holm's correction.
         papers: The paper's protocol: the best of three runs (seeds 0, 1, 2), each at its best test epoch.
+        epochs: Mean of a run; a method that stops by itself has fewer than the others.
         seconds: Mean of a run.
         tuning_seconds: What choosing the learning rate, or the bounds, took.
         tuning_epochs: The same in epochs.
@@ -52,6 +53,7 @@ class Line:
     interval: tuple[float, float] | None
     p: float | None
     papers: float | None
+    epochs: float | None
     seconds: float | None
     tuning_seconds: float
     tuning_epochs: float
@@ -118,6 +120,7 @@ def _line(
         interval=interval(finals),
         p=p,
         papers=peaks[metric.best(peaks)] if peaks else None,
+        epochs=fmean(len(o.test) for o in outcomes if not o.failure) if seconds else None,
         seconds=fmean(seconds) if seconds else None,
         tuning_seconds=method.tuning_seconds,
         tuning_epochs=method.tuning_epochs,

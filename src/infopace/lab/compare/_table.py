@@ -19,6 +19,7 @@ def table_lines(lines: Sequence[Line], metric: Metric, *, times: bool = True) ->
         "95 % interval",
         "p (Holm)",
         "best of 3",
+        "epochs",
         "tuning, epochs",
     ]
     head += [f"epochs to {metric.show(level)}" for level in levels]
@@ -44,6 +45,7 @@ def _cells(line: Line, metric: Metric, times: bool) -> list[str]:
         str(line.n),
         *shown,
         "" if line.papers is None else metric.show(line.papers),
+        "" if line.epochs is None else f"{line.epochs:.3g}",
         f"{line.tuning_epochs:.0f}",
         *(_reached(reached, line.n + line.failed) for reached in line.levels),
     ]
