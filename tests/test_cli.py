@@ -39,6 +39,7 @@ FLAGS = {
     "bf16": False,
     "threads": None,
     "out": None,
+    "track": (),
 }
 MEASURE_FLAGS = {
     "x": dataclasses.MISSING,
