@@ -41,6 +41,7 @@ FLAGS = {
     "bf16": False,
     "threads": None,
     "out": None,
+    "track": (),
 }
 MEASURE_FLAGS = {
     "x": dataclasses.MISSING,

@@ -24,6 +24,7 @@ from infopace.lab.range_progress import make_range_progress
 from infopace.lab.range_run import run_range_test
 from infopace.lab.report import ReportConfig, report
 from infopace.lab.run import train
+from infopace.lab.trackers import tracked
 
 BAD_INPUT = 2
 DIVERGED = 3
@@ -68,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(config, ReportConfig):
             print(*report(config), sep="\n")
             return 0
-        with contextlib.closing(make_progress()) as progress:
+        with contextlib.closing(tracked(make_progress(), config.track)) as progress:
             result = train(config, progress)
     except InputError as error:
         return _fail(error, BAD_INPUT)

@@ -83,6 +83,8 @@ class TrainConfig:
         Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: a name by the settings)")
     ] = None
     """Folder of the run, by default runs/<workload>-<method>-seed<seed>-<hash of the settings>."""
+    track: tuple[Literal["tensorboard", "wandb", "trackio"], ...] = ()
+    """Tell every epoch to these trackers too: one or several."""
 
 
 @dataclass(frozen=True)
