@@ -17,7 +17,9 @@ from infopace.cli import main
 from infopace.lab.compare import CompareConfig
 from infopace.lab.config import TrainConfig
 from infopace.lab.measure import MeasureConfig
+from infopace.lab.pacing import PACED
 from infopace.lab.report import ReportConfig
+from infopace.lab.rivals import RIVALS
 from infopace.lab.workloads import WORKLOADS
 
 # The frozen command line. A change here is a change of the public interface: CHANGELOG.
@@ -106,6 +108,12 @@ def test_the_help_names_every_workload(capsys: pytest.CaptureFixture[str]) -> No
     assert [name for name in WORKLOADS if name not in shown] == []
 
 
+def test_the_help_names_every_method(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--help"]) == 0
+    words = set(re.split(r"[\s│|:;.,]+", capsys.readouterr().out))
+    assert [name for name in (*PACED, *RIVALS) if name not in words] == []
+
+
 BAD_INPUT = {
     "train digit": r"unknown workload 'digit'; did you mean 'digits'\? The workloads are: digits,",
     "train mnist": r"unknown workload 'mnist'; did you mean 'mnist-10k' or 'mnist-lenet'\?",
@@ -123,6 +131,15 @@ BAD_INPUT = {
     "report": r"report needs at least one run folder, got none",
     "report nowhere": r"no folder nowhere",
     "measure": r"Missing from infopace measure: X .*; see infopace measure --help",
+    "train --method sgd-cosin": r"unknown method 'sgd-cosin'; did you mean 'sgd-cosine' or 'sgd-\w+'\?"
+    r" The methods are: vasudevan-2020, sgd-constant,",
+    "train --method Adam_W": r"unknown method 'Adam_W'; did you mean 'adamw-cosine' or 'adam'\?",
+    "train --method sgd-cosine": r"sgd-cosine has no published learning rate; give --lr",
+    "train --method sgd-cosine --lr 0": r"lr must be a positive number, got 0",
+    "train --method adam --lr inf": r"lr must be a positive number, got inf",
+    "train --lr 0.1": r"lr is a rival's; vasudevan-2020 takes --lr-min and --lr-max, got lr = 0\.1",
+    "train --method adam --layer-wise": r"layer_wise is of a paced training and not of adam, got layer_wise = True",
+    "train --method dog --lr-max 0.2": r"lr_max is of a paced training and not of dog, got lr_max = 0\.2",
     "train --lr-min 0.3 --lr-max 0.2": r"lr_min must be <= lr_max, got lr_min = 0\.3 with lr_max = 0\.2",
     "train --lr-min 0": r"lr_min must be a positive number, got 0",
     "train --lr-max nan": r"lr_max must be a positive number, got nan",

@@ -69,7 +69,7 @@ class Tiny:
     def run(self, out: Path, listener: Listener | None = None, **options: Any) -> Result:
         """Train into `out`, on one thread."""
         listener = listener or PlainProgress([].append)
-        options = {"bounds": "workload"} | options
+        options = ({} if "method" in options else {"bounds": "workload"}) | options
         return train(TrainConfig(workload="tiny", out=out, threads=1, **options), listener)
 
     def ending(self, out: Path) -> tuple[list[Row], dict[str, Tensor]]:

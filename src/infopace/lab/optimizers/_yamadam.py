@@ -24,7 +24,7 @@ class YamAdam(Optimizer):
 
     The norms |.|_1 run over all weights of a group [reading]. The published rule has no lr, which is 1.
 
-    Yamada (2018), YamAdam: an optimizer without hyperparameters [as Vasudevan (2020) uses it].
+    Yamada (2018), in the form that Vasudevan (2020) compares with.
 
     A group's "d" is the mean of sqrt((s + e) / (v + e)) over its weights at the latest batch (1 before the first).
 
