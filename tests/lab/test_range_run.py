@@ -74,7 +74,7 @@ def small(tiny: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def bounds(folder: Path) -> dict[str, float]:
-    return json.loads((folder / "bounds.json").read_text())["bounds"]
+    return json.loads((folder / "range-test.json").read_text())["bounds"]
 
 
 def test_it_ends_with_the_bounds_the_table_and_the_picture(
@@ -87,8 +87,11 @@ def test_it_ends_with_the_bounds_the_table_and_the_picture(
     found = bounds(small / "found")
     assert f"lr_top   {found['lr_top']:.3g}" in "\n".join(out)
     assert (small / "found/picture.png").read_bytes().startswith(b"\x89PNG")
-    rows = [json.loads(line) for line in (small / "found/table.jsonl").read_text().splitlines()]
+    rows = json.loads((small / "found/range-test.json").read_text())["table"]
     assert [row["lr"] for row in rows] == sorted(row["lr"] for row in rows)
+    for row in rows:
+        low, high = row["range"]["final_loss"]
+        assert low <= row["final_loss"] <= high and (low < high or row["trials"] == 1)
 
     assert main(command) == 0  # finished: nothing is run again
     assert not [line for line in capsys.readouterr().out.splitlines() if line.startswith("trial ")]
