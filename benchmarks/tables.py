@@ -6,7 +6,7 @@ import math
 import statistics
 
 import estimator_sections as estimators
-from page import ROOT, read, section, table
+from page import ROOT, percent, read, section, table
 
 HEAD = """# Results
 
@@ -27,6 +27,7 @@ def main() -> None:
         HEAD,
         training(),
         range_tests(),
+        range_layers(),
         kills(),
         share(),
         estimators.traps(),
@@ -158,6 +159,36 @@ def range_tests() -> str:
         + table(["test", "lr_min", "lr_top", "lr_max", "epsilon", "steps", "share of the training"], once)
     )
     return section("Range tests", "`python benchmarks/range_test/repeatability.py`", text)
+
+
+def range_layers() -> str:
+    """Bounds of each layer raced alone, and trainings with all of them at once."""
+    rows = read("range_layers")
+    test = next(row for row in rows if row["kind"] == "test")
+    workload = test["workload"]
+    alone = [
+        [row["layer"], *(f"{row[name]:.2g}" for name in ("lr_min", "lr_top", "lr_max"))]
+        for row in rows
+        if row["kind"] == "bounds"
+    ]
+    together: dict[str, list[float]] = {}
+    for row in rows:
+        if row["kind"] == "training":
+            together.setdefault(row["rates"], []).append(row["final"])
+    ended = [
+        [which, len(finals), percent(statistics.median(finals)), percent(min(finals)), percent(max(finals))]
+        for which, finals in together.items()
+    ]
+    text = (
+        f"`infopace range-test {workload} --layer-wise --threads 1`, seed 0: {test['steps']:,} steps, "
+        f"{test['seconds']:.0f} s. Each layer's rate was raced while the others kept the shared lr_top.\n\n"
+        f"{table(['layer', 'lr_min', 'lr_top', 'lr_max'], alone)}\n\n"
+        "Trainings at constant rates, all layers at once; test accuracy after the last epoch:\n\n"
+        + table(["rates", "seeds", "median", "worst", "best"], ended)
+    )
+    return section(
+        f"Range test, layer by layer ({workload})", "`python benchmarks/range_test/layers.py FOLDER`", text
+    )
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import pytest
 
 from infopace.cli import main
 from infopace.lab import workloads
-from infopace.lab.range_config import RangeTestConfig
+from infopace.lab.range_config import RangeTestConfig, resolve_range
 
 FLAGS = {
     "workload": "digits",
@@ -20,6 +20,8 @@ FLAGS = {
     "attribute": "auto",
     "trials": None,
     "epochs": None,
+    "low": None,
+    "high": None,
     "share": 0.1,
     "epochs_each": 5,
     "c1": 10.0,
@@ -40,7 +42,40 @@ def test_the_command_line_is_frozen(capsys: pytest.CaptureFixture[str]) -> None:
     assert {field.name: field.default for field in dataclasses.fields(RangeTestConfig)} == FLAGS
     assert main(["range-test", "--help"]) == 0
     shown = set(re.findall(r"--([a-z0-9][a-z0-9-]*)", capsys.readouterr().out)) - {"help"}
-    assert shown >= {name.replace("_", "-") for name in FLAGS if name != "workload"}
+    assert shown == {name.replace("_", "-") for name in FLAGS if name != "workload"}
+
+
+def test_the_help_names_every_workload(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["range-test", "--help"]) == 0
+    shown = re.sub(r"[\s│|]+", " ", capsys.readouterr().out)
+    assert [name for name in workloads.WORKLOADS if name not in shown] == []
+
+
+def test_what_affects_the_numbers_gives_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    other: dict[str, Any] = {
+        "method": "paper",
+        "attribute": "loss",
+        "trials": 2,
+        "epochs": 3,
+        "low": 1e-4,
+        "high": 1.0,
+        "share": 0.2,
+        "layer_wise": True,
+        "seed": 1,
+        "bf16": True,
+    }
+    one = RangeTestConfig()
+    folders = {resolve_range(dataclasses.replace(one, **{n: v})).folder(None) for n, v in other.items()}
+    assert len(folders | {resolve_range(one).folder(None)}) == 1 + len(other)
+    paper = RangeTestConfig(method="paper")
+    folders = {
+        resolve_range(dataclasses.replace(paper, **limits)).folder(None)
+        for limits in ({}, {"low": 1e-4}, {"high": 2.0}, {"c1": 30.0}, {"c2": 0.01}, {"epochs_each": 1})
+    }
+    assert len(folders) == 6
 
 
 BAD_INPUT = {
@@ -48,6 +83,16 @@ BAD_INPUT = {
     "range-test --trials 0": r"trials must be at least 1, got 0",
     "range-test --share 2": r"share must be in \(0, 1\], got 2\.0",
     "range-test --epochs 0": r"epochs must be >= 1, got epochs = 0",
+    "range-test --low 0": r"low and high must be positive, finite and at least a decade apart, got 0 and 10",
+    "range-test --high nan": r"low and high must be positive, finite and .*, got 1e-07 and nan",
+    "range-test --high inf": r"low and high must be positive, finite and .*, got 1e-07 and inf",
+    "range-test --low 0.2 --high 0.1": r"low and high must be .*, got 0\.2 and 0\.1",
+    "range-test --low 0.2 --high 1": r"at least a decade apart, got 0\.2 and 1",
+    "range-test --method paper --low -1": r"low and high must be positive and finite with low < high, got -1 and 1",
+    "range-test --method paper --high inf": r"positive and finite with low < high, got 1e-05 and inf",
+    "range-test --method paper --low nan": r"positive and finite with low < high, got nan and 1",
+    "range-test --method paper --low 2": r"positive and finite with low < high, got 2 and 1",
+    "range-test --method paper --low 0.3": r"must have at least 3 candidates .* between them, got 0\.3 and 1",
     "range-test --method paper --c1 0": r"c1 must be a positive number, got 0\.0",
     "range-test --trial 1 --farm local": r"got both: 1 and local",
     "range-test --merge nowhere": r"must hold a range test, got nowhere without test\.json",
@@ -74,7 +119,7 @@ def small(tiny: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def bounds(folder: Path) -> dict[str, float]:
-    return json.loads((folder / "bounds.json").read_text())["bounds"]
+    return json.loads((folder / "range-test.json").read_text())["bounds"]
 
 
 def test_it_ends_with_the_bounds_the_table_and_the_picture(
@@ -87,8 +132,11 @@ def test_it_ends_with_the_bounds_the_table_and_the_picture(
     found = bounds(small / "found")
     assert f"lr_top   {found['lr_top']:.3g}" in "\n".join(out)
     assert (small / "found/picture.png").read_bytes().startswith(b"\x89PNG")
-    rows = [json.loads(line) for line in (small / "found/table.jsonl").read_text().splitlines()]
+    rows = json.loads((small / "found/range-test.json").read_text())["table"]
     assert [row["lr"] for row in rows] == sorted(row["lr"] for row in rows)
+    for row in rows:
+        low, high = row["range"]["final_loss"]
+        assert low <= row["final_loss"] <= high and (low < high or row["trials"] == 1)
 
     assert main(command) == 0  # finished: nothing is run again
     assert not [line for line in capsys.readouterr().out.splitlines() if line.startswith("trial ")]
@@ -98,6 +146,34 @@ def test_it_ends_with_the_bounds_the_table_and_the_picture(
     (small / "found2/thesis.tex").write_text("x")
     assert main([*command[:-1], "found2"]) == 2
     assert "must be new, empty or hold one" in capsys.readouterr().err
+
+
+def tried(folder: Path) -> list[float]:
+    """Every rate of the first trial."""
+    lines = (folder / "trial-0.jsonl").read_text().splitlines()
+    return sorted(row["lr"] for row in map(json.loads, lines) if "lr" in row)
+
+
+def test_a_refusal_for_its_range_is_answered_with_low_and_high(
+    small: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["range-test", "tiny", "--threads", "1", "--trials", "1", "--out"]
+    assert main([*command, "narrow", "--high", "0.02"]) == 4
+    assert "the largest candidate, 0.0178, still learns as well as the best; raise `high`" in (
+        capsys.readouterr().err
+    )
+    assert max(tried(small / "narrow")) == 0.0178
+    assert main([*command, "narrow", "--high", "100"]) == 2  # another test: another folder
+    assert "holds another range test: method is" in capsys.readouterr().err
+    assert main([*command, "wide", "--high", "100"]) == 0
+    assert max(tried(small / "wide")) == 100
+    assert main([*command, "high", "--low", "1"]) == 4
+    capsys.readouterr()
+    assert min(tried(small / "high")) == 1
+
+    paper = [*command, "paper", "--method", "paper", "--epochs-each", "1", "--attribute", "loss"]
+    assert main([*paper, "--low", "0.003", "--high", "0.05"]) in (0, 4)
+    assert tried(small / "paper") == [0.005, 0.01, 0.02, 0.05]
 
 
 def test_trials_alone_and_merged_give_what_one_process_gives(

@@ -66,6 +66,50 @@ def test_a_model_that_is_not_finite_before_training(method: Any) -> None:
     )
 
 
+class Unused(nn.Module):
+    """A layer that no forward pass runs through."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = small_net()
+        self.spare = nn.Linear(3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x)
+
+
+SILENT = (
+    "layer 'spare' must run in the forward pass to have bounds of its own, got no output from it; "
+    "layer_groups leaves it out where its parameters are frozen"
+)
+
+
+@pytest.mark.parametrize("method", [Race(trials=1), PAPER], ids=["race", "paper"])
+@pytest.mark.parametrize("wrap", [lambda model: model, nn.DataParallel], ids=["plain", "wrapped"])
+def test_a_layer_that_never_runs(method: Any, wrap: Any, tmp_path: Path) -> None:
+    def ran(trial: int, candidate: Any) -> None:
+        pytest.fail("a candidate ran")
+
+    options: dict[str, Any] = {"method": method, "layer_wise": True, "layers": "all", "fresh": Unused}
+    model = wrap(Unused())
+    before = [module.training for module in model.modules()]
+    with pytest.raises(ValueError, match=f"^{re.escape(SILENT)}$"):
+        small_test(model=model, folder=tmp_path / "new", on_candidate=ran, **options)
+    assert not (tmp_path / "new").exists()
+    assert [module.training for module in model.modules()] == before
+    assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_a_layer_that_never_runs_is_no_matter_where_it_is_frozen() -> None:
+    def frozen() -> nn.Module:
+        model = Unused()
+        model.spare.requires_grad_(False)
+        return model
+
+    found = small_test(model=frozen(), fresh=frozen, method=Race(trials=1), layer_wise=True)
+    assert list(found.layer_bounds) == ["net.0", "net.3"]
+
+
 REFUSED: dict[str, dict[str, Any]] = {
     "batches must give batches each time they are iterated, got none from Once": {"batches": Once()},
     "fresh must build a model like the one given, got 3.weight of shape [5, 16], not [3, 16]": {

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from infopace import Bounds
 from infopace.range_test._methods import Race
-from infopace.range_test._race import race_trial, rate, rungs
+from infopace.range_test._race import inside, race_trial, rate, rungs
 from infopace.range_test._race_bounds import Clock, mean_bounds, trial_bounds
 from infopace.range_test._records import Candidate, Look, Trial
 from infopace.range_test._refusal import RangeTestError
@@ -166,6 +166,18 @@ def test_rungs_double_up_to_the_horizon(horizon: int) -> None:
     assert all(later // 2 == earlier >= 4 for earlier, later in itertools.pairwise(found))
 
 
+@given(st.floats(1e-7, 10), st.floats(1e-7, 10))
+def test_the_grid_inside_a_range_is_all_of_it(one: float, other: float) -> None:
+    low, high = sorted((one, other))
+    first, last = inside(low, high)
+    assert [i for i in range(-32, 8) if low <= rate(i) <= high] == list(range(first, last + 1))
+
+
+@pytest.mark.parametrize("index", range(-28, 5))
+def test_a_rate_of_the_grid_holds_itself(index: int) -> None:
+    assert inside(rate(index), rate(index)) == (index, index)
+
+
 def test_rates_are_four_a_decade() -> None:
     assert rate(-8) == 0.01
     assert [rate(i) for i in range(-4, 1)] == [0.1, 0.178, 0.316, 0.562, 1.0]
@@ -229,3 +241,26 @@ def test_a_dead_model_is_no_start() -> None:
     trial, _ = run(DeadAtTheTop())
     assert next(c for c in trial.candidates if c.lr == 10).crash == ""
     assert bounds(trial).lr_max == pytest.approx(bounds(run(FakeTrainee())[0]).lr_max)
+
+
+class NeverFails(FakeTrainee):
+    """One layer alone: the others learn at their own rate whatever this one does."""
+
+    def start(self, lrs: list[float]) -> None:
+        super().start(lrs)
+        self.asked, self.lr = self.lr, 0.02
+
+    def look(self, *, information: bool = True) -> Look:
+        found = super().look(information=information)
+        return dataclasses.replace(found, loss=found.loss * (1.1 if self.asked > 1 and self.step else 1))
+
+
+@pytest.mark.parametrize("high", [10.0, 3.0])
+def test_a_layer_that_never_fails_alone_has_bounds(high: float) -> None:
+    trial, _ = run(NeverFails(), low=0.05, high=high)
+    assert {c.crash for c in trial.candidates} == {""}
+    found = trial_bounds(trial, "accuracy", 1000, Clock(0.0, False), one_layer=True)
+    largest = max(c.lr for c in trial.candidates)
+    assert found.lr_max == largest == rate(inside(0.05, high)[1])
+    assert found.first == min(c.lr for c in trial.candidates) == 0.0562  # all tie: the smallest is the safest
+    check_refusal("narrow", lambda: bounds(trial), "raise `high`")  # of the shared rate it is no answer

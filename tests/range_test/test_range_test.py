@@ -114,6 +114,40 @@ def test_layer_by_layer_and_into_the_scheduler() -> None:
         MutualInformationLR(optimizer, model, probe, Vasudevan2020(5), {"0": Bounds(0.1, 1.0)})
 
 
+class Idle(nn.Module):
+    """A layer that runs, and that no output depends on: alone it bears any rate."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.idle = nn.Linear(4, 4)
+        self.net = small_net()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.net(x + 0 * self.idle(x))
+
+
+def test_a_layer_that_bears_any_rate_has_the_largest_as_lr_max() -> None:
+    found = small_test(model=Idle(), fresh=Idle, layer_wise=True, method=Race(trials=1, high=3.0))
+    idle = found.layer_bounds["idle"]
+    assert idle.lr_max == 1.78
+    assert found.bounds.first <= idle.first < found.bounds.first * 10**0.25
+    assert all(own.lr_max < 1.78 for layer, own in found.layer_bounds.items() if layer == "net.3")
+
+
+def test_the_table_and_the_picture_are_of_one_rate_for_all_layers(tmp_path: Path) -> None:
+    found = small_test(layer_wise=True, method=Race(trials=1))
+    (shared,) = found.shared_trials
+    assert shared is found.trials[0]
+    assert [row.lr for row in found.table] == [c.lr for c in shared.completed]
+    assert {row.trials for row in found.table} == {1}
+    assert found.steps > shared.steps
+    assert (
+        f"{found.steps - shared.steps:,} of the {found.steps:,} steps are for the rates of 2 layers"
+        in str(found)
+    )
+    assert f"candidate all the same, {shared.steps:,} in all" in str(found)
+
+
 def test_algorithm_2_with_layers_in_the_same_trials() -> None:
     # Hidden layers know most of it untrained: a smaller threshold.
     rates = (0.001, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)

@@ -5,19 +5,22 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from infopace import Candidate, Probe, RangeTest, RangeTestError, layer_groups, range_test
+from infopace import Bounds, Candidate, Probe, RangeTest, RangeTestError, layer_groups, range_test
 from infopace.lab.batches import Batches, caster
 from infopace.lab.errors import InputError
 from infopace.lab.files import write_atomically
 from infopace.lab.range_config import RangePlan
+from infopace.lab.run_folder import RunFolder
 from infopace.lab.workload import Data
 
+RANGE_TEST_FILE = "range-test.json"
 Listener = Callable[[int, Candidate], None]
 
 
@@ -79,28 +82,58 @@ def find_bounds(
         raise InputError(str(error)) from error
 
 
-def keep_result(found: RangeTest, folder: Path) -> Path:
-    """Write bounds.json, table.jsonl and the picture; returns the picture's path."""
-    bounds = {
+def keep_result(found: RangeTest, folder: Path, workload: str) -> Path:
+    """Write range-test.json, which `infopace report` reads, and the picture; returns the picture's path."""
+    content = {
+        "workload": workload,
+        "method": found.method,
+        "attribute": found.attribute,
         "bounds": _bounds(found.bounds),
         "layer_bounds": {layer: _bounds(own) for layer, own in found.layer_bounds.items()},
         "trial_bounds": [None if own is None else _bounds(own) for own in found.trial_bounds],
         "spread_decades": {name: _number(value) for name, value in found.spread.items()},
-        "method": found.method,
-        "attribute": found.attribute,
         "steps": found.steps,
         "share_of_the_training": found.cost,
         "seconds": found.seconds,
         "notes": list(found.notes),
+        "table": _table(found),
+        "crashes": _crashes(found),
     }
-    write_atomically(folder / "bounds.json", as_json(bounds))
-    rows = [json.dumps({name: _number(value) for name, value in vars(row).items()}) for row in found.table]
-    write_atomically(folder / "table.jsonl", "".join(f"{row}\n" for row in rows).encode())
+    write_atomically(folder / RANGE_TEST_FILE, as_json(content))
     return found.plot(folder / "picture.png")
 
 
-def _bounds(bounds: Any) -> dict[str, float]:
+def workload_of(folder: Path) -> str:
+    """The workload of a test's folder; of a test that no command made, which has no run.json, the folder's name."""
+    record = RunFolder(folder).read_json("run.json") or {}
+    return str(record.get("settings", {}).get("workload") or folder.resolve().name)
+
+
+def _bounds(bounds: Bounds) -> dict[str, float]:
     return {**dataclasses.asdict(bounds), "lr_top": bounds.first}
+
+
+def _table(found: RangeTest) -> list[dict[str, Any]]:
+    """The rows, each with the smallest and the largest final values of the trials behind its means."""
+    rows = []
+    for row in found.table:
+        last = [c.last for trial in found.shared_trials for c in trial.completed if c.lr == row.lr]
+        values = {
+            "final_loss": [look.loss for look in last],
+            "final_accuracy": [look.accuracy for look in last if look.accuracy is not None],
+            "final_information": [look.information["output"] for look in last],
+        }
+        rows.append(
+            {name: _number(value) for name, value in vars(row).items()}
+            | {"range": {name: [min(some), max(some)] for name, some in values.items() if some}}
+        )
+    return rows
+
+
+def _crashes(found: RangeTest) -> list[dict[str, Any]]:
+    """How many trials crashed at a rate: the table has no row of one that none completed."""
+    counts = Counter(c.lr for trial in found.shared_trials for c in trial.crashed)
+    return [{"lr": lr, "trials": count} for lr, count in sorted(counts.items())]
 
 
 def as_json(content: dict[str, Any]) -> bytes:

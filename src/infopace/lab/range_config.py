@@ -18,6 +18,7 @@ from infopace.lab.workload import Workload
 from infopace.lab.workloads import find_workload
 
 _OF_WORKLOAD = "(default: the workload's)"
+_Rate = Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="(default: the method's)")]
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class RangeTestConfig:
     """
 
     workload: Positional[str] = "digits"
-    """digits | mnist-lenet | uci-temperature."""
+    """digits | mnist-10k | mnist-lenet | cifar10-small | cifar10-allconv | cifar10-vgg16 | cifar100-wrn28-10 |
+    imagenet-resnet50 | uci-temperature; or your own: module:object or path/to/file.py:object."""
     method: Literal["race", "paper"] = "race"
     """The economical race of candidates, or Algorithm 2 of Vasudevan 2020 as printed."""
     attribute: Literal["auto", "accuracy", "loss", "information"] = "auto"
@@ -39,6 +41,10 @@ class RangeTestConfig:
     """Sets of fresh weights."""
     epochs: Annotated[int | None, arg(metavar="INT", help_behavior_hint=_OF_WORKLOAD)] = None
     """Epochs of the training that the test serves."""
+    low: _Rate = None
+    """Smallest candidate: of the race 1e-7, of the paper's method 1e-5."""
+    high: _Rate = None
+    """Largest candidate: of the race 10, of the paper's method 1."""
     share: float = 0.1
     """What a race may cost, as a share of that training."""
     epochs_each: int = 5
@@ -103,13 +109,15 @@ def resolve_range(config: RangeTestConfig) -> RangePlan:
     workload = find_workload(config.workload)
     epochs = workload.epochs if config.epochs is None else config.epochs
     check_common(epochs, config.seed, config.threads)
+    limits = {name: rate for name in ("low", "high") if (rate := getattr(config, name)) is not None}
     try:
         method = (
-            Race(trials=config.trials, share=config.share)
+            Race(trials=config.trials, share=config.share, **limits)
             if config.method == "race"
             else Algorithm2(
                 trials=3 if config.trials is None else config.trials,
                 epochs=config.epochs_each,
+                rates=Algorithm2.grid(**limits),
                 c1=config.c1,
                 c2=config.c2,
                 # A trial that is started alone cannot know where another one crashed.

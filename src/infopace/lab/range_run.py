@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from infopace import RangeTest, RangeTestError, merge_trials
-from infopace.lab.bounds import as_json, find_bounds, keep_result
+from infopace.lab.bounds import as_json, find_bounds, keep_result, workload_of
 from infopace.lab.environment import commit, hardware, versions
 from infopace.lab.errors import InputError
 from infopace.lab.files import write_atomically
@@ -29,7 +29,7 @@ def run_range_test(config: RangeTestConfig, listener: RangeListener) -> list[str
     """
     if config.merge is not None:
         try:
-            return _result(merge_trials(config.merge), config.merge)
+            return _result(merge_trials(config.merge), config.merge, workload_of(config.merge))
         except ValueError as error:
             raise InputError(str(error)) from error
     plan = resolve_range(config)
@@ -45,7 +45,7 @@ def run_range_test(config: RangeTestConfig, listener: RangeListener) -> list[str
         data = plan.workload.load()
         steps = plan.epochs * -(-len(data.train_targets) // plan.workload.batch_size)
         farm_trials(config, plan, steps, folder, listener, run_trial)
-        return _result(merge_trials(folder), folder)
+        return _result(merge_trials(folder), folder, plan.workload.name)
     set_determinism(config.threads or plan.workload.threads or torch.get_num_threads(), plan.device)
     data = plan.workload.load()
     listener.started(plan, folder)
@@ -66,7 +66,7 @@ def run_range_test(config: RangeTestConfig, listener: RangeListener) -> list[str
                 f"sum up: infopace range-test --merge {folder}",
             ]
         raise
-    return _result(found, folder)
+    return _result(found, folder, plan.workload.name)
 
 
 def run_trial(config: RangeTestConfig, slot: int) -> None:
@@ -76,8 +76,8 @@ def run_trial(config: RangeTestConfig, slot: int) -> None:
     run_range_test(config, PlainRangeProgress())
 
 
-def _result(found: RangeTest, folder: Path) -> list[str]:
-    picture = keep_result(found, folder)
+def _result(found: RangeTest, folder: Path, workload: str) -> list[str]:
+    picture = keep_result(found, folder, workload)
     return [*row_lines(found), *str(found).splitlines(), f"folder: {folder}", f"picture: {picture}"]
 
 

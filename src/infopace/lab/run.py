@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from infopace import Bounds, Race, RangeTestError
-from infopace.lab.bounds import find_bounds, keep_result
+from infopace.lab.bounds import RANGE_TEST_FILE, find_bounds, keep_result
 from infopace.lab.config import Plan, TrainConfig, resolve
 from infopace.lab.environment import commit, hardware, versions
 from infopace.lab.errors import Diverged, InputError
@@ -109,7 +109,7 @@ def _train(
 def _tested_bounds(plan: Plan, data: Data, folder: RunFolder, listener: Listener) -> Bounds:
     """The bounds of a range test, which keeps its trials and its picture in the run's folder."""
     kept = folder.path / "range-test"
-    if not (kept / "bounds.json").exists():
+    if not (kept / RANGE_TEST_FILE).exists():
         listener.note(f"no bounds are given: a range test first, in {kept} (--bounds workload does without)")
     config = plan.config
     test = RangePlan(plan.workload, plan.epochs, Race(), "auto", False, config.seed, plan.device, config.bf16)
@@ -120,7 +120,7 @@ def _tested_bounds(plan: Plan, data: Data, folder: RunFolder, listener: Listener
         raise RangeTestError(
             error.kind, f"the range test before the training gives no bounds: {error}; {hint}"
         ) from error
-    keep_result(found, kept)
+    keep_result(found, kept, plan.workload.name)
     return found.bounds
 
 

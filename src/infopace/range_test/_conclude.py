@@ -35,11 +35,16 @@ def conclude(settings: Mapping[str, Any], trials: Mapping[int, Trial]) -> RangeT
         method = "algorithm 2"
     everything = [trials[number] for number in sorted(trials)]
     steps, planned = sum(trial.steps for trial in everything), settings["planned_steps"]
+    of_shared = sum(trial.steps for trial in shared)
     notes = []
-    if method == "race" and steps > 1.5 * settings["method"]["share"] * planned:
+    if method == "race" and of_shared > 1.5 * settings["method"]["share"] * planned:
         notes.append(
             f"the training is short, {planned:,} steps: the test takes {settings['horizon']} steps a candidate all the "
-            f"same, {steps:,} in all"
+            f"same, {of_shared:,} in all"
+        )
+    if steps > of_shared:
+        notes.append(
+            f"{steps - of_shared:,} of the {steps:,} steps are for the rates of {len(layers)} layers alone"
         )
     return RangeTest(
         bounds,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from infopace.range_test._paper import grid
+from infopace.range_test._paper import grid as paper_grid
 
 # A trial takes about seven horizons of steps, looks included (measured: digits and MNIST, 7 to 8 candidates).
 _HORIZONS_A_TRIAL = 7
@@ -26,7 +26,7 @@ class Race:
         trials: Sets of fresh weights; the bounds are their trimmed geometric mean. None takes three, and five for a
             training of less than 5,000 steps.
         share: What the test may cost, as a share of the optimizer steps of the training that it serves. A short
-            training's test costs more: up to 128 steps a candidate.
+            training's test costs more: up to 128 steps a candidate. Layer by layer, each layer may cost as much again.
         low, high: The widest range that is searched.
     """
 
@@ -42,7 +42,7 @@ class Race:
             raise ValueError(f"share must be in (0, 1], got {self.share}")
         if not (self.low > 0 and self.high >= 10 * self.low and math.isfinite(self.high)):
             raise ValueError(
-                f"low and high must be positive and at least a decade apart, got {self.low:g} and {self.high:g}"
+                f"low and high must be positive, finite and at least a decade apart, got {self.low:g} and {self.high:g}"
             )
 
     def for_steps(self, steps: int) -> Race:
@@ -69,7 +69,7 @@ class Algorithm2:
     Attributes:
         trials: Sets of fresh weights. *Reading*: what the paper counts as its outer loop.
         epochs: Epochs that each candidate trains.
-        rates: The candidates, ascending; None: roughly 1-2-5 x 10^-k from 1e-5 to 1.
+        rates: The candidates, ascending; by default those of `grid()`.
         c1: A rate learns, or falls behind, by the best value / c1. The paper takes 10, and 30 for ImageNet.
         c2: epsilon in medians of the smallest relative change of information. The paper's formula has 1, its
             experiments .01 and .005.
@@ -79,7 +79,7 @@ class Algorithm2:
 
     trials: int = 3
     epochs: int = 5
-    rates: tuple[float, ...] = grid()
+    rates: tuple[float, ...] = paper_grid()
     c1: float = 10.0
     c2: float = 1.0
     retry: bool = True
@@ -101,6 +101,27 @@ class Algorithm2:
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise ValueError(f"{name} must be a positive number, got {value}")
+
+    @staticmethod
+    def grid(low: float = 1e-5, high: float = 1.0) -> tuple[float, ...]:
+        """The paper's candidates, roughly 1-2-5 x 10^-k, from `low` to `high`: what `rates` takes.
+
+        Raises:
+            ValueError: numbers that are not positive, finite and ascending, or with fewer than 3 candidates in between.
+
+        >>> Algorithm2.grid(0.01, 0.2)
+        (0.01, 0.02, 0.05, 0.1, 0.2)
+        """
+        if not (0 < low < high and math.isfinite(high)):
+            raise ValueError(
+                f"low and high must be positive and finite with low < high, got {low:g} and {high:g}"
+            )
+        found = paper_grid(low, high)
+        if len(found) < 3:
+            raise ValueError(
+                f"low and high must have at least 3 candidates (1, 2, 5 x 10^-k) between them, got {low:g} and {high:g}"
+            )
+        return found
 
 
 def _check_trials(trials: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -18,7 +19,8 @@ def grid(low: float = 1e-5, high: float = 1.0) -> tuple[float, ...]:
     >>> grid(0.01, 0.2)
     (0.01, 0.02, 0.05, 0.1, 0.2)
     """
-    steps = (float(f"{digit}e{power}") for power in range(-12, 4) for digit in (1, 2, 5))
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    steps = (float(f"{digit}e{power}") for power in powers for digit in (1, 2, 5))
     return tuple(lr for lr in steps if low * (1 - 1e-9) <= lr <= high * (1 + 1e-9))
 
 

@@ -39,6 +39,18 @@ def rate(index: int | float) -> float:
     return float(f"{10 ** (index / PER_DECADE):.3g}")
 
 
+def inside(low: float, high: float) -> tuple[int, int]:
+    """The first and the last candidate from `low` to `high`. Both are rounded rates, so that a rate holds itself.
+
+    >>> inside(0.178, 1.0)
+    (-3, 0)
+    """
+    # Rounding moves a rate by less than a hundredth of a step.
+    first = math.ceil(PER_DECADE * math.log10(low) - 0.01)
+    last = math.floor(PER_DECADE * math.log10(high) + 0.01)
+    return first + (rate(first) < low), last - (rate(last) > high)
+
+
 def rungs(horizon: int) -> tuple[int, ...]:
     """Steps after which candidates are looked at: the horizon, its half, quarter, ..
 
@@ -70,7 +82,7 @@ def race_trial(
     """
     trainee.begin(number)
     race = _Race(trainee, rungs(horizon), attribute, rates, known, keep)
-    bottom, top = (math.ceil(PER_DECADE * math.log10(limit) - 1e-9) for limit in (low, high))
+    bottom, top = inside(low, high)
     start = top
     while not race.learns(start):
         if start == bottom and not race.done[start].crash:

@@ -106,6 +106,12 @@ def range_test(
     trainee = Trainee(
         model, optimizer, loss, batches, probe, fresh=fresh, precision=precision, scaler=scaler, seed=seed
     )
+    silent = trainee.silent(layers) if layers else []
+    if silent:
+        raise ValueError(
+            f"layer {silent[0]!r} must run in the forward pass to have bounds of its own, got no output from it; "
+            "layer_groups leaves it out where its parameters are frozen"
+        )
     planned = epochs * trainee.steps_per_epoch
     method = method.for_steps(planned) if isinstance(method, Race) else method
     trials = method.trials

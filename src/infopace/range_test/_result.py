@@ -20,7 +20,8 @@ class RangeTest:
         layer_bounds: The same for each layer, where the test was layer-wise; otherwise empty.
         attribute: "accuracy", "loss" or "information": what was looked at.
         method: "race" or "algorithm 2".
-        trials: Every trial with the curves of all its candidates.
+        trials: Every trial with the curves of all its candidates: those of one rate for all layers, then, of a
+            layer-wise race, those of each layer alone.
         trial_bounds: The bounds that each trial gives alone; None where a trial alone gives none.
         steps: Optimizer steps that the test took.
         planned_steps: Optimizer steps of the training that it serves.
@@ -41,8 +42,13 @@ class RangeTest:
 
     @property
     def table(self) -> tuple[Row, ...]:
-        """A row a learning rate, averaged over the trials that completed it."""
-        return table(self.trials)
+        """A row a learning rate for all layers, averaged over the trials that completed it."""
+        return table(self.shared_trials)
+
+    @property
+    def shared_trials(self) -> tuple[Trial, ...]:
+        """The trials of one rate for all layers."""
+        return self.trials[: len(self.trial_bounds)]
 
     @property
     def cost(self) -> float:
@@ -73,16 +79,17 @@ class RangeTest:
         for layer, own in self.layer_bounds.items():
             lines.append(f"{layer}: lr_min {own.lr_min:.3g}, lr_top {own.first:.3g}, lr_max {own.lr_max:.3g}")
         lines.append(
-            f"by {self.attribute}, {len(self.trials)} trials, {self.steps:,} steps: {self.cost:.1%} of the training"
+            f"by {self.attribute}, {len(self.trials)} trials, {self.seconds:.0f} s, {self.steps:,} steps: "
+            f"{self.cost:.1%} of the training's"
         )
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
     def plot(self, path: str | Path) -> Path:
-        """Draw all curves and the bounds into a picture file; returns its path. Needs matplotlib.
+        """Draw the curves of `shared_trials` and the bounds into a picture file; returns its path. Needs matplotlib.
 
         Raises:
             ImportError: matplotlib is not installed.
         """
         from infopace.range_test._picture import draw
 
-        return draw(self.trials, self.bounds, f"{self.method}, by {self.attribute}", Path(path))
+        return draw(self.shared_trials, self.bounds, f"{self.method}, by {self.attribute}", Path(path))

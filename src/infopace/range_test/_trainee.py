@@ -6,7 +6,7 @@ import contextlib
 import math
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from infopace._forward import as_found, call, main_tensor, map_tensors
-from infopace.layers import unwrap
+from infopace.layers import unwrap, weight_layers
 from infopace.probe import LayerInformation, Probe
 from infopace.range_test._records import Look
 from infopace.range_test._refusal import RangeTestError
@@ -70,6 +70,19 @@ class Trainee:
         self._scaler_state = None if scaler is None else scaler.state_dict()
         self._trial = 0
         self._stream: Iterator[Any] = iter(())
+
+    @torch.no_grad()
+    def silent(self, layers: Collection[str]) -> list[str]:
+        """Those of the layers that no row of the probe runs through. The model is left as found."""
+        model, ran = unwrap(self.model), set[str]()
+        asked = {name: module for name, module in weight_layers(model).items() if name in layers}
+        with as_found(model), self._autocast(), contextlib.ExitStack() as stack:
+            for name, module in asked.items():
+                hook = module.register_forward_hook(lambda *_, name=name: ran.add(name))
+                stack.callback(hook.remove)
+            for part in self._parts():
+                call(model, self._inputs(part))
+        return [name for name in asked if name not in ran]
 
     def untrained(self) -> Look:
         """The look before any training, for which no learning rate is to blame. Raises RangeTestError."""
@@ -155,12 +168,10 @@ class Trainee:
         targets = self.probe.targets.to(self._device)
         outputs, losses, sizes = [], [], []
         with as_found(self.model), self._autocast():
-            for rows in torch.arange(n).tensor_split(min(_PARTS, n)):
-                part = slice(int(rows[0]), int(rows[-1]) + 1)
-                inputs = map_tensors(self.probe.inputs, lambda tensor, p=part: tensor[p].to(self._device))
-                outputs.append(_outputs(call(self.model, inputs)).float())
+            for part in self._parts():
+                outputs.append(_outputs(call(self.model, self._inputs(part))).float())
                 losses.append(float(self.loss(outputs[-1], targets[part])))
-                sizes.append(len(rows))
+                sizes.append(part.stop - part.start)
         whole = torch.cat(outputs)
         loss = math.fsum(mean * size for mean, size in zip(losses, sizes, strict=True)) / n
         if not (math.isfinite(loss) and bool(torch.isfinite(whole).all())):
@@ -178,6 +189,13 @@ class Trainee:
             n,
             self._batch_loss,
         )
+
+    def _parts(self) -> Iterator[slice]:
+        for rows in torch.arange(self.probe.n).tensor_split(min(_PARTS, self.probe.n)):
+            yield slice(int(rows[0]), int(rows[-1]) + 1)
+
+    def _inputs(self, part: slice) -> Any:
+        return map_tensors(self.probe.inputs, lambda tensor: tensor[part].to(self._device))
 
     def _layers(self, outputs: Tensor) -> dict[str, LayerInformation]:
         try:

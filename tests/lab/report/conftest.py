@@ -65,13 +65,14 @@ def make_run(tmp_path: Path) -> MakeRun:
             "workload": "tiny",
             "layer_wise": bool(layers),
             "seed": 0,
-            "lr_min": 0.001,
+            "lr_min": "range test",
             "epochs": epochs,
         }
         chosen |= settings
         record = {
             "settings": chosen,
             "groups": list(layers) or ["output"],
+            "bounds": {"lr_min": 0.001, "lr_max": 0.1, "epsilon": 0.01, "lr_top": 0.1},
             "metric": {"name": "accuracy", "unit": "%", "scale": 100.0, "higher_is_better": True},
             "versions": {"infopace": "0.1.0", "torch": "2.13.0"},
             "hardware": {"cpu": "a processor"},
@@ -91,23 +92,34 @@ def make_run(tmp_path: Path) -> MakeRun:
 
 @pytest.fixture
 def range_test_json() -> dict[str, Any]:
-    """What a range test will hand over."""
+    """What a range test writes; test_range_test_reports.py holds it against a real one."""
+
+    def row(lr: float, accuracy: float, loss: float, nats: float, trials: int = 2) -> dict[str, Any]:
+        means = {"final_accuracy": accuracy, "final_loss": loss, "final_information": nats}
+        ends = {name: [value * 0.9, value * 1.05] for name, value in means.items()}
+        return {"lr": lr, "trials": trials, "crashes": 2 - trials, **means, "range": ends}
+
     return {
         "workload": "tiny",
-        "lrs": [0.001, 0.01, 0.1, 1.0],
-        "curves": [
-            {
-                "name": "accuracy",
-                "unit": "%",
-                "values": [20.0, 60.5, 90.0, None],
-                "low": [18.0, 59.0, 85.0, None],
-                "high": [22.0, 61.0, 92.0, None],
-            },
-            {"name": "loss", "values": [2.0, 1.0, 0.3, None]},
-            {"name": "information", "unit": "nats", "values": [0.4, 1.2, 2.2, None]},
+        "method": "race",
+        "attribute": "accuracy",
+        "bounds": {"lr_min": 0.002, "lr_max": 0.4, "lr_top": 0.1, "epsilon": 0.005},
+        "layer_bounds": {
+            "conv": {"lr_min": 0.004, "lr_max": 0.9, "lr_top": 0.2, "epsilon": 0.005},
+            "fc": {"lr_min": 0.003, "lr_max": 0.8, "lr_top": 0.15, "epsilon": 0.005},
+        },
+        "trial_bounds": [None, None],
+        "steps": 1234,
+        "share_of_the_training": 0.104,
+        "seconds": 61.7,
+        "notes": ["the training is short"],
+        "table": [
+            row(0.001, 0.2, 2.0, 0.4),
+            row(0.01, 0.605, 1.0, 1.2),
+            row(0.1, 0.9, 0.3, 2.2),
+            row(0.3, 0.8, 0.4, 2.0, trials=1),
         ],
-        "bounds": {"lr_min": 0.002, "lr_top": 0.1, "lr_max": 0.4},
-        "facts": {"epsilon": "0.005", "trials": "3"},
+        "crashes": [{"lr": 0.3, "trials": 1}, {"lr": 1.0, "trials": 2}],
     }
 
 

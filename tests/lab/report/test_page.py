@@ -148,8 +148,8 @@ def test_nothing_gets_through_unescaped(
         )
     comparison_json["methods"][0] |= {"method": HOSTILE, "note": HOSTILE}
     comparison_json |= {"caption": HOSTILE, "baseline": HOSTILE, "metric": HOSTILE}
-    range_test_json["curves"][0] |= {"name": HOSTILE, "unit": HOSTILE}
-    range_test_json |= {"bounds": {HOSTILE: 0.01}, "facts": {HOSTILE: HOSTILE}}
+    range_test_json["layer_bounds"] = {HOSTILE: range_test_json["bounds"]}
+    range_test_json |= {"method": HOSTILE, "attribute": HOSTILE, "notes": [HOSTILE]}
     (folder / "comparison.json").write_text(json.dumps(comparison_json))
     (folder / "range-test.json").write_text(json.dumps(range_test_json))
 
@@ -223,14 +223,35 @@ def test_the_lower_mean_is_best_where_lower_is_better(
 def test_a_range_test(tmp_path: Path, range_test_json: dict[str, Any]) -> None:
     (tmp_path / "range-test.json").write_text(json.dumps(range_test_json))
     text = page(read_folders([tmp_path]))
-    assert "lr_min 0.002 lr_top 0.1 lr_max 0.4 epsilon 0.005 trials 3" in words(text)
+    seen = words(text)
+    assert (
+        "lr_min 0.002 lr_top 0.1 lr_max 0.4 epsilon 0.005 method a race of candidates, by accuracy trials 2 "
+        "crashed trials 0.3 in 1, 1 in 2 cost 1,234 steps, 10.4 % of the training's; 62 s "
+        f"note the training is short folder {tmp_path}"
+    ) in seen
+    assert "Bounds of each layer. layer lr_min lr_top lr_max conv 0.004 0.2 0.9 fc 0.003 0.15 0.8" in seen
     accuracy, loss, information = charts_of(text)
     assert accuracy["x_axis"] == {"label": "learning rate", "log": True}
-    assert accuracy["series"][0]["y"] == [20, 60.5, 90, None]
+    assert accuracy["x"] == [0.001, 0.01, 0.1, 0.3]
+    assert accuracy["series"][0]["y"] == [20, 60.5, 90, 80] and accuracy["y_axis"]["unit"] == "%"
+    assert accuracy["series"][0]["low"][2] == 81 and accuracy["series"][0]["high"][2] == 94.5
     assert [line["at"] for line in accuracy["lines"]] == [0.002, 0.1, 0.4]
-    assert accuracy["series"][0]["high"] and "high" not in loss["series"][0]
-    assert information["title"] == "Information"
+    assert loss["series"][0]["y"] == [2, 1, 0.3, 0.4]
+    assert information["title"] == "Information" and information["y_axis"]["unit"] == "nats"
     assert "highest 90 at 0.1. lr_min is 0.002. lr_top is 0.1. lr_max is 0.4." in text
+
+
+def test_a_range_test_of_a_regression_has_no_accuracy(
+    tmp_path: Path, range_test_json: dict[str, Any]
+) -> None:
+    for row in range_test_json["table"]:
+        row["final_accuracy"] = None
+        del row["range"]["final_accuracy"]
+    range_test_json["layer_bounds"] = {}
+    (tmp_path / "range-test.json").write_text(json.dumps(range_test_json))
+    text = page(read_folders([tmp_path]))
+    assert [chart["title"] for chart in charts_of(text)] == ["Loss", "Information"]
+    assert "layer" not in words(text)
 
 
 def test_the_file_written(make_run: MakeRun, tmp_path: Path) -> None:

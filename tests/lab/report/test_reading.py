@@ -92,6 +92,8 @@ DAMAGE: dict[str, tuple[str, Callable[[Any], None], str]] = {
     "no seed": ("run.json", lambda c: c["settings"].pop("seed"), "lacks 'seed'"),
     "epochs": ("run.json", lambda c: c["settings"].update(epochs="many"), "invalid literal"),
     "no epochs": ("run.json", lambda c: c["settings"].update(epochs=0), "must have epochs >= 1"),
+    "bounds": ("run.json", lambda c: c.update(bounds={}), "lacks 'lr_min'"),
+    "lr_min": ("run.json", lambda c: c["bounds"].update(lr_min=0), "must have lr_min > 0, and has 0.0"),
     "metric": ("run.json", lambda c: c.update(metric=None), "'NoneType' object is not subscriptable"),
     "groups": ("run.json", lambda c: c.update(groups=["a", "b"]), "a learning rate for each group"),
     "no test": ("epochs.jsonl", lambda c: c.pop("test"), "lacks 'test'"),

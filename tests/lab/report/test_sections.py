@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,18 +11,32 @@ from typing import Any
 import pytest
 
 from infopace.lab.errors import InputError
+from infopace.lab.report.range_tests import RangeTest, read_range_test
 from infopace.lab.report.reading import read_folders
-from infopace.lab.report.sections import Comparison, RangeTest
+from infopace.lab.report.sections import Comparison
 
 
-def test_a_range_test_is_read(range_test_json: dict[str, Any]) -> None:
-    found = RangeTest.from_json("x.json", range_test_json)
-    assert found.lrs == (0.001, 0.01, 0.1, 1.0)
+def read(content: Any, folder: Path) -> RangeTest:
+    (folder / "range-test.json").write_text(json.dumps(content))
+    found = read_range_test(folder)
+    assert found is not None
+    return found
+
+
+def test_a_range_test_is_read(range_test_json: dict[str, Any], tmp_path: Path) -> None:
+    found = read(range_test_json, tmp_path)
+    assert found.workload == "tiny" and found.lrs == (0.001, 0.01, 0.1, 0.3)
     assert [curve.name for curve in found.curves] == ["accuracy", "loss", "information"]
-    assert found.curves[0].values[-1] is None and found.curves[0].low[0] == 18.0
-    assert found.curves[1].low == () and found.curves[1].unit == ""
-    assert dict(found.bounds) == {"lr_min": 0.002, "lr_top": 0.1, "lr_max": 0.4}
-    assert dict(found.facts) == {"epsilon": "0.005", "trials": "3"}
+    assert found.curves[0].values[0] == 20.0 and found.curves[0].low[0] == pytest.approx(18.0)
+    assert found.bounds == {"lr_min": 0.002, "lr_top": 0.1, "lr_max": 0.4}
+    assert list(found.layers) == ["conv", "fc"]
+    assert found.facts["epsilon"] == "0.005"
+
+
+def test_what_a_range_test_may_leave_out(range_test_json: dict[str, Any], tmp_path: Path) -> None:
+    whole = ("workload", "method", "attribute", "bounds", "table")
+    found = read({name: range_test_json[name] for name in whole}, tmp_path)
+    assert len(found.curves) == 3 and found.layers == {}
 
 
 def test_a_comparison_is_read(comparison_json: dict[str, Any]) -> None:
@@ -34,19 +49,23 @@ def test_a_comparison_is_read(comparison_json: dict[str, Any]) -> None:
 
 Change = Callable[[Any], object]
 RANGE_TESTS: dict[str, Change] = {
-    "x.json: workload must be a string, got None": lambda c: c.pop("workload"),
-    "x.json: lrs must be two or more positive numbers, ascending": lambda c: c.update(
-        lrs=[0.1, 0.01, 0.2, 1]
+    "workload must be a string, got None": lambda c: c.pop("workload"),
+    "table: lr must ascend, got [0.001, 0.01, 0.01, 0.3]": lambda c: c["table"][2].update(lr=0.01),
+    "table must be a list of objects, not empty, got []": lambda c: c.update(table=[]),
+    "table[0] must be a JSON object, got 3": lambda c: c.update(table=[3]),
+    "table[1]: lr must be a positive number, got None": lambda c: c["table"][1].pop("lr"),
+    "table[1]: final_loss must be a finite number or null, got nan": lambda c: c["table"][1].update(
+        final_loss=float("nan")
     ),
-    "x.json: lrs must be a list of numbers, got 'all'": lambda c: c.update(lrs="all"),
-    "x.json: curves must be a list of objects, not empty, got []": lambda c: c.update(curves=[]),
-    "x.json: curves[0] must be a JSON object, got 3": lambda c: c.update(curves=[3]),
-    "x.json: curves[1]: values must be a list of 4 numbers": lambda c: c["curves"][1].update(values=[1.0]),
-    "x.json: curves[0]: low[0] must be a finite number or null, got nan": lambda c: c["curves"][0].update(
-        low=[float("nan")] * 4
+    "table[0]: range: final_loss must be a list of 2 numbers, got [1.0]": lambda c: c["table"][0][
+        "range"
+    ].update(final_loss=[1.0]),
+    "bounds: lr_min must be a positive number, got 0.0": lambda c: c["bounds"].update(lr_min=0),
+    "layer_bounds: fc: lr_top must be a positive number, got None": lambda c: c["layer_bounds"]["fc"].pop(
+        "lr_top"
     ),
-    "x.json: bounds: lr_min must be a positive number, got 0.0": lambda c: c["bounds"].update(lr_min=0),
-    "x.json: facts: trials must be a string, got 3": lambda c: c["facts"].update(trials=3),
+    "crashes[1]: trials must be a whole number >= 0, got -1": lambda c: c["crashes"][1].update(trials=-1),
+    "steps must be a whole number >= 0, got 0.5": lambda c: c.update(steps=0.5),
 }
 COMPARISONS: dict[str, Change] = {
     "x.json: methods must be a list of objects, not empty, got None": lambda c: c.pop("methods"),
@@ -64,11 +83,11 @@ COMPARISONS: dict[str, Change] = {
 
 
 @pytest.mark.parametrize("message", RANGE_TESTS)
-def test_a_wrong_range_test_is_refused(message: str, range_test_json: dict[str, Any]) -> None:
+def test_a_wrong_range_test_is_refused(message: str, range_test_json: dict[str, Any], tmp_path: Path) -> None:
     RANGE_TESTS[message](range_test_json)
     with pytest.raises(InputError) as error:
-        RangeTest.from_json("x.json", range_test_json)
-    assert str(error.value).startswith(message)
+        read(range_test_json, tmp_path)
+    assert str(error.value).startswith(f"{tmp_path}/range-test.json: {message}")
 
 
 @pytest.mark.parametrize("message", COMPARISONS)

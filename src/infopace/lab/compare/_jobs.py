@@ -94,7 +94,7 @@ def _test_range(plan: ComparePlan, device: str) -> None:
     except RangeTestError as error:
         result = FoundBounds({}, 0.0, 0.0, f"the range test gives no bounds: {error}")
     else:
-        keep_result(found, folder)
+        keep_result(found, folder, plan.workload.name)
         bounds = {**dataclasses.asdict(found.bounds), "lr_top": found.bounds.first}
         result = FoundBounds(bounds, found.seconds, found.cost * plan.epochs)
     write_atomically(plan.folder / _FOUND, f"{json.dumps(dataclasses.asdict(result))}\n".encode())

@@ -16,14 +16,14 @@ from infopace.lab.report.reading import read_folders
 
 @dataclass(frozen=True)
 class ReportConfig:
-    """Write one HTML file with the curves of runs: learning rate, information, test metric.
+    """Write one HTML file with the curves of runs (learning rate, information, test metric) and of range tests.
 
     Runs that differ only in the seed are drawn as their mean. A run that is still going is shown as far as it is.
     The file opens offline and can be given to anyone.
     """
 
     folders: Annotated[Positional[tuple[Path, ...]], arg(metavar="FOLDER...")]
-    """Run folders, as infopace train writes them."""
+    """Folders, as infopace train and infopace range-test write them."""
     out: Path = Path("report.html")
     """The file to write; a report that is there is replaced."""
 

@@ -59,7 +59,7 @@ def experiment_charts(experiment: Experiment) -> list[Chart]:
     metric = experiment.metric
     span = (0.0, float(experiment.epochs))
     every = f" Every {epochs[1]}th epoch is shown." if len(epochs) > 1 and epochs[1] > 1 else ""
-    floors = {float(run.settings["lr_min"]) for run in _runs(experiment) if run.settings.get("lr_min")}
+    floors = {run.lr_min for run in _runs(experiment) if run.lr_min is not None}
     references = {
         float(f"{row['reference']:.4g}")
         for run in _runs(experiment)

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from infopace.lab.errors import InputError
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file, None where there is no file."""
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is no readable JSON: {error}") from error
 
 
 @dataclass(frozen=True)

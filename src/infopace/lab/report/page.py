@@ -15,9 +15,10 @@ from infopace.lab.report.charts import Chart, Entry
 from infopace.lab.report.comparison_table import comparison_table
 from infopace.lab.report.curves import experiment_charts, legend
 from infopace.lab.report.markup import Markup, joined, script_data, tag, text
-from infopace.lab.report.range_curves import range_test_charts
+from infopace.lab.report.range_curves import layer_table, range_test_charts
+from infopace.lab.report.range_tests import RangeTest
 from infopace.lab.report.reading import Contents, Experiment
-from infopace.lab.report.sections import Comparison, RangeTest
+from infopace.lab.report.sections import Comparison
 from infopace.lab.report.tables import provenance, reasons, results, swatch
 
 GENERATOR = '<meta name="generator" content="infopace report">'
@@ -172,10 +173,9 @@ def _range_test_section(found: RangeTest, of: str, charts: _Charts) -> Markup:
     return tag(
         "section",
         tag("h2", _heading(of, "range test")),
-        tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in shown.items()))
-        if shown
-        else "",
+        tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in shown.items())),
         *(charts.figure(chart) for chart in range_test_charts(found)),
+        layer_table(found),
         data_charts="",
     )
 

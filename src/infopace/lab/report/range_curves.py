@@ -1,9 +1,10 @@
-"""A range test -> a chart an attribute, over the candidate learning rates, with the bounds marked."""
+"""A range test -> a chart an attribute, over the candidate learning rates, the bounds marked; a table of layers."""
 
 from __future__ import annotations
 
 from infopace.lab.report.charts import Axis, Chart, Line, Series
-from infopace.lab.report.sections import RangeTest, RangeTestCurve
+from infopace.lab.report.markup import Markup, table
+from infopace.lab.report.range_tests import RangeTest, RangeTestCurve
 
 
 def range_test_charts(found: RangeTest) -> list[Chart]:
@@ -21,10 +22,18 @@ def range_test_charts(found: RangeTest) -> list[Chart]:
             lines=bounds,
             x_range=(min(reach), max(reach)),
             dots=True,
-            note="The band is the spread over trials." if curve.low else "",
+            note="The mean over the trials that finished a rate; the band spans them.",
         )
         for i, curve in enumerate(found.curves)
     ]
+
+
+def layer_table(found: RangeTest) -> Markup:
+    """The bounds of each layer, where they have their own."""
+    rows = [[layer, *(f"{lr:.3g}" for lr in own.values())] for layer, own in found.layers.items()]
+    if not rows:
+        return Markup()
+    return table(("layer", *found.bounds), rows, "Bounds of each layer.")
 
 
 def _summary(curve: RangeTestCurve, found: RangeTest) -> str:

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from infopace.lab.errors import InputError
-from infopace.lab.report.sections import Comparison, RangeTest
+from infopace.lab.report.json_fields import read_json
+from infopace.lab.report.range_tests import RangeTest, holds_test, read_range_test
+from infopace.lab.report.sections import Comparison
 from infopace.lab.run_folder import Row, RunFolder
 
 _Key = TypeVar("_Key")
 
-RANGE_TEST_FILE = "range-test.json"
+TEST_BEFORE = "range-test"  # where `infopace train` keeps the test before the training
 COMPARISON_FILE = "comparison.json"
 # What tells two runs of one method apart by nothing that matters to it, or is shown elsewhere.
 _NOT_OF_THE_METHOD = ("workload", "method", "layer_wise", "seed", "device")
@@ -77,6 +79,12 @@ class Run:
         return int(self.settings["epochs"])
 
     @property
+    def lr_min(self) -> float | None:
+        """The lowest rate of the pacing, None for a rival, which has none."""
+        bounds = self.record.get("bounds")
+        return None if bounds is None else float(bounds["lr_min"])
+
+    @property
     def groups(self) -> tuple[str, ...]:
         """The layer of each parameter group, or the only group's name."""
         return tuple(str(name) for name in self.record["groups"])
@@ -134,27 +142,32 @@ class Contents:
 
 
 def read_folders(folders: Sequence[Path]) -> Contents:
-    """Read run folders, and the range tests and comparisons beside or without runs.
+    """Read run folders with the range tests before them, and folders of range tests and comparisons.
 
     Raises InputError where a folder is missing, empty, holds none of these, or holds one that is damaged.
     """
     if not folders:
         raise InputError("report needs at least one run folder, got none")
     runs: list[Run] = []
-    range_tests: list[RangeTest] = []
+    range_tests: dict[Path, RangeTest] = {}
     comparisons: list[Comparison] = []
     for folder in {path.resolve(): path for path in folders}.values():  # a folder named twice counts once
         _check_folder(folder)
-        before = len(runs) + len(range_tests) + len(comparisons)
-        if (record := RunFolder(folder).read_json("run.json")) is not None:
+        before = len(runs) + len(comparisons)
+        record = RunFolder(folder).read_json("run.json")
+        if record is not None and not holds_test(folder):
             runs.append(_read_run(folder, record))
-        if (content := _read_json(folder / RANGE_TEST_FILE)) is not None:
-            range_tests.append(RangeTest.from_json(f"{folder / RANGE_TEST_FILE}", content))
-        if (content := _read_json(folder / COMPARISON_FILE)) is not None:
+        tests = {
+            place.resolve(): found
+            for place in (folder, folder / TEST_BEFORE)
+            if (found := read_range_test(place)) is not None
+        }
+        range_tests |= tests
+        if (content := read_json(folder / COMPARISON_FILE)) is not None:
             comparisons.append(Comparison.from_json(f"{folder / COMPARISON_FILE}", content))
-        if before == len(runs) + len(range_tests) + len(comparisons):
+        if not tests and before == len(runs) + len(comparisons):
             raise InputError(f"{folder} must hold a run, and has no readable run.json{_hint(folder)}")
-    return Contents(_experiments(runs), tuple(range_tests), tuple(comparisons))
+    return Contents(_experiments(runs), tuple(range_tests.values()), tuple(comparisons))
 
 
 def _check_folder(folder: Path) -> None:
@@ -173,16 +186,6 @@ def _check_folder(folder: Path) -> None:
 def _hint(folder: Path) -> str:
     inside = sorted(path.parent.name for path in folder.glob("*/run.json"))
     return f"; for the runs inside it, name them: {folder}/*" if inside else ""
-
-
-def _read_json(path: Path) -> Any:
-    """The content of a JSON file, None where there is no file."""
-    try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is no readable JSON: {error}") from error
 
 
 def _read_run(path: Path, record: dict[str, Any]) -> Run:
@@ -212,6 +215,8 @@ def _check(run: Run) -> None:
     """Look at everything that the report will look at; raises KeyError, TypeError or ValueError."""
     if run.epochs < 1 or run.seed < 0 or not run.groups:
         raise ValueError("must have epochs >= 1, seed >= 0 and a parameter group, and has not")
+    if run.lr_min is not None and not 0 < run.lr_min < math.inf:
+        raise ValueError(f"must have lr_min > 0, and has {run.lr_min}")
     for row in run.rows:
         numbers = [row["test"], *row["lr"]]
         for layer in run.layers:
