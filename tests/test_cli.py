@@ -132,8 +132,8 @@ BAD_INPUT = {
     "report nowhere": r"no folder nowhere",
     "measure": r"Missing from infopace measure: X .*; see infopace measure --help",
     "train --method sgd-cosin": r"unknown method 'sgd-cosin'; did you mean 'sgd-cosine' or 'sgd-\w+'\?"
-    r" The methods are: vasudevan-2020, sgd-constant,",
-    "train --method Adam_W": r"unknown method 'Adam_W'; did you mean 'adamw-cosine' or 'adam'\?",
+    r" The methods are: hold-and-anneal, vasudevan-2020, vasudevan-2018-a,",
+    "train --method Adam_W": r"unknown method 'Adam_W'; did you mean 'adam' or '\w+'\?",
     "train --method sgd-cosine": r"sgd-cosine has no published learning rate; give --lr",
     "train --method sgd-cosine --lr 0": r"lr must be a positive number, got 0",
     "train --method adam --lr inf": r"lr must be a positive number, got inf",

@@ -15,7 +15,9 @@ AVERAGED = ["schedule-free-sgd", "schedule-free-adamw", "dog"]
 
 
 def _trained(name: str, epochs: int = 2) -> Training:
-    plan = resolve(TrainConfig(workload="tiny", method=name, lr=1.0 if name != AVERAGED[1] else 0.02, threads=1))
+    plan = resolve(
+        TrainConfig(workload="tiny", method=name, lr=1.0 if name != AVERAGED[1] else 0.02, threads=1)
+    )
     training = Training(plan, plan.workload.load())
     for epoch in range(1, epochs + 1):
         training.train_epoch(epoch, lambda done, total: None)

@@ -71,7 +71,9 @@ def test_a_stopped_run_ends_as_one_that_was_not(
 def test_a_rate_that_is_too_large_ends_as_a_divergence(
     tiny: Any, tmp_path: Path, name: str, lr: float
 ) -> None:
-    with pytest.raises(Diverged, match=r"training diverged in epoch \d+ at learning rate \S+: .* not finite|: .* is "):
+    with pytest.raises(
+        Diverged, match=r"training diverged in epoch \d+ at learning rate \S+: .* not finite|: .* is "
+    ):
         tiny.run(tmp_path, method=name, lr=lr, epochs=20)
 
 

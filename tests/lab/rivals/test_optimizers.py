@@ -84,7 +84,9 @@ def slow_yamadam(w: np.ndarray, lr: float, decay: float, moves: list[tuple[np.nd
 SLOW = {"dog": slow_dog, "l4": slow_l4, "yamadam": slow_yamadam}
 
 
-def run(name: str, seed: int, steps: int, *, scale: float = 1.0, lr: float | None = None, decay: float = 0.0) -> Any:
+def run(
+    name: str, seed: int, steps: int, *, scale: float = 1.0, lr: float | None = None, decay: float = 0.0
+) -> Any:
     """An optimizer with its weights, after some steps on gradients and losses times `scale`."""
     params = start(seed)
     rate = RIVALS[name].lr if lr is None else lr
@@ -103,7 +105,12 @@ def ending(name: str, optimizer: Any, params: list[Tensor]) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", OWN)
-@given(seed=st.integers(0, 10**6), steps=st.integers(1, 40), decay=st.sampled_from([0.0, 0.1]), lr=st.floats(0.1, 2))
+@given(
+    seed=st.integers(0, 10**6),
+    steps=st.integers(1, 40),
+    decay=st.sampled_from([0.0, 0.1]),
+    lr=st.floats(0.1, 2),
+)
 @settings(max_examples=25, deadline=None)
 def test_the_steps_of_the_formula(name: str, seed: int, steps: int, decay: float, lr: float) -> None:
     optimizer, params = run(name, seed, steps, lr=lr, decay=decay)

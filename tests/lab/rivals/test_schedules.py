@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -45,17 +46,21 @@ def test_to_zero_batch_by_batch(setting: Settings, name: str, at_half: float) ->
     assert found[0] == 0.1
     assert found[40] == pytest.approx(0.1 * at_half)
     assert found[80] == pytest.approx(0, abs=1e-12)
-    assert all(rate > after >= 0 for rate, after in zip(found, found[1:], strict=False))
+    assert all(rate > after >= 0 for rate, after in itertools.pairwise(found))
 
 
-@pytest.mark.parametrize("name", ["sgd-constant", "adam", "rmsprop", "schedule-free-sgd", "schedule-free-adamw"])
+@pytest.mark.parametrize(
+    "name", ["sgd-constant", "adam", "rmsprop", "schedule-free-sgd", "schedule-free-adamw"]
+)
 def test_constant(setting: Settings, name: str) -> None:
     assert set(rates(setting(), name)) == {0.1}
 
 
 def test_tenths(setting: Settings) -> None:
     found = rates(setting(), "sgd-step")
-    assert found == pytest.approx([0.1] * 40 + [0.01] * 24 + [0.001] * 17)  # from 8 epochs of 10 (7.5 rounded) on
+    assert found == pytest.approx(
+        [0.1] * 40 + [0.01] * 24 + [0.001] * 17
+    )  # from 8 epochs of 10 (7.5 rounded) on
 
 
 def test_one_cycle_peaks_at_the_rate(setting: Settings) -> None:
