@@ -7,6 +7,7 @@ import statistics
 
 import estimator_sections as estimators
 from page import ROOT, percent, read, section, table
+from sample_size_section import sample_size
 
 HEAD = """# Results
 
@@ -30,6 +31,7 @@ def main() -> None:
         range_layers(),
         kills(),
         share(),
+        sample_size(),
         estimators.traps(),
         estimators.accuracy(),
         estimators.coverage(),

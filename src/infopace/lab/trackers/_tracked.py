@@ -30,7 +30,8 @@ class Tracked:
     """Passes everything on to a listener and tells each epoch to trackers.
 
     The first exception of a tracker becomes one note, and it is told no more. After the last epoch trackers finish at
-    once: the run's summary is written behind that, so a run that is found finished was handed over as a whole.
+    once: the run's summary is written behind that, so a run that is found finished was handed over as a whole. One
+    that stops by itself before its last epoch is handed over when it is closed.
     """
 
     def __init__(self, listener: Listener, trackers: dict[str, Tracker]) -> None:
