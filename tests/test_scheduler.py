@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LinearLR, SequentialLR
 
-from infopace import Bounds, MutualInformationLR, Probe, Vasudevan2020, layer_groups, simulate
+from infopace import Bounds, HoldAndAnneal, MutualInformationLR, Probe, Vasudevan2020, layer_groups, simulate
 
 from .policies.every import EVERY
 
@@ -75,7 +75,8 @@ def test_applies_what_the_policy_decides_from_what_the_probe_measures(
         )
         assert [rates[group] for rates in applied] == [decision.lr for decision in expected]
         assert [decisions[group] for decisions in scheduler.decisions] == expected
-    if layer_wise:
+    # In so few epochs hold-and-anneal comes to the same decisions for both layers.
+    if layer_wise and not isinstance(scheduler.policy, HoldAndAnneal):
         assert any(first != second for first, second in applied), "the layers never went apart"
 
 
