@@ -7,12 +7,13 @@ from typing import Any
 from matplotlib.figure import Figure
 from page import ROOT, read
 
-from infopace import Bounds, Policy, Vasudevan2018, Vasudevan2020, Wang2024, simulate
+from infopace import Bounds, HoldAndAnneal, Policy, Vasudevan2018, Vasudevan2020, Wang2024, simulate
 from infopace.lab.palette import COLOURS, GREY
 from infopace.lab.workloads import find_workload
 
 EPOCHS = 30  # of the trainings that the traces are from
 PICTURES: dict[str, dict[str, Policy]] = {
+    "hold-and-anneal": {"epochs=30": HoldAndAnneal(EPOCHS), "no horizon": HoldAndAnneal()},
     "vasudevan2020": {
         'decay="linear"': Vasudevan2020(EPOCHS),
         'decay="none"': Vasudevan2020(decay="none"),
