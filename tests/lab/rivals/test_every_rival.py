@@ -65,6 +65,19 @@ def test_a_stopped_run_ends_as_one_that_was_not(
     small.assert_same_ending(tmp_path / "whole", tmp_path / "cut")
 
 
+@pytest.mark.needs_cuda
+@every_rival
+def test_cuda_resumes_bit_for_bit(
+    tiny: Any, stop_at: Any, stopped: Any, tmp_path: Path, rates: dict[str, float], name: str
+) -> None:
+    options = {"method": name, "lr": rates[name], "device": "cuda"}
+    tiny.run(tmp_path / "whole", **options)
+    with pytest.raises(stopped):
+        tiny.run(tmp_path / "cut", stop_at(4), **options)
+    tiny.run(tmp_path / "cut", **options)
+    tiny.assert_same_ending(tmp_path / "whole", tmp_path / "cut")
+
+
 # The second is beyond float32, and its square beyond float64.
 @pytest.mark.parametrize("lr", [1e30, 1e200])
 @every_rival

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -46,7 +46,7 @@ def test_to_zero_batch_by_batch(setting: Settings, name: str, at_half: float) ->
     assert found[0] == 0.1
     assert found[40] == pytest.approx(0.1 * at_half)
     assert found[80] == pytest.approx(0, abs=1e-12)
-    assert all(rate > after >= 0 for rate, after in itertools.pairwise(found))
+    assert all(rate > after >= 0 for rate, after in pairwise(found))
 
 
 @pytest.mark.parametrize(

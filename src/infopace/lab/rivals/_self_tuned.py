@@ -28,7 +28,7 @@ def _prodigy(setting: Setting) -> Steps:
 def _d_adaptation(setting: Setting) -> Steps:
     from pytorch_optimizer import DAdaptAdam
 
-    # [measured] The SGD form, on digits for ten epochs: a rate that left chance alone, 0.100, where this has 0.967.
+    # [measured] On digits, ten epochs, seed 0, the SGD form found a rate that left chance alone: 0.100, this 0.967.
     optimizer = DAdaptAdam(
         setting.model.parameters(),
         lr=setting.lr,
