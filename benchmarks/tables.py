@@ -6,6 +6,7 @@ import math
 import statistics
 
 import estimator_sections as estimators
+from comparison_section import comparisons, update_readme
 from page import ROOT, percent, read, section, table
 from sample_size_section import sample_size
 
@@ -26,6 +27,7 @@ def main() -> None:
     """Write the page."""
     parts = [
         HEAD,
+        comparisons(),
         training(),
         range_tests(),
         range_layers(),
@@ -39,7 +41,8 @@ def main() -> None:
         estimators.scaling(),
         estimators.trees(),
     ]
-    (ROOT / "docs" / "results.md").write_text("\n".join(parts))
+    (ROOT / "docs" / "results.md").write_text("\n".join(part for part in parts if part))
+    update_readme()
 
 
 def training() -> str:

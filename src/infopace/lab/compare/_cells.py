@@ -93,9 +93,9 @@ class Outcome:
             "final": self.final,
             "best": None if best is None else self.test[best],
             "best_epoch": None if best is None else best + 1,
-            "seconds": round(sum(self.seconds), 3),
             "failure": self.failure,
             "test": list(self.test),
+            "seconds": [round(value, 4) for value in self.seconds],
         }
 
 

@@ -47,7 +47,7 @@ def _cells(line: Line, metric: Metric, times: bool) -> list[str]:
         "" if line.papers is None else metric.show(line.papers),
         "" if line.epochs is None else f"{line.epochs:.3g}",
         f"{line.tuning_epochs:.0f}",
-        *(_reached(reached, line.n + line.failed) for reached in line.levels),
+        *(_reached(reached, line.n + line.failed, times) for reached in line.levels),
     ]
     if times:
         cells += ["" if line.seconds is None else f"{line.seconds:.1f}", f"{line.tuning_seconds:.0f}"]
@@ -62,7 +62,8 @@ def _p(p: float | None) -> str:
     return "" if p is None else "< .001" if p < 0.001 else f"{p:.2g}"
 
 
-def _reached(reached: Reached, runs: int) -> str:
-    if reached.epochs is None:
+def _reached(reached: Reached, runs: int, times: bool) -> str:
+    if reached.epochs is None or reached.seconds is None:
         return "never" if runs else ""
-    return f"{reached.epochs:.1f}" + ("" if reached.runs == runs else f" ({reached.runs} of {runs})")
+    clock = f", {reached.seconds:.3g} s" if times else ""
+    return f"{reached.epochs:.1f}{clock}" + ("" if reached.runs == runs else f" ({reached.runs} of {runs})")
