@@ -45,8 +45,8 @@ def main() -> None:
 
 def trainings(workload: Workload, found: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """A row a training: at which rates, its seed, the test metric at the end."""
-    own = {layer: bounds["lr_top"] for layer, bounds in found["layer_bounds"].items()}
-    shared = dict.fromkeys(own, found["bounds"]["lr_top"])
+    own: dict[str, float] = {layer: bounds["lr_top"] for layer, bounds in found["layer_bounds"].items()}
+    shared = {layer: float(found["bounds"]["lr_top"]) for layer in own}
     for seed in SEEDS:
         for name, lrs in (("the shared lr_top", shared), ("each layer's lr_top", own)):
             yield {"kind": "training", "rates": name, "seed": seed, "final": train(workload, lrs, seed)}
