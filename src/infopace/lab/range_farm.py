@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from infopace import Race, layer_groups
+from infopace import Race, RangeTestError, layer_groups, merge_trials
 from infopace.lab.errors import InputError
 from infopace.lab.range_config import RangePlan, RangeTestConfig
 from infopace.lab.range_progress import RangeListener
@@ -53,7 +53,7 @@ def farm_trials(
     if config.farm == "slurm":
         executor.update_parameters(slurm_array_parallelism=256)
         at_once = 256
-    for wave in _waves(plan, steps):
+    for wave in _waves(plan, steps, folder, at_once):
         for start in range(0, len(wave), at_once):
             trials = wave[start : start + at_once]
             listener.note(
@@ -69,11 +69,30 @@ def farm_trials(
                 job.result()
 
 
-def _waves(plan: RangePlan, steps: int) -> list[list[int]]:
-    """Trials that can run side by side: those of the layers need those of the shared rate."""
+def _waves(plan: RangePlan, steps: int, folder: Path, at_once: int) -> Iterator[list[int]]:
+    """Trials that can run side by side: those of the layers need those of the shared rate.
+
+    Where the shared rate's trials turn out to be too few, more follow, as many as fit side by side.
+    """
     method = plan.method.for_steps(steps) if isinstance(plan.method, Race) else plan.method
     trials = method.trials or 0
-    if not (plan.layer_wise and isinstance(plan.method, Race)):
-        return [list(range(trials))]
-    layers: list[dict[str, Any]] = layer_groups(plan.workload.build_model())
-    return [list(range(trials)), list(range(trials, trials * (1 + len(layers))))]
+    yield list(range(trials))
+    if not isinstance(plan.method, Race):
+        return
+    if plan.layer_wise:
+        layers: list[dict[str, Any]] = layer_groups(plan.workload.build_model())
+        yield list(range(trials, trials * (1 + len(layers))))
+        return
+    most = plan.method.most_trials(steps)
+    while trials < most and _unfinished(folder):
+        yield list(range(trials, min(trials + at_once, most)))
+        trials += at_once
+
+
+def _unfinished(folder: Path) -> bool:
+    """Whether the trials that are there do not yet make a result."""
+    try:
+        merge_trials(folder)
+    except RangeTestError as error:
+        return error.kind == "unfinished"
+    return False

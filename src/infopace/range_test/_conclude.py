@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from statistics import stdev
 from typing import Any
 
 from infopace.policies import Bounds
 from infopace.range_test._algorithm2 import paper_bounds
+from infopace.range_test._methods import PRECISION
 from infopace.range_test._race_bounds import Clock, mean_bounds, trial_bounds
 from infopace.range_test._records import Trial
 from infopace.range_test._refusal import RangeTestError
@@ -19,7 +22,7 @@ def conclude(settings: Mapping[str, Any], trials: Mapping[int, Trial]) -> RangeT
     Raises:
         RangeTestError: the trials give no answer; see the rules.
     """
-    count, layers = settings["method"]["trials"], settings["layers"]
+    count, layers = trials_needed(settings, trials), settings["layers"]
     shared = [trials[number] for number in range(count)]
     if settings["method"]["name"] == "race":
         bounds, alone = race_bounds(settings, shared)
@@ -33,7 +36,8 @@ def conclude(settings: Mapping[str, Any], trials: Mapping[int, Trial]) -> RangeT
     else:
         bounds, alone, layer_bounds = _paper(settings, shared, layers)
         method = "algorithm 2"
-    everything = [trials[number] for number in sorted(trials)]
+    of_layers = len(layers) if method == "race" else 0
+    everything = [trials[number] for number in range(count * (1 + of_layers))]
     steps, planned = sum(trial.steps for trial in everything), settings["planned_steps"]
     of_shared = sum(trial.steps for trial in shared)
     notes = []
@@ -60,15 +64,43 @@ def conclude(settings: Mapping[str, Any], trials: Mapping[int, Trial]) -> RangeT
     )
 
 
+def trials_needed(settings: Mapping[str, Any], trials: Mapping[int, Trial]) -> int:
+    """How many trials of the shared rate the result takes, as far as those that are finished can say.
+
+    The least number n from the method's on whose trials 0..n-1 make the means precise enough.
+    """
+    count = settings["method"]["trials"]
+    while count < settings.get("most_trials", count):
+        done = [trials[number] for number in range(count) if number in trials]
+        if len(done) < count or _precise(settings, done):
+            break
+        count += 1
+    return count
+
+
+def _precise(settings: Mapping[str, Any], trials: Sequence[Trial]) -> bool:
+    """Whether lr_top and lr_max are known well enough; where a trial gives no answer, more of them are no help."""
+    try:
+        alone = _alone(settings, trials)
+    except RangeTestError:
+        return True
+    logs = ([math.log10(b.first) for b in alone], [math.log10(b.lr_max) for b in alone])
+    # The trimmed mean is of two trials less.
+    return all(stdev(values) <= PRECISION * math.sqrt(len(values) - 2) for values in logs)
+
+
 def race_bounds(
     settings: Mapping[str, Any], trials: Sequence[Trial], *, one_layer: bool = False
 ) -> tuple[Bounds, tuple[Bounds, ...]]:
     """The mean of the trials' bounds, and these."""
-    clock = Clock(settings["momentum"], settings["nesterov"])
-    steps = settings["progress_steps"]
-    attribute = settings["attribute"]
-    alone = [trial_bounds(trial, attribute, steps, clock, one_layer=one_layer) for trial in trials]
+    alone = _alone(settings, trials, one_layer=one_layer)
     return mean_bounds(alone), tuple(alone)
+
+
+def _alone(settings: Mapping[str, Any], trials: Sequence[Trial], *, one_layer: bool = False) -> list[Bounds]:
+    clock = Clock(settings["momentum"], settings["nesterov"])
+    steps, attribute = settings["progress_steps"], settings["attribute"]
+    return [trial_bounds(trial, attribute, steps, clock, one_layer=one_layer) for trial in trials]
 
 
 def layer_bounds_of(

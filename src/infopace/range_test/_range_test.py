@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 
 from infopace.layers import pick_layers
 from infopace.probe import Probe
-from infopace.range_test._conclude import conclude, race_bounds
+from infopace.range_test._conclude import conclude, race_bounds, trials_needed
 from infopace.range_test._methods import Algorithm2, Race
 from infopace.range_test._paper import paper_trial
 from infopace.range_test._race import race_trial
@@ -113,11 +113,14 @@ def range_test(
             "layer_groups leaves it out where its parameters are frozen"
         )
     planned = epochs * trainee.steps_per_epoch
+    most = method.most_trials(planned) if isinstance(method, Race) and not layers else None
     method = method.for_steps(planned) if isinstance(method, Race) else method
     trials = method.trials
     assert trials is not None, "filled in above"
+    most = most or trials
     settings = {
         "method": _plain_method(method),
+        "most_trials": most,
         "attribute": attribute,
         "layers": layers,
         "seed": seed,
@@ -133,20 +136,19 @@ def range_test(
         "probe_rows": probe.n,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
     }
-    count = trials * (1 + (len(layers) if isinstance(method, Race) else 0))
+    count = most * (1 + (len(layers) if isinstance(method, Race) else 0))
     wrong = [number for number in only or () if not 0 <= number < count]
     if wrong:
         raise ValueError(f"only must hold trials in 0..{count - 1}, got {wrong[0]}")
     with tempfile.TemporaryDirectory() as scratch:
         files = TrialFolder(scratch if folder is None else folder, settings)
-        run = _Runner(trainee, settings, method, trials, files, on_candidate)
+        run = _Runner(trainee, settings, method, most, files, on_candidate)
         with restored(model, optimizer, batches, scaler):
-            for number in range(count) if only is None else sorted(only):
+            for number in _wanted(settings, files) if only is None else sorted(only):
                 run.trial(number, wait=only is None)
-            if only is None:
-                # Trials that another process held are finished by now, or its death has freed them.
-                for number in range(count):
-                    run.trial(number, wait=True, patient=True)
+            # Trials that another process held are finished by now, or its death has freed them; and more may be needed.
+            while only is None and (missing := _missing(settings, files)):
+                run.trial(missing[0], wait=True, patient=True)
         return merge_trials(files.path)
 
 
@@ -162,16 +164,25 @@ def merge_trials(folder: str | Path) -> RangeTest:
         settings = json.loads((path / "test.json").read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         raise ValueError(f"the folder must hold a range test, got {path} without test.json") from None
-    trials = TrialFolder(path, settings).finished()
-    method = settings["method"]
-    count = method["trials"] * (1 + (len(settings["layers"]) if method["name"] == "race" else 0))
-    missing = [number for number in range(count) if number not in trials]
-    if missing:
+    files = TrialFolder(path, settings)
+    if missing := _missing(settings, files):
         listed = ", ".join(map(str, missing[:8])) + (" .." if len(missing) > 8 else "")
+        count = len(_wanted(settings, files))
         raise RangeTestError(
             "unfinished", f"{len(missing)} of {count} trials are not finished in {path}: {listed}"
         )
-    return conclude(settings, trials)
+    return conclude(settings, files.finished())
+
+
+def _wanted(settings: dict[str, Any], files: TrialFolder) -> range:
+    """The trials that the result takes, as far as those that are finished can say."""
+    layers = len(settings["layers"]) if settings["method"]["name"] == "race" else 0
+    return range(trials_needed(settings, files.finished()) * (1 + layers))
+
+
+def _missing(settings: dict[str, Any], files: TrialFolder) -> list[int]:
+    finished = files.finished()
+    return [number for number in _wanted(settings, files) if number not in finished]
 
 
 class _Runner:
