@@ -99,7 +99,8 @@ def small_one(folder: Path, number: int) -> Any:
     try:
         return small_test(method=Race(), folder=folder, only=[number])
     except RangeTestError as error:
-        assert error.kind == "unfinished"
+        if error.kind != "unfinished":
+            raise
         return None
 
 
