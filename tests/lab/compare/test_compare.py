@@ -77,8 +77,9 @@ def test_what_is_done_is_not_done_again_and_what_is_added_is(whole: Whole, tmp_p
     again, same = run(copy)
     assert [line for line in again if "/" in line] == []
     assert same[:-2] == lines[:-2]
-    more, _ = run(copy, *METHODS, "sgd-linear", seeds=3)
-    assert len([line for line in more if re.match(r" *\d+/", line)]) == 10 + 3 + 2
+    more, _ = run(copy, *METHODS, "sgd-linear", "dog", seeds=3)  # dog has no rate to tune
+    assert len([line for line in more if re.match(r" *\d+/", line)]) == 10 + 3 + 3 + 2
+    assert [row["failure"] for row in rows(copy) if row["failure"]] == []
     assert all(path.stat().st_mtime_ns == then for path, then in before.items())
     with pytest.raises(InputError, match=r"holds another comparison: epochs is 3 there and 4 here; choose"):
         run(copy, epochs=4)

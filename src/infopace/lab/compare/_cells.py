@@ -48,7 +48,7 @@ class Cell:
             method=self.entry.method,
             horizon="free" if self.entry.free else "known",
             lr=self.lr,
-            bounds="range-test" if self.lr is not None or bounds else "workload",
+            bounds="range-test" if self.entry.rival is not None or bounds else "workload",
             lr_min=bounds.get("lr_min"),
             lr_max=bounds.get("lr_max"),
             lr_top=bounds.get("lr_top"),
