@@ -65,7 +65,7 @@ def lines_of(rows: list[dict[str, Any]]) -> list[Line]:
             epochs = float(len(tuning) * rows[0]["epochs"])
             methods.append(Method(name, choice.lr, choice.seconds, epochs, note))
         elif tested is not None and _paced(name):
-            methods.append(Method(name, None, tested["seconds"], tested["epochs"], ""))
+            methods.append(Method(name, None, tested["seconds"], tested["cost_epochs"], ""))
         else:
             methods.append(Method(name, None, 0.0, 0.0, ""))
     return summarise(methods, outcomes, workload.metric, workload.levels)

@@ -133,7 +133,9 @@ def test_a_process_that_dies_is_one_run_lost_and_the_next_command_makes_it(
 def test_the_range_test_gives_the_paced_methods_their_bounds(tmp_path: Path) -> None:
     _, lines = run(tmp_path, "vasudevan-2020-layer-wise", bounds="range-test", seeds=1, epochs=10)
     record = json.loads((tmp_path / "runs" / "vasudevan-2020-layer-wise-seed0" / "run.json").read_text())
-    found = rows(tmp_path)[0]["bounds"]
+    row = rows(tmp_path)[0]
+    assert row["epochs"] == 10
+    found = {name: row[name] for name in ("lr_min", "lr_max", "lr_top", "epsilon")}
     assert record["settings"]["layer_wise"] is True
     assert {name: record["settings"][name] for name in found} == found
     assert any(line.startswith("vasudevan-2020-layer-wise: bounds [") for line in lines)

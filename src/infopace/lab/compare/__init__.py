@@ -101,7 +101,9 @@ def _keep(
         for outcome in outcomes
     ]
     if found.bounds or found.failure:
-        rows.insert(0, {**head, "part": "range test", **vars(found)})
+        cost = {"cost_epochs": found.epochs, "seconds": found.seconds}
+        test = {"part": "range test", **found.bounds, "failure": found.failure, **cost}
+        rows.insert(0, {**head, **test})
     write_atomically(plan.folder / ROWS, "".join(f"{json.dumps(row)}\n" for row in rows).encode())
     table = table_lines(lines, metric)
     write_atomically(plan.folder / TABLE, "".join(f"{line}\n" for line in table).encode())
