@@ -33,6 +33,7 @@ def main() -> None:
         range_layers(),
         kills(),
         share(),
+        loops(),
         sample_size(),
         estimators.traps(),
         estimators.accuracy(),
@@ -43,6 +44,22 @@ def main() -> None:
     ]
     (ROOT / "docs" / "results.md").write_text("\n".join(part for part in parts if part))
     update_readme()
+
+
+def loops() -> str:
+    """Speed of the lab's loop over that of a bare one."""
+    rows = [
+        [row["workload"], row["pairs"], row["bare_epochs_a_minute"], row["lab"], row["lab_paced"]]
+        for row in read("lab_loop")
+    ]
+    head = ["workload", "pairs", "bare loop, epochs a minute", "lab / bare", "lab, paced / bare"]
+    return section(
+        "The lab's loop beside a bare one",
+        "`python benchmarks/lab_loop.py digits cifar10-small`",
+        "Median ratio of speeds over pairs that take turns on one thread, evaluation included; paced: with the "
+        "measurement of every epoch. Few pairs on a shared machine: a ratio is good to some per cent."
+        f"\n\n{table(head, rows)}",
+    )
 
 
 def training() -> str:
