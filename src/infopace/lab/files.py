@@ -1,10 +1,14 @@
-"""Writing a file so that a kill at any instant leaves the old one or the new one, never a half."""
+"""Files that a kill at any instant leaves whole, old or new, and folders that one process holds at a time."""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+from collections.abc import Iterator
 from pathlib import Path
+
+from infopace.lab.errors import InputError
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -36,3 +40,25 @@ def remove_leftovers(folder: Path) -> None:
     """Remove the temporary files that a killed process left. Call it only while holding the folder's lock."""
     for partial in folder.glob(".*.tmp"):
         partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def held_folder(folder: Path, *, name: str, doing: str) -> Iterator[None]:
+    """Make the folder if needed and hold it. The lock is the system's: a killed process releases it.
+
+    Raises InputError where it cannot be written to (the message calls it `name`) or another process is `doing` there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = open(folder / "lock", "a")  # noqa: SIM115 - held as long as the context
+    except OSError as error:
+        raise InputError(f"cannot write to {name} {folder}: {error.strerror}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InputError(
+                f"another process is {doing} in {folder}; wait for it or choose another --out"
+            ) from None
+        remove_leftovers(folder)
+        yield

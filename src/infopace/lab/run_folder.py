@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import io
 import json
@@ -17,7 +16,7 @@ from typing import Any
 import torch
 
 from infopace.lab.errors import InputError
-from infopace.lab.files import remove_leftovers, write_atomically
+from infopace.lab.files import held_folder, write_atomically
 
 Row = dict[str, Any]
 _CHECKPOINT = re.compile(r"epoch-(\d+)-([0-9a-f]{16})\.pt")
@@ -54,27 +53,14 @@ class RunFolder:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Make the folder if needed and hold it. The lock is the system's: a killed process releases it."""
+        """Make the folder if needed and hold it."""
         made = [p for p in (self.path, *self.path.parents) if not p.exists()]
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = open(self.path / "lock", "a")  # noqa: SIM115 - held for the whole run
-        except OSError as error:
-            raise InputError(f"cannot write to the run folder {self.path}: {error.strerror}") from error
-        with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise InputError(
-                    f"another process is running in {self.path}; wait for it or choose another --out"
-                ) from None
-            remove_leftovers(self.path)
+        with held_folder(self.path, name="the run folder", doing="running"):
             try:
                 yield
             except BaseException:
-                self._remove_if_empty(
-                    made
-                )  # a run that was refused before it wrote a thing leaves nothing behind
+                # A run that was refused before it wrote a thing leaves nothing behind.
+                self._remove_if_empty(made)
                 raise
 
     def _remove_if_empty(self, made: list[Path]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ from infopace.lab.compare._tuning import Tuned, choose
 from infopace.lab.config import find_device
 from infopace.lab.environment import commit, hardware, versions
 from infopace.lab.errors import InputError
-from infopace.lab.files import remove_leftovers, write_atomically
+from infopace.lab.files import held_folder, write_atomically
 
 ROWS, TABLE, REPORT, RECORD = "rows.jsonl", "table.md", "comparison.json", "compare.json"
 _NO_BOUNDS = FoundBounds({}, 0.0, 0.0)
@@ -126,19 +125,7 @@ def _held(plan: ComparePlan) -> Iterator[None]:
         raise InputError(
             f"the folder of a comparison must be new, empty or hold one, not {folder}; choose another --out"
         )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = open(folder / "lock", "a")  # noqa: SIM115 - held for the whole command
-    except OSError as error:
-        raise InputError(f"cannot write to {folder}: {error.strerror}") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise InputError(
-                f"another process is comparing in {folder}; wait for it or choose another --out"
-            ) from None
-        remove_leftovers(folder)
+    with held_folder(folder, name="the folder of a comparison", doing="comparing"):
         _check_same(plan, folder)
         yield
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
+
+from infopace.lab.optimizers._groupwise import Groupwise
 
 
-class DoG(Optimizer):
+class DoG(Groupwise):
     """Gradient descent at a rate that is found, with an average of the weights.
 
     With the weights w_t of batch t = 0, 1, ..., their gradients g_t and norms over all weights of a group,
@@ -50,14 +51,6 @@ class DoG(Optimizer):
             norm = _norm([p.detach() for p in group["params"]])
             group["d"] = group["distance"] = first_distance * (1 + norm)
             group["squares"] = torch.full_like(norm, self._EPS)
-
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Move the weights along the gradients that they hold, and the mean after them."""
-        for group in self.param_groups:
-            held = [p for p in group["params"] if p.grad is not None]
-            if held:
-                self._step(group, held)
 
     def _step(self, group: dict[str, Any], params: list[Tensor]) -> None:
         states = [self.state[p] for p in params]

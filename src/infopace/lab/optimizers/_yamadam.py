@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
+
+from infopace.lab.optimizers._groupwise import Groupwise
 
 
-class YamAdam(Optimizer):
+class YamAdam(Groupwise):
     """Momentum, divided by how the gradient varies and multiplied by how far the weights have moved.
 
     With the gradient g, e = 1e-6, all starting at 0, weight by weight but for the one number b,
@@ -38,14 +39,6 @@ class YamAdam(Optimizer):
 
     def __init__(self, params: Iterable[Tensor], lr: float = 1.0, *, weight_decay: float = 0.0) -> None:
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "d": 1.0, "b": 0.0})
-
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Move the weights along the gradients that they hold."""
-        for group in self.param_groups:
-            held = [p for p in group["params"] if p.grad is not None]
-            if held:
-                self._step(group, held)
 
     def _step(self, group: dict[str, Any], params: list[Tensor]) -> None:
         e, b = self._EPS, torch.as_tensor(group["b"], device=params[0].device)
