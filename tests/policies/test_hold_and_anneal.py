@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from infopace import Bounds, HoldAndAnneal, simulate
 
 BOUNDS = Bounds(1e-3, 0.3, 0.1, epsilon=0.01)
+HOLD = math.sqrt(0.1 * 0.3)
 REFERENCE = 2.3
 # Values that are apart or equal: what is visible must not hang on the last bits of sums.
 TRACES = st.lists(st.integers(-1000, 24_000).map(lambda i: i / 10_000), min_size=1, max_size=40)
@@ -33,39 +34,45 @@ def saturating(epochs: int, tau: float, noise: float = 0.0, seed: int = 0) -> li
 def slow(policy: HoldAndAnneal, trace: list[float]) -> list[float]:
     """Epoch by epoch as a person would do it, each line fitted by numpy."""
     found: list[float] = []
-    start, anneal, end, floor, low = 0, None, math.inf, -math.inf, False
+    start, anneal, end = 0, None, math.inf
+    floor = leap = math.nan
+    low: list[bool] = []
+    high: list[float | None] = []
     for done, now in enumerate(trace):
         if anneal is None:
             values = trace[start : done + 1]
             window = values[len(values) // 2 :]
             known = policy.epochs is not None and start < policy.epochs
             over = known and done - start >= (policy.epochs or 0) / 2 - start / 2
-            level, scatter = now, 0.0
+            level, scatter, rise = now, 0.0, 0.0
             if len(window) >= 4:
                 x = np.arange(len(window))
                 slope, intercept = np.polyfit(x, window, 1)
                 left = np.asarray(window) - slope * x - intercept
                 scatter = math.sqrt(float(left @ left) / (len(window) - 2))
                 level = slope * x[-1] + intercept
+                rise = slope * (len(window) - 1)
                 error = scatter / math.sqrt(float(((x - x.mean()) ** 2).sum())) * (len(window) - 1)
                 noise = math.hypot(error, BOUNDS.epsilon * abs(now))
-                over = over or slope * (len(window) - 1) <= 1.96 * noise
+                over = over or rise <= 1.96 * noise
             if over:
-                anneal, low = done, False
+                anneal, low, high = done, [False], [None]
                 end = policy.epochs if policy.epochs is not None else 2 * done - start
-                floor = level - 1.96 * math.hypot(scatter, BOUNDS.epsilon * abs(now))
-        elif done <= end:
-            fallen = now < floor
-            if fallen and low:
+                noise = math.hypot(scatter, BOUNDS.epsilon * abs(now))
+                floor = level - 1.96 * noise
+                leap = max(rise, 0) + 1.96 * noise * math.sqrt(2)
+        else:
+            low.append(now < floor)
+            before = max(trace[done - 1], trace[max(done - 2, 0)])
+            high.append(before if now > before + leap else None)
+            if low[-2:] == [True, True] or (high[-2] is not None and now > high[-2] + leap):
                 start, anneal = done, None
-            else:
-                low = fallen
         if anneal is None:
-            found.append(BOUNDS.first)
+            found.append(HOLD)
         elif done + 1 > end:
             found.append(BOUNDS.lr_min)
         else:
-            found.append(max(BOUNDS.first * (end - done - 0.5) / (end - anneal), BOUNDS.lr_min))
+            found.append(max(HOLD * (end - done - 0.5) / (end - anneal), BOUNDS.lr_min))
     return found
 
 
@@ -79,7 +86,7 @@ def test_it_is_what_its_slow_form_says(trace: list[float], epochs: int | None) -
 @settings(deadline=None, max_examples=40)
 @given(TRACES, st.none() | st.integers(1, 60))
 def test_rates_stay_within_the_bounds(trace: list[float], epochs: int | None) -> None:
-    assert all(BOUNDS.lr_min <= lr <= BOUNDS.first for lr in rates(HoldAndAnneal(epochs), trace))
+    assert all(BOUNDS.lr_min <= lr <= HOLD * 1.0000001 for lr in rates(HoldAndAnneal(epochs), trace))
 
 
 def test_it_holds_while_information_rises_and_anneals_when_it_does_not() -> None:
@@ -93,10 +100,7 @@ def test_it_holds_while_information_rises_and_anneals_when_it_does_not() -> None
     ]
     # The last e-folds of 2.25 nats that are still visible at 0.02 nats: four or five.
     assert 25 <= held <= 60
-    assert (
-        rates(HoldAndAnneal(100), saturating(100, tau=8))[-1]
-        <= 0.5 * BOUNDS.first / (99 - held) + BOUNDS.lr_min
-    )
+    assert rates(HoldAndAnneal(100), saturating(100, tau=8))[-1] <= 0.5 * HOLD / (99 - held) + BOUNDS.lr_min
 
 
 def test_the_slower_the_learning_the_longer_the_hold() -> None:
@@ -116,7 +120,7 @@ def test_with_a_horizon_there_always_is_time_to_anneal() -> None:
     rising = [0.02 * e for e in range(100)]
     found = causes(HoldAndAnneal(100), rising)
     assert found.index("anneal") == 50
-    assert rates(HoldAndAnneal(100), rising)[99] == pytest.approx(BOUNDS.first * 0.5 / 50)
+    assert rates(HoldAndAnneal(100), rising)[99] == pytest.approx(HOLD * 0.5 / 50)
     assert "anneal" in causes(HoldAndAnneal(1), [0.0]) + causes(HoldAndAnneal(2), [0.0, 1.0])
 
 
@@ -128,7 +132,7 @@ def test_noise_alone_ends_no_anneal_and_a_fall_does() -> None:
     found = simulate(HoldAndAnneal(200), changed, reference=REFERENCE, bounds=BOUNDS)
     again = [d.cause for d in found].index("restart")
     assert again == 31  # once may be chance, so the second low epoch counts
-    assert found[again].lr == BOUNDS.first > found[again - 1].lr
+    assert found[again].lr == HOLD > found[again - 1].lr
     assert "fallen" in found[again].reason
 
 
@@ -136,6 +140,22 @@ def test_a_single_low_epoch_is_no_restart() -> None:
     trace = saturating(60, tau=4)
     trace[30] -= 0.5
     assert "restart" not in causes(HoldAndAnneal(200), trace)
+
+
+@pytest.mark.parametrize("epochs", [200, None])
+def test_a_leap_of_information_is_a_restart(epochs: int | None) -> None:
+    trace = saturating(60, tau=4)
+    changed = [*trace[:30], *[value + 0.3 for value in trace[30:]]]
+    assert causes(HoldAndAnneal(epochs), changed).index("restart") == 31
+    changed[31] -= 0.3  # once may be chance
+    assert "restart" not in causes(HoldAndAnneal(epochs), changed[:32])
+
+
+def test_what_annealing_brings_is_no_leap() -> None:
+    # An under-trained network, held for half of its epochs, gains as much again while the noise is taken away.
+    hold = [0.9 * (1 - math.exp(-e / 4)) for e in range(11)]
+    anneal = [hold[-1] + 0.04 * e for e in range(1, 11)]
+    assert "restart" not in causes(HoldAndAnneal(20), [*hold, *anneal])
 
 
 def test_bad_input() -> None:

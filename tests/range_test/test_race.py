@@ -193,10 +193,21 @@ def test_short_trainings_get_more_than_their_share_and_long_ones_keep_it() -> No
     assert Race().horizon(1_000_000) == 100_000 // 21
 
 
+def test_a_limit_holds_for_short_trainings_and_leaves_long_ones_alone() -> None:
+    for steps in (800, 1350, 3140):
+        limited = Race(most=1.5).for_steps(steps)
+        assert limited.trials == limited.most_trials(steps) == 3
+        assert limited.horizon(steps) <= 128
+        assert 3 * 7 * limited.horizon(steps) <= 1.52 * steps  # about seven candidates a trial, and rounding
+    assert Race(most=1.5).horizon(3140) == 128
+    assert Race(most=1.5).horizon(1_000_000) == Race().horizon(1_000_000)
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [
         ({"trials": 0}, "trials must be at least 1, got 0"),
+        ({"most": 0.0}, r"most must be a positive number of trainings, got 0.0"),
         ({"share": 0.0}, r"share must be in \(0, 1\], got 0.0"),
         ({"low": 0.5, "high": 1.0}, "at least a decade apart, got 0.5 and 1"),
         ({"low": -1.0}, "must be positive"),

@@ -77,6 +77,11 @@ class RangeTestConfig:
     """Start one job a trial, on this machine or through Slurm (extra: slurm), and wait for them."""
 
 
+# The test that precedes a training, which a rule that anneals can do with: about the price of the training at most,
+# where tuning over ten rates has the price of ten.
+BEFORE_TRAINING = Race(most=1.5)
+
+
 @dataclass(frozen=True)
 class RangePlan:
     """A checked RangeTestConfig."""

@@ -11,14 +11,14 @@ from typing import Any
 
 import torch
 
-from infopace import Bounds, Race, RangeTestError
+from infopace import Bounds, RangeTestError
 from infopace.lab.bounds import RANGE_TEST_FILE, find_bounds, keep_result
 from infopace.lab.config import Plan, TrainConfig, resolve
 from infopace.lab.environment import commit, hardware, versions
 from infopace.lab.errors import Diverged, InputError
 from infopace.lab.picture import draw_run
 from infopace.lab.progress import Listener
-from infopace.lab.range_config import RangePlan
+from infopace.lab.range_config import BEFORE_TRAINING, RangePlan
 from infopace.lab.resume import check_same_data, check_same_run, recorded_run, take_up
 from infopace.lab.run_folder import Row, RunFolder
 from infopace.lab.training import NotFinite, Training, set_determinism
@@ -112,7 +112,9 @@ def _tested_bounds(plan: Plan, data: Data, folder: RunFolder, listener: Listener
     if not (kept / RANGE_TEST_FILE).exists():
         listener.note(f"no bounds are given: a range test first, in {kept} (--bounds workload does without)")
     config = plan.config
-    test = RangePlan(plan.workload, plan.epochs, Race(), "auto", False, config.seed, plan.device, config.bf16)
+    test = RangePlan(
+        plan.workload, plan.epochs, BEFORE_TRAINING, "auto", False, config.seed, plan.device, config.bf16
+    )
     try:
         found = find_bounds(test, data, kept, on_candidate=listener.candidate)
     except RangeTestError as error:

@@ -19,11 +19,14 @@ _FEWEST = 4
 
 @dataclass(frozen=True)
 class HoldAndAnneal:
-    """Hold LR_top while the information visibly rises; once it does not, anneal linearly to LR_min.
+    """Hold a rate while the information visibly rises; once it does not, anneal linearly to LR_min.
 
-        hold:      LR = LR_top
-        anneal:    LR = max(LR_top * (N - e + 1/2) / (N - a), LR_min)      epochs e = a + 1 .. N
+        hold:      LR = LR_hold = sqrt(LR_top * LR_max)
+        anneal:    LR = max(LR_hold * (N - e + 1/2) / (N - a), LR_min)      epochs e = a + 1 .. N
         N = E where the number of epochs E is known, otherwise 2 a - s: as long as the hold was
+
+    A range test's LR_top is the smallest rate that is not visibly behind the best, its LR_max the largest that does not
+    fail. LR_hold is the middle of the two on a log scale, as far from too slow as from failing.
 
     The hold, begun after s epochs, ends after a epochs: as soon as the rise over its second half is not visible,
 
@@ -34,9 +37,18 @@ class HoldAndAnneal:
     estimate. Where E is known, the hold ends after half of what was left at its beginning at the latest, so that
     there always is time to anneal.
 
-    Information visibly below the end of that line, I < end - 1.96 * sqrt(scatter^2 + (epsilon * I)^2), twice in a row,
-    says that something else has changed, the data for one: hold again, from there. Without E the training is over
-    after epoch N; the rate stays at LR_min from then on, and the cause is "finished".
+    Twice in a row, either of these says that something else has changed, the data for one: hold again, from there.
+
+        lost:      I < end - 1.96 * noise
+        leapt:     I > before + max(rise, 0) + 1.96 * sqrt(2) * noise
+        noise = sqrt(scatter^2 + (epsilon * I)^2)
+
+    end the end of that line, before the larger of the two values before: one epoch brought more than half of the hold.
+
+    Annealing raises information too, by removing SGD's noise, but over many epochs.
+
+    Without E the training is over
+    after epoch N; the rate stays at LR_min from then on, and the cause is "finished", unless something changes.
 
     Attributes:
         epochs: E, the planned number of epochs; None: the rule finds it.
@@ -66,12 +78,14 @@ class HoldAndAnneal:
         """The phase of epoch `done` + 1, given that of the epoch before."""
         if phase.anneal is None:
             return self._held(phase, done, history, lines, epsilon)
-        if done > phase.end:
-            return phase
-        low = history[done] < phase.floor
-        if low and phase.low:
+        # The larger of two: the way back from a single low value is no leap.
+        now, before = history[done], max(history[done - 2 : done])
+        lost = now < phase.floor
+        if lost and phase.lost:
             return _Phase(done, why="information has fallen visibly, twice in a row")
-        return dataclasses.replace(phase, low=low)
+        if phase.leapt_from is not None and now > phase.leapt_from + phase.leap:
+            return _Phase(done, why="information has leapt, and stayed")
+        return dataclasses.replace(phase, lost=lost, leapt_from=before if now > before + phase.leap else None)
 
     def _held(
         self, phase: _Phase, done: int, history: Sequence[float], lines: _Lines, epsilon: float
@@ -86,26 +100,29 @@ class HoldAndAnneal:
             why = f"information rose by {line.rise:.2g} in {done - first} epochs, and {visible:.2g} would be visible"
         else:
             return phase
-        level, scatter = (history[done], 0.0) if line is None else (line.end, line.scatter)
+        if line is None:  # too few epochs for one
+            line = _Line(0.0, 0.0, history[done], 0.0)
+        band = _VISIBLE * math.hypot(line.scatter, noise)
         return _Phase(
             start,
             anneal=done,
             end=2 * done - start if self.epochs is None else self.epochs,
             why=why,
-            floor=level - _VISIBLE * math.hypot(scatter, noise),
+            floor=line.end - band,
+            leap=max(line.rise, 0.0) + math.sqrt(2.0) * band,
         )
 
     def _decision(self, phase: _Phase, epoch: int, bounds: Bounds) -> Decision:
-        top = bounds.first
+        hold = math.sqrt(bounds.first * bounds.lr_max)
         if phase.anneal is None:
             if epoch == 1:
-                return Decision(top, f"start at lr_top = {top:g}", "start")
+                return Decision(hold, f"start at {hold:.4g}, midway between lr_top and lr_max", "start")
             if phase.start == epoch - 1:
-                return Decision(top, f"hold again at lr_top = {top:g}: {phase.why}", "restart")
-            return Decision(top, "held: information still rises visibly, or it is too early to say", "held")
+                return Decision(hold, f"hold {hold:.4g} again: {phase.why}", "restart")
+            return Decision(hold, "held: information still rises visibly, or it is too early to say", "held")
         if epoch > phase.end:
             return Decision(bounds.lr_min, f"finished after epoch {phase.end}", "finished")
-        lr = top * (phase.end - epoch + 0.5) / (phase.end - phase.anneal)
+        lr = hold * (phase.end - epoch + 0.5) / (phase.end - phase.anneal)
         why = f"annealing since epoch {phase.anneal + 1}, to end with epoch {phase.end}: {phase.why}"
         if lr <= bounds.lr_min:
             return Decision(bounds.lr_min, f"{why}; at the floor lr_min = {bounds.lr_min:g}", "floor")
@@ -116,7 +133,8 @@ class HoldAndAnneal:
 class _Phase:
     """A hold begun after `start` epochs, or the anneal that follows it, after `anneal` epochs up to epoch `end`.
 
-    `floor` is what information must not fall below, `low` whether the last did.
+    `floor` is what information must not fall below, and `lost` whether the last did; `leap` what one epoch must not
+    bring, and `leapt_from` the value before the last epoch if that did.
     """
 
     start: int
@@ -124,7 +142,9 @@ class _Phase:
     end: int = 0
     why: str = ""
     floor: float = -math.inf
-    low: bool = False
+    lost: bool = False
+    leap: float = math.inf
+    leapt_from: float | None = None
 
 
 @dataclass(frozen=True)

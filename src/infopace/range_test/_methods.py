@@ -34,16 +34,21 @@ class Race:
         share: What the test may cost, as a share of the optimizer steps of the training that it serves. A short
             training's test costs more: up to 128 steps a candidate. Layer by layer, each layer may cost as much again.
         low, high: The widest range that is searched.
+        most: What the test of a short training should cost at most, as a multiple of that training's steps: fewer
+            steps a candidate then, and three trials, however precise. None sets no limit.
     """
 
     trials: int | None = None
     share: float = 0.1
     low: float = 1e-7
     high: float = 10.0
+    most: float | None = None
 
     def __post_init__(self) -> None:
         if self.trials is not None:
             _check_trials(self.trials)
+        if self.most is not None and not (math.isfinite(self.most) and self.most > 0):
+            raise ValueError(f"most must be a positive number of trainings, got {self.most}")
         if not (math.isfinite(self.share) and 0 < self.share <= 1):
             raise ValueError(f"share must be in (0, 1], got {self.share}")
         if not (self.low > 0 and self.high >= 10 * self.low and math.isfinite(self.high)):
@@ -55,19 +60,22 @@ class Race:
         """The same with the number of trials for a training of so many steps filled in."""
         if self.trials is not None:
             return self
-        return replace(self, trials=_SHORT_TRIALS if steps < _SHORT_TRAINING else _TRIALS)
+        precise = steps < _SHORT_TRAINING and self.most is None
+        return replace(self, trials=_SHORT_TRIALS if precise else _TRIALS)
 
     def most_trials(self, steps: int) -> int:
         """The largest number of trials of one rate for all layers, for a training of so many steps."""
-        if self.trials is None and steps < _SHORT_TRAINING:
+        if self.trials is None and self.most is None and steps < _SHORT_TRAINING:
             return _MOST_TRIALS
         return self.for_steps(steps).trials or _TRIALS
 
     def horizon(self, steps: int) -> int:
         """Optimizer steps of a candidate, for a training of so many steps."""
-        trials = self.for_steps(steps).trials or _TRIALS
-        least = round(_SHORT_HORIZON * min(1.0, _SHORT_TRAINING / steps))
-        return max(_LEAST_HORIZON, least, int(self.share * steps / (trials * _HORIZONS_A_TRIAL)))
+        one = steps / ((self.for_steps(steps).trials or _TRIALS) * _HORIZONS_A_TRIAL)
+        short = _SHORT_HORIZON * min(1.0, _SHORT_TRAINING / steps)
+        if self.most is not None:
+            short = min(short, self.most * one)
+        return max(_LEAST_HORIZON, round(short), int(self.share * one))
 
     def progress_steps(self, steps: int) -> int:
         """Steps within which LR_min makes visible progress: the same share of the training."""

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import torch
 
-from infopace import Candidate, Race, RangeTestError
+from infopace import Candidate, RangeTestError
 from infopace.lab.bounds import find_bounds, keep_result
 from infopace.lab.compare._cells import Bounds, Cell, keep_divergence
 from infopace.lab.compare._config import ComparePlan
 from infopace.lab.config import Plan
 from infopace.lab.errors import Diverged
 from infopace.lab.files import write_atomically
-from infopace.lab.range_config import RangePlan
+from infopace.lab.range_config import BEFORE_TRAINING, RangePlan
 from infopace.lab.run import train
 from infopace.lab.run_folder import Row
 from infopace.lab.training import set_determinism
@@ -86,7 +86,14 @@ def _test_range(plan: ComparePlan, device: str) -> None:
     set_determinism(1, torch.device(device))
     data = plan.workload.load()
     test = RangePlan(
-        plan.workload, plan.epochs, Race(), "auto", False, plan.tuning_seeds[0], torch.device(device), False
+        plan.workload,
+        plan.epochs,
+        BEFORE_TRAINING,
+        "auto",
+        False,
+        plan.tuning_seeds[0],
+        torch.device(device),
+        False,
     )
     folder = plan.folder / "range-test"
     try:
