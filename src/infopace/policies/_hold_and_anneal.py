@@ -13,6 +13,9 @@ from infopace.policies._policy import Decision, check_history
 
 # The two-sided 95 % quantile of the normal: what counts as visible, as in the range test.
 _VISIBLE = 1.96
+# Of the hold, where a rise is looked for; of the epochs, where E is known, the most that a hold takes; between LR_top
+# and LR_max, on a log scale, the rate that is held. benchmarks/policies/constants.py moves each of the four.
+_WINDOW, _LONGEST, _MIDDLE = 0.5, 0.5, 0.5
 # A line through three values has one degree of freedom left, and its error says nothing.
 _FEWEST = 4
 
@@ -92,9 +95,9 @@ class HoldAndAnneal:
     ) -> _Phase:
         """The hold goes on, or the anneal begins, after `done` epochs."""
         start, noise = phase.start, epsilon * abs(history[done])
-        first = start + (done + 1 - start) // 2
+        first = start + math.floor((1 - _WINDOW) * (done + 1 - start))
         line = lines.through(first, done) if done + 1 - first >= _FEWEST else None
-        if self.epochs is not None and done - start >= (self.epochs - start) / 2 > 0:
+        if self.epochs is not None and done - start >= _LONGEST * (self.epochs - start) > 0:
             why = "half of the epochs are over"
         elif line is not None and line.rise <= (visible := _VISIBLE * math.hypot(line.error, noise)):
             why = f"information rose by {line.rise:.2g} in {done - first} epochs, and {visible:.2g} would be visible"
@@ -113,7 +116,7 @@ class HoldAndAnneal:
         )
 
     def _decision(self, phase: _Phase, epoch: int, bounds: Bounds) -> Decision:
-        hold = math.sqrt(bounds.first * bounds.lr_max)
+        hold = bounds.first ** (1 - _MIDDLE) * bounds.lr_max**_MIDDLE
         if phase.anneal is None:
             if epoch == 1:
                 return Decision(hold, f"start at {hold:.4g}, midway between lr_top and lr_max", "start")
