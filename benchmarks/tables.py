@@ -8,6 +8,7 @@ import statistics
 import estimator_sections as estimators
 from comparison_section import comparisons, update_readme
 from page import ROOT, percent, read, section, table
+from policy_sections import policy_sections
 from sample_size_section import sample_size
 
 HEAD = """# Results
@@ -28,6 +29,7 @@ def main() -> None:
     parts = [
         HEAD,
         comparisons(),
+        policy_sections(),
         training(),
         range_tests(),
         range_layers(),

@@ -1,0 +1,182 @@
+"""Sections of docs/results.md about our own rule: what changes, other signals and other constants do to it."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+from page import ROOT, read, section, table
+
+from infopace.lab.workload import Metric
+from infopace.lab.workloads import find_workload
+
+Rows = list[dict[str, Any]]
+_STANDARD = {"visible": 1.96, "window": 0.5, "longest": 0.5, "middle": 0.5}
+
+
+def policy_sections() -> str:
+    """All that have rows."""
+    made = {
+        "policy_changes": changes,
+        "policy_ablation": ablation,
+        "policy_constants": constants,
+    }
+    here = [name for name in made if (ROOT / "results" / f"{name}.jsonl").exists()]
+    return "\n".join(made[name](read(name)) for name in here)
+
+
+def changes(rows: Rows) -> str:
+    """With and without an eye for what changes."""
+    out = []
+    for (workload, change), some in _grouped(rows, "workload", "change").items():
+        finals = _finals(some, lambda setting: setting["rule"])
+        sees = [row for row in some if row["setting"]["rule"] == "sees"]
+        again = [row["causes"].index("restart") + 1 for row in sees if "restart" in row["causes"]]
+        out.append(
+            [
+                workload,
+                change,
+                len(sees),
+                f"{len(again)} of {len(sees)}"
+                + (f", in epoch {statistics.median(again):g}" if again else ""),
+                _mean(finals["sees"], _metric(workload)),
+                _mean(finals["blind"], _metric(workload)),
+                _difference(finals["sees"], finals["blind"], _metric(workload)),
+            ]
+        )
+    head = [
+        "workload",
+        "change, half-way",
+        "seeds",
+        "held again",
+        "final",
+        "blind to changes",
+        "difference",
+    ]
+    text = (
+        "`classes`: half of the classes alone for half of the epochs, then all; `batch`: twice the batch size; "
+        "`augmentation`: shifted and mirrored images. Means with standard errors; the difference is paired by seed."
+    )
+    return section(
+        "Our rule when something changes in mid-training",
+        "`python benchmarks/policies/changes.py WORKLOAD`",
+        f"{text}\n\n{table(head, out)}",
+    )
+
+
+def ablation(rows: Rows) -> str:
+    """Other signals than information."""
+    out = []
+    for (workload, horizon), some in _grouped(rows, "workload", "horizon").items():
+        finals = _finals(some, lambda setting: setting["signal"])
+        for signal, values in finals.items():
+            own = [row for row in some if row["setting"]["signal"] == signal]
+            holds = [_hold(row) for row in own]
+            out.append(
+                [
+                    workload,
+                    horizon,
+                    signal,
+                    len(values),
+                    _mean(values, _metric(workload)),
+                    ""
+                    if signal == "information"
+                    else _difference(values, finals["information"], _metric(workload)),
+                    f"{statistics.fmean(holds):.1f}",
+                    f"{statistics.fmean(row['epochs'] for row in own):.1f}",
+                ]
+            )
+    head = [
+        "workload",
+        "epochs",
+        "driven by",
+        "seeds",
+        "final",
+        "less information's",
+        "held",
+        "epochs in all",
+    ]
+    return section(
+        "Our rule driven by other signals",
+        "`python benchmarks/policies/ablation.py WORKLOAD`",
+        "Held: epochs before the anneal. Validation signals are of a tenth of the training set that is kept out of "
+        f"training.\n\n{table(head, out)}",
+    )
+
+
+def constants(rows: Rows) -> str:
+    """Each constant moved alone."""
+    out = []
+    for (workload, horizon), some in _grouped(rows, "workload", "horizon").items():
+        finals = _finals(some, lambda setting: tuple(setting[name] for name in _STANDARD))
+        standard = finals[tuple(_STANDARD.values())]
+        for values in sorted(finals, key=_moved):
+            name, value = _moved(values)
+            own = [row for row in some if tuple(row["setting"][name] for name in _STANDARD) == values]
+            out.append(
+                [
+                    workload,
+                    horizon,
+                    f"{name} = {value:g}" if name else "as they are",
+                    len(finals[values]),
+                    _mean(finals[values], _metric(workload)),
+                    _difference(finals[values], standard, _metric(workload)) if name else "",
+                    f"{statistics.fmean(_hold(row) for row in own):.1f}",
+                    f"{statistics.fmean(row['epochs'] for row in own):.1f}",
+                ]
+            )
+    head = ["workload", "epochs", "constants", "seeds", "final", "less standard's", "held", "epochs in all"]
+    return section(
+        "Our rule with other constants",
+        "`python benchmarks/policies/constants.py WORKLOAD`",
+        "Visible 1.96, window 1/2, longest 1/2 and middle 1/2, one of them moved at a time; differences are paired by "
+        f"seed, with standard errors.\n\n{table(head, out)}",
+    )
+
+
+def _moved(values: tuple[float, ...]) -> tuple[str, float]:
+    """The constant that differs from the standard, and its value; nothing where none does."""
+    pairs = zip(_STANDARD.items(), values, strict=True)
+    return next(((name, value) for (name, standard), value in pairs if value != standard), ("", 0.0))
+
+
+def _grouped(rows: Rows, *names: str) -> dict[tuple[str, ...], Rows]:
+    found: dict[tuple[str, ...], Rows] = defaultdict(list)
+    for row in rows:
+        found[tuple(row["setting"][name] for name in names)].append(row)
+    return dict(found)
+
+
+def _finals(rows: Rows, key: Callable[[dict[str, Any]], Any]) -> dict[Any, dict[int, float]]:
+    """Final values by key and seed; of a run that diverged, nan."""
+    found: dict[Any, dict[int, float]] = defaultdict(dict)
+    for row in rows:
+        ended = row["epochs"] == row["planned"] or row["setting"].get("horizon") == "free"
+        value = row["test"][-1] if row["test"] and ended else math.nan
+        found[key(row["setting"])][row["setting"]["seed"]] = value
+    return found
+
+
+def _hold(row: dict[str, Any]) -> int:
+    return row["causes"].index("anneal") if "anneal" in row["causes"] else row["epochs"]
+
+
+def _metric(workload: str) -> Metric:
+    return find_workload(workload).metric
+
+
+def _mean(values: dict[int, float], metric: Metric) -> str:
+    return _with_error(list(values.values()), metric.scale, "")
+
+
+def _difference(these: dict[int, float], those: dict[int, float], metric: Metric) -> str:
+    return _with_error([these[seed] - those[seed] for seed in these if seed in those], metric.scale, "+")
+
+
+def _with_error(values: list[float], scale: float, sign: str) -> str:
+    digits = 2 if scale == 100 else 3
+    error = scale * statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+    return f"{scale * statistics.fmean(values):{sign}.{digits}f} ± {error:.{digits}f}"
