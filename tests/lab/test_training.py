@@ -43,6 +43,21 @@ def test_rows_tell_the_whole_story(tiny: Any, tmp_path: Path) -> None:
         assert [row["lr"][group] for row in rows[1:]] == [decision.lr for decision in decided[:6]]
 
 
+@pytest.mark.parametrize("layer_wise", [False, True])
+def test_error_bars_change_nothing_else(tiny: Any, tmp_path: Path, layer_wise: bool) -> None:
+    tiny.run(tmp_path / "with", layer_wise=layer_wise)
+    tiny.run(tmp_path / "without", layer_wise=layer_wise, std_error=False)
+    (full, weights), (bare, same_weights) = (tiny.ending(tmp_path / name) for name in ("with", "without"))
+    errors = [found.pop("std_error") for row in bare for found in row["information"].values()]
+    assert errors == [None] * len(errors)
+    errors = [found.pop("std_error") for row in full for found in row["information"].values()]
+    assert all(error > 0 for error in errors)
+    for row in full:  # one caution rests on them
+        row["warnings"] = [text for text in row["warnings"] if "95 % interval" not in text]
+    assert bare == full
+    assert all(torch.equal(weights[name], same_weights[name]) for name in weights)
+
+
 def test_the_record_names_what_the_numbers_depend_on(tiny: Any, tmp_path: Path) -> None:
     tiny.run(tmp_path, seed=5)
     record = json.loads((tmp_path / "run.json").read_text())

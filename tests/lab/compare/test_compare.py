@@ -116,6 +116,13 @@ def test_the_table_says_what_the_rows_say(whole: Whole, tmp_path: Path) -> None:
     assert "sgd-cosine" in (tmp_path / "report.html").read_text()
 
 
+def test_no_time_is_spent_on_error_bars_that_the_table_does_not_show(whole: Whole) -> None:
+    (paced, _) = whole[0].glob("runs/vasudevan-2020-*/epochs.jsonl")
+    found = [json.loads(line)["information"]["output"] for line in paced.read_text().splitlines()]
+    assert [layer["std_error"] for layer in found] == [None] * 4
+    assert all(layer["nats"] > -1 for layer in found)
+
+
 def test_a_process_that_dies_is_one_run_lost_and_the_next_command_makes_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
