@@ -52,7 +52,7 @@ def range_test(
     """Find the bounds of the learning rate by short trainings; puts back everything it touches, bit for bit.
 
         found = infopace.range_test(model, optimizer, F.cross_entropy, loader, probe, epochs=50, fresh=Net)
-        scheduler = infopace.MutualInformationLR(optimizer, model, probe, policy, found.bounds)
+        scheduler = infopace.MutualInformationLR(optimizer, model, probe, bounds=found.bounds)
 
     Args:
         model: The model, on its device.
