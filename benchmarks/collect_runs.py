@@ -1,6 +1,6 @@
 """Keep what finished runs of `infopace train` showed: one row a run in results/train_runs.jsonl.
 
-    infopace train mnist-lenet --bounds workload --bf16 --threads 1 --seed 0
+    infopace train mnist-lenet --method vasudevan-2020 --bounds workload --bf16 --threads 1 --seed 0
     python benchmarks/collect_runs.py runs/*
 
 A row holds the settings, versions and hardware of run.json, the final and the best test value, and per epoch the

@@ -1,6 +1,6 @@
 """Information along three trainings on digits, for pictures of policies: python benchmarks/policy_traces.py
 
-    fast    infopace train digits --bounds workload --threads 1: it settles after a few epochs
+    fast    infopace train digits --method vasudevan-2020 --bounds workload --threads 1: it settles after a few epochs
     slow    a constant learning rate of 0.0005: it rises slowly, and settles short of the reference
     jump    a constant 0.03; the digits 0 to 4 alone for half of the epochs, then all ten, which the probe has from
             the start
@@ -29,7 +29,11 @@ def main() -> None:
     """Train, print the last value of each and write the rows."""
     slow, jump = 0.0005, 0.03
     settings: list[tuple[str, TrainConfig, Callable[[Data, int], Data]]] = [
-        ("fast", TrainConfig(bounds="workload", threads=1), lambda data, epoch: data),
+        (
+            "fast",
+            TrainConfig(method="vasudevan-2020", bounds="workload", threads=1),
+            lambda data, epoch: data,
+        ),
         ("slow", TrainConfig(lr_min=slow, lr_max=slow, threads=1), lambda data, epoch: data),
         (
             "jump",

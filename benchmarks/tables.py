@@ -97,7 +97,8 @@ def training() -> str:
         "paper, best of 3",
     ]
     command = (
-        "`infopace train WORKLOAD --bounds workload --seed S --threads 1 [--bf16] [--layer-wise]` and "
+        "`infopace train WORKLOAD --method vasudevan-2020 --bounds workload --seed S --threads 1 [--bf16] "
+        "[--layer-wise]` and "
         "`benchmarks/collect_runs.py`"
     )
     return section("The rule of Vasudevan 2020 (`Vasudevan2020`, its defaults)", command, table(head, rows))

@@ -28,7 +28,8 @@ def main(epochs: int = 5) -> infopace.RangeTest:
     )
     print(found)
 
-    policy = infopace.Vasudevan2020(epochs)
+    # The number of epochs is known, and the rule is told.
+    policy = infopace.HoldAndAnneal(epochs)
     scheduler = infopace.MutualInformationLR(optimizer, model, probe, policy, found.bounds)
     for _ in range(epochs):
         model.train()

@@ -21,7 +21,9 @@ def main() -> infopace.MutualInformationLR:
         optimizer,
         model,
         infopace.Probe.sample((inputs, labels), n=500, layers="all"),
-        infopace.Vasudevan2020(EPOCHS),
+        infopace.Vasudevan2020(
+            EPOCHS
+        ),  # the paper's rule; in so few epochs ours does not tell the layers apart
         infopace.Bounds(lr_min=1e-3, lr_max=0.05),
     )
 

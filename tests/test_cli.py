@@ -25,7 +25,7 @@ from infopace.lab.workloads import WORKLOADS
 # The frozen command line. A change here is a change of the public interface: CHANGELOG.
 FLAGS = {
     "workload": "digits",
-    "method": "vasudevan-2020",
+    "method": "hold-and-anneal",
     "lr": None,
     "bounds": "range-test",
     "lr_min": None,
@@ -137,7 +137,11 @@ BAD_INPUT = {
     "train --method sgd-cosine": r"sgd-cosine has no published learning rate; give --lr",
     "train --method sgd-cosine --lr 0": r"lr must be a positive number, got 0",
     "train --method adam --lr inf": r"lr must be a positive number, got inf",
-    "train --lr 0.1": r"lr is a rival's; vasudevan-2020 takes --lr-min and --lr-max, got lr = 0\.1",
+    "train --lr 0.1": r"lr is a rival's; hold-and-anneal takes --lr-min and --lr-max, got lr = 0\.1",
+    "train --decay none": r"decay is of vasudevan-2020 and not of hold-and-anneal, got decay = none",
+    "train --saturation signed": r"saturation is of vasudevan-2020 and not of hold-and-anneal, got saturation = signed",
+    "train --method wang-2024 --first-lr information": r"first_lr is of vasudevan-2020 and not of wang-2024, got",
+    "train --method vasudevan-2020 --horizon free": r"horizon is of hold-and-anneal and not of vasudevan-2020, got",
     "train --method adam --layer-wise": r"layer_wise is of a paced training and not of adam, got layer_wise = True",
     "train --method dog --lr-max 0.2": r"lr_max is of a paced training and not of dog, got lr_max = 0\.2",
     "train --lr-min 0.3 --lr-max 0.2": r"lr_min must be <= lr_max, got lr_min = 0\.3 with lr_max = 0\.2",
@@ -218,7 +222,7 @@ def test_train_ends_with_the_metric_the_folder_and_the_picture(
     assert main(command) == 0
     *_, metric, folder, picture = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"test accuracy \d\d\.\d\d % after 1 epoch \(best \d\d\.\d\d %, epoch 1\)", metric)
-    found = re.fullmatch(r"run folder: (runs/digits-vasudevan-2020-seed3-[0-9a-f]{6})", folder)
+    found = re.fullmatch(r"run folder: (runs/digits-hold-and-anneal-seed3-[0-9a-f]{6})", folder)
     assert found is not None
     assert picture == f"picture: {found[1]}/picture.png"
     assert Path(found[1], "picture.png").read_bytes().startswith(b"\x89PNG")
@@ -243,7 +247,7 @@ def test_train_ends_with_the_metric_the_folder_and_the_picture(
     with open(Path(found[1], "lock"), "a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert main(command) == 2
-    assert "another process is running in runs/digits-vasudevan-2020-seed3" in capsys.readouterr().err
+    assert "another process is running in runs/digits-hold-and-anneal-seed3" in capsys.readouterr().err
 
 
 def test_what_affects_the_numbers_gives_another_folder(
@@ -259,16 +263,18 @@ def test_what_affects_the_numbers_gives_another_folder(
         "lr_top": 0.04,
         "epsilon": 0.02,
         "layer_wise": True,
-        "decay": "none",
-        "saturation": "signed",
-        "first_lr": "information",
+        "method": "wang-2024",
+        "horizon": "free",
         "epochs": 7,
         "seed": 1,
         "bf16": True,
     }
-    folders = {resolve(TrainConfig()).folder()}
-    folders |= {resolve(TrainConfig(**{name: value})).folder() for name, value in other.items()}  # pyright: ignore[reportArgumentType]
-    assert len(folders) == 1 + len(other)
+    switches: dict[str, object] = {"decay": "none", "saturation": "signed", "first_lr": "information"}
+    paper = {"method": "vasudevan-2020"}
+    commands = [{}, *({name: value} for name, value in other.items())]
+    commands += [paper, *({**paper, name: value} for name, value in switches.items())]
+    folders = {resolve(TrainConfig(**command)).folder() for command in commands}  # pyright: ignore[reportArgumentType]
+    assert len(folders) == len(commands) == 1 + len(other) + 1 + len(switches)
     assert resolve(TrainConfig(threads=3)).folder() == resolve(TrainConfig()).folder()
     assert (
         resolve(TrainConfig(lr_max=0.04, bounds="workload")).bounds.lr_top == 0.04

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import math
 import random
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset, TensorDataset
 
-from infopace import Probe, entropy, mutual_information
+from infopace import Estimate, Probe, entropy, mutual_information
+from infopace import probe as probe_module
 from infopace._forward import as_found
 
 
@@ -232,6 +235,48 @@ def test_the_reference_is_held_against_the_low_end_of_the_interval() -> None:
 
     assert said(low - 1e-6)
     assert not said(low + 1e-6)
+
+
+def test_without_error_bars_everything_else_is_the_same() -> None:
+    model, (inputs, labels) = small_net(), labelled()
+    given = Probe.sample((inputs, labels), 200, layers="all", std_error=False).measure(model)
+    full = Probe.sample((inputs, labels), 200, layers="all").measure(model)
+    assert list(given.layers) == list(full.layers)
+    for name, layer in full.layers.items():
+        assert layer.estimate.std_error > 0
+        assert math.isnan(given[name].estimate.std_error)
+        assert math.isnan(given[name].estimate.interval[0])
+        assert given[name].estimate.nats == layer.estimate.nats
+        assert given[name].decoder == layer.decoder
+
+
+@pytest.mark.parametrize("targets", ["labels", "numbers"])
+def test_without_error_bars_the_reference_is_held_against_the_same_interval(targets: str) -> None:
+    model, (inputs, labels) = small_net(), labelled()
+    wanted = labels if targets == "labels" else inputs[:, :1] * 1.0
+    low, _ = Probe(inputs, wanted, reference=9.0).measure(model).output.estimate.interval
+    # In between lies a value that is too high by its noise alone.
+    for reference, more in ((low - 1e-6, True), (low + 1e-6, False)):
+        found = Probe(inputs, wanted, reference=reference, std_error=False).measure(model)
+        assert found.output.estimate.nats > reference
+        assert any("above the reference" in warning for warning in found.warnings) == more
+
+
+def test_error_bars_are_what_a_probe_without_them_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    # At the ceiling, where a trained network is after every epoch, there is nothing to be told from noise.
+    inputs, labels = labelled()
+    apart = inputs + 100.0 * nn.functional.one_hot(labels, 6)
+    calls: list[bool] = []
+    real = probe_module.mutual_information
+
+    def watched(*arguments: Any, **named: Any) -> Estimate:
+        calls.append(named["std_error"])
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(probe_module, "mutual_information", watched)
+    found = Probe(apart, labels, std_error=False).measure(nn.Identity())
+    assert found.output.estimate.nats > found.reference
+    assert calls == [False]
 
 
 @pytest.mark.parametrize("kind", ["pair", "tensors", "targets attribute", "items"])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
-import subprocess
-import sys
+from typing import Any
 
+import jaxtyping
 import pytest
 import torch
 from torch import Tensor, nn
@@ -37,7 +38,7 @@ class Run:
         self.model = nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 4))
         params = layer_groups(self.model) if layer_wise else self.model.parameters()
         self.optimizer = torch.optim.SGD(params, lr=0.1, momentum=0.9)
-        probe = Probe.sample(data(), 200, layers="all")
+        probe = Probe.sample(data(), 200, layers="all", std_error=False)  # no policy reads it
         rule = POLICY if policy is None else EVERY[policy]
         self.scheduler = MutualInformationLR(self.optimizer, self.model, probe, rule, BOUNDS)
 
@@ -54,12 +55,9 @@ class Run:
         return [group["lr"] for group in self.optimizer.param_groups]
 
 
-@pytest.mark.parametrize(
-    ("layer_wise", "policy"), [(False, None), (True, None), *((True, name) for name in others)]
-)
-def test_applies_what_the_policy_decides_from_what_the_probe_measures(
-    layer_wise: bool, policy: str | None
-) -> None:
+@functools.cache
+def trained(layer_wise: bool, policy: str | None) -> tuple[Run, list[list[float]]]:
+    """A run after all epochs, for tests that only look at it, and the rates at first and after each epoch."""
     run = Run(layer_wise, policy)
     applied = [run.rates()]
     for number in range(EPOCHS):
@@ -67,6 +65,16 @@ def test_applies_what_the_policy_decides_from_what_the_probe_measures(
         run.scheduler.step()
         applied.append(run.rates())
         assert run.scheduler.get_last_lr() == applied[-1]
+    return run, applied
+
+
+@pytest.mark.parametrize(
+    ("layer_wise", "policy"), [(False, None), (True, None), *((True, name) for name in others)]
+)
+def test_applies_what_the_policy_decides_from_what_the_probe_measures(
+    layer_wise: bool, policy: str | None
+) -> None:
+    run, applied = trained(layer_wise, policy)
     scheduler = run.scheduler
     assert scheduler.driving_layers == (["0", "3"] if layer_wise else ["output"])
     for group, layer in enumerate(scheduler.driving_layers):
@@ -100,11 +108,7 @@ def test_step_changes_nothing_until_the_next_observation() -> None:
     ],
 )
 def test_resume_is_bit_exact(layer_wise: bool, stop: int, policy: str | None) -> None:
-    whole = Run(layer_wise, policy)
-    for number in range(EPOCHS):
-        whole.epoch(number)
-        whole.scheduler.step()
-
+    whole, _ = trained(layer_wise, policy)
     first = Run(layer_wise, policy)
     for number in range(stop):
         first.epoch(number)
@@ -211,8 +215,36 @@ def test_refuses_a_group_whose_layer_is_not_measured() -> None:
     )
 
 
-def test_refuses_what_is_no_optimizer() -> None:
-    # In a process of its own: under pytest the type checker would refuse it first.
-    code = "from infopace import *; from torch import nn; MutualInformationLR([], nn.Linear(1, 1), None, None, None)"
-    error = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stderr
-    assert error.splitlines()[-1] == "TypeError: optimizer must be a torch Optimizer, got list"
+def test_our_rule_is_the_one_that_need_not_be_named() -> None:
+    model = nn.Linear(8, 4)
+    optimizer, probe = torch.optim.SGD(model.parameters(), lr=0.1), Probe.sample(data(), 200)
+    left_out = MutualInformationLR(optimizer, model, probe, bounds=BOUNDS)
+    assert left_out.policy == HoldAndAnneal()
+    assert MutualInformationLR(optimizer, model, probe, None, BOUNDS).policy == HoldAndAnneal()
+    assert left_out.get_last_lr() == [BOUNDS.first]
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "rest", "message"),
+    [
+        ([], (), "optimizer must be a torch Optimizer, got list"),
+        (None, (), "bounds must be given, Bounds(lr_min, lr_max) or those of a range_test, got None"),
+        (None, (POLICY,), "bounds must be given, Bounds(lr_min, lr_max) or those of a range_test, got None"),
+        (
+            None,
+            (BOUNDS,),
+            "policy must have a method decide, got Bounds(lr_min=0.001, lr_max=0.2, lr_top=None, epsilon=0.01); "
+            "bounds go by name: bounds=...",
+        ),
+    ],
+)
+def test_refuses_what_is_no_optimizer_or_no_policy_and_says_that_bounds_are_missing(
+    monkeypatch: pytest.MonkeyPatch, optimizer: Any, rest: tuple[Any, ...], message: str
+) -> None:
+    model = nn.Linear(8, 4)
+    if optimizer is None:
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # it would refuse them first
+    with pytest.raises(TypeError) as error:
+        MutualInformationLR(optimizer, model, Probe(*data()), *rest)
+    assert str(error.value) == message

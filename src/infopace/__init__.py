@@ -1,7 +1,7 @@
 """infopace: the learning rate of a neural network, paced by mutual information.
 
     probe = Probe.sample(train_set)
-    scheduler = MutualInformationLR(optimizer, model, probe, Vasudevan2020(epochs=50), Bounds(1e-4, 0.2))
+    scheduler = MutualInformationLR(optimizer, model, probe, bounds=Bounds(1e-4, 0.05))
 
 Call `scheduler.observe()` and `scheduler.step()` at the end of each epoch. All information is in nats.
 """

@@ -78,6 +78,9 @@ class Probe:
         reference: I(X;Y) in nats. "auto" takes "entropy" for labels, since they are a function of the input
             and I(X;Y) = H(Y), and "ksg" for continuous targets: KSG between these inputs and targets. Or a number.
         decoder: Whether to read the output as class scores and give the decoder bound; labels only.
+        std_error: Whether to compute the error bar of each estimate, most of the time that a measurement takes. No
+            policy reads it. Without it `Estimate.std_error` and `Estimate.interval` are nan, and the caution
+            "inside-noise", which rests on them, is not given.
         batch_size: Rows run at once. None runs 256 where only the output is measured, and all rows where layers are:
             each layer is then measured while it passes, so that never more than one is held. With a number the chosen
             layers' outputs are held until the last batch has run.
@@ -96,13 +99,14 @@ class Probe:
         norm: str = "euclidean",
         reference: str | float = "auto",
         decoder: bool = True,
+        std_error: bool = True,
         batch_size: int | None = None,
     ) -> None:
         self.inputs, self.targets = as_arrays(inputs, targets)
         self.n = len(self.targets)
         self.layers = layers
         self.k, self.norm = k, norm
-        self.decoder = decoder
+        self.decoder, self.std_error = decoder, std_error
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         self.batch_size = batch_size
@@ -114,6 +118,8 @@ class Probe:
                 f"the probe needs at least 2 classes, got only class {int(self.targets[0])} in {self.n} rows"
             )
         self.reference = self._reference(reference, self.inputs, self.targets)
+        # I(T;Y) <= H(Y), whatever T is.
+        self._most = entropy(self.targets) if self._labelled else math.inf
 
     @classmethod
     def sample(
@@ -172,13 +178,21 @@ class Probe:
         device = next((parameter.device for parameter in model.parameters()), self.targets.device)
         self.to(device)
         found: dict[str, LayerInformation] = {}
+        above: dict[str, str] = {}
+
+        def look(name: str, values: Tensor) -> None:
+            found[name] = self._look(name, values)
+            nats = found[name].estimate.nats
+            if self._is_above_reference(found[name].estimate, values):
+                above[name] = f"{nats:.3g} nats are above the reference of {self.reference:.3g}"
+
         silent = layer_outputs(
             model,
             self.inputs,
             self.n,
             picked,
             self.batch_size or (None if picked else _OUTPUT_BATCH),
-            lambda name, out: found.update({name: self._look(name, out)}),
+            look,
         )
         if silent and self.layers != "all":
             raise ValueError(
@@ -187,7 +201,7 @@ class Probe:
         found["output"] = found.pop("output")
         warnings = [f"{name}: {text}" for name, layer in found.items() for text in layer.estimate.warnings]
         warnings += [
-            f"{name}: {text}" for name, layer in found.items() for text in self._above_reference(layer)
+            f"{name}: {above[name]}, which is too low; give a number" for name in found if name in above
         ]
         warnings += [f"{name}: did not run in the forward pass and was not measured" for name in silent]
         return Measurement(found, self.reference, time.perf_counter() - began, tuple(warnings))
@@ -206,24 +220,28 @@ class Probe:
         try:
             # The pass may run under autocast; the estimate must not.
             with torch.autocast(values.device.type, enabled=False):
-                estimate = mutual_information(
-                    values, self.targets, k=self.k, norm=self.norm, estimator=self._estimator
-                )
+                estimate = self._estimate(values, self.std_error)
                 decoder = decoder_bound(values, self.targets) if self._decodes(name) else None
         except ValueError as error:
             what = "the output" if name == "output" else f"layer {name!r}"
             raise ValueError(f"{what} does not fit the probe: {error}") from error
         return LayerInformation(name, estimate, decoder, values.shape[1])
 
-    def _above_reference(self, layer: LayerInformation) -> list[str]:
+    def _estimate(self, values: Tensor, std_error: bool) -> Estimate:
+        return mutual_information(
+            values, self.targets, k=self.k, norm=self.norm, estimator=self._estimator, std_error=std_error
+        )
+
+    def _is_above_reference(self, estimate: Estimate, values: Tensor) -> bool:
         """A layer cannot know more than its input: then the reference is too low, which ends all pacing."""
+        if estimate.nats <= self.reference or self._most <= self.reference:
+            return False
+        # Now the error bar is needed, to tell too much from noise.
+        if not self.std_error:
+            with torch.autocast(values.device.type, enabled=False):
+                estimate = self._estimate(values.reshape(len(values), -1), True)
         # The low end makes room for a value that is too high, and none for one that is too low.
-        if layer.estimate.interval[0] > self.reference:
-            value = layer.estimate.nats
-            return [
-                f"{value:.3g} nats are above the reference of {self.reference:.3g}, which is too low; give a number"
-            ]
-        return []
+        return estimate.interval[0] > self.reference
 
     def _decodes(self, name: str) -> bool:
         return name == "output" and self.decoder and self._labelled

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from infopace.layers import unknown_layer, unwrap
-from infopace.policies import Bounds, Decision, Policy
+from infopace.policies import Bounds, Decision, HoldAndAnneal, Policy
 from infopace.probe import Measurement, Probe
 
 _STATE_VERSION = 1
@@ -20,7 +20,7 @@ _STATE_VERSION = 1
 class MutualInformationLR(LRScheduler):
     """Paces the learning rate by the information between a model's layers and the targets.
 
-        scheduler = MutualInformationLR(optimizer, model, probe, policy, bounds)
+        scheduler = MutualInformationLR(optimizer, model, probe, bounds=bounds)
         for epoch in range(epochs):
             train_one_epoch()
             scheduler.observe()
@@ -36,9 +36,9 @@ class MutualInformationLR(LRScheduler):
         optimizer: Any torch optimizer of the model's parameters.
         model: The model; compiled and wrapped models are measured as the plain module inside.
         probe: The sample to measure on; it must measure the layers of the groups (layers="all" does).
-        policy: The rule.
+        policy: The rule; None: `HoldAndAnneal()`, which needs no number of epochs.
         bounds: The range of the learning rate; or one for each driving layer, by its name (what a layer-wise
-            `range_test` finds).
+            `range_test` finds). Must be given.
 
     Attributes:
         decisions: Per epoch from the first to the next, the decision of each parameter group.
@@ -48,7 +48,7 @@ class MutualInformationLR(LRScheduler):
         reference: I(X;Y) in nats.
 
     Raises:
-        TypeError: not an optimizer.
+        TypeError: not an optimizer, not a policy, no bounds.
         ValueError: an optimizer that holds parameters which are not the model's, a group whose layer is not measured
             or has no bounds, and all that `Probe.measure` refuses.
     """
@@ -58,14 +58,21 @@ class MutualInformationLR(LRScheduler):
         optimizer: Optimizer,
         model: nn.Module,
         probe: Probe,
-        policy: Policy,
-        bounds: Bounds | Mapping[str, Bounds],
+        policy: Policy | None = None,
+        bounds: Bounds | Mapping[str, Bounds] | None = None,
     ) -> None:
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer must be a torch Optimizer, got {type(optimizer).__name__}")
+        if not (policy is None or isinstance(policy, Policy)):
+            raise TypeError(
+                f"policy must have a method decide, got {policy!r}; bounds go by name: bounds=..."
+            )
+        if bounds is None:
+            raise TypeError("bounds must be given, Bounds(lr_min, lr_max) or those of a range_test, got None")
         _check_parameters(optimizer, model)
         self._model, self._probe = model, probe
-        self.policy, self.bounds = policy, bounds
+        self.policy: Policy = HoldAndAnneal() if policy is None else policy
+        self.bounds = bounds
         self.driving_layers: list[str] = [group.get("layer", "output") for group in optimizer.param_groups]
         without = [
             layer for layer in self.driving_layers if isinstance(bounds, Mapping) and layer not in bounds

@@ -66,11 +66,14 @@ class Tiny:
         self.workload = dataclasses.replace(self.workload, **fields)
         self.monkeypatch.setitem(workloads.WORKLOADS, "tiny", self.workload)
 
-    def run(self, out: Path, listener: Listener | None = None, **options: Any) -> Result:
+    def run(
+        self, out: Path, listener: Listener | None = None, *, std_error: bool = True, **options: Any
+    ) -> Result:
         """Train into `out`, on one thread."""
         listener = listener or PlainProgress([].append)
         options = ({} if "method" in options else {"bounds": "workload"}) | options
-        return train(TrainConfig(workload="tiny", out=out, threads=1, **options), listener)
+        config = TrainConfig(workload="tiny", out=out, threads=1, **options)
+        return train(config, listener, std_error=std_error)
 
     def ending(self, out: Path) -> tuple[list[Row], dict[str, Tensor]]:
         """What must come out the same: every row but its seconds, and the final weights."""

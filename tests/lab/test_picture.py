@@ -33,12 +33,19 @@ def test_notable_moves_do_not_cover_each_other() -> None:
     assert notable([], 5, span=10) == []
 
 
-@pytest.mark.parametrize("epochs", [1, 6])
-@pytest.mark.parametrize("layer_wise", [False, True])
+@pytest.mark.parametrize(
+    ("epochs", "layer_wise", "std_error"),
+    [(1, False, True), (6, False, False), (1, True, False), (6, True, True)],
+)
 def test_a_run_is_drawn(
-    tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs: int, layer_wise: bool
+    tiny: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    epochs: int,
+    layer_wise: bool,
+    std_error: bool,
 ) -> None:
-    tiny.run(tmp_path, epochs=epochs, layer_wise=layer_wise)
+    tiny.run(tmp_path, epochs=epochs, layer_wise=layer_wise, std_error=std_error)
     drawn: list[Figure] = []
     monkeypatch.setattr(picture, "FigureCanvasAgg", lambda figure: drawn.append(figure))
     folder = RunFolder(tmp_path)
@@ -54,8 +61,10 @@ def test_a_run_is_drawn(
     assert "start" in [text.get_text() for text in legend.get_texts()]
     labels = information.get_legend_handles_labels()[1]
     assert labels[0].startswith("reference I(X;Y), 1.09")
-    layers = ["0", "3, the output,"] if layer_wise else ["output"]  # the last layer is drawn once
-    assert [label for label in labels if "±" in label] == [f"{layer} ± standard error" for layer in layers]
+    drawn_layers = ["0", "3, the output"] if layer_wise else ["output"]  # the last layer is drawn once
+    if std_error:
+        drawn_layers = [f"{name}{',' * (',' in name)} ± standard error" for name in drawn_layers]
+    assert labels[1 : 1 + len(drawn_layers)] == drawn_layers
     assert metric.get_ylabel() == "test accuracy, %"
     (listed,) = (text.get_text() for text in reasons.texts)
     assert rows[1]["decisions"][0]["reason"] in listed

@@ -215,6 +215,17 @@ def test_threads_are_those_the_run_was_started_with(
     assert used == [1]
 
 
+@pytest.mark.parametrize("begun_with", [False, True])
+def test_error_bars_are_those_the_run_was_started_with(
+    tiny: Any, stop_at: Any, stopped: Any, tmp_path: Path, begun_with: bool
+) -> None:
+    tiny.run(tmp_path / "whole", std_error=begun_with)
+    with pytest.raises(stopped):
+        tiny.run(tmp_path / "cut", stop_at(3), std_error=begun_with)
+    tiny.run(tmp_path / "cut", std_error=not begun_with)
+    tiny.assert_same_ending(tmp_path / "whole", tmp_path / "cut")
+
+
 def test_a_finished_run_says_so_and_shows_its_summary_again(tiny: Any, stop_at: Any, tmp_path: Path) -> None:
     first = tiny.run(tmp_path)
     before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}

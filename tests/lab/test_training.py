@@ -20,7 +20,7 @@ from infopace.lab.workload import MAE_CELSIUS, Data
 
 
 def test_rows_tell_the_whole_story(tiny: Any, tmp_path: Path) -> None:
-    tiny.run(tmp_path, layer_wise=True)
+    tiny.run(tmp_path, method="vasudevan-2020", bounds="workload", layer_wise=True)
     rows = RunFolder(tmp_path).read_rows()
     assert [row["epoch"] for row in rows] == list(range(7))
     groups = json.loads((tmp_path / "run.json").read_text())["groups"]
@@ -41,6 +41,21 @@ def test_rows_tell_the_whole_story(tiny: Any, tmp_path: Path) -> None:
             Vasudevan2020(6), trace, reference=rows[0]["reference"], bounds=tiny.workload.bounds
         )
         assert [row["lr"][group] for row in rows[1:]] == [decision.lr for decision in decided[:6]]
+
+
+@pytest.mark.parametrize("layer_wise", [False, True])
+def test_error_bars_change_nothing_else(tiny: Any, tmp_path: Path, layer_wise: bool) -> None:
+    tiny.run(tmp_path / "with", layer_wise=layer_wise)
+    tiny.run(tmp_path / "without", layer_wise=layer_wise, std_error=False)
+    (full, weights), (bare, same_weights) = (tiny.ending(tmp_path / name) for name in ("with", "without"))
+    errors = [found.pop("std_error") for row in bare for found in row["information"].values()]
+    assert errors == [None] * len(errors)
+    errors = [found.pop("std_error") for row in full for found in row["information"].values()]
+    assert all(error > 0 for error in errors)
+    for row in full:  # one caution rests on them
+        row["warnings"] = [text for text in row["warnings"] if "95 % interval" not in text]
+    assert bare == full
+    assert all(torch.equal(weights[name], same_weights[name]) for name in weights)
 
 
 def test_the_record_names_what_the_numbers_depend_on(tiny: Any, tmp_path: Path) -> None:
@@ -73,7 +88,8 @@ def test_the_test_set_decides_nothing(tiny: Any, tmp_path: Path) -> None:
 def test_seeds_and_settings_reach_the_numbers(tiny: Any, tmp_path: Path) -> None:
     tiny.run(tmp_path / "zero")
     last = {}
-    options = {"seed": {"seed": 1}, "bf16": {"bf16": True}, "first": {"first_lr": "information"}}
+    paper = {"method": "vasudevan-2020", "bounds": "workload"}
+    options = {"seed": {"seed": 1}, "bf16": {"bf16": True}, "first": {**paper, "first_lr": "information"}}
     for name, option in options.items():
         tiny.run(tmp_path / name, **option)
         last[name] = tiny.ending(tmp_path / name)[0][-1]["train_loss"]
@@ -82,8 +98,9 @@ def test_seeds_and_settings_reach_the_numbers(tiny: Any, tmp_path: Path) -> None
 
 def test_a_diverged_training_names_epoch_rate_and_the_last_good_checkpoint(tiny: Any, tmp_path: Path) -> None:
     tiny.change(bounds=Bounds(1e-3, 1e30, lr_top=0.05))
+    paper = {"method": "vasudevan-2020", "bounds": "workload"}  # lr_max comes into it after the first epoch
     with pytest.raises(Diverged) as caught:
-        tiny.run(tmp_path)
+        tiny.run(tmp_path, **paper)
     rows = RunFolder(tmp_path).read_rows()
     epoch = rows[-1]["epoch"] + 1
     message = str(caught.value)
@@ -95,7 +112,7 @@ def test_a_diverged_training_names_epoch_rate_and_the_last_good_checkpoint(tiny:
     assert all(torch.isfinite(weight).all() for weight in state["model"].values())
     assert not (tmp_path / "summary.json").exists()
     with pytest.raises(Diverged) as again:  # resuming does not turn it into a success
-        tiny.run(tmp_path)
+        tiny.run(tmp_path, **paper)
     assert str(again.value).partition(";")[0] == message.partition(";")[0]
 
 

@@ -41,6 +41,13 @@ def test_equal_seeds_give_equal_bits_and_others_do_not() -> None:
     assert without_seconds(one) != without_seconds(small_test(seed=1))
 
 
+def test_a_probe_without_error_bars_is_tested_with_them() -> None:
+    options: dict[str, Any] = {"attribute": "information", "method": Race(trials=1)}
+    bare = Probe(*clouds(), std_error=False)
+    assert without_seconds(small_test(probe=bare, **options)) == without_seconds(small_test(**options))
+    assert not bare.std_error
+
+
 def test_the_bounds_train_and_beyond_them_nothing_does() -> None:
     found = small_test()
     b = found.bounds

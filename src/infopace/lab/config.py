@@ -40,8 +40,8 @@ class TrainConfig:
     workload: Positional[str] = "digits"
     """digits | mnist-10k | mnist-lenet | cifar10-small | cifar10-allconv | cifar10-vgg16 | cifar100-wrn28-10 |
     imagenet-resnet50 | uci-temperature; or your own: module:object or path/to/file.py:object."""
-    method: str = PAPER
-    """vasudevan-2020 | hold-and-anneal | vasudevan-2018-a | vasudevan-2018-b | wang-2024; or a rival, which reads no
+    method: str = OURS
+    """hold-and-anneal | vasudevan-2020 | vasudevan-2018-a | vasudevan-2018-b | wang-2024; or a rival, which reads no
     information: sgd-constant | sgd-step | sgd-cosine | sgd-linear | sgd-one-cycle | sgd-cyclic | sgd-plateau | adam |
     adamw-cosine | rmsprop | lars | schedule-free-sgd | schedule-free-adamw | prodigy | d-adaptation | dog | l4 |
     yamadam."""

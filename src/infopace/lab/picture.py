@@ -142,11 +142,11 @@ def _draw_information(axes: Axes, rows: list[Row], colours: dict[str, str]) -> N
         low = [n - e for n, e in zip(trace[layer], error, strict=True)]
         high = [n + e for n, e in zip(trace[layer], error, strict=True)]
         axes.fill_between(epochs, low, high, color=colours[layer], alpha=0.18, linewidth=0)
-        name = f"{layer}, the output," if layer == twin else layer
+        name = f"{layer}, the output" if layer == twin else layer
+        if any(error):
+            name += f"{',' * (layer == twin)} ± standard error"
         width = _THIN + _STEP * (len(drawn) - 1 - i)
-        axes.plot(
-            epochs, trace[layer], color=colours[layer], linewidth=width, label=f"{name} ± standard error"
-        )
+        axes.plot(epochs, trace[layer], color=colours[layer], linewidth=width, label=name)
     decoder = [row["information"]["output"]["decoder"] for row in rows]
     if None not in decoder:
         colour = colours[twin or "output"]

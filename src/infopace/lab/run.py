@@ -37,10 +37,11 @@ class Result:
     lines: tuple[str, ...]
 
 
-def train(config: TrainConfig, listener: Listener, *, picture: bool = True) -> Result:
+def train(config: TrainConfig, listener: Listener, *, picture: bool = True, std_error: bool = True) -> Result:
     """Run `infopace train`. The same config again resumes, and ends with the same numbers bit for bit.
 
-    Without `picture` none is drawn.
+    Without `picture` none is drawn. Without `std_error` information is measured without error bars, which is faster
+    and moves no learning rate; a run that is resumed goes on as it began.
 
     Raises InputError for input that cannot be used, RangeTestError where a range test finds no bounds, Diverged
     where the training diverged.
@@ -60,14 +61,21 @@ def train(config: TrainConfig, listener: Listener, *, picture: bool = True) -> R
                     f"this run is finished; to train anew, remove {folder.path} or choose another --out"
                 )
                 return _result(plan, folder, rows)
-        return _train(plan, folder, record, listener, picture)
+        return _train(plan, folder, record, listener, picture, std_error)
 
 
 def _train(
-    plan: Plan, folder: RunFolder, record: dict[str, Any] | None, listener: Listener, picture: bool
+    plan: Plan,
+    folder: RunFolder,
+    record: dict[str, Any] | None,
+    listener: Listener,
+    picture: bool,
+    std_error: bool,
 ) -> Result:
     recorded = (record or {}).get("threads")
     threads = plan.config.threads or recorded or plan.workload.threads or torch.get_num_threads()
+    if record is not None:
+        std_error = record.get("std_error", True)
     set_determinism(threads, plan.device)
     data = plan.workload.load()
     if record is not None:
@@ -75,11 +83,11 @@ def _train(
     if plan.wants_test:
         plan = plan.with_bounds(_tested_bounds(plan, data, folder, listener))
     try:
-        training = Training(plan, data)
+        training = Training(plan, data, std_error=std_error)
     except (ValueError, TypeError) as error:
         raise InputError(str(error)) from error
 
-    fresh = _record(plan, data, training, threads)
+    fresh = _record(plan, data, training, threads, std_error)
     if record is None:
         record = fresh
     elif record["versions"] != fresh["versions"]:
@@ -162,13 +170,14 @@ def _save(folder: RunFolder, training: Training, rows: list[Row], record: dict[s
     folder.save_checkpoint(epoch, {"epoch": epoch, "run": record, **training.state()})
 
 
-def _record(plan: Plan, data: Data, training: Training, threads: int) -> dict[str, Any]:
+def _record(plan: Plan, data: Data, training: Training, threads: int, std_error: bool) -> dict[str, Any]:
     metric = plan.workload.metric
     return {
         "command": {k: v for k, v in vars(plan.config).items() if k != "out"},
         "settings": plan.settings(),
         "fingerprint": plan.fingerprint(),
         "threads": threads,
+        "std_error": std_error,
         "seed": plan.config.seed,
         "data": data.digest(),
         "rows": {"train": len(data.train_inputs), "test": len(data.test_inputs)},

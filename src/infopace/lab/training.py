@@ -36,12 +36,13 @@ class NotFinite(ArithmeticError):
 class Training:
     """Model, optimizer, scheduler and data of one run.
 
-    Every epoch seeds its own random numbers from (seed, epoch), so a resumed run needs no generator state.
+    Every epoch seeds its own random numbers from (seed, epoch), so a resumed run needs no generator state. Without
+    `std_error` information is measured without error bars.
     """
 
-    def __init__(self, plan: Plan, data: Data) -> None:
+    def __init__(self, plan: Plan, data: Data, *, std_error: bool = True) -> None:
         workload = plan.workload
-        self.plan = plan
+        self.plan, self._std_error = plan, std_error
         self.device = plan.device
         self.data = data.to(plan.device)
         self._inputs = caster(workload)
@@ -92,7 +93,13 @@ class Training:
         workload, config = self.plan.workload, self.plan.config
         sample = Probe.sample(data.train_set(), n=workload.probe_size, seed=config.seed)
         layers = "all" if config.layer_wise else "output"
-        return Probe(self._inputs(sample.inputs), sample.targets, layers=layers, reference=sample.reference)
+        return Probe(
+            self._inputs(sample.inputs),
+            sample.targets,
+            layers=layers,
+            reference=sample.reference,
+            std_error=self._std_error,
+        )
 
     @property
     def n_parameters(self) -> int:

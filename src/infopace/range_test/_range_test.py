@@ -52,7 +52,7 @@ def range_test(
     """Find the bounds of the learning rate by short trainings; puts back everything it touches, bit for bit.
 
         found = infopace.range_test(model, optimizer, F.cross_entropy, loader, probe, epochs=50, fresh=Net)
-        scheduler = infopace.MutualInformationLR(optimizer, model, probe, policy, found.bounds)
+        scheduler = infopace.MutualInformationLR(optimizer, model, probe, bounds=found.bounds)
 
     Args:
         model: The model, on its device.
@@ -60,7 +60,8 @@ def range_test(
         loss: (outputs, targets) -> mean loss, a scalar.
         batches: What an epoch trains on: a data loader, or anything with a length whose iteration gives pairs (inputs,
             targets). It is iterated anew for each candidate.
-        probe: The rows on which candidates are compared, in evaluation mode.
+        probe: The rows on which candidates are compared, in evaluation mode; with error bars, which bounds are made
+            of, also where the probe itself does without.
         epochs: Epochs of the training that the test serves; its cost is measured by that.
         fresh: Builds a new model; each trial takes fresh weights from it. None starts every trial from the weights
             given, for fine-tuning; trials then differ in the order of batches and in dropout.

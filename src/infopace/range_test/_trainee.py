@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import math
 import random
 from collections import defaultdict
@@ -51,7 +52,9 @@ class Trainee:
         seed: int = 0,
     ) -> None:
         self.model, self.optimizer, self.loss = model, optimizer, loss
-        self.batches, self.probe = batches, probe
+        # Bounds are made of error bars; a probe that paces a training may do without.
+        self.batches, self.probe = batches, copy.copy(probe)
+        self.probe.std_error = True
         self.steps_per_epoch = len(batches)
         if self.steps_per_epoch < 1:
             raise ValueError("batches must hold at least one batch, got none")

@@ -19,16 +19,17 @@ from infopace.lab.compare import CompareConfig, compare
 from infopace.lab.errors import InputError
 from infopace.lab.report import ReportConfig, report
 
-OWN = f"{Path(__file__).parent / 'own.py'}:MINE"
+FILE = Path(__file__).parent.with_name("own.py")
+OWN = f"{FILE}:MINE"
 METHODS = ("vasudevan-2020", "sgd-cosine")
 OPTIONS: dict[str, Any] = {"bounds": "workload", "seeds": 2, "jobs": 1}
 Whole = tuple[Path, list[str], list[str]]
 
 
-def run(out: Path, *methods: str, **options: Any) -> tuple[list[str], list[str]]:
+def run(out: Path, *methods: str, workload: str = OWN, **options: Any) -> tuple[list[str], list[str]]:
     """The lines while it ran, and the last ones."""
     said: list[str] = []
-    config = CompareConfig(OWN, methods or METHODS, out=out, **{**OPTIONS, **options})
+    config = CompareConfig(workload, methods or METHODS, out=out, **{**OPTIONS, **options})
     return said, compare(config, said.append)
 
 
@@ -62,8 +63,9 @@ def test_killed_twice_it_ends_with_the_same_table(tmp_path: Path, whole: Whole) 
         assert process.returncode == -signal.SIGKILL
         assert not (tmp_path / "cut" / "rows.jsonl").exists()
     # Workers end with their parent: none of them holds a folder, or this command would say so.
-    last = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
-    assert "failed" not in last.stdout
+    said, _ = run(tmp_path / "cut", jobs=2)
+    assert not [line for line in said if "failed" in line]
+    assert said[0] != "tuning: 10 jobs, 0 of them done already"
     assert rows(tmp_path / "cut") == rows(whole[0])
     assert not list((tmp_path / "cut" / "runs").glob("*/*.pt"))
 
@@ -116,16 +118,21 @@ def test_the_table_says_what_the_rows_say(whole: Whole, tmp_path: Path) -> None:
     assert "sgd-cosine" in (tmp_path / "report.html").read_text()
 
 
-def test_a_process_that_dies_is_one_run_lost_and_the_next_command_makes_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bomb = tmp_path / "bomb"
-    bomb.touch()
-    monkeypatch.setenv("INFOPACE_TEST_BOMB", str(bomb))
-    said, _ = run(tmp_path / "out", "vasudevan-2020", seeds=4)
+def test_no_time_is_spent_on_error_bars_that_the_table_does_not_show(whole: Whole) -> None:
+    (paced, _) = whole[0].glob("runs/vasudevan-2020-*/epochs.jsonl")
+    found = [json.loads(line)["information"]["output"] for line in paced.read_text().splitlines()]
+    assert [layer["std_error"] for layer in found] == [None] * 4
+    assert all(layer["nats"] > -1 for layer in found)
+
+
+def test_a_process_that_dies_is_one_run_lost_and_the_next_command_makes_it(tmp_path: Path) -> None:
+    shutil.copy(FILE, tmp_path)
+    (tmp_path / "bomb").touch()
+    own = {"workload": f"{tmp_path / FILE.name}:MINE", "seeds": 4}
+    said, _ = run(tmp_path / "out", "vasudevan-2020", **own)
     assert len([line for line in said if "failed: its process ended with exit code -9" in line]) == 1
     assert sum(row["failure"] == "" for row in rows(tmp_path / "out")) == 3
-    again, _ = run(tmp_path / "out", "vasudevan-2020", seeds=4)
+    again, _ = run(tmp_path / "out", "vasudevan-2020", **own)
     assert "comparison: 4 jobs, 3 of them done already" in again
     assert [row["failure"] for row in rows(tmp_path / "out")] == [""] * 4
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
+from typing import Any
 
 from .events import accumulator, scalars
 
@@ -35,42 +36,50 @@ class Run:
 def init(*, project, name, config, resume, id, dir):
     return Run(pathlib.Path(dir) / f"server-{id}.jsonl")
 """
-EPOCHS = 5
+OWN = Path(__file__).parent.with_name("own.py")
+EPOCHS, BATCHES = 5, 8
 
 
-def start(folder: Path) -> subprocess.Popen[bytes]:
+def start(folder: Path) -> int:
+    """The command as a process of its own; how it ended."""
     (folder / "packages").mkdir(exist_ok=True)
     (folder / "packages" / "wandb.py").write_text(WANDB)
     path = [str(folder / "packages"), *(p for p in sys.path if p)]
     options = ["--bounds", "workload", "--threads", "1", "--out", "cut", "--track", "tensorboard", "wandb"]
-    command = [sys.executable, "-m", "infopace.cli", "train", "digits", "--epochs", str(EPOCHS), *options]
+    command = [
+        sys.executable,
+        "-m",
+        "infopace.cli",
+        "train",
+        "own.py:MINE",
+        "--epochs",
+        str(EPOCHS),
+        *options,
+    ]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
     with open(folder / "log", "ab") as log:
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
-        return subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+        return subprocess.run(
+            command, cwd=folder, env=environment, stdout=log, stderr=log, timeout=300
+        ).returncode
 
 
-def rows(folder: Path) -> int:
-    path = folder / "cut" / "epochs.jsonl"
-    return path.read_bytes().count(b"\n") if path.exists() else 0
+def json_lines(path: Path) -> list[Any]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def test_killed_and_resumed_it_has_each_epoch_once(tmp_path: Path) -> None:
-    process = start(tmp_path)
-    deadline = time.monotonic() + 300
-    while rows(tmp_path) < 4:  # epochs 0 to 3
-        assert process.poll() is None, (tmp_path / "log").read_text()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait(timeout=60) == -signal.SIGKILL
-    assert start(tmp_path).wait(timeout=300) == 0, (tmp_path / "log").read_text()
+    shutil.copy(OWN, tmp_path)
+    (tmp_path / "bomb").write_text(str(3 * BATCHES))
+    assert start(tmp_path) == -signal.SIGKILL, (tmp_path / "log").read_text()
+    (server,) = (tmp_path / "cut").glob("server-*.jsonl")
+    assert [row["epoch"] for row in json_lines(tmp_path / "cut" / "epochs.jsonl")] == [0, 1, 2, 3]
+    assert [epoch for epoch, _ in json_lines(server)] == [0, 1, 2]  # of the last it was told, and lost it
+    assert start(tmp_path) == 0, (tmp_path / "log").read_text()
 
     steps = list(range(EPOCHS + 1))
     found = scalars(accumulator(tmp_path / "cut"))
     assert [step for step, _ in found["test_accuracy"]] == steps
     assert [step for step, _ in found["lr"]] == steps[1:]
 
-    (server,) = (tmp_path / "cut").glob("server-*.jsonl")
-    kept = [json.loads(line) for line in server.read_text().splitlines()]
-    trained = [json.loads(line) for line in (tmp_path / "cut" / "epochs.jsonl").read_text().splitlines()]
-    assert kept == [[row["epoch"], row["test"]] for row in trained]
+    trained = json_lines(tmp_path / "cut" / "epochs.jsonl")
+    assert json_lines(server) == [[row["epoch"], row["test"]] for row in trained]

@@ -64,7 +64,8 @@ def perform(plan: ComparePlan, job: Job, device: str) -> None:
         return
     folder = job.cell.folder(plan.folder)
     try:
-        train(job.cell.command(plan, device, job.bounds), _Silent(), picture=False)
+        # A table shows no error bars of information, and they are most of what a measurement costs.
+        train(job.cell.command(plan, device, job.bounds), _Silent(), picture=False, std_error=False)
     except Diverged as error:
         # Where the run was is of no use to the reader of a table.
         keep_divergence(folder, str(error).partition(";")[0])

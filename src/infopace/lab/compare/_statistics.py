@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from statistics import fmean, stdev
 
-from scipy import stats
+# Not scipy.stats, which takes a second to import, and every command would wait for it.
+from scipy.special import stdtr, stdtrit
 
 
 def interval(values: Sequence[float]) -> tuple[float, float] | None:
@@ -17,7 +18,7 @@ def interval(values: Sequence[float]) -> tuple[float, float] | None:
     """
     if len(values) < 2:
         return None
-    half = float(stats.t.ppf(0.975, len(values) - 1)) * stdev(values) / math.sqrt(len(values))
+    half = float(stdtrit(len(values) - 1, 0.975)) * stdev(values) / math.sqrt(len(values))
     return fmean(values) - half, fmean(values) + half
 
 
@@ -31,7 +32,8 @@ def paired_p(ours: Sequence[float], theirs: Sequence[float]) -> float | None:
         return None
     if max(differences) == min(differences):
         return 1.0 if differences[0] == 0 else 0.0
-    return float(stats.ttest_rel(ours, theirs)[1])
+    t = fmean(differences) / (stdev(differences) / math.sqrt(len(differences)))
+    return 2 * float(stdtr(len(differences) - 1, -abs(t)))
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:

@@ -9,24 +9,29 @@ import traceback
 from collections import deque
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.context import ForkServerProcess
 from typing import Any
 
 from infopace.lab.compare._config import CompareConfig, resolve_comparison
 from infopace.lab.compare._jobs import Job, perform
 from infopace.lab.errors import InputError
 
+# A process that has used threads or a GPU must not be forked. The fork server has only imported, once for all workers,
+# what takes seconds: torch, and what torch itself imports at an optimizer's first step.
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload([__name__, "torch._dynamo"])
+
 
 class _Worker:
     """A process and the job that it has in hand."""
 
     def __init__(self, config: CompareConfig, device: str) -> None:
-        # Spawned: a process that has used threads or a GPU must not be forked.
-        context = multiprocessing.get_context("spawn")
-        self.pipe, theirs = context.Pipe()
+        self.pipe, theirs = _CONTEXT.Pipe()
         self.device = device
         self.job: Job | None = None
-        self.process: SpawnProcess = context.Process(target=_work, args=(config, device, theirs), daemon=True)
+        self.process: ForkServerProcess = _CONTEXT.Process(
+            target=_work, args=(config, device, theirs), daemon=True
+        )
         self.process.start()
         theirs.close()
 
