@@ -273,7 +273,7 @@ def test_what_affects_the_numbers_gives_another_folder(
     paper = {"method": "vasudevan-2020"}
     commands = [{}, *({name: value} for name, value in other.items())]
     commands += [paper, *({**paper, name: value} for name, value in switches.items())]
-    folders = {resolve(TrainConfig(**command)).folder() for command in commands}  # pyright: ignore[reportArgumentType]
+    folders = {resolve(TrainConfig(**command)).folder() for command in commands}
     assert len(folders) == len(commands) == 1 + len(other) + 1 + len(switches)
     assert resolve(TrainConfig(threads=3)).folder() == resolve(TrainConfig()).folder()
     assert (

@@ -221,7 +221,7 @@ def test_our_rule_is_the_one_that_need_not_be_named() -> None:
     left_out = MutualInformationLR(optimizer, model, probe, bounds=BOUNDS)
     assert left_out.policy == HoldAndAnneal()
     assert MutualInformationLR(optimizer, model, probe, None, BOUNDS).policy == HoldAndAnneal()
-    assert left_out.get_last_lr() == [BOUNDS.first]
+    assert left_out.get_last_lr() == pytest.approx([BOUNDS.first])
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,18 @@ def test_plain_lines_of_an_epoch(tiny: Any) -> None:
     ]
 
 
+def test_a_reason_that_many_epochs_have_in_common_is_said_once(tiny: Any) -> None:
+    lines: list[str] = []
+    progress = PlainProgress(lines.append)
+    started(progress, resolve(TrainConfig(workload="tiny")))
+    reasons = ["held", "annealing", "annealing", "held"]
+    for epoch, (lr, reason) in enumerate(zip([0.1, 0.05, 0.02, 0.1], reasons, strict=True), 1):
+        decided = row(epoch, [lr])
+        decided["decisions"][0]["reason"] = reason
+        progress.epoch(decided)
+    assert [line.strip() for line in lines if line.startswith("    ")] == ["held", "annealing", "held"]
+
+
 def test_two_thousand_epochs_are_few_lines_and_show_every_notable_move(tiny: Any) -> None:
     lines: list[str] = []
     progress = PlainProgress(lines.append)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from infopace import Algorithm2
+from infopace import Algorithm2, Bounds
 from infopace.range_test._algorithm2 import paper_bounds
 from infopace.range_test._paper import grid, paper_trial
 from infopace.range_test._records import Candidate, Trial
@@ -47,6 +47,11 @@ def test_the_bounds_by_accuracy() -> None:
     # min(ds) of each rate, one epoch: (I1 - I0) / I1 = 0, 1/6, 1/2, 3/4, 14/19, 7/12: the median is (1/2 + 7/12) / 2.
     assert found.epsilon == pytest.approx((1 / 2 + 7 / 12) / 2)
     assert paper_bounds([trial()], "accuracy", c1=10.0, c2=0.01).epsilon == pytest.approx(found.epsilon / 100)
+
+
+def test_information_that_stands_still_leaves_the_default_epsilon() -> None:
+    still = {lr: (loss, accuracy, START.information["output"]) for lr, (loss, accuracy, _) in CURVES.items()}
+    assert paper_bounds([trial(still)], "accuracy", c1=10.0, c2=1.0).epsilon == Bounds(0.1, 0.2).epsilon
 
 
 def test_the_other_attributes() -> None:

@@ -52,9 +52,10 @@ class TrainConfig:
     lr_min: _Rate = None
     """Lowest learning rate."""
     lr_max: _Rate = None
-    """Highest learning rate that the deficit of information scales."""
+    """Highest learning rate."""
     lr_top: _Rate = None
-    """Learning rate of the first epoch. The workload's is cut to lr_max."""
+    """Learning rate of the first epoch; hold-and-anneal holds one midway between it and lr_max. The workload's is cut
+    to lr_max."""
     epsilon: _Rate = None
     """Relative change of information below which a layer counts as saturated."""
     horizon: Literal["known", "free"] = "known"

@@ -104,6 +104,7 @@ class PlainProgress:
         self._say = functools.partial(print, flush=True) if say is None else say
         self._plan: Plan | None = None
         self._shown_lrs: list[float] = []
+        self._shown_reason = ""
         self._warned: set[str] = set()
         self._trial = -1
 
@@ -138,8 +139,9 @@ class PlainProgress:
             f"{f'  information {found}' if found else ''}  test {metric.name} {metric.show(row['test'])}"
             f"  loss {row['train_loss']:.4g}  {seconds:.2f} s"
         )
-        if moved and row["decisions"]:
-            self._say(f"    {last_reason(row)}")
+        if moved and row["decisions"] and (reason := last_reason(row)) != self._shown_reason:
+            self._shown_reason = reason  # the epochs of an anneal have one in common
+            self._say(f"    {reason}")
         for warning in row["warnings"]:
             if warning not in self._warned:
                 self._warned.add(warning)

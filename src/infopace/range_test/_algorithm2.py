@@ -26,7 +26,8 @@ def paper_bounds(
         epsilon  C2 * median over rates of min(ds), ds the relative change of information from look to look
 
     *Readings*: of rates with equal values the smaller is LR_top. Where the median of min(ds) is not positive
-    (information fell somewhere at most rates) its absolute value stands in. The loss counts by what it has fallen.
+    (information fell somewhere at most rates) its absolute value stands in, and where it is 0 (information stood still)
+    the default of `Bounds`. The loss counts by what it has fallen.
 
     Raises:
         RangeTestError: every rate crashed; no rate gained Thresh; the best rate is the smallest or the largest of
@@ -68,7 +69,7 @@ def paper_bounds(
         lr_min=min(min(learning), top),
         lr_max=min(falling) if falling else max(values),
         lr_top=top,
-        epsilon=abs(c2 * changes),
+        epsilon=abs(c2 * changes) or Bounds(1.0, 1.0).epsilon,
     )
 
 
