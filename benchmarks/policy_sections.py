@@ -23,6 +23,7 @@ def policy_sections() -> str:
         "policy_changes": changes,
         "policy_ablation": ablation,
         "policy_constants": constants,
+        "layer_clocks": clocks,
     }
     here = [name for name in made if (ROOT / "results" / f"{name}.jsonl").exists()]
     return "\n".join(made[name](read(name)) for name in here)
@@ -134,6 +135,41 @@ def constants(rows: Rows) -> str:
         "`python benchmarks/policies/constants.py WORKLOAD`",
         "Visible 1.96, window 1/2, longest 1/2 and middle 1/2, one of them moved at a time; differences are paired by "
         f"seed, with standard errors.\n\n{table(head, out)}",
+    )
+
+
+def clocks(rows: Rows) -> str:
+    """How long each layer was held."""
+    groups: dict[tuple[str, ...], Rows] = defaultdict(list)
+    for row in rows:
+        groups[row["workload"], row["method"], row["layer"]].append(row)
+    out = []
+    for (workload, method, layer), own in groups.items():
+        held = [row["held"] for row in own]
+        out.append(
+            [
+                workload,
+                "each layer" if method.endswith("layer-wise") else "one",
+                layer,
+                len(own),
+                f"{statistics.fmean(held):.1f} ({min(held)} to {max(held)})",
+                sum(row["held_again"] > 0 for row in own),
+                f"{statistics.fmean(row['nats'] for row in own):.3f}",
+            ]
+        )
+    head = [
+        "workload",
+        "rate for",
+        "driven by",
+        "runs",
+        "epochs held",
+        "runs that held again",
+        "nats at the end",
+    ]
+    return section(
+        "The clocks of the layers",
+        "`python benchmarks/policies/layer_clocks.py FOLDER`, of a comparison's folder",
+        f"Our rule, one rate for all layers or one for each; accuracies are in the comparison.\n\n{table(head, out)}",
     )
 
 
