@@ -56,7 +56,8 @@ def slow(policy: HoldAndAnneal, trace: list[float]) -> list[float]:
                 noise = math.hypot(error, BOUNDS.epsilon * abs(now))
                 over = over or rise <= 1.96 * noise
             if over:
-                anneal, low, high = done, [False], [None]
+                anneal = done
+                low, high = [False], [None]
                 end = policy.epochs if policy.epochs is not None else 2 * done - start
                 noise = math.hypot(scatter, BOUNDS.epsilon * abs(now))
                 floor = level - 1.96 * noise
