@@ -76,7 +76,10 @@ def test_what_is_done_is_not_done_again_and_what_is_added_is(whole: Whole, tmp_p
     assert said[0] == "tuning: 10 jobs, 0 of them done already"
     before = {path: path.stat().st_mtime_ns for path in copy.glob("runs/*/epochs.jsonl")}
     assert len(before) == 14
+    left = next(copy.glob("runs/*")) / "epoch-0003-0123456789abcdef.pt"  # by a kill just after the run's end
+    left.touch()
     again, same = run(copy)
+    assert not left.exists()
     assert [line for line in again if "/" in line] == []
     assert same[:-2] == lines[:-2]
     more, _ = run(copy, *METHODS, "sgd-linear", "dog", seeds=3)  # dog has no rate to tune

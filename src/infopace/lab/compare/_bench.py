@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from infopace.lab.compare._cells import Bounds, Cell, Outcome, outcome
 from infopace.lab.compare._config import CompareConfig, ComparePlan
-from infopace.lab.compare._jobs import Job, RangeTestJob, RunJob, found_bounds
+from infopace.lab.compare._jobs import Job, RangeTestJob, RunJob, drop_checkpoints, found_bounds
 from infopace.lab.compare._workers import run_jobs
 
 Say = Callable[[str], None]
@@ -26,6 +26,9 @@ class Bench:
     def run(self, jobs: Sequence[Job], what: str) -> None:
         """Do those of the jobs that are not done."""
         missing = [job for job in jobs if not self._done(job)]
+        for job in jobs:  # a kill may have come between the end of a run and the end of its checkpoints
+            if isinstance(job, RunJob) and job not in missing:
+                drop_checkpoints(job.cell.folder(self._plan.folder))
         if jobs:
             self._say(f"{what}: {len(jobs)} jobs, {len(jobs) - len(missing)} of them done already")
         width = len(str(len(missing)))

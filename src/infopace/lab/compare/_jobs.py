@@ -69,10 +69,13 @@ def perform(plan: ComparePlan, job: Job, device: str) -> None:
     except Diverged as error:
         # Where the run was is of no use to the reader of a table.
         keep_divergence(folder, str(error).partition(";")[0])
-    for checkpoint in folder.glob(
-        "epoch-*.pt"
-    ):  # a finished run needs none, and hundreds of them fill a disk
-        checkpoint.unlink()
+    drop_checkpoints(folder)
+
+
+def drop_checkpoints(folder: Path) -> None:
+    """Remove the checkpoints of a finished run, which needs none: hundreds of them fill a disk."""
+    for checkpoint in folder.glob("epoch-*.pt"):
+        checkpoint.unlink(missing_ok=True)
 
 
 def found_bounds(comparison: Path) -> FoundBounds | None:
