@@ -16,7 +16,7 @@ from infopace.lab.run_folder import RunFolder
 
 
 def move(at: int, before: float | None, lr: float) -> Move:
-    return Move(at, before, lr, "saturated", "because", "fc1")
+    return Move(at, before, lr, "saturated", f"because of {at}", "fc1")
 
 
 def test_the_largest_moves_are_kept_in_their_order() -> None:
@@ -31,6 +31,24 @@ def test_notable_moves_do_not_cover_each_other() -> None:
     assert notable(moves, 5, span=1000) == [moves[0], moves[1], moves[3]]
     assert notable(moves, 2, span=1000) == [moves[0], moves[1]]
     assert notable([], 5, span=10) == []
+
+
+def test_moves_for_one_reason_are_told_once_a_layer() -> None:
+    rates = {
+        1: ("start", 0.4),
+        7: ("annealing", 0.38),
+        8: ("annealing", 0.2),
+        9: ("annealing", 0.1),
+        30: ("floor", 0.01),
+    }
+    moves = [
+        Move(at, None if at == 1 else 0.4, lr, "", reason, layer)
+        for layer, lowered in (("conv", 1.0), ("fc", 0.5))
+        for at, (reason, lr) in ((at, (reason, lr * lowered)) for at, (reason, lr) in rates.items())
+    ]
+    assert [(m.at, m.layer) for m in notable(moves, 10, span=30)] == [
+        (at, layer) for at in (1, 7, 30) for layer in ("conv", "fc")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -56,8 +56,10 @@ def thinned(moves: list[Move], most: int) -> list[Move]:
 def notable(moves: list[Move], most: int, *, span: int) -> list[Move]:
     """The largest moves, at most `most`, none so near another that badges would overlap; in time's order.
 
-    `span` is the length of the epoch axis.
+    Of moves of a layer that follow each other for one reason, as in an anneal, the first stands for all. `span` is the
+    length of the epoch axis.
     """
+    moves = _with_news(moves)
     if not moves:
         return []
     logs = [math.log(move.lr) for move in moves]
@@ -73,3 +75,13 @@ def notable(moves: list[Move], most: int, *, span: int) -> list[Move]:
         if len(chosen) == most:
             break
     return sorted(chosen, key=lambda m: (m.at, m.layer))
+
+
+def _with_news(moves: list[Move]) -> list[Move]:
+    told: dict[str, str] = {}
+    found = []
+    for move in moves:
+        if told.get(move.layer) != move.reason:
+            found.append(move)
+        told[move.layer] = move.reason
+    return found

@@ -22,6 +22,9 @@ _MARKERS = {
     "start": ("D", "start"),
     "pace": ("v", "first pace: by the information still missing"),
     "saturated": ("o", "information saturated: paced again"),
+    "anneal": ("v", "annealing"),
+    "restart": ("^", "held again"),
+    "finished": ("X", "finished"),
     "floor": ("s", "held up by the floor"),
 }
 _OTHER_CAUSE = ("P", "other")
