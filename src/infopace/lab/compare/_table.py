@@ -45,7 +45,7 @@ def _cells(line: Line, metric: Metric, times: bool) -> list[str]:
         str(line.n),
         *shown,
         "" if line.papers is None else metric.show(line.papers),
-        "" if line.epochs is None else f"{line.epochs:.3g}",
+        "" if line.epochs is None else f"{round(line.epochs, 1):g}",
         f"{line.tuning_epochs:.0f}",
         *(_reached(reached, line.n + line.failed, times) for reached in line.levels),
     ]
