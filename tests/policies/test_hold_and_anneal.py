@@ -159,6 +159,11 @@ def test_what_annealing_brings_is_no_leap() -> None:
     assert "restart" not in causes(HoldAndAnneal(20), [*hold, *anneal])
 
 
+@given(st.floats(1e-6, 1.0))
+def test_one_rate_for_bounds_is_that_rate(lr: float) -> None:
+    assert rates(HoldAndAnneal(12), [0.0], Bounds(lr, lr, lr)) == [lr]
+
+
 def test_bad_input() -> None:
     with pytest.raises(ValueError, match=r"epochs must be at least 1, got 0"):
         HoldAndAnneal(0)

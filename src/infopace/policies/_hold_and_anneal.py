@@ -116,7 +116,8 @@ class HoldAndAnneal:
         )
 
     def _decision(self, phase: _Phase, epoch: int, bounds: Bounds) -> Decision:
-        hold = bounds.first ** (1 - _MIDDLE) * bounds.lr_max**_MIDDLE
+        middle = bounds.first ** (1 - _MIDDLE) * bounds.lr_max**_MIDDLE
+        hold = min(max(middle, bounds.first), bounds.lr_max)  # where the two are one, rounding may leave them
         if phase.anneal is None:
             if epoch == 1:
                 return Decision(hold, f"start at {hold:.4g}, midway between lr_top and lr_max", "start")
