@@ -12,9 +12,12 @@ from page import ROOT, read, section, table
 
 from infopace.lab.workload import Metric
 from infopace.lab.workloads import find_workload
+from infopace.policies import _hold_and_anneal
 
 Rows = list[dict[str, Any]]
-_STANDARD = {"visible": 1.96, "window": 0.5, "longest": 0.5, "middle": 0.5}
+_STANDARD = {
+    name: getattr(_hold_and_anneal, f"_{name.upper()}") for name in ("visible", "window", "longest", "middle")
+}
 
 
 def policy_sections() -> str:

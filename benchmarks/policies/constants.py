@@ -26,15 +26,15 @@ from rows import Setting, make_missing, tested_bounds
 
 from infopace import HoldAndAnneal
 from infopace.lab.workloads import find_workload
+from infopace.policies import _hold_and_anneal
 
-STANDARD = {"visible": 1.96, "window": 0.5, "longest": 0.5, "middle": 0.5}
 VALUES = {
     "visible": (0.62, 1.1, 3.5, 6.2),
     "window": (0.16, 0.28, 0.71, 0.9),
     "longest": (0.1, 0.25, 0.75, 0.9),
     "middle": (0.0, 0.25, 0.75, 1.0),
 }
-_MODULE = "infopace.policies._hold_and_anneal"
+STANDARD = {name: getattr(_hold_and_anneal, f"_{name.upper()}") for name in VALUES}
 
 
 def main() -> None:
@@ -50,7 +50,7 @@ def main() -> None:
     def run(setting: Setting) -> dict[str, Any]:
         rule = HoldAndAnneal(epochs if setting["horizon"] == "known" else None)
         values = {f"_{name.upper()}": setting[name] for name in STANDARD}
-        with patch.multiple(_MODULE, **values):
+        with patch.multiple(_hold_and_anneal, **values):
             return train(workload, setting["seed"], rule, tested_bounds(workload))
 
     make_missing("policy_constants", _settings(arguments), run)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from infopace import Bounds, Decision, Policy, Probe, decoder_bound, mutual_information
+from infopace import Bounds, Decision, Policy, Probe
 from infopace.lab.batches import caster
 from infopace.lab.config import Plan, TrainConfig, resolve
 from infopace.lab.steps import Steps
@@ -140,32 +140,27 @@ def split(data: Data, seed: int) -> tuple[Data, tuple[Tensor, Tensor]]:
 def _driven(
     training: Training, plan: Plan, policy: Policy, held_out: tuple[Tensor, Tensor] | None, signal: str
 ) -> Driven:
-    workload = plan.workload
+    rows = training.data.train_set()
     if held_out is None:
-        probe = Probe.sample(training.data.train_set(), n=workload.probe_size, seed=plan.config.seed)
+        probe = Probe.sample(rows, n=plan.workload.probe_size, seed=plan.config.seed, std_error=False)
     else:
-        probe = Probe(*held_out, reference=Probe(*training.data.train_set()).reference)
-    optimizer = torch.optim.SGD(
-        training.model.parameters(),
-        lr=plan.bounds.lr_max,
-        momentum=workload.momentum,
-        nesterov=workload.nesterov,
-        weight_decay=workload.weight_decay,
-    )
-    targets = probe.targets
+        probe = Probe(*held_out, reference=Probe(*rows).reference, std_error=False)
 
     def read(loss: float) -> float:
         if signal == "training-loss" and loss == loss:
             return probe.reference - loss
         outputs = _outputs(training, plan, probe)
-        if signal.endswith("information"):
-            estimator = "ksg1" if targets.is_floating_point() else "ross"
-            return mutual_information(outputs, targets, estimator=estimator, std_error=False).nats
         if signal.endswith("accuracy"):
-            return float((outputs.argmax(1) == targets).double().mean())
-        return decoder_bound(outputs, targets).nats  # of the untrained model too, which has no training loss
+            return float((outputs.argmax(1) == probe.targets).double().mean())
+        found = probe.of_output(outputs)
+        if signal.endswith("information"):
+            return found.estimate.nats
+        assert found.decoder is not None, (
+            "a classifier"
+        )  # the untrained model's too, which has no training loss
+        return found.decoder.nats
 
-    return Driven(optimizer, policy, plan.bounds, probe.reference, read)
+    return Driven(training.steps.optimizer, policy, plan.bounds, probe.reference, read)
 
 
 @torch.no_grad()

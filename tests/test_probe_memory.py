@@ -1,0 +1,46 @@
+"""The probe holds one layer at a time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+_WIDE = """
+import resource, torch
+from torch import nn
+from infopace import Probe
+torch.set_num_threads(1)
+
+class Scale(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.rand(1, 100_000))
+    def forward(self, x):
+        return x * self.weight
+
+class Wide(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(Scale() for _ in range(8))
+        self.head = nn.Linear(4, 3)
+    def forward(self, x):
+        wide = x[:, :1]
+        for layer in self.layers:
+            wide = layer(wide)
+        return self.head(x)
+
+x, y = torch.randn(200, 4), torch.arange(200) % 3
+Probe(x, y).measure(Wide())
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(Probe(x, y, layers="all").measure(Wide())["layers.7"].width)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+"""
+
+
+def test_memory_is_bounded_by_one_layer() -> None:
+    # Eight layers of 100,000 x 200 rows: 80 MB each, 640 MB if they were kept.
+    out = subprocess.run(
+        [sys.executable, "-c", _WIDE], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert int(out[0]) == 100_000
+    assert float(out[1]) < 200
