@@ -66,6 +66,19 @@ def test_a_reason_that_many_epochs_have_in_common_is_said_once(tiny: Any) -> Non
     assert [line.strip() for line in lines if line.startswith("    ")] == ["held", "annealing", "held"]
 
 
+def test_an_anneal_is_told_where_it_begins_however_little_the_rate_moves(tiny: Any) -> None:
+    lines: list[str] = []
+    progress = PlainProgress(lines.append)
+    started(progress, resolve(TrainConfig(workload="tiny", epochs=1000)))
+    for epoch in range(1, 1001):
+        told = row(epoch, [min(0.1, 0.1 * (1001 - epoch) / 990)])
+        held = epoch <= 11
+        told["decisions"][0] |= {"cause": "held" if held else "anneal", "reason": "up" if held else "down"}
+        progress.epoch(told)
+    assert [line for line in lines if line.startswith("    ")] == ["    up", "    down"]
+    assert lines[lines.index("    down") - 1].startswith("epoch   12/1000")
+
+
 def test_two_thousand_epochs_are_few_lines_and_show_every_notable_move(tiny: Any) -> None:
     lines: list[str] = []
     progress = PlainProgress(lines.append)

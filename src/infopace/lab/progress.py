@@ -6,7 +6,7 @@ import functools
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -89,9 +89,14 @@ def output_information(row: Row) -> str | None:
     return f"{found['nats']:.3f}{error} of {row['reference']:.3f} nats"
 
 
+def _lowest(row: Row) -> dict[str, Any]:
+    """The decision of the group whose LR is lowest."""
+    return min(row["decisions"], key=lambda d: d["lr"])
+
+
 def last_reason(row: Row) -> str:
     """Why the epoch's LR is what it is; of several groups, the one whose LR is lowest."""
-    decision = min(row["decisions"], key=lambda d: d["lr"])
+    decision = _lowest(row)
     where = "" if len(row["decisions"]) == 1 else f"{decision['layer']}: "
     return f"{where}{decision['reason']}"
 
@@ -104,7 +109,7 @@ class PlainProgress:
         self._say = functools.partial(print, flush=True) if say is None else say
         self._plan: Plan | None = None
         self._shown_lrs: list[float] = []
-        self._shown_reason = ""
+        self._shown_reason = self._shown_cause = ""
         self._warned: set[str] = set()
         self._trial = -1
 
@@ -127,7 +132,7 @@ class PlainProgress:
     def epoch(self, row: Row) -> None:
         assert self._plan is not None, "started() comes first"
         epoch, epochs = row["epoch"], self._plan.epochs
-        moved = _moved(self._shown_lrs, row["lr"])
+        moved = _moved(self._shown_lrs, row["lr"]) or self._begins(row)
         if not (moved or epoch == epochs or epoch % max(1, epochs // _PLAIN_LINES) == 0):
             return
         self._shown_lrs = row["lr"]
@@ -141,11 +146,17 @@ class PlainProgress:
         )
         if moved and row["decisions"] and (reason := last_reason(row)) != self._shown_reason:
             self._shown_reason = reason  # the epochs of an anneal have one in common
+            self._shown_cause = _lowest(row)["cause"]
             self._say(f"    {reason}")
         for warning in row["warnings"]:
             if warning not in self._warned:
                 self._warned.add(warning)
                 self.note(warning)
+
+    def _begins(self, row: Row) -> bool:
+        """Whether the LR has moved, however little, for another cause than the one that was told."""
+        moved = bool(row["decisions"]) and row["lr"] != self._shown_lrs
+        return moved and _lowest(row)["cause"] != self._shown_cause
 
     def note(self, text: str) -> None:
         self._say(f"note: {text}")
