@@ -1,4 +1,4 @@
-"""Our own rule: hold while information still rises beyond its noise, then anneal."""
+"""Our own rule: hold while information still rises beyond the noise of its estimate, then anneal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _VISIBLE = 1.96
 # Of the hold, where a rise is looked for; of the epochs, where E is known, the most that a hold takes; between LR_top
 # and LR_max, on a log scale, the rate that is held. benchmarks/policies/constants.py moves each of the four.
 _WINDOW, _LONGEST, _MIDDLE = 0.5, 0.5, 0.5
-# A line through three values has one degree of freedom left, and its error says nothing.
+# A line through three values has one degree of freedom left, and the scatter around it says nothing.
 _FEWEST = 4
 
 
@@ -33,11 +33,12 @@ class HoldAndAnneal:
 
     The hold, begun after s epochs, ends after a epochs: as soon as the rise over its second half is not visible,
 
-        rise < 1.96 * sqrt(error^2 + (epsilon * I)^2)
+        rise <= 1.96 * epsilon * I
 
-    rise and error those of the least-squares line through the information in the second half of the hold (four values
-    at least), error from the scatter around it: the noise of SGD at this rate; epsilon * I the noise of the
-    estimate. Where E is known, the hold ends after half of what was left at its beginning at the latest, so that
+    rise that of the least-squares line through the information in the second half of the hold (four values at least),
+    epsilon * I the noise of the estimate. The line's own error, from the noise of SGD, does not count: that a rise
+    cannot be told from it is no sign that learning is over, and to anneal too early costs more than a few epochs
+    too many. Where E is known, the hold ends after half of what was left at its beginning at the latest, so that
     there always is time to anneal.
 
     Twice in a row, either of these says that something else has changed, the data for one: hold again, from there.
@@ -99,12 +100,12 @@ class HoldAndAnneal:
         line = lines.through(first, done) if done + 1 - first >= _FEWEST else None
         if self.epochs is not None and done - start >= _LONGEST * (self.epochs - start) > 0:
             why = "half of the epochs are over"
-        elif line is not None and line.rise <= (visible := _VISIBLE * math.hypot(line.error, noise)):
+        elif line is not None and line.rise <= (visible := _VISIBLE * noise):
             why = f"information rose by {line.rise:.2g} in {done - first} epochs, and {visible:.2g} would be visible"
         else:
             return phase
         if line is None:  # too few epochs for one
-            line = _Line(0.0, 0.0, history[done], 0.0)
+            line = _Line(0.0, history[done], 0.0)
         band = _VISIBLE * math.hypot(line.scatter, noise)
         return _Phase(
             start,
@@ -153,10 +154,9 @@ class _Phase:
 
 @dataclass(frozen=True)
 class _Line:
-    """A least-squares line: its rise from first to last, the standard error of that, its last value, the scatter."""
+    """A least-squares line: its rise from first to last, its last value, the scatter around it."""
 
     rise: float
-    error: float
     end: float
     scatter: float
 
@@ -183,4 +183,4 @@ class _Lines:
         left = max(squares - total * total / n - slope * slope * spread, 0.0)
         scatter = math.sqrt(left / (n - 2))
         rise = slope * (n - 1)
-        return _Line(rise, scatter / math.sqrt(spread) * (n - 1), self._zero + total / n + rise / 2, scatter)
+        return _Line(rise, self._zero + total / n + rise / 2, scatter)
