@@ -140,6 +140,13 @@ def test_a_process_that_dies_is_one_run_lost_and_the_next_command_makes_it(tmp_p
     assert [row["failure"] for row in rows(tmp_path / "out")] == [""] * 4
 
 
+def test_what_stops_by_itself_is_not_cut_off_at_the_epochs_of_the_others(tmp_path: Path) -> None:
+    run(tmp_path, "hold-and-anneal-free", "hold-and-anneal", seeds=1, epochs=4)
+    free, known = (row["test"] for row in rows(tmp_path))
+    assert len(known) == 4
+    assert 4 < len(free) <= 12
+
+
 def test_the_range_test_gives_the_paced_methods_their_bounds(tmp_path: Path) -> None:
     _, lines = run(tmp_path, "vasudevan-2020-layer-wise", bounds="range-test", seeds=1, epochs=10)
     record = json.loads((tmp_path / "runs" / "vasudevan-2020-layer-wise-seed0" / "run.json").read_text())

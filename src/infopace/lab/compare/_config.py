@@ -19,6 +19,8 @@ from infopace.lab.workloads import find_workload
 
 _FREE, _LAYER_WISE = "-free", "-layer-wise"
 _DEFAULT = (OURS, OURS + _FREE, OURS + _LAYER_WISE, PAPER, PAPER + _LAYER_WISE, *RIVALS)
+# A training that is to stop by itself is cut off after so many times the others' epochs; how many it took is told.
+FREE_LIMIT = 3
 # Far from the seeds of the test, which count from 0.
 FIRST_TUNING_SEED = 1000
 
@@ -43,7 +45,7 @@ class CompareConfig:
     bounds: Literal["range-test", "workload"] = "range-test"
     """Where the paced methods' bounds come from: one range test with a tuning seed, or the workload's own."""
     epochs: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: the workload's)")] = None
-    """Number of epochs, the same for all."""
+    """Number of epochs, the same for all; a -free one stops by itself, after three times as many at the latest."""
     device: str = "cpu"
     """cpu | cuda (all GPUs, one run each) | cuda:<index>."""
     jobs: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: cores or GPUs)")] = None
