@@ -6,12 +6,14 @@ import re
 from typing import Any
 
 from page import ROOT, read, section
+from policies.unseen import UNSEEN
 
 from infopace.lab.compare._cells import Cell, Outcome
 from infopace.lab.compare._config import Entry
 from infopace.lab.compare._summary import Line, Method, summarise
 from infopace.lab.compare._table import table_lines
 from infopace.lab.compare._tuning import choose
+from infopace.lab.workload import Workload
 from infopace.lab.workloads import WORKLOADS
 
 _README = re.compile(r"(<!-- compare digits, by benchmarks/tables.py -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -22,15 +24,15 @@ def comparisons() -> str:
     parts = []
     for path in sorted((ROOT / "results").glob("compare_*.jsonl")):
         rows = read(path.stem)
-        workload = WORKLOADS[rows[0]["workload"]]
+        workload = _workload(rows)
         lines = lines_of(rows)
         text = "\n".join(_blocks(table_lines(lines, workload.metric)))
         seeds = max(line.n + line.failed for line in lines)
         parts.append(
             section(
                 f"Comparison: {workload.name}, {rows[0]['epochs']} epochs",
-                f"`infopace compare {workload.name}{_methods(rows)} --seeds {seeds}`, its rows.jsonl; p is against"
-                f" {lines[0].method}; how to read it: [Comparisons](compare.md)",
+                f"`infopace compare {_argument(workload)}{_methods(rows)} --seeds {seeds}`, its rows.jsonl; p is"
+                f" against {lines[0].method}; how to read it: [Comparisons](compare.md)",
                 text,
             )
         )
@@ -50,7 +52,7 @@ def update_readme() -> None:
 
 def lines_of(rows: list[dict[str, Any]]) -> list[Line]:
     """The lines of the table, as the command made them."""
-    workload = WORKLOADS[rows[0]["workload"]]
+    workload = _workload(rows)
     tested = next((row for row in rows if row["part"] == "range test"), None)
     runs = [row for row in rows if row["part"] != "range test"]
     names = list(dict.fromkeys(row["method"] for row in runs if row["part"] == "test"))
@@ -69,6 +71,17 @@ def lines_of(rows: list[dict[str, Any]]) -> list[Line]:
         else:
             methods.append(Method(name, None, 0.0, 0.0, ""))
     return summarise(methods, outcomes, workload.metric, workload.levels)
+
+
+def _workload(rows: list[dict[str, Any]]) -> Workload:
+    return (WORKLOADS | UNSEEN)[rows[0]["workload"]]
+
+
+def _argument(workload: Workload) -> str:
+    """The workload on the command line."""
+    if workload.name in WORKLOADS:
+        return workload.name
+    return f"benchmarks/policies/unseen.py:{workload.name.upper().replace('-', '_')}"
 
 
 def _paced(name: str) -> bool:
