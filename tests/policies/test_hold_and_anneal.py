@@ -36,9 +36,14 @@ def slow(policy: HoldAndAnneal, trace: list[float]) -> list[float]:
     found: list[float] = []
     start, anneal, end = 0, None, math.inf
     floor = leap = math.nan
+    lowered, held = False, HOLD
     low: list[bool] = []
     high: list[float | None] = []
     for done, now in enumerate(trace):
+        if anneal is None and not lowered and done >= start + 2:
+            fall = trace[done - 1] - now
+            lowered = fall > 1.96 * math.sqrt(2) * BOUNDS.epsilon * abs(trace[done - 1])
+            start = done if lowered else start
         if anneal is None:
             values = trace[start : done + 1]
             window = values[len(values) // 2 :]
@@ -65,13 +70,14 @@ def slow(policy: HoldAndAnneal, trace: list[float]) -> list[float]:
             before = max(trace[done - 1], trace[max(done - 2, 0)])
             high.append(before if now > before + leap else None)
             if low[-2:] == [True, True] or (high[-2] is not None and now > high[-2] + leap):
-                start, anneal = done, None
+                start, anneal, lowered = done, None, False
         if anneal is None:
-            found.append(HOLD)
+            held = 0.1 if lowered or done == 0 else HOLD
+            found.append(held)
         elif done + 1 > end:
             found.append(BOUNDS.lr_min)
         else:
-            found.append(max(HOLD * (end - done - 0.5) / (end - anneal), BOUNDS.lr_min))
+            found.append(max(held * (end - done - 0.5) / (end - anneal), BOUNDS.lr_min))
     return found
 
 
@@ -93,13 +99,14 @@ def test_it_holds_while_information_rises_and_anneals_when_it_does_not() -> None
     held = found.count("held")
     assert found == [
         "start",
+        "raised",
         *["held"] * held,
         *["anneal"] * (found.count("anneal")),
         *["floor"] * found.count("floor"),
     ]
     # The last e-folds of 2.25 nats that are still visible at 0.02 nats: four or five.
     assert 25 <= held <= 60
-    assert rates(HoldAndAnneal(100), saturating(100, tau=8))[-1] <= 0.5 * HOLD / (99 - held) + BOUNDS.lr_min
+    assert rates(HoldAndAnneal(100), saturating(100, tau=8))[-1] <= 0.5 * HOLD / (98 - held) + BOUNDS.lr_min
 
 
 def test_the_slower_the_learning_the_longer_the_hold() -> None:
@@ -133,6 +140,26 @@ def test_noise_alone_ends_no_anneal_and_a_fall_does() -> None:
     assert again == 31  # once may be chance, so the second low epoch counts
     assert found[again].lr == HOLD > found[again - 1].lr
     assert "fallen" in found[again].reason
+
+
+def test_a_rate_at_which_information_falls_is_given_up_for_lr_top() -> None:
+    trace = [*saturating(5, tau=2), 1.2, *[1.2 + 0.05 * e for e in range(20)]]
+    found = simulate(HoldAndAnneal(60), trace, reference=REFERENCE, bounds=BOUNDS)
+    assert [d.cause for d in found][:8] == [
+        "start",
+        "raised",
+        "held",
+        "held",
+        "held",
+        "lowered",
+        "held",
+        "held",
+    ]
+    assert [d.lr for d in found][:5] == [0.1, HOLD, HOLD, HOLD, HOLD]
+    assert [d.lr for d in found][5:20] == [0.1] * 15
+    assert "fell by 0.75" in found[5].reason
+    within_noise = [*trace[:5], trace[4] * 0.975]
+    assert causes(HoldAndAnneal(60), within_noise)[-1] == "held"
 
 
 def test_a_single_low_epoch_is_no_restart() -> None:

@@ -22,6 +22,8 @@ _MARKERS = {
     "start": ("D", "start"),
     "pace": ("v", "first pace: by the information still missing"),
     "saturated": ("o", "information saturated: paced again"),
+    "raised": ("^", "on to the rate that is held"),
+    "lowered": ("v", "information fell"),
     "anneal": ("v", "annealing"),
     "restart": ("^", "held again"),
     "finished": ("X", "finished"),

@@ -24,12 +24,13 @@ _FEWEST = 4
 class HoldAndAnneal:
     """Hold a rate while the information visibly rises; once it does not, anneal linearly to LR_min.
 
-        hold:      LR = LR_hold = sqrt(LR_top * LR_max)
-        anneal:    LR = max(LR_hold * (N - e + 1/2) / (N - a), LR_min)      epochs e = a + 1 .. N
+        hold:      LR = LR_top in epoch 1, then LR_hold = sqrt(LR_top * LR_max)
+        anneal:    LR = max(LR_held * (N - e + 1/2) / (N - a), LR_min)      epochs e = a + 1 .. N
         N = E where the number of epochs E is known, otherwise 2 a - s: as long as the hold was
 
     A range test's LR_top is the smallest rate that is not visibly behind the best, its LR_max the largest that does not
-    fail. LR_hold is the middle of the two on a log scale, as far from too slow as from failing.
+    fail. LR_hold is the middle of the two on a log scale, as far from too slow as from failing. LR_top is the safer
+    one, and a network is most easily damaged in its first epoch.
 
     The hold, begun after s epochs, ends after a epochs: as soon as the rise over its second half is not visible,
 
@@ -39,20 +40,26 @@ class HoldAndAnneal:
     epsilon * I the noise of the estimate. The line's own error, from the noise of SGD, does not count: that a rise
     cannot be told from it is no sign that learning is over, and to anneal too early costs more than a few epochs
     too many. Where E is known, the hold ends after half of what was left at its beginning at the latest, so that
-    there always is time to anneal.
+    there always is time to anneal. LR_held is the rate of its last epoch.
 
-    Twice in a row, either of these says that something else has changed, the data for one: hold again, from there.
+    If information falls visibly in one epoch of the hold, its second or a later one, LR_hold is too high: the hold
+    begins anew, all of it at LR_top,
+
+        fell:      I < before - 1.96 * sqrt(2) * epsilon * before
+
+    before the value of the epoch before. While the rate is annealed, either of these, twice in a row, says that
+    something else has changed, the data for one: hold again, from there.
 
         lost:      I < end - 1.96 * noise
         leapt:     I > before + max(rise, 0) + 1.96 * sqrt(2) * noise
         noise = sqrt(scatter^2 + (epsilon * I)^2)
 
-    end the end of that line, before the larger of the two values before: one epoch brought more than half of the hold.
+    end the end of the hold's line, scatter that of the values around it, before the larger of the two values before:
+    one epoch brought more than half of the hold. Annealing raises information too, by removing SGD's noise, but over
+    many epochs.
 
-    Annealing raises information too, by removing SGD's noise, but over many epochs.
-
-    Without E the training is over
-    after epoch N; the rate stays at LR_min from then on, and the cause is "finished", unless something changes.
+    Without E the training is over after epoch N; the rate stays at LR_min from then on, and the cause is "finished",
+    unless something changes.
 
     Attributes:
         epochs: E, the planned number of epochs; None: the rule finds it.
@@ -96,6 +103,12 @@ class HoldAndAnneal:
     ) -> _Phase:
         """The hold goes on, or the anneal begins, after `done` epochs."""
         start, noise = phase.start, epsilon * abs(history[done])
+        before = history[done - 1]
+        if not phase.lowered and done - start >= 2:  # before that, the value before was of another rate
+            fall, visible = before - history[done], _VISIBLE * math.sqrt(2.0) * epsilon * abs(before)
+            if fall > visible:
+                why = f"information fell by {fall:.2g} in one epoch, and {visible:.2g} would be visible"
+                return _Phase(done, lowered=True, why=why)
         first = start + math.floor((1 - _WINDOW) * (done + 1 - start))
         line = lines.through(first, done) if done + 1 - first >= _FEWEST else None
         if self.epochs is not None and done - start >= _LONGEST * (self.epochs - start) > 0:
@@ -109,6 +122,7 @@ class HoldAndAnneal:
         band = _VISIBLE * math.hypot(line.scatter, noise)
         return _Phase(
             start,
+            lowered=phase.lowered,
             anneal=done,
             end=2 * done - start if self.epochs is None else self.epochs,
             why=why,
@@ -117,32 +131,46 @@ class HoldAndAnneal:
         )
 
     def _decision(self, phase: _Phase, epoch: int, bounds: Bounds) -> Decision:
-        middle = bounds.first ** (1 - _MIDDLE) * bounds.lr_max**_MIDDLE
-        hold = min(max(middle, bounds.first), bounds.lr_max)  # where the two are one, rounding may leave them
         if phase.anneal is None:
+            lr = _held_rate(phase, epoch, bounds)
             if epoch == 1:
-                return Decision(hold, f"start at {hold:.4g}, midway between lr_top and lr_max", "start")
-            if phase.start == epoch - 1:
-                return Decision(hold, f"hold {hold:.4g} again: {phase.why}", "restart")
-            return Decision(hold, "held: information still rises visibly, or it is too early to say", "held")
+                return Decision(lr, f"start at lr_top = {lr:g}", "start")
+            if epoch == phase.start + 1 and phase.lowered:
+                return Decision(lr, f"hold lr_top = {lr:g} from here: {phase.why}", "lowered")
+            if epoch == phase.start + 1:
+                return Decision(lr, f"hold {lr:.4g} again: {phase.why}", "restart")
+            if lr != _held_rate(phase, epoch - 1, bounds):
+                return Decision(lr, f"on to {lr:.4g}, midway between lr_top and lr_max", "raised")
+            return Decision(lr, "held: information still rises visibly, or it is too early to say", "held")
         if epoch > phase.end:
             return Decision(bounds.lr_min, f"finished after epoch {phase.end}", "finished")
-        lr = hold * (phase.end - epoch + 0.5) / (phase.end - phase.anneal)
+        held = _held_rate(phase, phase.anneal, bounds)
+        lr = held * (phase.end - epoch + 0.5) / (phase.end - phase.anneal)
         why = f"annealing since epoch {phase.anneal + 1}, to end with epoch {phase.end}: {phase.why}"
         if lr <= bounds.lr_min:
             return Decision(bounds.lr_min, f"{why}; at the floor lr_min = {bounds.lr_min:g}", "floor")
         return Decision(lr, why, "anneal")
 
 
+def _held_rate(phase: _Phase, epoch: int, bounds: Bounds) -> float:
+    """The learning rate of an epoch of a hold."""
+    if phase.lowered or epoch == 1:
+        return bounds.first
+    middle = bounds.first ** (1 - _MIDDLE) * bounds.lr_max**_MIDDLE
+    return min(max(middle, bounds.first), bounds.lr_max)  # where the two are one, rounding may leave them
+
+
 @dataclass(frozen=True)
 class _Phase:
     """A hold begun after `start` epochs, or the anneal that follows it, after `anneal` epochs up to epoch `end`.
 
-    `floor` is what information must not fall below, and `lost` whether the last did; `leap` what one epoch must not
-    bring, and `leapt_from` the value before the last epoch if that did.
+    `lowered` is whether information fell in the hold before, so that this one is at LR_top; `floor` what information
+    must not fall below, and `lost` whether the last did; `leap` what one epoch must not bring, and `leapt_from` the
+    value before the last epoch if that did.
     """
 
     start: int
+    lowered: bool = False
     anneal: int | None = None
     end: int = 0
     why: str = ""

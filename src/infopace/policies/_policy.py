@@ -21,7 +21,8 @@ class Decision:
             holds it up). Of `Vasudevan2020`: "pace", the first by the information still missing, and "saturated",
             paced again. Of `Vasudevan2018`: "change", by the relative change, and "deficit", by what is missing. Of
             `Wang2024`: "attenuated", after a cycle that brought little, and "triangle", an epoch's place in its cycle.
-            Of `HoldAndAnneal`: "anneal", "restart", a hold after something else has changed, and "finished".
+            Of `HoldAndAnneal`: "raised", from LR_top to the rate that is held, "lowered", back to it because
+            information fell, "anneal", "restart", a hold after something else has changed, and "finished".
     """
 
     lr: float

@@ -10,6 +10,7 @@ const margin = { top: 10, right: 14, bottom: 38, left: 58 };
 const shapes = {
   start: "M0-6L6 0L0 6L-6 0Z", pace: "M-5.5-4L5.5-4L0 5.5Z", floor: "M-4.5-4.5H4.5V4.5H-4.5Z",
   saturated: "M-5 0A5 5 0 1 0 5 0A5 5 0 1 0-5 0Z", anneal: "M-5.5-4L5.5-4L0 5.5Z", restart: "M-5.5 4L5.5 4L0-5.5Z",
+  lowered: "M-5.5-4L5.5-4L0 5.5Z", raised: "M-5.5 4L5.5 4L0-5.5Z",
   best: "M0-8L2.1-2.9L7.6-2.5L3.4 1.1L4.7 6.5L0 3.6L-4.7 6.5L-3.4 1.1L-7.6-2.5L-2.1-2.9Z",
 };
 const otherShape = "M-2-6H2V-2H6V2H2V6H-2V2H-6V-2H-2Z";
