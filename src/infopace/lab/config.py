@@ -54,8 +54,8 @@ class TrainConfig:
     lr_max: _Rate = None
     """Highest learning rate."""
     lr_top: _Rate = None
-    """Learning rate of the first epoch; hold-and-anneal holds one midway between it and lr_max. The workload's is cut
-    to lr_max."""
+    """Learning rate of the first epoch; hold-and-anneal then holds one midway between it and lr_max. The workload's is
+    cut to lr_max."""
     epsilon: _Rate = None
     """Relative change of information below which a layer counts as saturated."""
     horizon: Literal["known", "free"] = "known"

@@ -13,8 +13,8 @@ class Bounds:
     Attributes:
         lr_min: Floor of the learning rate.
         lr_max: Ceiling of the learning rate.
-        lr_top: Learning rate of the first epoch, but for `HoldAndAnneal`, which takes one between it and lr_max; lr_max
-            where not given.
+        lr_top: Learning rate of the first epoch; `HoldAndAnneal` then takes one between it and lr_max. lr_max where
+            not given.
         epsilon: Relative change of information under which it counts as saturated. The default, 0.01, is the
             relative standard error of an estimate of about 2.2 nats at n = 1000 (0.02 to 0.04 nats, measured for
             this project).
