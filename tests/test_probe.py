@@ -260,10 +260,8 @@ def test_without_error_bars_the_reference_is_held_against_the_same_interval(targ
         assert any("above the reference" in warning for warning in found.warnings) == more
 
 
-def test_error_bars_are_what_a_probe_without_them_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    # At the ceiling, where a trained network is after every epoch, there is nothing to be told from noise.
-    inputs, labels = labelled()
-    apart = inputs + 100.0 * nn.functional.one_hot(labels, 6)
+def bars_asked_for(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Grows with every estimate that a probe makes: whether its error bar is wanted."""
     calls: list[bool] = []
     real = probe_module.mutual_information
 
@@ -272,9 +270,33 @@ def test_error_bars_are_what_a_probe_without_them_leaves_out(monkeypatch: pytest
         return real(*arguments, **named)
 
     monkeypatch.setattr(probe_module, "mutual_information", watched)
+    return calls
+
+
+def test_error_bars_are_what_a_probe_without_them_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    # At the ceiling, where a trained network is after every epoch, there is nothing to be told from noise.
+    inputs, labels = labelled()
+    apart = inputs + 100.0 * nn.functional.one_hot(labels, 6)
+    calls = bars_asked_for(monkeypatch)
     found = Probe(apart, labels, std_error=False).measure(nn.Identity())
     assert found.output.estimate.nats > found.reference
     assert calls == [False]
+
+
+@pytest.mark.parametrize(
+    ("share", "bars"), [(0.01, 1), (0.99, 3)]
+)  # far above the reference, and within the noise
+def test_an_error_bar_that_has_told_too_much_from_noise_is_not_made_again(
+    share: float, bars: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, (inputs, _) = small_net(), labelled()
+    numbers = inputs[:, :1] * 1.0
+    nats = Probe(inputs, numbers, reference=9.0).measure(model).output.estimate.nats
+    probe = Probe(inputs, numbers, reference=share * nats, std_error=False)
+    calls = bars_asked_for(monkeypatch)
+    said = {probe.measure(model).warnings for _ in range(3)}
+    assert calls.count(True) == bars
+    assert len(said) == 1
 
 
 @pytest.mark.parametrize("kind", ["pair", "tensors", "targets attribute", "items"])
