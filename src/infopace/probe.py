@@ -238,8 +238,8 @@ class Probe:
         """A layer cannot know more than its input: then the reference is too low, which ends all pacing."""
         if estimate.nats <= self.reference or self._most <= self.reference:
             return False
-        # Now the error bar is needed, to tell too much from noise. It takes four times as long as the estimate and hardly
-        # moves from epoch to epoch: what is above by more than twice the last one is so without another.
+        # Now the error bar is needed, to tell too much from noise. It takes four times as long as the estimate and
+        # hardly moves from epoch to epoch: what is above by more than twice the last one is so without another.
         if not self.std_error:
             if estimate.nats - self.reference > 2 * self._low_end.get(name, math.inf):
                 return True
