@@ -104,7 +104,7 @@ class HoldAndAnneal:
         """The hold goes on, or the anneal begins, after `done` epochs."""
         start, noise = phase.start, epsilon * abs(history[done])
         before = history[done - 1]
-        if not phase.lowered and done - start >= 2:  # before that, the value before was of another rate
+        if not phase.lowered and done - start >= 2:  # before that, the value before is not of this hold
             fall, visible = before - history[done], _VISIBLE * math.sqrt(2.0) * epsilon * abs(before)
             if fall > visible:
                 why = f"information fell by {fall:.2g} in one epoch, and {visible:.2g} would be visible"

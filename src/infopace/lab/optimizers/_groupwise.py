@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 
-class Groupwise(Optimizer):
+class Groupwise(Optimizer, ABC):
     """A step that a subclass takes group by group, for those of its weights that hold a gradient."""
 
     @torch.no_grad()
@@ -21,5 +22,6 @@ class Groupwise(Optimizer):
             if held:
                 self._step(group, held)
 
+    @abstractmethod
     def _step(self, group: dict[str, Any], params: list[Tensor]) -> None:
-        raise NotImplementedError
+        """Move the weights of one group, all of which hold a gradient."""
