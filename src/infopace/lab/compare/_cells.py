@@ -84,7 +84,7 @@ class Outcome:
         return None if self.failure else self.test[-1]
 
     def row(self, metric: Metric) -> dict[str, Any]:
-        """The run as a row of results."""
+        """The run as a row of results, its curves without the digits that nobody reads: they would be megabytes."""
         best = metric.best(list(self.test)) if self.test else None
         return {
             "method": self.cell.name,
@@ -94,8 +94,8 @@ class Outcome:
             "best": None if best is None else self.test[best],
             "best_epoch": None if best is None else best + 1,
             "failure": self.failure,
-            "test": list(self.test),
-            "seconds": [round(value, 4) for value in self.seconds],
+            "test": [round(value, 5) for value in self.test],
+            "seconds": [round(value, 3) for value in self.seconds],
         }
 
 
