@@ -90,7 +90,7 @@ def _paced(name: str) -> bool:
 
 def _outcome(row: dict[str, Any]) -> Outcome:
     cell = Cell(Entry(row["method"], row["method"], False, False, None), row["lr"], row["seed"])
-    return Outcome(cell, tuple(row["test"]), tuple(row["seconds"]), row["failure"])
+    return Outcome.from_row(cell, row)
 
 
 def _methods(rows: list[dict[str, Any]]) -> str:

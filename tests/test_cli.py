@@ -63,6 +63,7 @@ COMPARE_FLAGS = {
     "epochs": None,
     "device": "cpu",
     "jobs": None,
+    "known": (),
     "out": None,
 }
 REPORT_FLAGS = {"folders": dataclasses.MISSING, "out": Path("report.html")}

@@ -158,6 +158,83 @@ def test_the_range_test_gives_the_paced_methods_their_bounds(tmp_path: Path) -> 
     assert any(line.startswith("vasudevan-2020-layer-wise: bounds [") for line in lines)
 
 
+def test_known_runs_are_not_made_again(whole: Whole, tmp_path: Path) -> None:
+    native = shutil.copytree(whole[0], tmp_path / "native")
+    run(native, seeds=3)
+    out = tmp_path / "out"
+    said, _ = run(out, seeds=3, known=(whole[0] / "rows.jsonl",))
+    assert [line for line in said if "jobs" in line] == [
+        "tuning: 10 jobs, 10 of them done already",
+        "comparison: 6 jobs, 4 of them done already",
+    ]
+    assert len(list(out.glob("runs/*"))) == 2
+    assert rows(out) == rows(native)
+    again, _ = run(out, seeds=3)  # the folder has kept them
+    assert "comparison: 6 jobs, 6 of them done already" in again
+
+
+def test_a_known_range_test_gives_the_bounds_of_what_is_added(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"bounds": "range-test", "epochs": 10}
+    run(tmp_path / "one", "vasudevan-2020", seeds=1, **options)
+    said, _ = run(
+        tmp_path / "two", "vasudevan-2020", seeds=2, known=(tmp_path / "one/rows.jsonl",), **options
+    )
+    assert not [line for line in said if "range test" in line]
+    run(tmp_path / "one", "vasudevan-2020", seeds=2, **options)
+    assert rows(tmp_path / "two") == rows(tmp_path / "one")
+    # Rows of other bounds do not go with them.
+    other = tmp_path / "other.jsonl"
+    row, *others = (tmp_path / "one/rows.jsonl").read_text().splitlines()
+    moved = json.dumps({**json.loads(row), "lr_max": 0.5})
+    other.write_text("\n".join([moved, *others]))
+    with pytest.raises(InputError, match=r"made within .*'lr_max': 0\.5.* and another range test gave"):
+        run(tmp_path / "two", "vasudevan-2020", known=(other,), **options)
+    with pytest.raises(InputError, match=r"was made with bounds = 'range-test', not 'workload'"):
+        run(tmp_path / "three", "vasudevan-2020", epochs=10, known=(other,))
+    assert not (tmp_path / "three").exists()
+
+
+def test_a_known_run_that_its_machine_lost_is_made_and_one_that_diverged_is_not(
+    whole: Whole, tmp_path: Path
+) -> None:
+    lost, diverged = "its process ended with exit code -9", "training diverged in epoch 2 at learning rate 1"
+    known = [json.loads(line) for line in (whole[0] / "rows.jsonl").read_text().splitlines()]
+    mine = [row for row in known if row["method"] == "vasudevan-2020"]
+    nothing = {"final": None, "best": None, "best_epoch": None, "test": [], "seconds": []}
+    file = tmp_path / "rows.jsonl"
+    cut = [{**row, **nothing, "failure": text} for row, text in zip(mine, (lost, diverged), strict=True)]
+    file.write_text("".join(f"{json.dumps(row)}\n" for row in cut))
+    run(tmp_path / "out", "vasudevan-2020", known=(file,))
+    found = rows(tmp_path / "out")
+    assert [row["failure"] for row in found] == ["", diverged]
+    assert found[0]["final"] == mine[0]["final"]
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        (None, r"known must name a rows\.jsonl of a comparison, got .*rows\.jsonl: .*No such file"),
+        ("{", r"rows\.jsonl, line 1: not a row of a comparison's rows\.jsonl: '\{'"),
+        ('{"part": "test", "method": "adam"}', r"line 1: not a row of a comparison's rows\.jsonl"),
+        ('{"workload": "mine", "epochs": 4, KNOWN}', r"another comparison: epochs is 4 there and 3 here"),
+        ('{"workload": "digits", "epochs": 3, KNOWN}', r"workload is 'digits' there and 'mine' here"),
+    ],
+)
+def test_known_rows_that_cannot_be_used_are_refused_and_nothing_is_made(
+    line: str | None, error: str, tmp_path: Path
+) -> None:
+    file, out = tmp_path / "rows.jsonl", tmp_path / "out"
+    known = (
+        '"part": "test", "method": "adam", "lr": 0.1, "seed": 0, "final": 0.5, "best": 0.5, "best_epoch": 1,'
+        ' "failure": "", "test": [0.5], "seconds": [1.0]'
+    )
+    if line is not None:
+        file.write_text(line.replace("KNOWN", known))
+    with pytest.raises(InputError, match=error):
+        run(out, known=(file,))
+    assert not out.exists()
+
+
 BAD_INPUT = {
     "--methods sgd-cosin": r"unknown method 'sgd-cosin'; did you mean 'sgd-cosine'",
     "--methods sgd-cosine sgd-cosine": r"methods must differ, got 'sgd-cosine' twice",

@@ -14,6 +14,7 @@ from infopace.lab.compare._cells import Cell, Outcome, final_cells, tuning_cells
 from infopace.lab.compare._config import CompareConfig as CompareConfig
 from infopace.lab.compare._config import ComparePlan, Entry, resolve_comparison
 from infopace.lab.compare._jobs import FoundBounds, Job, RangeTestJob, RunJob, found_bounds
+from infopace.lab.compare._known import keep_known, read_known
 from infopace.lab.compare._summary import Line, Method, report_fields, summarise
 from infopace.lab.compare._table import table_lines
 from infopace.lab.compare._tuning import Tuned, choose
@@ -32,7 +33,9 @@ def compare(config: CompareConfig, say: Say) -> list[str]:
     Raises InputError for input that cannot be used. A run that fails is reported, and the others go on.
     """
     plan = resolve_comparison(config)
+    known = read_known(config.known, plan)
     with _held(plan):
+        keep_known(known, plan)
         bench = Bench(config, plan, say)
         tested = plan.bounds == "range-test" and any(entry.rival is None for entry in plan.entries)
         first: list[Job] = [RangeTestJob()] if tested else []

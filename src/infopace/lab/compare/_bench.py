@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from infopace.lab.compare._cells import Bounds, Cell, Outcome, outcome
 from infopace.lab.compare._config import CompareConfig, ComparePlan
 from infopace.lab.compare._jobs import Job, RangeTestJob, RunJob, drop_checkpoints, found_bounds
+from infopace.lab.compare._known import known_outcomes
 from infopace.lab.compare._workers import run_jobs
 
 Say = Callable[[str], None]
@@ -22,6 +23,7 @@ class Bench:
     def __init__(self, config: CompareConfig, plan: ComparePlan, say: Say) -> None:
         self._config, self._plan, self._say = config, plan, say
         self._failures: dict[Job, str] = {}
+        self._known = known_outcomes(plan)
 
     def run(self, jobs: Sequence[Job], what: str) -> None:
         """Do those of the jobs that are not done."""
@@ -43,7 +45,7 @@ class Bench:
         failures = {job.cell: text for job, text in self._failures.items() if isinstance(job, RunJob)}
         found = []
         for cell in cells:
-            ended = outcome(cell, self._plan.folder)
+            ended = self._ended(cell)
             if ended is None and cell in failures:
                 ended = Outcome(cell, (), (), failures[cell])
             if ended is not None:
@@ -57,7 +59,10 @@ class Bench:
     def _done(self, job: Job) -> bool:
         if isinstance(job, RangeTestJob):
             return found_bounds(self._plan.folder) is not None
-        return outcome(job.cell, self._plan.folder) is not None
+        return self._ended(job.cell) is not None
+
+    def _ended(self, cell: Cell) -> Outcome | None:
+        return outcome(cell, self._plan.folder) or self._known.get((cell.name, cell.lr, cell.seed))
 
     def _ending(self, job: Job, failure: str | None) -> str:
         if failure is not None:
@@ -66,7 +71,7 @@ class Bench:
             found = found_bounds(self._plan.folder)
             assert found is not None, "the job has ended well"
             return found.failure or f"{bounds_text(found.bounds)}  {found.seconds:.1f} s"
-        ended = outcome(job.cell, self._plan.folder)
+        ended = self._ended(job.cell)
         assert ended is not None, "the job has ended well"
         if ended.final is None:
             return ended.failure

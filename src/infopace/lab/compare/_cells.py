@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,17 @@ class Outcome:
             "test": [round(value, 5) for value in self.test],
             "seconds": [round(value, 3) for value in self.seconds],
         }
+
+    @classmethod
+    def from_row(cls, cell: Cell, row: Mapping[str, Any]) -> Outcome:
+        """The outcome that a row tells of. KeyError, TypeError or IndexError where it is none."""
+        test = list(row["test"])
+        # The curve is rounded; these two are not.
+        if row["best"] is not None:
+            test[row["best_epoch"] - 1] = row["best"]
+        if row["final"] is not None:
+            test[-1] = row["final"]
+        return cls(cell, tuple(test), tuple(row["seconds"]), row["failure"])
 
 
 def final_cells(entry: Entry, lr: float | None, plan: ComparePlan) -> list[Cell]:

@@ -50,6 +50,8 @@ class CompareConfig:
     """cpu | cuda (all GPUs, one run each) | cuda:<index>."""
     jobs: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: cores or GPUs)")] = None
     """Runs side by side, of one CPU thread each."""
+    known: tuple[Path, ...] = ()
+    """rows.jsonl of earlier comparisons of this workload: their runs and range test count as done."""
     out: Annotated[
         Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: runs/compare-<workload>)")
     ] = None

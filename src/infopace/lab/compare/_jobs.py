@@ -86,6 +86,11 @@ def found_bounds(comparison: Path) -> FoundBounds | None:
         return None
 
 
+def keep_bounds(found: FoundBounds, comparison: Path) -> None:
+    """Make this what the range test of a comparison gave."""
+    write_atomically(comparison / _FOUND, f"{json.dumps(dataclasses.asdict(found))}\n".encode())
+
+
 def _test_range(plan: ComparePlan, device: str) -> None:
     set_determinism(1, torch.device(device))
     data = plan.workload.load()
@@ -108,7 +113,7 @@ def _test_range(plan: ComparePlan, device: str) -> None:
         keep_result(found, folder, plan.workload.name)
         bounds = {**dataclasses.asdict(found.bounds), "lr_top": found.bounds.first}
         result = FoundBounds(bounds, found.seconds, found.cost * plan.epochs)
-    write_atomically(plan.folder / _FOUND, f"{json.dumps(dataclasses.asdict(result))}\n".encode())
+    keep_bounds(result, plan.folder)
 
 
 class _Silent:
