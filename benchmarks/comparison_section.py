@@ -89,7 +89,7 @@ def _paced(name: str) -> bool:
 
 
 def _outcome(row: dict[str, Any]) -> Outcome:
-    cell = Cell(Entry(row["method"], row["method"], False, False, None), row["lr"], row["seed"])
+    cell = Cell(Entry(row["method"], row["method"], False, False, False, None), row["lr"], row["seed"])
     return Outcome.from_row(cell, row)
 
 

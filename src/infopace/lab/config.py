@@ -26,7 +26,7 @@ _OF_WORKLOAD = "(default: the workload's)"
 _OF_BOUNDS = "(default: as --bounds says)"
 _TESTED = "range test"
 # Of the pacing only: a rival must be given none of them.
-_PACING = ("bounds", "lr_min", "lr_max", "lr_top", "epsilon", "layer_wise", "horizon", *SWITCHES)
+_PACING = ("bounds", "lr_min", "lr_max", "lr_top", "epsilon", "layer_wise", "horizon", "held_out", *SWITCHES)
 _Rate = Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint=_OF_BOUNDS)]
 
 
@@ -62,6 +62,9 @@ class TrainConfig:
     """free: hold-and-anneal is not told the number of epochs and stops by itself, after --epochs at the latest."""
     layer_wise: bool = False
     """One learning rate a layer, each paced by its own layer's information."""
+    held_out: float = 0.0
+    """Share of the training rows, the last of each class, that is kept out of training; information is measured there.
+    For data that drift, such as a time series."""
     decay: Literal["linear", "printed", "none"] = "linear"
     """Time decay of the paper's rule: 1 - e/E, 1 - epsilon/E as printed, or none."""
     saturation: Literal["absolute", "signed"] = "absolute"
@@ -140,7 +143,8 @@ class Plan:
         if self.wants_test:
             given = {name: getattr(self.config, name) for name in bounds}
             bounds = {name: _TESTED if value is None else value for name, value in given.items()}
-        return {**chosen, **bounds}
+        held_out = {"held_out": self.config.held_out} if self.config.held_out else {}
+        return {**chosen, **held_out, **bounds}
 
     def fingerprint(self) -> str:
         """SHA-256 of the settings."""
@@ -151,7 +155,7 @@ class Plan:
         if self.config.out is not None:
             return self.config.out
         kind = self.config.method + "-free" * (self.config.horizon == "free")
-        kind += "-layer-wise" * self.config.layer_wise
+        kind += "-layer-wise" * self.config.layer_wise + "-held-out" * bool(self.config.held_out)
         return Path("runs") / f"{self.workload.name}-{kind}-seed{self.config.seed}-{self.fingerprint()[:6]}"
 
 
@@ -169,6 +173,8 @@ def resolve(config: TrainConfig) -> Plan:
         raise InputError(
             f"lr is a rival's; {config.method} takes --lr-min and --lr-max, got lr = {config.lr:g}"
         )
+    if not 0 <= config.held_out < 1:
+        raise InputError(f"held_out must be a share in [0, 1), got held_out = {config.held_out:g}")
     plan = Plan(workload, workload.bounds, epochs, config, device)
     if plan.wants_test:
         # What is given must make sense by itself, whatever the test will find.

@@ -16,12 +16,15 @@ from torch.optim.swa_utils import update_bn
 from infopace import MutualInformationLR, Probe, layer_groups
 from infopace.lab.batches import caster
 from infopace.lab.config import Plan
-from infopace.lab.lazy_images import in_turn
+from infopace.lab.hold_out import hold_out
+from infopace.lab.lazy_images import Pairs, in_turn
 from infopace.lab.pacing import PACED, SWITCHES
 from infopace.lab.rivals import Setting
 from infopace.lab.run_folder import Row
 from infopace.lab.steps import PacedSteps, Steps
 from infopace.lab.workload import Data
+
+Rows = tuple[Tensor, Tensor] | Pairs
 
 _EVALUATION_BATCH = 250  # [measured] 1,000 images through LeNet, one CPU thread: 0.27 s, in one go 0.47 s
 
@@ -43,6 +46,9 @@ class Training:
     def __init__(self, plan: Plan, data: Data, *, std_error: bool = True) -> None:
         workload = plan.workload
         self.plan, self._std_error = plan, std_error
+        rows = data.train_set()
+        if plan.config.held_out:
+            data, rows = hold_out(data, plan.config.held_out)
         self.device = plan.device
         self.data = data.to(plan.device)
         self._inputs = caster(workload)
@@ -52,11 +58,11 @@ class Training:
             self.model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         if plan.rival is None:
             with self._autocast():
-                self.steps: Steps = self._paced(data)
+                self.steps: Steps = self._paced(rows)
         else:
             self.steps = plan.rival.build(self._setting())
 
-    def _paced(self, data: Data) -> PacedSteps:
+    def _paced(self, rows: Rows) -> PacedSteps:
         workload, config = self.plan.workload, self.plan.config
         optimizer = torch.optim.SGD(
             layer_groups(self.model) if config.layer_wise else self.model.parameters(),
@@ -69,7 +75,7 @@ class Training:
             None if config.horizon == "free" else self.plan.epochs,
             **{name: getattr(config, name) for name in SWITCHES},
         )
-        probe = self._probe(data).to(self.device)
+        probe = self._probe(rows).to(self.device)
         return PacedSteps(
             optimizer, MutualInformationLR(optimizer, self.model, probe, policy, self.plan.bounds)
         )
@@ -88,10 +94,13 @@ class Training:
             self._settle_norms,
         )
 
-    def _probe(self, data: Data) -> Probe:
-        """The fixed sample of the training set, cast as a batch is; without augmentation."""
+    def _probe(self, rows: Rows) -> Probe:
+        """The fixed sample of these rows, cast as a batch is; without augmentation."""
         workload, config = self.plan.workload, self.plan.config
-        sample = Probe.sample(data.train_set(), n=workload.probe_size, seed=config.seed)
+        n = workload.probe_size
+        if config.held_out:  # a share of a small training set
+            n = min(n, len(rows[1]))
+        sample = Probe.sample(rows, n=n, seed=config.seed)
         layers = "all" if config.layer_wise else "output"
         return Probe(
             self._inputs(sample.inputs),

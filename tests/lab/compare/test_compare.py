@@ -147,6 +147,18 @@ def test_what_stops_by_itself_is_not_cut_off_at_the_epochs_of_the_others(tmp_pat
     assert 4 < len(free) <= 12
 
 
+def test_a_method_may_measure_rows_that_are_kept_out(tmp_path: Path) -> None:
+    run(tmp_path, "hold-and-anneal-free-held-out", "hold-and-anneal-free", seeds=1)
+    settings = [
+        json.loads((tmp_path / "runs" / f"{name}-seed0" / "run.json").read_text())["settings"]
+        for name in ("hold-and-anneal-free-held-out", "hold-and-anneal-free")
+    ]
+    assert [one.get("held_out") for one in settings] == [0.25, None]
+    assert [one["horizon"] for one in settings] == ["free", "free"]
+    held_out, other = rows(tmp_path)
+    assert held_out["test"] != other["test"]
+
+
 def test_the_range_test_gives_the_paced_methods_their_bounds(tmp_path: Path) -> None:
     _, lines = run(tmp_path, "vasudevan-2020-layer-wise", bounds="range-test", seeds=1, epochs=10)
     record = json.loads((tmp_path / "runs" / "vasudevan-2020-layer-wise-seed0" / "run.json").read_text())

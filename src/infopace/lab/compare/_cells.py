@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infopace.lab.compare._config import FREE_LIMIT, ComparePlan, Entry
+from infopace.lab.compare._config import FREE_LIMIT, HELD_OUT, ComparePlan, Entry
 from infopace.lab.config import TrainConfig
 from infopace.lab.files import write_atomically
 from infopace.lab.run_folder import RunFolder
@@ -55,6 +55,7 @@ class Cell:
             lr_top=bounds.get("lr_top"),
             epsilon=bounds.get("epsilon"),
             layer_wise=self.entry.layer_wise,
+            held_out=HELD_OUT if self.entry.held_out else 0.0,
             epochs=plan.epochs * (FREE_LIMIT if self.entry.free else 1),
             seed=self.seed,
             device=device,

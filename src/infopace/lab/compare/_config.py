@@ -17,10 +17,12 @@ from infopace.lab.rivals import RIVALS, Rival
 from infopace.lab.workload import Workload
 from infopace.lab.workloads import find_workload
 
-_FREE, _LAYER_WISE = "-free", "-layer-wise"
+_FREE, _LAYER_WISE, _HELD_OUT = "-free", "-layer-wise", "-held-out"
 _DEFAULT = (OURS, OURS + _FREE, OURS + _LAYER_WISE, PAPER, PAPER + _LAYER_WISE, *RIVALS)
 # A training that is to stop by itself is cut off after so many times the others' epochs; how many it took is told.
 FREE_LIMIT = 3
+# What a method that measures rows kept out of training keeps out: of four years one.
+HELD_OUT = 0.25
 # Far from the seeds of the test, which count from 0.
 FIRST_TUNING_SEED = 1000
 
@@ -36,8 +38,9 @@ class CompareConfig:
     workload: Positional[str] = "digits"
     """As in infopace train."""
     methods: tuple[str, ...] = ()
-    """What to compare, each tested against the first: methods of infopace train, a paced one also with -layer-wise
-    behind its name, hold-and-anneal also with -free. Default: ours and the paper's so, and all rivals."""
+    """What to compare, each tested against the first: methods of infopace train, a paced one also with -layer-wise or
+    -held-out (a quarter) behind its name, hold-and-anneal also with -free. Default: ours and the paper's without and
+    with -layer-wise, ours with -free, and all rivals."""
     seeds: int = 10
     """Runs of each method, with seeds 0, 1, .."""
     tuning_seeds: int = 1
@@ -66,6 +69,7 @@ class Entry:
     method: str
     free: bool
     layer_wise: bool
+    held_out: bool
     rival: Rival | None
 
     @property
@@ -128,12 +132,13 @@ def resolve_comparison(config: CompareConfig) -> ComparePlan:
 
 
 def _entry(name: str) -> Entry:
-    """A method; the name of a paced one may end in -free (the number of epochs is left open) and -layer-wise."""
-    stem = name.removesuffix(_LAYER_WISE)
+    """A method; the name of a paced one may end in -free (no number of epochs is known), -layer-wise, -held-out."""
+    whole = name.removesuffix(_HELD_OUT)
+    stem = whole.removesuffix(_LAYER_WISE)
     method = stem.removesuffix(_FREE) if stem == OURS + _FREE else stem
     if method not in PACED:
-        return Entry(name, name, False, False, find_rival(name))
-    return Entry(name, method, stem != method, name != stem, None)
+        return Entry(name, name, False, False, False, find_rival(name))
+    return Entry(name, method, stem != method, whole != stem, name != whole, None)
 
 
 def _devices(device: str, jobs: int | None) -> tuple[str, ...]:

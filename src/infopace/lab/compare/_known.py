@@ -96,7 +96,7 @@ def _key(row: Row) -> Key:
 
 def _outcome(row: Row) -> Outcome:
     name, lr, seed = _key(row)
-    return Outcome.from_row(Cell(Entry(name, name, False, False, None), lr, seed), row)
+    return Outcome.from_row(Cell(Entry(name, name, False, False, False, None), lr, seed), row)
 
 
 def _found(row: Row) -> FoundBounds:

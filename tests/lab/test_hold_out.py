@@ -1,0 +1,107 @@
+"""Rows that are kept out of training: which they are, and that nothing but the measurement sees them."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infopace import Probe
+from infopace.lab.config import TrainConfig, resolve
+from infopace.lab.errors import InputError
+from infopace.lab.hold_out import hold_out
+from infopace.lab.lazy_images import LazyImages
+from infopace.lab.run_folder import RunFolder
+from infopace.lab.steps import PacedSteps
+from infopace.lab.training import Training
+from infopace.lab.workload import Data
+
+
+def numbered(targets: torch.Tensor) -> Data:
+    """Inputs are the rows' numbers."""
+    rows = torch.arange(len(targets))[:, None]
+    return Data(rows, targets, rows, targets)
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=60), st.floats(0.05, 0.95))
+def test_of_each_class_the_last_rows_are_kept_out(labels: list[int], share: float) -> None:
+    targets = torch.tensor(labels)
+    sizes = {label: labels.count(label) for label in labels}
+    if any(not 0 < round(share * size) < size for size in sizes.values()):
+        with pytest.raises(InputError, match="held_out must leave rows"):
+            hold_out(numbered(targets), share)
+        return
+    rest, (inputs, out) = hold_out(numbered(targets), share)
+    expected = []
+    for label, size in sizes.items():
+        rows = [row for row, other in enumerate(labels) if other == label]
+        expected += rows[size - round(share * size) :]
+    assert inputs[:, 0].tolist() == sorted(expected)
+    assert out.tolist() == [labels[row] for row in sorted(expected)]
+    assert isinstance(rest.train_inputs, torch.Tensor)
+    left = [row for row in range(len(labels)) if row not in expected]
+    assert rest.train_inputs[:, 0].tolist() == left
+    assert rest.train_targets.tolist() == [labels[row] for row in left]
+    assert len(rest.test_targets) == len(labels)
+
+
+def test_where_there_are_no_classes_the_last_rows_of_all_are() -> None:
+    rest, (inputs, targets) = hold_out(numbered(torch.rand(8, 2)), 0.25)
+    assert inputs[:, 0].tolist() == [6, 7]
+    assert targets.shape == (2, 2)
+    assert len(rest.train_targets) == 6
+
+
+@pytest.mark.parametrize(
+    ("labels", "error"),
+    [
+        ([0, 0, 0, 0, 1], r"must leave rows of class 1 on both sides, got held_out = 0\.25 of 1 rows"),
+        ([0.0], r"must leave rows on both sides, got held_out = 0\.25 of 1 rows"),
+    ],
+)
+def test_a_part_without_rows_is_refused(labels: list[float], error: str) -> None:
+    with pytest.raises(InputError, match=error):
+        hold_out(numbered(torch.tensor(labels)), 0.25)
+
+
+def test_images_that_are_decoded_as_they_come_are_refused() -> None:
+    images = LazyImages([], "image", 8)
+    data = dataclasses.replace(numbered(torch.arange(2)), train_inputs=images)
+    with pytest.raises(InputError, match="held_out needs a training set in memory"):
+        hold_out(data, 0.5)
+
+
+def test_information_is_measured_on_what_is_kept_out_and_training_never_sees_it(
+    tiny: Any, tmp_path: Path
+) -> None:
+    plan = resolve(TrainConfig("tiny", bounds="workload", held_out=0.25))
+    data = tiny.workload.load()
+    training = Training(plan, data)
+    assert isinstance(training.steps, PacedSteps)
+    rest, (inputs, targets) = hold_out(data, 0.25)
+    assert torch.equal(training.data.train_inputs, rest.train_inputs)
+    # All that is kept out, fewer than the workload's probe.
+    expected = Probe(inputs, targets).measure(training.model).output.estimate
+    assert training.steps.measured().output.estimate.nats == pytest.approx(expected.nats)
+
+    # Kept-out rows of other values change what is measured and, as long as the rate is the same, nothing else.
+    tiny.run(tmp_path / "one", held_out=0.25, epochs=2)
+    tiny.change(load=lambda: _other_values(data))
+    tiny.run(tmp_path / "two", held_out=0.25, epochs=2)
+    one, two = (RunFolder(tmp_path / name).read_rows()[1] for name in ("one", "two"))
+    assert one["train_loss"] == two["train_loss"]
+    assert one["information"] != two["information"]
+
+
+def _other_values(data: Data) -> Data:
+    assert isinstance(data.train_inputs, torch.Tensor)
+    inputs = data.train_inputs.clone()
+    for label in data.train_targets.unique():
+        rows = (data.train_targets == label).nonzero()[:, 0]
+        inputs[rows[-round(0.25 * len(rows)) :]] += 3.0
+    return dataclasses.replace(data, train_inputs=inputs)
