@@ -84,7 +84,8 @@ def test_information_is_measured_on_what_is_kept_out_and_training_never_sees_it(
     training = Training(plan, data)
     assert isinstance(training.steps, PacedSteps)
     rest, (inputs, targets) = hold_out(data, 0.25)
-    assert torch.equal(training.data.train_inputs, rest.train_inputs)
+    assert torch.equal(training.data.train_targets, rest.train_targets)
+    assert len(training.data.train_inputs) == len(rest.train_inputs) == 90
     # All that is kept out, fewer than the workload's probe.
     expected = Probe(inputs, targets).measure(training.model).output.estimate
     assert training.steps.measured().output.estimate.nats == pytest.approx(expected.nats)

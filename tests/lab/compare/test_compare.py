@@ -13,11 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from infopace.cli import main
 from infopace.lab.compare import CompareConfig, compare
+from infopace.lab.compare._cells import Cell, Outcome
+from infopace.lab.compare._config import Entry
 from infopace.lab.errors import InputError
 from infopace.lab.report import ReportConfig, report
+from infopace.lab.workload import ACCURACY, MAE_CELSIUS, Metric
 
 FILE = Path(__file__).parent.with_name("own.py")
 OWN = f"{FILE}:MINE"
@@ -183,6 +188,21 @@ def test_known_runs_are_not_made_again(whole: Whole, tmp_path: Path) -> None:
     assert rows(out) == rows(native)
     again, _ = run(out, seeds=3)  # the folder has kept them
     assert "comparison: 6 jobs, 6 of them done already" in again
+
+
+@given(
+    st.lists(st.floats(0, 1) | st.integers(0, 360).map(lambda hits: hits / 360), min_size=1, max_size=20),
+    st.sampled_from([ACCURACY, MAE_CELSIUS]),
+)
+def test_a_row_tells_the_same_outcome_but_for_digits_of_the_curve(test: list[float], metric: Metric) -> None:
+    outcome = Outcome(Cell(Entry("adam", "adam", False, False, False, None), 0.1, 0), tuple(test), (1.0,))
+    row = json.loads(json.dumps(outcome.row(metric)))
+    again = Outcome.from_row(outcome.cell, row)
+    assert again.final == outcome.final
+    assert again.test == pytest.approx(outcome.test, abs=1.01e-5)
+    best = metric.best(test)
+    assert again.row(metric)["best"] == again.test[best] == test[best]
+    assert again.row(metric) == row
 
 
 def test_a_known_range_test_gives_the_bounds_of_what_is_added(tmp_path: Path) -> None:

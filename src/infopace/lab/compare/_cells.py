@@ -96,7 +96,7 @@ class Outcome:
             "best": None if best is None else self.test[best],
             "best_epoch": None if best is None else best + 1,
             "failure": self.failure,
-            "test": [round(value, 5) for value in self.test],
+            "test": [_rounded(value, metric) for value in self.test],
             "seconds": [round(value, 3) for value in self.seconds],
         }
 
@@ -110,6 +110,12 @@ class Outcome:
         if row["final"] is not None:
             test[-1] = row["final"]
         return cls(cell, tuple(test), tuple(row["seconds"]), row["failure"])
+
+
+def _rounded(value: float, metric: Metric) -> float:
+    """To five decimals, never to a better value: the best of the curve stays where it is."""
+    near, sign = round(value, 5), 1 if metric.higher_is_better else -1
+    return near if sign * near <= sign * value else round(near - sign * 1e-5, 5)
 
 
 def final_cells(entry: Entry, lr: float | None, plan: ComparePlan) -> list[Cell]:
