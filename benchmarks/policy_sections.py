@@ -19,6 +19,7 @@ Rows = list[dict[str, Any]]
 _EARLIER = (
     " These rows were made when epoch 1 was at LR_hold and the error of the line counted in what is visible."
 )
+_PROBE_SIZE = 1000  # the paper's, and the workloads'
 _STANDARD = {
     name: getattr(_hold_and_anneal, f"_{name.upper()}") for name in ("visible", "window", "longest", "middle")
 }
@@ -30,6 +31,7 @@ def policy_sections() -> str:
         "policy_changes": changes,
         "policy_ablation": ablation,
         "policy_constants": constants,
+        "policy_probe_size": probe_sizes,
         "layer_clocks": clocks,
     }
     here = [name for name in made if (ROOT / "results" / f"{name}.jsonl").exists()]
@@ -142,6 +144,28 @@ def constants(rows: Rows) -> str:
         "`python benchmarks/policies/constants.py WORKLOAD`",
         "Visible 1.96, window 1/2, longest 1/2 and middle 1/2, one of them moved at a time; differences are paired by "
         f"seed, with standard errors.{_EARLIER}\n\n{table(head, out)}",
+    )
+
+
+def probe_sizes(rows: Rows) -> str:
+    """Probes of other sizes."""
+    out = []
+    for (workload,), some in _grouped(rows, "workload").items():
+        finals = _finals(some, lambda setting: setting["probe_size"])
+        for size in sorted(finals):
+            own = [row for row in some if row["setting"]["probe_size"] == size]
+            less = (
+                ""
+                if size == _PROBE_SIZE
+                else _difference(finals[size], finals[_PROBE_SIZE], _metric(workload))
+            )
+            held = f"{statistics.fmean(_hold(row) for row in own):.1f}"
+            out.append([workload, size, len(own), _mean(finals[size], _metric(workload)), less, held])
+    head = ["workload", "probe, rows", "seeds", "final", f"less {_PROBE_SIZE}'s", "held"]
+    return section(
+        "Our rule with probes of other sizes",
+        "`python benchmarks/policies/probe_size.py WORKLOAD`",
+        f"The same bounds for all; differences are paired by seed, with standard errors.\n\n{table(head, out)}",
     )
 
 
