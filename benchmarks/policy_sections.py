@@ -15,10 +15,6 @@ from infopace.lab.workloads import find_workload
 from infopace.policies import _hold_and_anneal
 
 Rows = list[dict[str, Any]]
-# True of policy_ablation and policy_constants as they are; to be taken away when their rows are made anew.
-_EARLIER = (
-    " These rows were made when epoch 1 was at LR_hold and the error of the line counted in what is visible."
-)
 _PROBE_SIZE = 1000  # the paper's, and the workloads'
 _STANDARD = {
     name: getattr(_hold_and_anneal, f"_{name.upper()}") for name in ("visible", "window", "longest", "middle")
@@ -113,7 +109,7 @@ def ablation(rows: Rows) -> str:
         "Our rule driven by other signals",
         "`python benchmarks/policies/ablation.py WORKLOAD`",
         "Held: epochs before the anneal. Validation signals are of a tenth of the training set that is kept out of "
-        f"training.{_EARLIER}\n\n{table(head, out)}",
+        f"training.\n\n{table(head, out)}",
     )
 
 
@@ -143,7 +139,7 @@ def constants(rows: Rows) -> str:
         "Our rule with other constants",
         "`python benchmarks/policies/constants.py WORKLOAD`",
         "Visible 1.96, window 1/2, longest 1/2 and middle 1/2, one of them moved at a time; differences are paired by "
-        f"seed, with standard errors.{_EARLIER}\n\n{table(head, out)}",
+        f"seed, with standard errors.\n\n{table(head, out)}",
     )
 
 
