@@ -28,6 +28,7 @@ def policy_sections() -> str:
         "policy_ablation": ablation,
         "policy_constants": constants,
         "policy_probe_size": probe_sizes,
+        "policy_reference_ends": reference_ends,
         "layer_clocks": clocks,
     }
     here = [name for name in made if (ROOT / "results" / f"{name}.jsonl").exists()]
@@ -165,6 +166,26 @@ def probe_sizes(rows: Rows) -> str:
     )
 
 
+def reference_ends(rows: Rows) -> str:
+    """A rule that was dropped."""
+    out = []
+    for (workload,), some in _grouped(rows, "workload").items():
+        finals = _finals(some, lambda setting: setting["rule"])
+        for rule, values in finals.items():
+            own = [row for row in some if row["setting"]["rule"] == rule]
+            epochs = f"{statistics.fmean(row['epochs'] for row in own):.1f}"
+            learned = f"{statistics.fmean(max(row['values']) for row in own):.2f}"
+            out.append(
+                [workload, rule, len(values), _with_error(list(values.values()), 1.0, ""), epochs, learned]
+            )
+    head = ["workload", "the hold ends", "seeds", "final", "epochs in all", "most information, nats"]
+    return section(
+        "Dropped: the hold ends where information passes the reference",
+        "`python benchmarks/policies/reference_ends.py`",
+        f"Mean absolute errors with standard errors.\n\n{table(head, out)}",
+    )
+
+
 def clocks(rows: Rows) -> str:
     """How long each layer was held."""
     groups: dict[tuple[str, ...], Rows] = defaultdict(list)
@@ -217,7 +238,8 @@ def _finals(rows: Rows, key: Callable[[dict[str, Any]], Any]) -> dict[Any, dict[
     """Final values by key and seed; of a run that diverged, nan."""
     found: dict[Any, dict[int, float]] = defaultdict(dict)
     for row in rows:
-        ended = row["epochs"] == row["planned"] or row["setting"].get("horizon") == "free"
+        by_itself = row["setting"].get("horizon") == "free" or row["setting"].get("rule") == "reference"
+        ended = row["epochs"] == row["planned"] or by_itself
         value = row["test"][-1] if row["test"] and ended else math.nan
         found[key(row["setting"])][row["setting"]["seed"]] = value
     return found
