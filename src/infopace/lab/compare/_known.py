@@ -40,10 +40,11 @@ def read_known(files: Sequence[Path], plan: ComparePlan) -> Known:
         _check_same(rows, plan, file)
         found = next((_found(row) for row in rows if row["part"] == _RANGE_TEST), None)
         runs = [row for row in rows if row["part"] != _RANGE_TEST]
-        if any(row["method"].startswith(tuple(PACED)) for row in runs):
-            bounds = "workload" if found is None else "range-test"
-            if bounds != plan.bounds:
-                raise InputError(f"{file} was made with bounds = {bounds!r}, not {plan.bounds!r}")
+        paced = any(row["method"].startswith(tuple(PACED)) for row in runs)
+        bounds = "workload" if found is None else "range-test"
+        if paced and bounds != plan.bounds:
+            raise InputError(f"{file} was made with bounds = {bounds!r}, not {plan.bounds!r}")
+        if plan.bounds == "range-test" and found is not None:
             _check_bounds(known.found, found, str(file))
             known = Known(known.runs, found)
         known = Known((*known.runs, *runs), known.found)
@@ -52,7 +53,7 @@ def read_known(files: Sequence[Path], plan: ComparePlan) -> Known:
 
 def keep_known(known: Known, plan: ComparePlan) -> None:
     """Take them into the comparison's folder. Raises InputError where its own range test gave other bounds."""
-    if not known.runs:
+    if not known.runs and known.found is None:
         return
     if known.found is not None:
         _check_bounds(found_bounds(plan.folder), known.found, "the known rows")
