@@ -263,5 +263,8 @@ def _difference(these: dict[int, float], those: dict[int, float], metric: Metric
 
 def _with_error(values: list[float], scale: float, sign: str) -> str:
     digits = 2 if scale == 100 else 3
-    error = scale * statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
-    return f"{scale * statistics.fmean(values):{sign}.{digits}f} ± {error:.{digits}f}"
+    value = f"{scale * statistics.fmean(values):{sign}.{digits}f}"
+    if len(values) == 1:
+        return value
+    error = scale * statistics.stdev(values) / math.sqrt(len(values))
+    return f"{value} ± {error:.{digits}f}"
