@@ -8,8 +8,7 @@ from typing import Any
 from page import ROOT, read, section
 from policies.unseen import UNSEEN
 
-from infopace.lab.compare._cells import Cell, Outcome
-from infopace.lab.compare._config import Entry
+from infopace.lab.compare._cells import Outcome
 from infopace.lab.compare._summary import Line, Method, summarise
 from infopace.lab.compare._table import table_lines
 from infopace.lab.compare._tuning import choose
@@ -58,8 +57,10 @@ def lines_of(rows: list[dict[str, Any]]) -> list[Line]:
     names = list(dict.fromkeys(row["method"] for row in runs if row["part"] == "test"))
     methods, outcomes = [], {}
     for name in names:
-        tuning = [_outcome(row) for row in runs if row["method"] == name and row["part"] == "tuning"]
-        outcomes[name] = [_outcome(row) for row in runs if row["method"] == name and row["part"] == "test"]
+        tuning = [Outcome.from_row(row) for row in runs if row["method"] == name and row["part"] == "tuning"]
+        outcomes[name] = [
+            Outcome.from_row(row) for row in runs if row["method"] == name and row["part"] == "test"
+        ]
         if tuning:
             grid = sorted({outcome.cell.lr for outcome in tuning if outcome.cell.lr is not None})
             choice = choose(tuning, grid, workload.metric)
@@ -86,11 +87,6 @@ def _argument(workload: Workload) -> str:
 
 def _paced(name: str) -> bool:
     return name.startswith(("hold-and-anneal", "vasudevan", "wang"))
-
-
-def _outcome(row: dict[str, Any]) -> Outcome:
-    cell = Cell(Entry(row["method"], row["method"], False, False, False, None), row["lr"], row["seed"])
-    return Outcome.from_row(cell, row)
 
 
 def _methods(rows: list[dict[str, Any]]) -> str:

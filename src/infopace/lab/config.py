@@ -64,7 +64,7 @@ class TrainConfig:
     """One learning rate a layer, each paced by its own layer's information."""
     held_out: float = 0.0
     """Share of the training rows, the last of each class, that is kept out of training; information is measured there.
-    For data that drift, such as a time series."""
+    For data that drift, such as a time series, and for regressions on few rows; best with --horizon free."""
     decay: Literal["linear", "printed", "none"] = "linear"
     """Time decay of the paper's rule: 1 - e/E, 1 - epsilon/E as printed, or none."""
     saturation: Literal["absolute", "signed"] = "absolute"

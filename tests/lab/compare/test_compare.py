@@ -197,7 +197,8 @@ def test_known_runs_are_not_made_again(whole: Whole, tmp_path: Path) -> None:
 def test_a_row_tells_the_same_outcome_but_for_digits_of_the_curve(test: list[float], metric: Metric) -> None:
     outcome = Outcome(Cell(Entry("adam", "adam", False, False, False, None), 0.1, 0), tuple(test), (1.0,))
     row = json.loads(json.dumps(outcome.row(metric)))
-    again = Outcome.from_row(outcome.cell, row)
+    again = Outcome.from_row(row)
+    assert again.cell == outcome.cell
     assert again.final == outcome.final
     assert again.test == pytest.approx(outcome.test, abs=1.01e-5)
     best = metric.best(test)

@@ -101,8 +101,10 @@ class Outcome:
         }
 
     @classmethod
-    def from_row(cls, cell: Cell, row: Mapping[str, Any]) -> Outcome:
-        """The outcome that a row tells of. KeyError, TypeError or IndexError where it is none."""
+    def from_row(cls, row: Mapping[str, Any]) -> Outcome:
+        """The outcome of a row, its method by name alone. KeyError, TypeError or IndexError where it is none."""
+        name = row["method"]
+        cell = Cell(Entry(name, name, False, False, False, None), row["lr"], row["seed"])
         test = list(row["test"])
         # The curve is rounded; these two are not.
         if row["best"] is not None:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infopace.lab.compare._cells import Cell, Outcome
-from infopace.lab.compare._config import ComparePlan, Entry
+from infopace.lab.compare._cells import Outcome
+from infopace.lab.compare._config import ComparePlan
 from infopace.lab.compare._jobs import FoundBounds, found_bounds, keep_bounds
 from infopace.lab.errors import InputError
 from infopace.lab.files import write_atomically
@@ -66,7 +66,7 @@ def keep_known(known: Known, plan: ComparePlan) -> None:
 def known_outcomes(plan: ComparePlan) -> dict[Key, Outcome]:
     """How those runs ended. One that failed for a reason of its machine is not among them: it may end well here."""
     file = plan.folder / _KEPT
-    ended = {_key(row): _outcome(row) for row in (_read(file) if file.exists() else [])}
+    ended = {_key(row): Outcome.from_row(row) for row in (_read(file) if file.exists() else [])}
     return {
         key: outcome
         for key, outcome in ended.items()
@@ -85,7 +85,11 @@ def _read(file: Path) -> list[Row]:
 def _row(line: str, place: str) -> Row:
     try:
         row = json.loads(line)
-        _ = row["workload"], row["epochs"], _found(row) if row["part"] == _RANGE_TEST else _outcome(row)
+        _ = (
+            row["workload"],
+            row["epochs"],
+            _found(row) if row["part"] == _RANGE_TEST else Outcome.from_row(row),
+        )
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise InputError(f"{place}: not a row of a comparison's rows.jsonl: {line[:60]!r}") from error
     return row
@@ -93,11 +97,6 @@ def _row(line: str, place: str) -> Row:
 
 def _key(row: Row) -> Key:
     return row["method"], row["lr"], row["seed"]
-
-
-def _outcome(row: Row) -> Outcome:
-    name, lr, seed = _key(row)
-    return Outcome.from_row(Cell(Entry(name, name, False, False, False, None), lr, seed), row)
 
 
 def _found(row: Row) -> FoundBounds:
