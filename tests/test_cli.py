@@ -146,6 +146,7 @@ BAD_INPUT = {
     "train --method vasudevan-2020 --horizon free": r"horizon is of hold-and-anneal and not of vasudevan-2020, got",
     "train --method adam --layer-wise": r"layer_wise is of a paced training and not of adam, got layer_wise = True",
     "train --method adam --held-out 0.2": r"held_out is of a paced training and not of adam, got held_out = 0\.2",
+    "train --method wang-2024 --held-out 0.2": r"held_out is of hold-and-anneal and not of wang-2024, got",
     "train --held-out 1": r"held_out must be a share in \[0, 1\), got held_out = 1",
     "train --held-out nan": r"held_out must be a share in \[0, 1\), got held_out = nan",
     "train --method dog --lr-max 0.2": r"lr_max is of a paced training and not of dog, got lr_max = 0\.2",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import json
+import math
 from typing import Any
 
 import jaxtyping
@@ -13,13 +14,25 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LinearLR, SequentialLR
 
-from infopace import Bounds, HoldAndAnneal, MutualInformationLR, Probe, Vasudevan2020, layer_groups, simulate
+from infopace import (
+    Bounds,
+    HeldOut,
+    HoldAndAnneal,
+    MutualInformationLR,
+    Probe,
+    Vasudevan2020,
+    layer_groups,
+    simulate,
+)
 
 from .policies.every import EVERY
 
 BOUNDS = Bounds(1e-3, 0.2)
 EPOCHS = 6
+KEPT = 520  # of 600 rows; the others are those that may be held out
 POLICY = Vasudevan2020(epochs=EPOCHS)
+
+OURS = "HoldAndAnneal"
 
 others = [name for name, policy in EVERY.items() if type(policy) is not type(POLICY)]
 
@@ -33,18 +46,25 @@ def data() -> tuple[Tensor, Tensor]:
 class Run:
     """A small training, with everything that a user's loop has."""
 
-    def __init__(self, layer_wise: bool, policy: str | None = None) -> None:
+    def __init__(self, layer_wise: bool, policy: str | None = None, *, held_out: bool = False) -> None:
         torch.manual_seed(1)
         self.model = nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 4))
         params = layer_groups(self.model) if layer_wise else self.model.parameters()
         self.optimizer = torch.optim.SGD(params, lr=0.1, momentum=0.9)
         probe = Probe.sample(data(), 200, layers="all", std_error=False)  # no policy reads it
+        unseen = None
+        if held_out:
+            inputs, labels = data()
+            unseen = Probe(inputs[KEPT:], labels[KEPT:], layers="all", std_error=False)
         rule = POLICY if policy is None else EVERY[policy]
-        self.scheduler = MutualInformationLR(self.optimizer, self.model, probe, rule, BOUNDS)
+        self.scheduler = MutualInformationLR(self.optimizer, self.model, probe, rule, BOUNDS, unseen)
+        self.trained_on: list[int] = []
 
     def epoch(self, number: int) -> None:
         inputs, labels = data()
-        order = torch.randperm(600, generator=torch.Generator().manual_seed(number))
+        rows = KEPT if self.scheduler.holds_out else 600
+        self.trained_on.append(rows)
+        order = torch.randperm(rows, generator=torch.Generator().manual_seed(number))
         for rows in order.split(50):
             self.optimizer.zero_grad()
             nn.functional.cross_entropy(self.model(inputs[rows]), labels[rows]).backward()
@@ -131,8 +151,68 @@ def test_resume_is_bit_exact(layer_wise: bool, stop: int, policy: str | None) ->
 
 
 def test_the_state_is_plain() -> None:
-    state = Run(layer_wise=True).scheduler.state_dict()
-    assert json.loads(json.dumps(state)) == state
+    for held_out in (False, True):
+        state = Run(layer_wise=True, policy=OURS, held_out=held_out).scheduler.state_dict()
+        assert json.loads(json.dumps(state)) == state
+
+
+@pytest.mark.parametrize("layer_wise", [False, True])
+def test_held_out_rows_are_measured_until_every_group_anneals(layer_wise: bool) -> None:
+    run = Run(layer_wise, OURS, held_out=True)
+    scheduler = run.scheduler
+    inputs, labels = data()
+    for number in range(9):
+        if scheduler.holds_out:
+            now = Probe(inputs[KEPT:], labels[KEPT:], layers="all", std_error=False).measure(run.model)
+            assert {layer: values[-1] for layer, values in scheduler.held_out_history.items()} == {
+                layer: now[layer].estimate.nats for layer in dict.fromkeys(scheduler.driving_layers)
+            }
+        run.epoch(number)
+        scheduler.step()
+    past = [all(one.cause in ("anneal", "floor") for one in taken) for taken in scheduler.decisions]
+    first = past.index(True)
+    assert run.trained_on == [KEPT] * first + [600] * (9 - first)
+    assert {len(values) for values in scheduler.held_out_history.values()} == {first + 1}
+    for group, layer in enumerate(scheduler.driving_layers):
+        expected = simulate(
+            scheduler.policy,
+            scheduler.history[layer],
+            reference=scheduler.reference,
+            bounds=BOUNDS,
+            held_out=HeldOut(scheduler.held_out_history[layer], BOUNDS.epsilon * math.sqrt(200 / 80)),
+        )
+        assert [taken[group] for taken in scheduler.decisions] == expected
+
+
+@pytest.mark.parametrize("stop", [1, 3, 6])
+def test_a_resumed_run_holds_out_as_long_as_one_that_was_not_killed(stop: int) -> None:
+    whole, first, second = (Run(False, OURS, held_out=True) for _ in range(3))
+    for number in range(8):
+        whole.epoch(number)
+        whole.scheduler.step()
+        run = first if number < stop else second
+        if number == stop:
+            for name in ("model", "optimizer", "scheduler"):
+                getattr(second, name).load_state_dict(getattr(first, name).state_dict())
+        run.epoch(number)
+        run.scheduler.step()
+    assert second.scheduler.state_dict() == whole.scheduler.state_dict()
+    assert first.trained_on + second.trained_on == whole.trained_on
+
+
+def test_held_out_rows_are_for_a_policy_that_reads_them_and_for_the_layers_that_drive() -> None:
+    with pytest.raises(TypeError, match=r"held_out needs a policy that reads it, got Vasudevan2020\("):
+        Run(False, held_out=True)
+    model = nn.Sequential(nn.Linear(8, 4))
+    optimizer = torch.optim.SGD(layer_groups(model), lr=0.1)
+    everywhere, at_the_output = Probe.sample(data(), 200, layers="all"), Probe.sample(data(), 100)
+    with pytest.raises(ValueError, match="held_out must measure what drives: unknown layer '0'"):
+        MutualInformationLR(optimizer, model, everywhere, None, BOUNDS, at_the_output)
+    with_rows, without = Run(False, OURS, held_out=True).scheduler, Run(False, OURS).scheduler
+    before = without.state_dict()
+    with pytest.raises(ValueError, match="scheduler state must be without held-out rows, got one with"):
+        without.load_state_dict(with_rows.state_dict())
+    assert without.state_dict() == before
 
 
 def test_a_foreign_state_is_refused_and_nothing_changes() -> None:

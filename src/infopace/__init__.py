@@ -17,6 +17,7 @@ from infopace.layers import layer_groups as layer_groups
 from infopace.layers import weight_layers as weight_layers
 from infopace.policies import Bounds as Bounds
 from infopace.policies import Decision as Decision
+from infopace.policies import HeldOut as HeldOut
 from infopace.policies import HoldAndAnneal as HoldAndAnneal
 from infopace.policies import Policy as Policy
 from infopace.policies import Vasudevan2018 as Vasudevan2018
@@ -43,6 +44,7 @@ __all__ = [
     "Caution",
     "Decision",
     "Estimate",
+    "HeldOut",
     "HoldAndAnneal",
     "LayerInformation",
     "Measurement",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -11,10 +13,12 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from infopace.layers import unknown_layer, unwrap
-from infopace.policies import Bounds, Decision, HoldAndAnneal, Policy
+from infopace.policies import Bounds, Decision, HeldOut, HoldAndAnneal, Policy
 from infopace.probe import Measurement, Probe
 
 _STATE_VERSION = 1
+# The causes of decisions from the anneal on; a policy that reads held-out rows has these.
+_PAST_HOLD = frozenset({"anneal", "floor", "finished"})
 
 
 class MutualInformationLR(LRScheduler):
@@ -39,16 +43,20 @@ class MutualInformationLR(LRScheduler):
         policy: The rule; None: `HoldAndAnneal()`, which needs no number of epochs.
         bounds: The range of the learning rate; or one for each driving layer, by its name (what a layer-wise
             `range_test` finds). Must be given.
+        held_out: A second sample, of rows that are not trained on, with the same layers; for a policy that reads it,
+            as `HoldAndAnneal` does to tell learning from memorizing. It is measured while `holds_out` is true. Rows of
+            a validation set do, or some that are kept out of training until then and join it afterwards.
 
     Attributes:
         decisions: Per epoch from the first to the next, the decision of each parameter group.
         history: Per layer, information in nats after 0, 1, 2, .. epochs.
+        held_out_history: The same of the held-out rows, for as long as they were measured; empty without any.
         driving_layers: Per parameter group, the layer whose information drives it.
         measurement: The latest measurement; None just after loading a state.
         reference: I(X;Y) in nats.
 
     Raises:
-        TypeError: not an optimizer, not a policy, no bounds.
+        TypeError: not an optimizer, not a policy, no bounds, held-out rows for a policy that reads none.
         ValueError: an optimizer that holds parameters which are not the model's, a group whose layer is not measured
             or has no bounds, and all that `Probe.measure` refuses.
     """
@@ -60,6 +68,7 @@ class MutualInformationLR(LRScheduler):
         probe: Probe,
         policy: Policy | None = None,
         bounds: Bounds | Mapping[str, Bounds] | None = None,
+        held_out: Probe | None = None,
     ) -> None:
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer must be a torch Optimizer, got {type(optimizer).__name__}")
@@ -70,8 +79,10 @@ class MutualInformationLR(LRScheduler):
         if bounds is None:
             raise TypeError("bounds must be given, Bounds(lr_min, lr_max) or those of a range_test, got None")
         _check_parameters(optimizer, model)
-        self._model, self._probe = model, probe
+        self._model, self._probe, self._held_out = model, probe, held_out
         self.policy: Policy = HoldAndAnneal() if policy is None else policy
+        if held_out is not None and "held_out" not in inspect.signature(self.policy.decide).parameters:
+            raise TypeError(f"held_out needs a policy that reads it, got {self.policy!r}")
         self.bounds = bounds
         self.driving_layers: list[str] = [group.get("layer", "output") for group in optimizer.param_groups]
         without = [
@@ -80,6 +91,7 @@ class MutualInformationLR(LRScheduler):
         if without:
             raise ValueError(f"bounds must hold every driving layer, got none for {without[0]!r}")
         self.history: dict[str, list[float]] = {}
+        self.held_out_history: dict[str, list[float]] = {}
         self.decisions: list[list[Decision]] = []
         self.reference = probe.reference
         self.measurement: Measurement | None = None
@@ -89,6 +101,7 @@ class MutualInformationLR(LRScheduler):
     def observe(self) -> Measurement:
         """Measure the model and decide the learning rate of the next epoch; call it once, at the end of an epoch."""
         measurement = self._probe.measure(self._model)
+        unseen = self._held_out.measure(self._model).layers if self._held_out and self.holds_out else {}
         for group, layer in enumerate(self.driving_layers):
             if layer not in measurement.layers:
                 raise ValueError(
@@ -96,6 +109,10 @@ class MutualInformationLR(LRScheduler):
                 )
         for name, layer in measurement.layers.items():
             self.history.setdefault(name, []).append(layer.estimate.nats)
+        for layer in dict.fromkeys(self.driving_layers if unseen else ()):
+            if layer not in unseen:
+                raise ValueError(f"held_out must measure what drives: {unknown_layer(layer, unseen)}")
+            self.held_out_history.setdefault(layer, []).append(unseen[layer].estimate.nats)
         self.measurement = measurement
         self.decisions.append(self._decide())
         return measurement
@@ -104,6 +121,12 @@ class MutualInformationLR(LRScheduler):
         """Apply the last decision. The argument, deprecated by torch, is there for `SequentialLR` and ignored."""
         self._step_count += 1
         self._update_lr()
+
+    @property
+    def holds_out(self) -> bool:
+        """Whether there are rows still to be kept out of training: until every group has begun to anneal once."""
+        begun = any(all(one.cause in _PAST_HOLD for one in taken) for taken in self.decisions)
+        return self._held_out is not None and not begun
 
     def get_lr(self) -> list[float]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Learning rate of each parameter group, as last decided."""
@@ -130,6 +153,7 @@ class MutualInformationLR(LRScheduler):
             "reference": self.reference,
             "driving_layers": list(self.driving_layers),
             "history": {layer: list(values) for layer, values in self.history.items()},
+            "held_out_history": {layer: list(values) for layer, values in self.held_out_history.items()},
             "decisions": [[asdict(decision) for decision in decisions] for decisions in self.decisions],
         }
 
@@ -137,7 +161,8 @@ class MutualInformationLR(LRScheduler):
         """Continue from a state; the optimizer's own state is loaded by the optimizer.
 
         Raises:
-            ValueError: a state of another version, of other layers, or of another reference. Nothing is changed then.
+            ValueError: a state of another version, of other layers, of another reference, or with held-out rows where
+                there are none here and the other way round. Nothing is changed then.
         """
         version = state_dict.get("version")
         if version != _STATE_VERSION:
@@ -146,6 +171,10 @@ class MutualInformationLR(LRScheduler):
             theirs = list(state_dict[name])
             if theirs != list(mine):
                 raise ValueError(f"scheduler state must be of this model's layers {list(mine)}, got {theirs}")
+        held_out = state_dict.get("held_out_history", {})
+        if bool(held_out) != bool(self.held_out_history):
+            theirs, mine = ("with" if one else "without" for one in (held_out, self.held_out_history))
+            raise ValueError(f"scheduler state must be {mine} held-out rows, got one {theirs}")
         if state_dict["reference"] != self.reference:
             raise ValueError(
                 f"scheduler state must be of this probe, with reference {self.reference}, got {state_dict['reference']}"
@@ -155,6 +184,7 @@ class MutualInformationLR(LRScheduler):
         self.base_lrs = list(state_dict["base_lrs"])
         self._last_lr = list(state_dict["last_lr"])
         self.history = {layer: list(values) for layer, values in state_dict["history"].items()}
+        self.held_out_history = {layer: list(values) for layer, values in held_out.items()}
         self.decisions = [
             [Decision(**decision) for decision in decisions] for decisions in state_dict["decisions"]
         ]
@@ -162,15 +192,17 @@ class MutualInformationLR(LRScheduler):
 
     def _decide(self) -> list[Decision]:
         epoch = len(self.decisions) + 1
-        decided = {
-            layer: self.policy.decide(
-                self.history[layer],
-                epoch=epoch,
-                reference=self.reference,
-                bounds=self.bounds[layer] if isinstance(self.bounds, Mapping) else self.bounds,
+        decided: dict[str, Decision] = {}
+        for layer in dict.fromkeys(self.driving_layers):
+            bounds = self.bounds[layer] if isinstance(self.bounds, Mapping) else self.bounds
+            unseen: dict[str, Any] = {}
+            if self._held_out is not None:
+                # The noise of a mean over n rows.
+                epsilon = bounds.epsilon * math.sqrt(self._probe.n / self._held_out.n)
+                unseen = {"held_out": HeldOut(self.held_out_history[layer], epsilon)}
+            decided[layer] = self.policy.decide(
+                self.history[layer], epoch=epoch, reference=self.reference, bounds=bounds, **unseen
             )
-            for layer in dict.fromkeys(self.driving_layers)
-        }
         return [decided[layer] for layer in self.driving_layers]
 
 

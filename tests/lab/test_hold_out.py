@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,7 @@ def test_images_that_are_decoded_as_they_come_are_refused() -> None:
         hold_out(data, 0.5)
 
 
-def test_information_is_measured_on_what_is_kept_out_and_training_never_sees_it(
+def test_what_is_kept_out_is_measured_by_itself_and_training_does_not_see_it(
     tiny: Any, tmp_path: Path
 ) -> None:
     plan = resolve(TrainConfig("tiny", bounds="workload", held_out=0.25))
@@ -88,15 +89,44 @@ def test_information_is_measured_on_what_is_kept_out_and_training_never_sees_it(
     assert len(training.data.train_inputs) == len(rest.train_inputs) == 90
     # All that is kept out, fewer than the workload's probe.
     expected = Probe(inputs, targets).measure(training.model).output.estimate
-    assert training.steps.measured().output.estimate.nats == pytest.approx(expected.nats)
+    assert training.steps.facts()["held_out"]["output"] == pytest.approx(expected.nats)
+    trained = Probe.sample((rest.train_inputs, rest.train_targets), n=min(plan.workload.probe_size, 90))
+    measured = training.steps.measured().output.estimate
+    assert measured.nats == pytest.approx(trained.measure(training.model).output.estimate.nats)
 
-    # Kept-out rows of other values change what is measured and, as long as the rate is the same, nothing else.
+    # Kept-out rows of other values change what is measured of them and, as long as the rate is the same, nothing else.
     tiny.run(tmp_path / "one", held_out=0.25, epochs=2)
     tiny.change(load=lambda: _other_values(data))
     tiny.run(tmp_path / "two", held_out=0.25, epochs=2)
     one, two = (RunFolder(tmp_path / name).read_rows()[1] for name in ("one", "two"))
     assert one["train_loss"] == two["train_loss"]
-    assert one["information"] != two["information"]
+    assert one["information"] == two["information"]
+    assert one["held_out"] != two["held_out"]
+
+
+def test_they_are_trained_on_from_the_anneal_on_and_measured_no_more(tiny: Any, tmp_path: Path) -> None:
+    tiny.run(tmp_path / "whole", held_out=0.25, epochs=12)
+    rows = RunFolder(tmp_path / "whole").read_rows()
+    causes = [row["decisions"][0]["cause"] for row in rows[1:]]
+    joined = causes.index("anneal") + 1
+    # The decision for the first epoch of the anneal follows from the values that were measured last.
+    assert [row["epoch"] for row in rows if "held_out" in row] == list(range(joined))
+    assert 3 < joined < 12
+
+    plan = resolve(TrainConfig("tiny", bounds="workload", held_out=0.25, epochs=12))
+    training = Training(plan, tiny.workload.load())
+    seen: list[int] = []
+    for epoch in range(1, joined + 2):
+        training.run_epoch(epoch, lambda done, total: None)
+        seen.append(len(training.data.train_targets))
+    assert seen == [90] * (joined - 1) + [120] * 2
+
+    resumed = Training(plan, tiny.workload.load())
+    resumed.load_state(copy.deepcopy(training.state()))
+    resumed.run_epoch(joined + 2, lambda done, total: None)
+    training.run_epoch(joined + 2, lambda done, total: None)
+    assert len(resumed.data.train_targets) == 120
+    assert resumed.steps.facts() == training.steps.facts()
 
 
 def _other_values(data: Data) -> Data:

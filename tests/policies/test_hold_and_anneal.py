@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infopace import Bounds, HoldAndAnneal, simulate
+from infopace import Bounds, HeldOut, HoldAndAnneal, simulate
 
 BOUNDS = Bounds(1e-3, 0.3, 0.1, epsilon=0.01)
 HOLD = math.sqrt(0.1 * 0.3)
@@ -18,12 +18,16 @@ REFERENCE = 2.3
 TRACES = st.lists(st.integers(-1000, 24_000).map(lambda i: i / 10_000), min_size=1, max_size=40)
 
 
-def rates(policy: HoldAndAnneal, trace: list[float], bounds: Bounds = BOUNDS) -> list[float]:
-    return [d.lr for d in simulate(policy, trace, reference=REFERENCE, bounds=bounds)]
+def rates(
+    policy: HoldAndAnneal, trace: list[float], bounds: Bounds = BOUNDS, held_out: HeldOut | None = None
+) -> list[float]:
+    found = simulate(policy, trace, reference=REFERENCE, bounds=bounds, held_out=held_out)
+    return [decision.lr for decision in found]
 
 
-def causes(policy: HoldAndAnneal, trace: list[float]) -> list[str]:
-    return [d.cause for d in simulate(policy, trace, reference=REFERENCE, bounds=BOUNDS)]
+def causes(policy: HoldAndAnneal, trace: list[float], held_out: HeldOut | None = None) -> list[str]:
+    found = simulate(policy, trace, reference=REFERENCE, bounds=BOUNDS, held_out=held_out)
+    return [decision.cause for decision in found]
 
 
 def saturating(epochs: int, tau: float, noise: float = 0.0, seed: int = 0) -> list[float]:
@@ -31,7 +35,7 @@ def saturating(epochs: int, tau: float, noise: float = 0.0, seed: int = 0) -> li
     return [2.25 * (1 - math.exp(-e / tau)) + noise * generator.standard_normal() for e in range(epochs)]
 
 
-def slow(policy: HoldAndAnneal, trace: list[float]) -> list[float]:
+def slow(policy: HoldAndAnneal, trace: list[float], held_out: HeldOut | None = None) -> list[float]:
     """Epoch by epoch as a person would do it, each line fitted by numpy."""
     found: list[float] = []
     start, anneal, end = 0, None, math.inf
@@ -46,22 +50,37 @@ def slow(policy: HoldAndAnneal, trace: list[float]) -> list[float]:
             start = done if lowered else start
         if anneal is None:
             values = trace[start : done + 1]
-            window = values[len(values) // 2 :]
             known = policy.epochs is not None and start < policy.epochs
             over = known and done - start >= (policy.epochs or 0) / 2 - start / 2
-            level, scatter, rise = now, 0.0, 0.0
-            if len(window) >= 4:
-                x = np.arange(len(window))
-                slope, intercept = np.polyfit(x, window, 1)
-                left = np.asarray(window) - slope * x - intercept
-                scatter = math.sqrt(float(left @ left) / (len(window) - 2))
-                level = slope * x[-1] + intercept
-                rise = slope * (len(window) - 1)
-                over = over or rise <= 1.96 * BOUNDS.epsilon * abs(now)
+            window, fewest, epsilon = values[len(values) // 2 :], 4, BOUNDS.epsilon
+            fresh = None if held_out is None or done >= len(held_out.nats) else held_out
+            if fresh is not None:
+                window, fewest = list(fresh.nats[start + len(values) // 2 : done + 1]), 3
+                epsilon = fresh.epsilon
+            if len(window) >= fewest:
+                slope = np.polyfit(np.arange(len(window)), window, 1)[0]
+                over = over or slope * (len(window) - 1) <= 1.96 * epsilon * abs(window[-1])
             if over:
                 anneal = done
                 low, high = [False], [None]
+                level, scatter, rise = now, 0.0, 0.0
+                if len(values) >= 4:
+                    window = values[-max(4, len(values) - len(values) // 2) :]
+                    x = np.arange(len(window))
+                    slope, intercept = np.polyfit(x, window, 1)
+                    left = np.asarray(window) - slope * x - intercept
+                    scatter = math.sqrt(float(left @ left) / (len(window) - 2))
+                    level = slope * x[-1] + intercept
+                    rise = slope * (len(window) - 1)
                 end = policy.epochs if policy.epochs is not None else 2 * done - start
+                if policy.epochs is not None and fresh is not None:
+                    noise = math.hypot(BOUNDS.epsilon * now, fresh.epsilon * fresh.nats[done])
+                    bound = max(now - fresh.nats[done], 0) + 1.96 * noise
+                    memory = 1.0 if now <= 0 or bound > now else bound / now
+                    end = min(
+                        policy.epochs, max(2 * done - start, round(start + (done - start) / memory / 3))
+                    )
+                    end = max(end, min(2 * done - start, policy.epochs))
                 noise = math.hypot(scatter, BOUNDS.epsilon * abs(now))
                 floor = level - 1.96 * noise
                 leap = max(rise, 0) + 1.96 * noise * math.sqrt(2)
@@ -86,6 +105,58 @@ def slow(policy: HoldAndAnneal, trace: list[float]) -> list[float]:
 def test_it_is_what_its_slow_form_says(trace: list[float], epochs: int | None) -> None:
     policy = HoldAndAnneal(epochs)
     assert rates(policy, trace) == pytest.approx(slow(policy, trace))
+
+
+@settings(deadline=None, max_examples=80)
+@given(TRACES, TRACES, st.sampled_from((0.003, 0.01, 0.1)), st.none() | st.integers(1, 60))
+def test_with_held_out_rows_it_is_what_its_slow_form_says(
+    trace: list[float], unseen: list[float], epsilon: float, epochs: int | None
+) -> None:
+    policy, held_out = HoldAndAnneal(epochs), HeldOut(unseen, epsilon)
+    assert rates(policy, trace, held_out=held_out) == pytest.approx(slow(policy, trace, held_out))
+
+
+def test_held_out_rows_end_the_hold_and_their_memory_the_training() -> None:
+    # Trained rows go on rising; what is held out does so for five epochs.
+    trained = [0.15 * e for e in range(40)]
+    carried = HeldOut([min(value, 0.75) for value in trained[:12]], 0.01)
+    assert causes(HoldAndAnneal(40), trained).index("anneal") == 20
+    found = simulate(HoldAndAnneal(40), trained, reference=REFERENCE, bounds=BOUNDS, held_out=carried)
+    hold = [d.cause for d in found].index("anneal")
+    assert 5 < hold < 12
+    # The gap alone is two fifths and more of what is known: the shortest anneal.
+    assert [d.cause for d in found].index("finished") == 2 * hold
+    assert "held-out information rose by" in found[hold].reason
+    assert found[hold].reason.endswith("may be memory")
+
+
+@pytest.mark.parametrize(("gap", "end"), [(0.0, 100), (0.05, 40), (0.1, 22), (0.9, 16)])
+def test_the_more_memory_the_sooner_the_end(gap: float, end: int) -> None:
+    trained = [*[0.25 * e for e in range(5)], *[1.0] * 95]
+    held_out = HeldOut([value * (1 - gap) for value in trained], 1e-6)
+    found = causes(HoldAndAnneal(100), trained, held_out)
+    hold = found.index("anneal")
+    over = found.index("finished") if "finished" in found else 100
+    # a / (3 memory); the noise of the probe counts as memory that there may be.
+    expected = hold / (3 * (gap + 1.96 * BOUNDS.epsilon))
+    assert over == min(100, max(round(expected), 2 * hold))
+    assert abs(over - end) <= 12
+
+
+def test_held_out_rows_that_are_the_easier_ones_are_not_less_than_no_memory() -> None:
+    trained = [*[0.25 * e for e in range(5)], *[1.0] * 95]
+    same, easier = (HeldOut([value * share for value in trained], 0.1) for share in (1.0, 1.5))
+    lengths = [causes(HoldAndAnneal(100), trained, one).index("finished") for one in (same, easier)]
+    assert lengths[1] <= lengths[0] < 100
+
+
+def test_rows_that_were_held_out_once_are_not_asked_again() -> None:
+    trace = saturating(60, tau=3)
+    changed = [*trace[:30], *[value - 0.5 for value in trace[30:]]]
+    without = causes(HoldAndAnneal(None), changed)[30:]
+    hold = causes(HoldAndAnneal(None), changed).index("anneal")
+    held_out = HeldOut(changed[: hold + 1], BOUNDS.epsilon)
+    assert causes(HoldAndAnneal(None), changed, held_out)[30:].count("held") == without.count("held")
 
 
 @settings(deadline=None, max_examples=40)
@@ -190,5 +261,9 @@ def test_one_rate_for_bounds_is_that_rate(lr: float) -> None:
 
 
 def test_bad_input() -> None:
+    with pytest.raises(ValueError, match=r"information must be finite, got nan at index 1"):
+        HeldOut([0.0, math.nan], 0.1)
+    with pytest.raises(ValueError, match=r"epsilon must be a positive number, got 0.0"):
+        HeldOut([0.0], 0.0)
     with pytest.raises(ValueError, match=r"epochs must be at least 1, got 0"):
         HoldAndAnneal(0)

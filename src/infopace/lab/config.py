@@ -63,8 +63,8 @@ class TrainConfig:
     layer_wise: bool = False
     """One learning rate a layer, each paced by its own layer's information."""
     held_out: float = 0.0
-    """Share of the training rows, the last of each class, that is kept out of training; information is measured there.
-    For data that drift, such as a time series, and for regressions on few rows; best with --horizon free."""
+    """Share of the training rows, the last of each class, that hold-and-anneal keeps out of training until it begins to
+    anneal: what it knows of the others and not of these is memory, and the more of that the sooner it ends."""
     decay: Literal["linear", "printed", "none"] = "linear"
     """Time decay of the paper's rule: 1 - e/E, 1 - epsilon/E as printed, or none."""
     saturation: Literal["absolute", "signed"] = "absolute"
@@ -197,7 +197,7 @@ def find_rival(method: str) -> Rival | None:
 
 def _check_switches(config: TrainConfig) -> None:
     """Raise InputError for a switch of another policy than the one chosen."""
-    owners = {**dict.fromkeys(SWITCHES, PAPER), "horizon": OURS}
+    owners = {**dict.fromkeys(SWITCHES, PAPER), "horizon": OURS, "held_out": OURS}
     for field in dataclasses.fields(TrainConfig):
         value = getattr(config, field.name)
         owner = owners.get(field.name, config.method)

@@ -80,6 +80,11 @@ class Steps:
         """Whether the method says that the training is over."""
         return False
 
+    @property
+    def holds_out(self) -> bool:
+        """Whether rows that are held out are still to be kept out of training."""
+        return False
+
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed run needs."""
         schedules = {"per_batch": self._per_batch, "per_epoch": self._per_epoch}
@@ -130,11 +135,14 @@ class PacedSteps(Steps):
             }
             for name, found in measurement.layers.items()
         }
-        return {
+        facts: Row = {
             "information": layers,
             "reference": measurement.reference,
             "warnings": list(measurement.warnings),
         }
+        seen = len(self.scheduler.decisions)
+        now = {k: v[-1] for k, v in self.scheduler.held_out_history.items() if len(v) == seen}
+        return facts | ({"held_out": now} if now else {})
 
     def decisions(self, epoch: int) -> list[dict[str, Any]]:
         """Rate, cause and reason of each group's decision for `epoch`."""
@@ -147,6 +155,11 @@ class PacedSteps(Steps):
     def finished(self) -> bool:
         """Whether the policy says so for every parameter group."""
         return all(decision.cause == "finished" for decision in self.scheduler.decisions[-1])
+
+    @property
+    def holds_out(self) -> bool:
+        """Until every parameter group has begun to anneal."""
+        return self.scheduler.holds_out
 
     def measured(self) -> Measurement:
         """The latest measurement."""

@@ -46,10 +46,13 @@ class Training:
     def __init__(self, plan: Plan, data: Data, *, std_error: bool = True) -> None:
         workload = plan.workload
         self.plan, self._std_error = plan, std_error
-        rows = data.train_set()
-        if plan.config.held_out:
-            data, rows = hold_out(data, plan.config.held_out)
         self.device = plan.device
+        held_out: tuple[Tensor, Tensor] | None = None
+        # What is trained on once the rows that are held out join; None: nothing is held out, or no more.
+        self._whole: Data | None = None
+        if plan.config.held_out:
+            self._whole = data.to(plan.device)
+            data, held_out = hold_out(data, plan.config.held_out)
         self.data = data.to(plan.device)
         self._inputs = caster(workload)
         self._seed_epoch(0)
@@ -58,11 +61,11 @@ class Training:
             self.model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         if plan.rival is None:
             with self._autocast():
-                self.steps: Steps = self._paced(rows)
+                self.steps: Steps = self._paced(data.train_set(), held_out)
         else:
             self.steps = plan.rival.build(self._setting())
 
-    def _paced(self, rows: Rows) -> PacedSteps:
+    def _paced(self, rows: Rows, held_out: Rows | None) -> PacedSteps:
         workload, config = self.plan.workload, self.plan.config
         optimizer = torch.optim.SGD(
             layer_groups(self.model) if config.layer_wise else self.model.parameters(),
@@ -75,9 +78,14 @@ class Training:
             None if config.horizon == "free" else self.plan.epochs,
             **{name: getattr(config, name) for name in SWITCHES},
         )
-        probe = self._probe(rows).to(self.device)
+        n, unseen = workload.probe_size, None
+        if held_out is not None:  # few rows may be left, and a share of them is fewer
+            n = min(n, len(self.data.train_targets))
+        probe = self._probe(rows, n)
+        if held_out is not None:
+            unseen = self._probe(held_out, min(n, len(held_out[1])), probe.reference)
         return PacedSteps(
-            optimizer, MutualInformationLR(optimizer, self.model, probe, policy, self.plan.bounds)
+            optimizer, MutualInformationLR(optimizer, self.model, probe, policy, self.plan.bounds, unseen)
         )
 
     def _setting(self) -> Setting:
@@ -94,13 +102,10 @@ class Training:
             self._settle_norms,
         )
 
-    def _probe(self, rows: Rows) -> Probe:
+    def _probe(self, rows: Rows, n: int, reference: str | float = "auto") -> Probe:
         """The fixed sample of these rows, cast as a batch is; without augmentation."""
-        workload, config = self.plan.workload, self.plan.config
-        n = workload.probe_size
-        if config.held_out:  # a share of a small training set
-            n = min(n, len(rows[1]))
-        sample = Probe.sample(rows, n=n, seed=config.seed)
+        config = self.plan.config
+        sample = Probe.sample(rows, n=n, seed=config.seed, reference=reference)
         layers = "all" if config.layer_wise else "output"
         return Probe(
             self._inputs(sample.inputs),
@@ -108,7 +113,7 @@ class Training:
             layers=layers,
             reference=sample.reference,
             std_error=self._std_error,
-        )
+        ).to(self.device)
 
     @property
     def n_parameters(self) -> int:
@@ -178,6 +183,8 @@ class Training:
 
     def train_epoch(self, epoch: int, on_batch: Callable[[int, int], None]) -> float:
         """Train for one epoch and return the mean training loss. Raises NotFinite where it diverged."""
+        if self._whole is not None and not self.steps.holds_out:
+            self.data, self._whole = self._whole, None
         data, workload = self.data, self.plan.workload
         order = self._seed_epoch(epoch)
         n = len(data.train_inputs)

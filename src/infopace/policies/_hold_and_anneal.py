@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from infopace.policies._bounds import Bounds
-from infopace.policies._policy import Decision, check_history
+from infopace.policies._policy import Decision, HeldOut, check_history
 
 # The two-sided 95 % quantile of the normal: what counts as visible, as in the range test.
 _VISIBLE = 1.96
@@ -18,6 +18,10 @@ _VISIBLE = 1.96
 _WINDOW, _LONGEST, _MIDDLE = 0.5, 0.5, 0.5
 # A line through three values has one degree of freedom left, and the scatter around it says nothing.
 _FEWEST = 4
+# Where held-out rows end the hold only the rise counts, and every epoch too many is one more of memorizing.
+_FEWEST_HELD_OUT = 3
+# Of what is known, the most that may come to be memory, at the pace of the hold: half of what carries over.
+_MEMORY = 1 / 3
 
 
 @dataclass(frozen=True)
@@ -58,8 +62,18 @@ class HoldAndAnneal:
     one epoch brought more than half of the hold. Annealing raises information too, by removing SGD's noise, but over
     many epochs.
 
-    Without E the training is over after epoch N; the rate stays at LR_min from then on, and the cause is "finished",
-    unless something changes.
+    The training is over after epoch N; the rate stays at LR_min from then on, and the cause is "finished", unless
+    something changes.
+
+    With `held_out`, information about rows that are not trained on, the hold ends when that no longer rises (three
+    values at least), and with E known the anneal is as long as memory allows:
+
+        N = a / (3 memory)    within 2 a .. E
+        memory = (max(I - J, 0) + 1.96 * hypot(epsilon * I, epsilon_J * J)) / I
+
+    J the information about held-out rows after a epochs: the 95 % bound of the share of what is known about trained
+    rows that does not carry over. At this pace it would be a third after N epochs, half of what does. Rows that are to
+    be trained on after all may join when the anneal begins, and need not be measured from then on.
 
     Attributes:
         epochs: E, the planned number of epochs; None: the rule finds it.
@@ -74,22 +88,31 @@ class HoldAndAnneal:
         if self.epochs is not None and self.epochs < 1:
             raise ValueError(f"epochs must be at least 1, got {self.epochs}")
 
-    def decide(self, history: Sequence[float], *, epoch: int, reference: float, bounds: Bounds) -> Decision:
+    def decide(
+        self,
+        history: Sequence[float],
+        *,
+        epoch: int,
+        reference: float,
+        bounds: Bounds,
+        held_out: HeldOut | None = None,
+    ) -> Decision:
         """The learning rate of an epoch; see `Policy.decide`."""
         check_history(history, epoch, reference)
-        lines = _Lines(history)
+        trained = _Trace(history, bounds.epsilon)
+        unseen = None if held_out is None else _Trace(held_out.nats, held_out.epsilon)
         phase = _Phase(0)
         for done in range(epoch):
-            phase = self._next(phase, done, history, lines, bounds.epsilon)
+            phase = self._next(phase, done, trained, unseen)
         return self._decision(phase, epoch, bounds)
 
-    def _next(
-        self, phase: _Phase, done: int, history: Sequence[float], lines: _Lines, epsilon: float
-    ) -> _Phase:
+    def _next(self, phase: _Phase, done: int, trained: _Trace, unseen: _Trace | None) -> _Phase:
         """The phase of epoch `done` + 1, given that of the epoch before."""
         if phase.anneal is None:
-            return self._held(phase, done, history, lines, epsilon)
+            known = unseen is not None and done < len(unseen.nats)
+            return self._held(phase, done, trained, unseen if known else None)
         # The larger of two: the way back from a single low value is no leap.
+        history = trained.nats
         now, before = history[done], max(history[done - 2 : done])
         lost = now < phase.floor
         if lost and phase.lost:
@@ -98,37 +121,55 @@ class HoldAndAnneal:
             return _Phase(done, why="information has leapt, and stayed")
         return dataclasses.replace(phase, lost=lost, leapt_from=before if now > before + phase.leap else None)
 
-    def _held(
-        self, phase: _Phase, done: int, history: Sequence[float], lines: _Lines, epsilon: float
-    ) -> _Phase:
+    def _held(self, phase: _Phase, done: int, trained: _Trace, unseen: _Trace | None) -> _Phase:
         """The hold goes on, or the anneal begins, after `done` epochs."""
-        start, noise = phase.start, epsilon * abs(history[done])
+        start, history = phase.start, trained.nats
         before = history[done - 1]
         if not phase.lowered and done - start >= 2:  # before that, the value before is not of this hold
-            fall, visible = before - history[done], _VISIBLE * math.sqrt(2.0) * epsilon * abs(before)
+            fall, visible = before - history[done], math.sqrt(2.0) * trained.visible(done - 1)
             if fall > visible:
                 why = f"information fell by {fall:.2g} in one epoch, and {visible:.2g} would be visible"
                 return _Phase(done, lowered=True, why=why)
         first = start + math.floor((1 - _WINDOW) * (done + 1 - start))
-        line = lines.through(first, done) if done + 1 - first >= _FEWEST else None
+        watched, fewest = (trained, _FEWEST) if unseen is None else (unseen, _FEWEST_HELD_OUT)
+        rising = watched.line(first, done, fewest)
         if self.epochs is not None and done - start >= _LONGEST * (self.epochs - start) > 0:
             why = "half of the epochs are over"
-        elif line is not None and line.rise <= (visible := _VISIBLE * noise):
-            why = f"information rose by {line.rise:.2g} in {done - first} epochs, and {visible:.2g} would be visible"
+        elif rising is not None and rising.rise <= (visible := watched.visible(done)):
+            what = "information" if unseen is None else "held-out information"
+            why = f"{what} rose by {rising.rise:.2g} in {done - first} epochs, and {visible:.2g} would be visible"
         else:
             return phase
+        # What is to be told from noise later on is information about what is trained on.
+        line = trained.line(max(min(first, done + 1 - _FEWEST), start), done, _FEWEST)
         if line is None:  # too few epochs for one
             line = _Line(0.0, history[done], 0.0)
-        band = _VISIBLE * math.hypot(line.scatter, noise)
+        band = math.hypot(_VISIBLE * line.scatter, trained.visible(done))
+        end, more = self._end(start, done, trained, unseen)
         return _Phase(
             start,
             lowered=phase.lowered,
             anneal=done,
-            end=2 * done - start if self.epochs is None else self.epochs,
-            why=why,
+            end=end,
+            why=why + more,
             floor=line.end - band,
             leap=max(line.rise, 0.0) + math.sqrt(2.0) * band,
         )
+
+    def _end(self, start: int, done: int, trained: _Trace, unseen: _Trace | None) -> tuple[int, str]:
+        """The last epoch of the anneal, and what to add to the reason for it."""
+        shortest = 2 * done - start
+        if self.epochs is None:
+            return shortest, ""
+        if unseen is None or shortest >= self.epochs:
+            return self.epochs, ""
+        now, held_out = trained.nats[done], unseen.nats[done]
+        # Held-out rows that happen to be the easier ones are no sign of less than no memory.
+        bound = max(now - held_out, 0.0) + math.hypot(trained.visible(done), unseen.visible(done))
+        memory = min(bound / now, 1.0) if now > 0 else 1.0
+        longest = start + (done - start) * _MEMORY / memory
+        end = self.epochs if longest >= self.epochs else max(round(longest), shortest)
+        return end, f"; up to {memory:.0%} of what is known may be memory"
 
     def _decision(self, phase: _Phase, epoch: int, bounds: Bounds) -> Decision:
         if phase.anneal is None:
@@ -158,6 +199,24 @@ def _held_rate(phase: _Phase, epoch: int, bounds: Bounds) -> float:
         return bounds.first
     middle = bounds.first ** (1 - _MIDDLE) * bounds.lr_max**_MIDDLE
     return min(max(middle, bounds.first), bounds.lr_max)  # where the two are one, rounding may leave them
+
+
+class _Trace:
+    """Values after 0, 1, .. epochs, in nats, and their relative noise."""
+
+    def __init__(self, nats: Sequence[float], epsilon: float) -> None:
+        self.nats, self._epsilon = nats, epsilon
+        self._lines = _Lines(nats) if nats else None
+
+    def visible(self, done: int) -> float:
+        """What a value after `done` epochs must differ by to differ visibly from one without noise."""
+        return _VISIBLE * self._epsilon * abs(self.nats[done])
+
+    def line(self, first: int, last: int, fewest: int) -> _Line | None:
+        """The line through these values, None where they are too few for one."""
+        if last + 1 - first < fewest or self._lines is None:
+            return None
+        return self._lines.through(first, last)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from infopace.policies._bounds import Bounds
 
@@ -30,11 +30,33 @@ class Decision:
     cause: str
 
 
+@dataclass(frozen=True)
+class HeldOut:
+    """Information about rows that are not trained on.
+
+    Attributes:
+        nats: After 0, 1, .. epochs, for as long as these rows were kept out of training.
+        epsilon: The relative noise of these values, as `Bounds.epsilon` is that of the values of the probe.
+
+    Raises:
+        ValueError: a value that is not finite, or an epsilon that is not a positive number.
+    """
+
+    nats: Sequence[float]
+    epsilon: float
+
+    def __post_init__(self) -> None:
+        _check_finite(self.nats)
+        if not (math.isfinite(self.epsilon) and self.epsilon > 0):
+            raise ValueError(f"epsilon must be a positive number, got {self.epsilon}")
+
+
 @runtime_checkable
 class Policy(Protocol):
     """A rule that paces the learning rate by information.
 
-    Pure: equal arguments give the equal decision, and nothing is remembered between calls.
+    Pure: equal arguments give the equal decision, and nothing is remembered between calls. A rule that can use rows
+    which are not trained on takes one more, `held_out: HeldOut | None = None`.
     """
 
     def decide(self, history: Sequence[float], *, epoch: int, reference: float, bounds: Bounds) -> Decision:
@@ -49,11 +71,18 @@ class Policy(Protocol):
         ...
 
 
-def simulate(policy: Policy, trace: Sequence[float], *, reference: float, bounds: Bounds) -> list[Decision]:
+def simulate(
+    policy: Policy,
+    trace: Sequence[float],
+    *,
+    reference: float,
+    bounds: Bounds,
+    held_out: HeldOut | None = None,
+) -> list[Decision]:
     """The decisions a policy takes along a trace of information, without any training.
 
     trace[0] is the information of the untrained model and trace[e] that after epoch e, in nats; the result holds the
-    decisions for epochs 1 .. len(trace).
+    decisions for epochs 1 .. len(trace). `held_out` is for a policy that reads it, and may be shorter.
 
     >>> from infopace import Bounds, Vasudevan2020, simulate
     >>> decisions = simulate(Vasudevan2020(epochs=10), [0.0, 1.5, 2.0], reference=2.3, bounds=Bounds(1e-3, 0.1))
@@ -61,9 +90,16 @@ def simulate(policy: Policy, trace: Sequence[float], *, reference: float, bounds
     [0.1, 0.0348, 0.0348]
     """
     return [
-        policy.decide(trace[:epoch], epoch=epoch, reference=reference, bounds=bounds)
+        policy.decide(
+            trace[:epoch], epoch=epoch, reference=reference, bounds=bounds, **_until(held_out, epoch)
+        )
         for epoch in range(1, len(trace) + 1)
     ]
+
+
+def _until(held_out: HeldOut | None, epoch: int) -> dict[str, Any]:
+    """What was known of held-out rows when an epoch began, as the argument of a policy that reads it."""
+    return {} if held_out is None else {"held_out": HeldOut(held_out.nats[:epoch], held_out.epsilon)}
 
 
 def check_history(history: Sequence[float], epoch: int, reference: float) -> None:
@@ -72,8 +108,12 @@ def check_history(history: Sequence[float], epoch: int, reference: float) -> Non
         raise ValueError(
             f"epoch e needs the e values before it, got epoch = {epoch} with {len(history)} values"
         )
-    wrong = next((value for value in history if not math.isfinite(value)), None)
-    if wrong is not None:
-        raise ValueError(f"information must be finite, got {wrong} at index {list(history).index(wrong)}")
+    _check_finite(history)
     if not (math.isfinite(reference) and reference > 0):
         raise ValueError(f"reference must be a positive number of nats, got {reference}")
+
+
+def _check_finite(nats: Sequence[float]) -> None:
+    wrong = next((i for i, value in enumerate(nats) if not math.isfinite(value)), None)
+    if wrong is not None:
+        raise ValueError(f"information must be finite, got {nats[wrong]} at index {wrong}")

@@ -152,13 +152,13 @@ def test_what_stops_by_itself_is_not_cut_off_at_the_epochs_of_the_others(tmp_pat
     assert 4 < len(free) <= 12
 
 
-def test_a_method_may_measure_rows_that_are_kept_out(tmp_path: Path) -> None:
+def test_ours_may_keep_rows_out_until_it_anneals(tmp_path: Path) -> None:
     run(tmp_path, "hold-and-anneal-free-held-out", "hold-and-anneal-free", seeds=1)
     settings = [
         json.loads((tmp_path / "runs" / f"{name}-seed0" / "run.json").read_text())["settings"]
         for name in ("hold-and-anneal-free-held-out", "hold-and-anneal-free")
     ]
-    assert [one.get("held_out") for one in settings] == [0.25, None]
+    assert [one.get("held_out") for one in settings] == [0.1, None]
     assert [one["horizon"] for one in settings] == ["free", "free"]
     held_out, other = rows(tmp_path)
     assert held_out["test"] != other["test"]

@@ -21,8 +21,8 @@ _FREE, _LAYER_WISE, _HELD_OUT = "-free", "-layer-wise", "-held-out"
 _DEFAULT = (OURS, OURS + _FREE, OURS + _LAYER_WISE, PAPER, PAPER + _LAYER_WISE, *RIVALS)
 # A training that is to stop by itself is cut off after so many times the others' epochs; how many it took is told.
 FREE_LIMIT = 3
-# What a method that measures rows kept out of training keeps out: of four years one.
-HELD_OUT = 0.25
+# What a method that holds rows out keeps out of training until it anneals, as is usual for a validation set.
+HELD_OUT = 0.1
 # Far from the seeds of the test, which count from 0.
 FIRST_TUNING_SEED = 1000
 
@@ -38,8 +38,8 @@ class CompareConfig:
     workload: Positional[str] = "digits"
     """As in infopace train."""
     methods: tuple[str, ...] = ()
-    """What to compare, each tested against the first: methods of infopace train, a paced one also with -layer-wise or
-    -held-out (a quarter) behind its name, hold-and-anneal also with -free. Default: ours and the paper's without and
+    """What to compare, each tested against the first: methods of infopace train, a paced one also with -layer-wise
+    behind its name, hold-and-anneal also with -free and -held-out (a tenth). Default: ours and the paper's without and
     with -layer-wise, ours with -free, and all rivals."""
     seeds: int = 10
     """Runs of each method, with seeds 0, 1, .."""
@@ -132,8 +132,8 @@ def resolve_comparison(config: CompareConfig) -> ComparePlan:
 
 
 def _entry(name: str) -> Entry:
-    """A method; the name of a paced one may end in -free (no number of epochs is known), -layer-wise, -held-out."""
-    whole = name.removesuffix(_HELD_OUT)
+    """A method; a paced one's name may end in -layer-wise, ours also in -free (no number of epochs) and -held-out."""
+    whole = name.removesuffix(_HELD_OUT) if name.startswith(OURS) else name
     stem = whole.removesuffix(_LAYER_WISE)
     method = stem.removesuffix(_FREE) if stem == OURS + _FREE else stem
     if method not in PACED:
