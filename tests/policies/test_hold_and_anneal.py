@@ -78,7 +78,7 @@ def slow(policy: HoldAndAnneal, trace: list[float], held_out: HeldOut | None = N
                     bound = max(now - fresh.nats[done], 0) + 1.96 * noise
                     memory = 1.0 if now <= 0 or bound > now else bound / now
                     end = min(
-                        policy.epochs, max(2 * done - start, round(start + (done - start) / memory / 3))
+                        policy.epochs, max(2 * done - start, round(start + (done - start) / memory / 2))
                     )
                     end = max(end, min(2 * done - start, policy.epochs))
                 noise = math.hypot(scatter, BOUNDS.epsilon * abs(now))
@@ -130,15 +130,15 @@ def test_held_out_rows_end_the_hold_and_their_memory_the_training() -> None:
     assert found[hold].reason.endswith("may be memory")
 
 
-@pytest.mark.parametrize(("gap", "end"), [(0.0, 100), (0.05, 40), (0.1, 22), (0.9, 16)])
+@pytest.mark.parametrize(("gap", "end"), [(0.0, 100), (0.05, 58), (0.1, 33), (0.9, 16)])
 def test_the_more_memory_the_sooner_the_end(gap: float, end: int) -> None:
     trained = [*[0.25 * e for e in range(5)], *[1.0] * 95]
     held_out = HeldOut([value * (1 - gap) for value in trained], 1e-6)
     found = causes(HoldAndAnneal(100), trained, held_out)
     hold = found.index("anneal")
     over = found.index("finished") if "finished" in found else 100
-    # a / (3 memory); the noise of the probe counts as memory that there may be.
-    expected = hold / (3 * (gap + 1.96 * BOUNDS.epsilon))
+    # a / (2 memory); the noise of the probe counts as memory that there may be.
+    expected = hold / (2 * (gap + 1.96 * BOUNDS.epsilon))
     assert over == min(100, max(round(expected), 2 * hold))
     assert abs(over - end) <= 12
 

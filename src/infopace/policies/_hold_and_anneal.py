@@ -20,8 +20,8 @@ _WINDOW, _LONGEST, _MIDDLE = 0.5, 0.5, 0.5
 _FEWEST = 4
 # Where held-out rows end the hold only the rise counts, and every epoch too many is one more of memorizing.
 _FEWEST_HELD_OUT = 3
-# Of what is known, the most that may come to be memory, at the pace of the hold: half of what carries over.
-_MEMORY = 1 / 3
+# Of what is known, the most that may come to be memory, at the pace of the hold: as much as what carries over.
+_MEMORY = 0.5
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,11 @@ class HoldAndAnneal:
     With `held_out`, information about rows that are not trained on, the hold ends when that no longer rises (three
     values at least), and with E known the anneal is as long as memory allows:
 
-        N = a / (3 memory)    within 2 a .. E
+        N = a / (2 memory)    within 2 a .. E
         memory = (max(I - J, 0) + 1.96 * hypot(epsilon * I, epsilon_J * J)) / I
 
     J the information about held-out rows after a epochs: the 95 % bound of the share of what is known about trained
-    rows that does not carry over. At this pace it would be a third after N epochs, half of what does. Rows that are to
+    rows that does not carry over. At this pace it would be half of all after N epochs. Rows that are to
     be trained on after all may join when the anneal begins, and need not be measured from then on.
 
     Attributes:
