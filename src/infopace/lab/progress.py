@@ -1,4 +1,4 @@
-"""Showing a run while it goes: live on a terminal, plain lines otherwise. Both only listen."""
+"""Showing a run while it goes: live on a terminal, plain lines otherwise, or not at all. They only listen."""
 
 from __future__ import annotations
 
@@ -99,6 +99,28 @@ def last_reason(row: Row) -> str:
     decision = _lowest(row)
     where = "" if len(row["decisions"]) == 1 else f"{decision['layer']}: "
     return f"{where}{decision['reason']}"
+
+
+class Silent:
+    """Says nothing, where somebody else tells how runs end."""
+
+    def candidate(self, trial: int, candidate: Candidate) -> None:
+        pass
+
+    def started(self, plan: Plan, folder: Path, n_parameters: int, rows: list[Row]) -> None:
+        pass
+
+    def batch(self, done: int, total: int) -> None:
+        pass
+
+    def epoch(self, row: Row) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
 
 
 class PlainProgress:

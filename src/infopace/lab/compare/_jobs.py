@@ -9,16 +9,15 @@ from pathlib import Path
 
 import torch
 
-from infopace import Candidate, RangeTestError
+from infopace import RangeTestError
 from infopace.lab.bounds import find_bounds, keep_result
 from infopace.lab.compare._cells import Bounds, Cell, keep_divergence
 from infopace.lab.compare._config import ComparePlan
-from infopace.lab.config import Plan
 from infopace.lab.errors import Diverged
 from infopace.lab.files import write_atomically
+from infopace.lab.progress import Silent
 from infopace.lab.range_config import BEFORE_TRAINING, RangePlan
 from infopace.lab.run import train
-from infopace.lab.run_folder import Row
 from infopace.lab.training import set_determinism
 
 _FOUND = "bounds.json"
@@ -65,7 +64,7 @@ def perform(plan: ComparePlan, job: Job, device: str) -> None:
     folder = job.cell.folder(plan.folder)
     try:
         # A table shows no error bars of information, and they are most of what a measurement costs.
-        train(job.cell.command(plan, device, job.bounds), _Silent(), picture=False, std_error=False)
+        train(job.cell.command(plan, device, job.bounds), Silent(), picture=False, std_error=False)
     except Diverged as error:
         # Where the run was is of no use to the reader of a table.
         keep_divergence(folder, str(error).partition(";")[0])
@@ -114,25 +113,3 @@ def _test_range(plan: ComparePlan, device: str) -> None:
         bounds = {**dataclasses.asdict(found.bounds), "lr_top": found.bounds.first}
         result = FoundBounds(bounds, found.seconds, found.cost * plan.epochs)
     keep_bounds(result, plan.folder)
-
-
-class _Silent:
-    """A listener that says nothing: a comparison tells how runs end."""
-
-    def candidate(self, trial: int, candidate: Candidate) -> None:
-        pass
-
-    def started(self, plan: Plan, folder: Path, n_parameters: int, rows: list[Row]) -> None:
-        pass
-
-    def batch(self, done: int, total: int) -> None:
-        pass
-
-    def epoch(self, row: Row) -> None:
-        pass
-
-    def note(self, text: str) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
