@@ -23,7 +23,7 @@ def comparisons() -> str:
     parts = []
     for path in sorted((ROOT / "results").glob("compare_*.jsonl")):
         rows = read(path.stem)
-        workload = _workload(rows)
+        workload = workload_of(rows)
         lines = lines_of(rows)
         text = "\n".join(_blocks(table_lines(lines, workload.metric)))
         seeds = max(line.n + line.failed for line in lines)
@@ -51,7 +51,7 @@ def update_readme() -> None:
 
 def lines_of(rows: list[dict[str, Any]]) -> list[Line]:
     """The lines of the table, as the command made them."""
-    workload = _workload(rows)
+    workload = workload_of(rows)
     tested = next((row for row in rows if row["part"] == "range test"), None)
     runs = [row for row in rows if row["part"] != "range test"]
     names = list(dict.fromkeys(row["method"] for row in runs if row["part"] == "test"))
@@ -74,7 +74,8 @@ def lines_of(rows: list[dict[str, Any]]) -> list[Line]:
     return summarise(methods, outcomes, workload.metric, workload.levels)
 
 
-def _workload(rows: list[dict[str, Any]]) -> Workload:
+def workload_of(rows: list[dict[str, Any]]) -> Workload:
+    """The workload that rows are of."""
     return (WORKLOADS | UNSEEN)[rows[0]["workload"]]
 
 

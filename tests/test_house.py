@@ -223,7 +223,7 @@ def test_readme_names_the_public_surface() -> None:
 
 
 @pytest.mark.parametrize(
-    ("document", "shown"), [("README.md", 3), ("docs/getting-started.md", 2), ("docs/policies.md", 1)]
+    ("document", "shown"), [("README.md", 3), ("docs/getting-started.md", 2), ("docs/policies.md", 2)]
 )
 def test_code_in_documents_runs(
     document: str, shown: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -263,7 +263,7 @@ def test_code_in_documents_runs(
         }
         exec(compile(block, document, "exec"), names)
         if "scheduler" in names:
-            assert len(calls) == 4
+            assert len(calls) == (4 if "train_one_epoch(" in block else 0)
             assert len(names["scheduler"].decisions) >= 4
 
 

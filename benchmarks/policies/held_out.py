@@ -75,9 +75,9 @@ def _settings(arguments: argparse.Namespace) -> Iterator[Setting]:
 
 
 def _run(setting: Setting) -> dict[str, Any]:
-    name = setting["workload"]
+    name: str = setting["workload"]
     bounds = tested_bounds(name)
-    spec: str = _SPEC[name] if name in _SPEC else name
+    spec = _SPEC.get(name, name)
     epochs = find_workload(spec).epochs
     values = {f"_{name.upper()}": setting[name] for name in ("memory", "fewest_held_out")}
     with tempfile.TemporaryDirectory() as folder, patch.multiple(_hold_and_anneal, **values):
