@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
@@ -86,3 +87,20 @@ def test_a_run_is_drawn(
     assert metric.get_ylabel() == "test accuracy, %"
     (listed,) = (text.get_text() for text in reasons.texts)
     assert rows[1]["decisions"][0]["reason"] in listed
+
+
+def test_held_out_rows_are_drawn_as_long_as_they_are(
+    tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny.run(tmp_path, epochs=12, held_out=0.25)
+    drawn: list[Figure] = []
+    monkeypatch.setattr(picture, "FigureCanvasAgg", lambda figure: drawn.append(figure))
+    folder = RunFolder(tmp_path)
+    record, rows = folder.read_json("run.json"), folder.read_rows()
+    assert record is not None
+    draw_run(record, rows, tmp_path / "drawn.png")
+    (line,) = (one for one in drawn[0].axes[1].get_lines() if one.get_label() == "held out")
+    kept = [row for row in rows if "held_out" in row]
+    assert 3 < len(kept) < len(rows)
+    assert np.asarray(line.get_xdata()).tolist() == [row["epoch"] for row in kept]
+    assert np.asarray(line.get_ydata()).tolist() == [row["held_out"]["output"] for row in kept]

@@ -152,16 +152,30 @@ def _draw_information(axes: Axes, rows: list[Row], colours: dict[str, str]) -> N
             name += f"{',' * (layer == twin)} ± standard error"
         width = _THIN + _STEP * (len(drawn) - 1 - i)
         axes.plot(epochs, trace[layer], color=colours[layer], linewidth=width, label=name)
+    held_out = _draw_held_out(axes, rows, colours)
     decoder = [row["information"]["output"]["decoder"] for row in rows]
     if None not in decoder:
         colour = colours[twin or "output"]
         axes.plot(epochs, decoder, color=colour, linewidth=1.2, linestyle=":", label="output, decoder bound")
     # The decoder bound starts near 0 and below; it may enter from outside, so that the layers can be told apart.
-    values = [*(n for layer in drawn for n in trace[layer]), reference]
+    values = [*(n for layer in drawn for n in trace[layer]), *held_out, reference]
     margin = 0.08 * (max(values) - min(values)) or 0.1
     axes.set_ylim(min(values) - margin, max(values) + margin)
     axes.set_ylabel("I(T;Y), nats")
     axes.legend(fontsize=8.5, frameon=False, loc="lower right", ncols=2 if len(drawn) > 2 else 1)
+
+
+def _draw_held_out(axes: Axes, rows: list[Row], colours: dict[str, str]) -> list[float]:
+    """Draw information about rows that are held out, as long as they are; returns its values."""
+    kept = [row for row in rows if "held_out" in row]
+    drawn: list[float] = []
+    for layer in kept[0]["held_out"] if kept else ():
+        values = [row["held_out"][layer] for row in kept]
+        label = "held out" if layer == "output" else f"{layer}, held out"
+        epochs = [row["epoch"] for row in kept]
+        axes.plot(epochs, values, color=colours[layer], linewidth=1.3, linestyle=(0, (4, 2)), label=label)
+        drawn += values
+    return drawn
 
 
 def _draw_metric(axes: Axes, run: dict[str, Any], rows: list[Row]) -> None:

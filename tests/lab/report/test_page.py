@@ -74,6 +74,19 @@ def test_what_the_curves_show(make_run: MakeRun) -> None:
     assert found["Test accuracy"].summary == "Test accuracy by epoch: global from 44.63 to 96.39 %."
 
 
+def test_held_out_rows_are_drawn_as_long_as_they_are(make_run: MakeRun) -> None:
+    run = make_run()
+    rows = [json.loads(line) for line in (run / "epochs.jsonl").read_text().splitlines()]
+    for row in rows[:4]:
+        row["held_out"] = {"output": 0.5 * row["epoch"]}
+    (run / "epochs.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    information = charts(run)["Information"]
+    _, held_out, decoder = information.series
+    assert held_out.y == [0.0, 0.5, 1.0, 1.5, *[None] * 5] and held_out.bound
+    assert (held_out.label, decoder.label) == ("global, held out", "decoder bound")
+    assert "Dotted: the decoder bound at the output and rows held out." in information.note
+
+
 def test_seeds_are_drawn_behind_their_mean(make_run: MakeRun) -> None:
     found = charts(make_run("a", seed=0), make_run("b", seed=4, done=5, finished=False))
     first, second, mean = found["Test accuracy"].series

@@ -80,7 +80,11 @@ def experiment_charts(experiment: Experiment) -> list[Chart]:
         ),
     ]
     if information:
-        bound = any(s.bound for s in information)
+        dotted = [
+            what
+            for what, label in (("the decoder bound at the output", "bound"), ("rows held out", "held out"))
+            if any(s.bound and s.label.endswith(label) for s in information)
+        ]
         bands = any(s.low for s in information)
         charts.append(
             Chart(
@@ -95,7 +99,7 @@ def experiment_charts(experiment: Experiment) -> list[Chart]:
                 ),
                 span,
                 note=("Bands are standard errors. " if bands else "")
-                + ("Dotted: the decoder bound at the output." if bound else "")
+                + (f"Dotted: {' and '.join(dotted)}." if dotted else "")
                 + every,
             )
         )
@@ -173,6 +177,13 @@ def _information(key: str, of_method: str, method: Method, epochs: list[int]) ->
             low, high = _band(method.runs[0], layer, epochs)
             found = [Series(own, label, found[0].y, low, high)]
         series += found
+
+        def held_out(row: Row, layer: str = layer) -> Number | None:
+            return row["held_out"].get(layer)
+
+        mean = _mean(method, epochs, held_out)
+        if any(value is not None for value in mean):
+            series.append(Series(own, f"{label}, held out", mean, bound=True))
     if "output" in _measured(method):
 
         def decoder(row: Row) -> Number | None:

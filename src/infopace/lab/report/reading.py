@@ -22,7 +22,7 @@ COMPARISON_FILE = "comparison.json"
 # What tells two runs of one method apart by nothing that matters to it, or is shown elsewhere.
 _NOT_OF_THE_METHOD = ("workload", "method", "layer_wise", "seed", "device")
 # What a method that measures no information leaves out of its rows.
-_NOT_MEASURED: dict[str, Any] = {"information": {}, "reference": None, "decisions": []}
+_NOT_MEASURED: dict[str, Any] = {"information": {}, "reference": None, "decisions": [], "held_out": {}}
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ def _check(run: Run) -> None:
     if run.lr_min is not None and not 0 < run.lr_min < math.inf:
         raise ValueError(f"must have lr_min > 0, and has {run.lr_min}")
     for row in run.rows:
-        numbers = [row["test"], *row["lr"]]
+        numbers = [row["test"], *row["lr"], *row["held_out"].values()]
         for layer in run.layers:
             found = row["information"][layer]
             numbers += [found["nats"], found["std_error"] or 0.0, found["decoder"] or 0.0]
