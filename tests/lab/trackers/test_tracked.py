@@ -133,6 +133,7 @@ def test_several_groups_are_named_by_their_layers_or_numbered() -> None:
         "lr": [0.1, 0.02],
         "train_loss": 0.5,
         "test": 0.9,
+        "held_out": {"fc2": 1.5},
         "information": {
             "fc1": {"nats": 1.0, "std_error": None, "decoder": None},
             "fc2": {"nats": 2.0, "std_error": 0.1, "decoder": 1.9},
@@ -154,6 +155,7 @@ def test_several_groups_are_named_by_their_layers_or_numbered() -> None:
             "information/fc1": 1.0,
             "information/fc2": 2.0,
             "information_error/fc2": 0.1,
+            "information_held_out/fc2": 1.5,
             "information_reference": 2.3,
             "seconds/train": 1.0,
             "seconds/evaluate": 0.5,

@@ -68,6 +68,7 @@ def epoch_of(row: Row, metric: str) -> Epoch:
     for layer, found in row["information"].items():
         numbers[f"information/{layer}"] = found["nats"]
         numbers[f"information_error/{layer}"] = found["std_error"]
+    numbers |= {f"information_held_out/{layer}": nats for layer, nats in row.get("held_out", {}).items()}
     numbers["information_reference"] = row["reference"]
     numbers |= {f"seconds/{what}": spent for what, spent in row["seconds"].items()}
     return Epoch(
