@@ -169,8 +169,11 @@ def test_held_out_rows_are_measured_until_every_group_anneals(layer_wise: bool) 
             }
         run.epoch(number)
         scheduler.step()
-    past = [all(one.cause in ("anneal", "floor") for one in taken) for taken in scheduler.decisions]
-    first = past.index(True)
+    # Of each group the first decision to anneal; the rows join when the last of them has been taken.
+    first = max(
+        next(i for i, one in enumerate(taken) if one.cause in ("anneal", "floor"))
+        for taken in zip(*scheduler.decisions, strict=True)
+    )
     assert run.trained_on == [KEPT] * first + [600] * (9 - first)
     assert {len(values) for values in scheduler.held_out_history.values()} == {first + 1}
     for group, layer in enumerate(scheduler.driving_layers):
@@ -205,12 +208,18 @@ def test_held_out_rows_are_for_a_policy_that_reads_them_and_for_the_layers_that_
         Run(False, held_out=True)
     model = nn.Sequential(nn.Linear(8, 4))
     optimizer = torch.optim.SGD(layer_groups(model), lr=0.1)
+    inputs, labels = data()
+    two = Probe(inputs[labels < 2], labels[labels < 2], layers="all")
+    with pytest.raises(
+        ValueError, match=r"held_out must have the classes of the probe, \[0, 1, 2, 3\], got \[0, 1\]"
+    ):
+        MutualInformationLR(optimizer, model, Probe.sample(data(), 200), None, BOUNDS, two)
     everywhere, at_the_output = Probe.sample(data(), 200, layers="all"), Probe.sample(data(), 100)
     with pytest.raises(ValueError, match="held_out must measure what drives: unknown layer '0'"):
         MutualInformationLR(optimizer, model, everywhere, None, BOUNDS, at_the_output)
     with_rows, without = Run(False, OURS, held_out=True).scheduler, Run(False, OURS).scheduler
     before = without.state_dict()
-    with pytest.raises(ValueError, match="scheduler state must be without held-out rows, got one with"):
+    with pytest.raises(ValueError, match="scheduler state must be of 0 held-out rows, got one of 80"):
         without.load_state_dict(with_rows.state_dict())
     assert without.state_dict() == before
 

@@ -56,9 +56,10 @@ class MutualInformationLR(LRScheduler):
         reference: I(X;Y) in nats.
 
     Raises:
-        TypeError: not an optimizer, not a policy, no bounds, held-out rows for a policy that reads none.
+        TypeError: not an optimizer, not a policy, no bounds, a held_out that is no probe or that the policy does not
+            read.
         ValueError: an optimizer that holds parameters which are not the model's, a group whose layer is not measured
-            or has no bounds, and all that `Probe.measure` refuses.
+            or has no bounds, held-out rows of other classes than the probe's, and all that `Probe.measure` refuses.
     """
 
     def __init__(
@@ -81,8 +82,8 @@ class MutualInformationLR(LRScheduler):
         _check_parameters(optimizer, model)
         self._model, self._probe, self._held_out = model, probe, held_out
         self.policy: Policy = HoldAndAnneal() if policy is None else policy
-        if held_out is not None and "held_out" not in inspect.signature(self.policy.decide).parameters:
-            raise TypeError(f"held_out needs a policy that reads it, got {self.policy!r}")
+        if held_out is not None:
+            _check_held_out(held_out, probe, self.policy)
         self.bounds = bounds
         self.driving_layers: list[str] = [group.get("layer", "output") for group in optimizer.param_groups]
         without = [
@@ -125,8 +126,8 @@ class MutualInformationLR(LRScheduler):
     @property
     def holds_out(self) -> bool:
         """Whether there are rows still to be kept out of training: until every group has begun to anneal once."""
-        begun = any(all(one.cause in _PAST_HOLD for one in taken) for taken in self.decisions)
-        return self._held_out is not None and not begun
+        begun = [any(one.cause in _PAST_HOLD for one in taken) for taken in zip(*self.decisions, strict=True)]
+        return self._held_out is not None and not (begun and all(begun))
 
     def get_lr(self) -> list[float]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Learning rate of each parameter group, as last decided."""
@@ -153,6 +154,7 @@ class MutualInformationLR(LRScheduler):
             "reference": self.reference,
             "driving_layers": list(self.driving_layers),
             "history": {layer: list(values) for layer, values in self.history.items()},
+            "held_out_rows": 0 if self._held_out is None else self._held_out.n,
             "held_out_history": {layer: list(values) for layer, values in self.held_out_history.items()},
             "decisions": [[asdict(decision) for decision in decisions] for decisions in self.decisions],
         }
@@ -161,8 +163,8 @@ class MutualInformationLR(LRScheduler):
         """Continue from a state; the optimizer's own state is loaded by the optimizer.
 
         Raises:
-            ValueError: a state of another version, of other layers, of another reference, or with held-out rows where
-                there are none here and the other way round. Nothing is changed then.
+            ValueError: a state of another version, of other layers, of another reference, or of another number of
+                held-out rows. Nothing is changed then.
         """
         version = state_dict.get("version")
         if version != _STATE_VERSION:
@@ -171,10 +173,10 @@ class MutualInformationLR(LRScheduler):
             theirs = list(state_dict[name])
             if theirs != list(mine):
                 raise ValueError(f"scheduler state must be of this model's layers {list(mine)}, got {theirs}")
-        held_out = state_dict.get("held_out_history", {})
-        if bool(held_out) != bool(self.held_out_history):
-            theirs, mine = ("with" if one else "without" for one in (held_out, self.held_out_history))
-            raise ValueError(f"scheduler state must be {mine} held-out rows, got one {theirs}")
+        # A state from before there were held-out rows has none.
+        theirs, mine = state_dict.get("held_out_rows", 0), 0 if self._held_out is None else self._held_out.n
+        if theirs != mine:
+            raise ValueError(f"scheduler state must be of {mine} held-out rows, got one of {theirs}")
         if state_dict["reference"] != self.reference:
             raise ValueError(
                 f"scheduler state must be of this probe, with reference {self.reference}, got {state_dict['reference']}"
@@ -184,6 +186,7 @@ class MutualInformationLR(LRScheduler):
         self.base_lrs = list(state_dict["base_lrs"])
         self._last_lr = list(state_dict["last_lr"])
         self.history = {layer: list(values) for layer, values in state_dict["history"].items()}
+        held_out = state_dict.get("held_out_history", {})
         self.held_out_history = {layer: list(values) for layer, values in held_out.items()}
         self.decisions = [
             [Decision(**decision) for decision in decisions] for decisions in state_dict["decisions"]
@@ -204,6 +207,19 @@ class MutualInformationLR(LRScheduler):
                 self.history[layer], epoch=epoch, reference=self.reference, bounds=bounds, **unseen
             )
         return [decided[layer] for layer in self.driving_layers]
+
+
+def _check_held_out(held_out: Probe, probe: Probe, policy: Policy) -> None:
+    if not isinstance(held_out, Probe):
+        raise TypeError(f"held_out must be a Probe, got {type(held_out).__name__}")
+    takes = inspect.signature(policy.decide).parameters.values()
+    if not any(one.name == "held_out" or one.kind is one.VAR_KEYWORD for one in takes):
+        raise TypeError(f"held_out needs a policy that reads it, got {policy!r}")
+    if not probe.targets.is_floating_point():
+        # What few classes hold at most would look like memory of the others.
+        ours, theirs = (one.targets.unique().tolist() for one in (probe, held_out))
+        if ours != theirs:
+            raise ValueError(f"held_out must have the classes of the probe, {ours}, got {theirs}")
 
 
 def _check_parameters(optimizer: Optimizer, model: nn.Module) -> None:

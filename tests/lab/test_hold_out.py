@@ -33,8 +33,8 @@ def numbered(targets: torch.Tensor) -> Data:
 def test_of_each_class_the_last_rows_are_kept_out(labels: list[int], share: float) -> None:
     targets = torch.tensor(labels)
     sizes = {label: labels.count(label) for label in labels}
-    if any(not 0 < round(share * size) < size for size in sizes.values()):
-        with pytest.raises(InputError, match="held_out must leave rows"):
+    if any(not 2 <= round(share * size) < size for size in sizes.values()):
+        with pytest.raises(InputError, match="held_out must take 2 rows"):
             hold_out(numbered(targets), share)
         return
     rest, (inputs, out) = hold_out(numbered(targets), share)
@@ -52,17 +52,20 @@ def test_of_each_class_the_last_rows_are_kept_out(labels: list[int], share: floa
 
 
 def test_where_there_are_no_classes_the_last_rows_of_all_are() -> None:
-    rest, (inputs, targets) = hold_out(numbered(torch.rand(8, 2)), 0.25)
-    assert inputs[:, 0].tolist() == [6, 7]
-    assert targets.shape == (2, 2)
-    assert len(rest.train_targets) == 6
+    rest, (inputs, targets) = hold_out(numbered(torch.rand(16, 2)), 0.25)
+    assert inputs[:, 0].tolist() == [12, 13, 14, 15]
+    assert targets.shape == (4, 2)
+    assert len(rest.train_targets) == 12
 
 
 @pytest.mark.parametrize(
     ("labels", "error"),
     [
-        ([0, 0, 0, 0, 1], r"must leave rows of class 1 on both sides, got held_out = 0\.25 of 1 rows"),
-        ([0.0], r"must leave rows on both sides, got held_out = 0\.25 of 1 rows"),
+        (
+            [0] * 8 + [1],
+            r"must take 2 rows of class 1 or more and leave some, got held_out = 0\.25 of 1 rows",
+        ),
+        ([0.0], r"must take 4 rows or more and leave some, got held_out = 0\.25 of 1 rows"),
     ],
 )
 def test_a_part_without_rows_is_refused(labels: list[float], error: str) -> None:

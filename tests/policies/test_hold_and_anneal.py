@@ -64,8 +64,10 @@ def slow(policy: HoldAndAnneal, trace: list[float], held_out: HeldOut | None = N
                 anneal = done
                 low, high = [False], [None]
                 level, scatter, rise = now, 0.0, 0.0
-                if len(values) >= 4:
-                    window = values[-max(4, len(values) - len(values) // 2) :]
+                window = values[len(values) // 2 :]
+                if fresh is not None and len(window) < 4:
+                    window = trace[max(start, 1) : done + 1][-4:]
+                if len(window) >= 4:
                     x = np.arange(len(window))
                     slope, intercept = np.polyfit(x, window, 1)
                     left = np.asarray(window) - slope * x - intercept

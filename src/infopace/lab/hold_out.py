@@ -10,6 +10,9 @@ from torch import Tensor
 from infopace.lab.errors import InputError
 from infopace.lab.workload import Data
 
+# A neighbour estimate with k = 3 needs more than 3 rows, one within classes two of each.
+_FEWEST, _FEWEST_OF_CLASS = 4, 2
+
 
 def hold_out(data: Data, share: float) -> tuple[Data, tuple[Tensor, Tensor]]:
     """(what is trained on, the rows kept out): the last `share` of the rows, of each class where there are classes.
@@ -17,21 +20,23 @@ def hold_out(data: Data, share: float) -> tuple[Data, tuple[Tensor, Tensor]]:
     The last and not random ones: where data come in the order of time, their neighbours in time are kept out with
     them, and what the network has memorized of a day tells nothing of another.
 
-    Raises InputError where a part, or a class in one of them, would be empty, or images are decoded as they come.
+    Raises InputError where too few rows for a measurement would be kept out, of a class or of all, or none left, or
+    where images are decoded as they come.
     """
     inputs, targets = data.train_inputs, data.train_targets
     if not isinstance(inputs, Tensor):
         raise InputError("held_out needs a training set in memory, got images that are decoded as they come")
-    groups = [torch.arange(len(targets))]
+    groups, fewest = [torch.arange(len(targets))], _FEWEST
     if not targets.is_floating_point():
-        groups = [(targets == label).nonzero()[:, 0] for label in targets.unique()]
+        groups, fewest = [(targets == label).nonzero()[:, 0] for label in targets.unique()], _FEWEST_OF_CLASS
     kept = torch.zeros(len(targets), dtype=torch.bool)
     for rows in groups:
         amount = round(share * len(rows))
-        if not 0 < amount < len(rows):
-            of = "" if len(groups) == 1 else f" of class {targets[rows[0]]}"
+        if not fewest <= amount < len(rows):
+            of = "" if fewest == _FEWEST else f" of class {targets[rows[0]]}"
             raise InputError(
-                f"held_out must leave rows{of} on both sides, got held_out = {share:g} of {len(rows)} rows"
+                f"held_out must take {fewest} rows{of} or more and leave some, "
+                f"got held_out = {share:g} of {len(rows)} rows"
             )
         kept[rows[-amount:]] = True
     rest = dataclasses.replace(data, train_inputs=inputs[~kept], train_targets=targets[~kept])

@@ -71,8 +71,8 @@ class HoldAndAnneal:
         N = a / (2 memory)    within 2 a .. E
         memory = (max(I - J, 0) + 1.96 * hypot(epsilon * I, epsilon_J * J)) / I
 
-    J the information about held-out rows after a epochs: the 95 % bound of the share of what is known about trained
-    rows that does not carry over. At this pace it would be half of all after N epochs. Rows that are to
+    J the information about held-out rows after a epochs: what noise allows at most (95 %) of the share of what is known
+    about trained rows that does not carry over. At this pace it would be half of all after N epochs. Rows that are to
     be trained on after all may join when the anneal begins, and need not be measured from then on.
 
     Attributes:
@@ -140,8 +140,10 @@ class HoldAndAnneal:
             why = f"{what} rose by {rising.rise:.2g} in {done - first} epochs, and {visible:.2g} would be visible"
         else:
             return phase
-        # What is to be told from noise later on is information about what is trained on.
-        line = trained.line(max(min(first, done + 1 - _FEWEST), start), done, _FEWEST)
+        # What is to be told from noise later on is information about what is trained on; of a hold that held-out rows
+        # have ended so soon a few values more, but for the untrained network's.
+        wider = first if unseen is None else max(min(first, done + 1 - _FEWEST), start, 1)
+        line = trained.line(wider, done, _FEWEST)
         if line is None:  # too few epochs for one
             line = _Line(0.0, history[done], 0.0)
         band = math.hypot(_VISIBLE * line.scatter, trained.visible(done))
@@ -206,7 +208,7 @@ class _Trace:
 
     def __init__(self, nats: Sequence[float], epsilon: float) -> None:
         self.nats, self._epsilon = nats, epsilon
-        self._lines = _Lines(nats) if nats else None
+        self._lines = _Lines(nats) if len(nats) else None
 
     def visible(self, done: int) -> float:
         """What a value after `done` epochs must differ by to differ visibly from one without noise."""

@@ -56,7 +56,8 @@ class Policy(Protocol):
     """A rule that paces the learning rate by information.
 
     Pure: equal arguments give the equal decision, and nothing is remembered between calls. A rule that can use rows
-    which are not trained on takes one more, `held_out: HeldOut | None = None`.
+    which are not trained on takes one more, `held_out: HeldOut | None = None`, and gives one of the causes "anneal",
+    "floor" and "finished" once it needs them no more.
     """
 
     def decide(self, history: Sequence[float], *, epoch: int, reference: float, bounds: Bounds) -> Decision:

@@ -82,7 +82,8 @@ def test_held_out_rows_are_drawn_as_long_as_they_are(make_run: MakeRun) -> None:
     (run / "epochs.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     information = charts(run)["Information"]
     _, held_out, decoder = information.series
-    assert held_out.y == [0.0, 0.5, 1.0, 1.5, *[None] * 5] and held_out.bound
+    assert held_out.y == [0.0, 0.5, 1.0, 1.5, *[None] * 5]
+    assert held_out.dotted and not held_out.bound
     assert (held_out.label, decoder.label) == ("global, held out", "decoder bound")
     assert "Dotted: the decoder bound at the output and rows held out." in information.note
 

@@ -35,7 +35,7 @@ class Point:
 class Series:
     """One curve over the chart's x. None: no value there. The legend's entry with its key shows and hides it.
 
-    `faint` is one seed behind the mean of its method: it is drawn, but not read off. `bound` is drawn dotted,
+    `faint` is one seed behind the mean of its method: it is drawn, but not read off. `dotted` is drawn so; `bound` too,
     and may leave the chart at the bottom.
     """
 
@@ -47,6 +47,7 @@ class Series:
     step: bool = False
     faint: bool = False
     bound: bool = False
+    dotted: bool = False
     points: tuple[Point, ...] = ()
     colour: int = 0
     dash: int = 0

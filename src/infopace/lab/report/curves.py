@@ -83,7 +83,7 @@ def experiment_charts(experiment: Experiment) -> list[Chart]:
         dotted = [
             what
             for what, label in (("the decoder bound at the output", "bound"), ("rows held out", "held out"))
-            if any(s.bound and s.label.endswith(label) for s in information)
+            if any((s.bound or s.dotted) and s.label.endswith(label) for s in information)
         ]
         bands = any(s.low for s in information)
         charts.append(
@@ -183,7 +183,7 @@ def _information(key: str, of_method: str, method: Method, epochs: list[int]) ->
 
         mean = _mean(method, epochs, held_out)
         if any(value is not None for value in mean):
-            series.append(Series(own, f"{label}, held out", mean, bound=True))
+            series.append(Series(own, f"{label}, held out", mean, dotted=True))
     if "output" in _measured(method):
 
         def decoder(row: Row) -> Number | None:

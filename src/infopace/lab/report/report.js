@@ -74,9 +74,9 @@ class Plot {
     element(clip, "rect", { x: margin.left, y: 0, width: Math.max(0, right - margin.left), height: bottom });
     const inner = element(svg, "g", { "clip-path": `url(#clip-${this.box.id})` });
     for (const one of visible) if (one.low) element(inner, "path", { class: "band", fill: this.colour(one), d: bandPath(one, chart, x, y) });
-    const bold = visible.filter((one) => !one.faint && !one.bound);
+    const bold = visible.filter((one) => !one.faint && !one.bound && !one.dotted);
     for (const one of visible) { // of curves that coincide the first is the widest, so that each can be seen
-      const kind = one.faint ? " faint" : one.bound ? " bound" : "";
+      const kind = one.faint ? " faint" : one.bound || one.dotted ? " bound" : "";
       const style = { class: `curve${kind}`, "data-key": one.key, stroke: this.colour(one), d: linePath(one, chart, x, y) };
       if (!kind) style["stroke-width"] = 1.8 + Math.min(0.7 * (bold.length - 1 - bold.indexOf(one)), 3);
       if (!kind) style["stroke-dasharray"] = dashes[(one.dash ?? 0) % dashes.length];
