@@ -23,10 +23,9 @@ from typing import Any
 import torch
 from driven import train
 from rows import Setting, make_missing, tested_bounds
-from sklearn.datasets import make_friedman1
 from torch import Tensor
 from torch.nn import functional as F
-from unseen import DIABETES, mlp
+from unseen import DIABETES, friedman, mlp
 
 from infopace import Bounds, Decision, HoldAndAnneal
 from infopace.lab.workload import Data
@@ -54,15 +53,6 @@ class EndsAtReference(HoldAndAnneal):
         return Decision(max(held * left / passed, bounds.lr_min), "passed the reference", "anneal")
 
 
-def friedman() -> Data:
-    """1,000 training and 2,000 test rows, ten inputs of which five count; inputs and target standardised."""
-    inputs, target = make_friedman1(3000, 10, noise=1.0, random_state=0)
-    target = (target - target[:1000].mean()) / target[:1000].std()
-    x = torch.as_tensor((inputs - 0.5) * math.sqrt(12), dtype=torch.float32)
-    y = torch.as_tensor(target, dtype=torch.float32)[:, None]
-    return Data(x[:1000], y[:1000], x[1000:], y[1000:])
-
-
 def rotated_digits() -> Data:
     """mnist-10k's images, each rotated by up to 60 degrees either way; the target is the angle, standardised."""
     data = find_workload("mnist-10k").load()
@@ -84,7 +74,7 @@ FRIEDMAN = dataclasses.replace(
     DIABETES,
     name="friedman",
     summary="Friedman's first function, MLP 10-64-64-1, regression",
-    load=friedman,
+    load=lambda: friedman(1000, 2000, 1.0, 0),
     build_model=lambda: mlp(10, 64, 64, 1),
     bounds=Bounds(0.0005, 0.05, 0.01),
     probe_size=1000,

@@ -126,12 +126,12 @@ def small_conv() -> nn.Module:
     )
 
 
-def friedman_300() -> Data:
-    """300 training and 1,000 test rows of Friedman's first function, ten inputs of which five count."""
-    inputs, target = make_friedman1(1300, 10, noise=2.0, random_state=1)
-    middle, spread = target[:300].mean(), target[:300].std()
-    x, y = _floats((inputs - 0.5) * math.sqrt(12)), _floats((target - middle) / spread)[:, None]
-    return Data(x[:300], y[:300], x[300:], y[300:])
+def friedman(train: int, test: int, noise: float, seed: int) -> Data:
+    """Rows of Friedman's first function, ten inputs of which five count; inputs and target standardised."""
+    inputs, target = make_friedman1(train + test, 10, noise=noise, random_state=seed)
+    target = (target - target[:train].mean()) / target[:train].std()
+    x, y = _floats((inputs - 0.5) * math.sqrt(12)), _floats(target)[:, None]
+    return Data(x[:train], y[:train], x[train:], y[train:])
 
 
 def _floats(values: object) -> Tensor:
@@ -207,7 +207,7 @@ FRIEDMAN_300 = dataclasses.replace(
     DIABETES,
     name="friedman-300",
     summary="Friedman's first function, 300 rows, MLP 10-64-64-1, regression",
-    load=friedman_300,
+    load=lambda: friedman(300, 1000, 2.0, 1),
     build_model=lambda: mlp(10, 64, 64, 1),
     probe_size=300,
 )

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from infopace.lab import picture
 from infopace.lab.moves import Move, notable, thinned
 from infopace.lab.picture import draw_run
-from infopace.lab.run_folder import RunFolder
+from infopace.lab.run_folder import Row, RunFolder
 
 
 def move(at: int, before: float | None, lr: float) -> Move:
@@ -52,6 +52,17 @@ def test_moves_for_one_reason_are_told_once_a_layer() -> None:
     ]
 
 
+def drawn(path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Figure, list[Row]]:
+    """The picture of the run in a folder, which is drawn as drawn.png there too; the run's rows."""
+    figures: list[Figure] = []
+    monkeypatch.setattr(picture, "FigureCanvasAgg", lambda figure: figures.append(figure))
+    folder = RunFolder(path)
+    record, rows = folder.read_json("run.json"), folder.read_rows()
+    assert record is not None
+    draw_run(record, rows, path / "drawn.png")
+    return figures[0], rows
+
+
 @pytest.mark.parametrize(
     ("epochs", "layer_wise", "std_error"),
     [(1, False, True), (6, False, False), (1, True, False), (6, True, True)],
@@ -65,15 +76,10 @@ def test_a_run_is_drawn(
     std_error: bool,
 ) -> None:
     tiny.run(tmp_path, epochs=epochs, layer_wise=layer_wise, std_error=std_error)
-    drawn: list[Figure] = []
-    monkeypatch.setattr(picture, "FigureCanvasAgg", lambda figure: drawn.append(figure))
-    folder = RunFolder(tmp_path)
-    record, rows = folder.read_json("run.json"), folder.read_rows()
-    assert record is not None
-    draw_run(record, rows, tmp_path / "drawn.png")
+    figure, rows = drawn(tmp_path, monkeypatch)
     assert (tmp_path / "drawn.png").read_bytes().startswith(b"\x89PNG")
 
-    rate, information, metric, reasons = drawn[0].axes
+    rate, information, metric, reasons = figure.axes
     assert rate.get_yscale() == "log"
     legend = rate.get_legend()
     assert legend is not None
@@ -93,13 +99,8 @@ def test_held_out_rows_are_drawn_as_long_as_they_are(
     tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tiny.run(tmp_path, epochs=12, held_out=0.25)
-    drawn: list[Figure] = []
-    monkeypatch.setattr(picture, "FigureCanvasAgg", lambda figure: drawn.append(figure))
-    folder = RunFolder(tmp_path)
-    record, rows = folder.read_json("run.json"), folder.read_rows()
-    assert record is not None
-    draw_run(record, rows, tmp_path / "drawn.png")
-    (line,) = (one for one in drawn[0].axes[1].get_lines() if one.get_label() == "held out")
+    figure, rows = drawn(tmp_path, monkeypatch)
+    (line,) = (one for one in figure.axes[1].get_lines() if one.get_label() == "held out")
     kept = [row for row in rows if "held_out" in row]
     assert 3 < len(kept) < len(rows)
     assert np.asarray(line.get_xdata()).tolist() == [row["epoch"] for row in kept]
