@@ -16,6 +16,7 @@ from infopace.policies import _hold_and_anneal
 OURS, HELD_OUT, RIVAL = "hold-and-anneal", "hold-and-anneal-held-out", "sgd-cosine"
 FREE = f"{OURS}-free-held-out"
 _SHOWN = (HELD_OUT, FREE, OURS, RIVAL)
+_FEWEST_SEEDS = 3
 _STANDARD = {
     "held_out": 0.1,
     "memory": _hold_and_anneal._MEMORY,
@@ -43,7 +44,8 @@ def beside_the_cosine() -> str:
             if not row["failure"] and row["method"] in _SHOWN:
                 finals[row["method"]][row["seed"]] = row["final"]
                 epochs[row["method"]].append(len(row["test"]))
-        if HELD_OUT not in finals or RIVAL not in finals:
+        finals = {method: values for method, values in finals.items() if len(values) >= _FEWEST_SEEDS}
+        if RIVAL not in finals or not {HELD_OUT, FREE} & set(finals):
             continue
         workload = workload_of(rows)
         live = _live(finals, workload.metric)
@@ -54,11 +56,10 @@ def beside_the_cosine() -> str:
                 continue
             mean = statistics.fmean(finals[method][seed] for seed in live)
             row.append(f"{workload.metric.show(mean)} in {statistics.fmean(epochs[method]):.1f}")
-        tests = [
-            paired_p([finals[ours][seed] for seed in live], [finals[RIVAL][seed] for seed in live])
-            for ours in (HELD_OUT, FREE, OURS)
-        ]
-        out.append([*row, *(_p(p) for p in tests)])
+        for ours in (HELD_OUT, FREE, OURS):
+            pairs = [[finals[method][seed] for seed in live] for method in (ours, RIVAL) if method in finals]
+            row.append(_p(paired_p(*pairs) if len(pairs) == 2 else None))
+        out.append(row)
     head = ["workload", "seeds", "held out", "held out, free", "nothing held out", "cosine, tuned"]
     head += ["p, held out", "p, free", "p, nothing"]
     return section(
