@@ -9,6 +9,7 @@ from page import ROOT, read, section
 from policies.unseen import UNSEEN
 
 from infopace.lab.compare._cells import Outcome
+from infopace.lab.compare._config import DEFAULT
 from infopace.lab.compare._summary import Line, Method, summarise
 from infopace.lab.compare._table import table_lines
 from infopace.lab.compare._tuning import choose
@@ -30,8 +31,8 @@ def comparisons() -> str:
         parts.append(
             section(
                 f"Comparison: {workload.name}, {rows[0]['epochs']} epochs",
-                f"`infopace compare {_argument(workload)}{_methods(rows)} --seeds {seeds}`, its rows.jsonl; p is"
-                f" against {lines[0].method}; how to read it: [Comparisons](compare.md)",
+                f"`infopace compare {_argument(workload)}{_methods(rows)} --seeds {seeds}`{_added(rows)},"
+                f" its rows.jsonl; p is against {lines[0].method}; how to read it: [Comparisons](compare.md)",
                 text,
             )
         )
@@ -92,7 +93,14 @@ def _paced(name: str) -> bool:
 
 def _methods(rows: list[dict[str, Any]]) -> str:
     names = list(dict.fromkeys(row["method"] for row in rows if row["part"] == "test"))
-    return "" if len(names) > 12 else f" --methods {' '.join(names)}"
+    return "" if set(DEFAULT) <= set(names) else f" --methods {' '.join(names)}"
+
+
+def _added(rows: list[dict[str, Any]]) -> str:
+    """What was added to the rows of the command that names no methods."""
+    names = list(dict.fromkeys(row["method"] for row in rows if row["part"] == "test"))
+    more = " ".join(name for name in names if name not in DEFAULT)
+    return f", `{more}` added with `--known`" if more and set(DEFAULT) <= set(names) else ""
 
 
 def _blocks(lines: list[str]) -> list[str]:

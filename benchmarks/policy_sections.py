@@ -8,10 +8,11 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
+from comparison_section import workload_of
 from page import ROOT, read, section, table
 
+from infopace.lab.compare._config import HELD_OUT
 from infopace.lab.workload import Metric
-from infopace.lab.workloads import find_workload
 from infopace.policies import _hold_and_anneal
 
 Rows = list[dict[str, Any]]
@@ -19,11 +20,17 @@ _PROBE_SIZE = 1000  # the paper's, and the workloads'
 _STANDARD = {
     name: getattr(_hold_and_anneal, f"_{name.upper()}") for name in ("visible", "window", "longest", "middle")
 }
+_HELD_OUT_STANDARD = {
+    "held_out": HELD_OUT,
+    "memory": _hold_and_anneal._MEMORY,
+    "fewest_held_out": _hold_and_anneal._FEWEST_HELD_OUT,
+}
 
 
 def policy_sections() -> str:
     """All that have rows."""
     made = {
+        "policy_held_out": held_out_constants,
         "policy_changes": changes,
         "policy_ablation": ablation,
         "policy_constants": constants,
@@ -115,33 +122,51 @@ def ablation(rows: Rows) -> str:
 
 
 def constants(rows: Rows) -> str:
-    """Each constant moved alone."""
+    """Each constant of the rule moved alone."""
+    return section(
+        "Our rule with other constants",
+        "`python benchmarks/policies/constants.py WORKLOAD`",
+        "Visible 1.96, window 1/2, longest 1/2 and middle 1/2, one of them moved at a time; differences are paired by "
+        f"seed, with standard errors.\n\n{_moved_alone(rows, _STANDARD)}",
+    )
+
+
+def held_out_constants(rows: Rows) -> str:
+    """Each constant of held-out rows moved alone."""
+    text = (
+        "A tenth held out, half of what is known may be memory, a line through three values at least; one of them "
+        "moved at a time, differences paired by seed, with standard errors."
+    )
+    return section(
+        "Held-out rows with other constants",
+        "`python benchmarks/policies/held_out.py WORKLOAD`",
+        f"{text}\n\n{_moved_alone(rows, _HELD_OUT_STANDARD)}",
+    )
+
+
+def _moved_alone(rows: Rows, usual: dict[str, float]) -> str:
     out = []
     for (workload, horizon), some in _grouped(rows, "workload", "horizon").items():
-        finals = _finals(some, lambda setting: tuple(setting[name] for name in _STANDARD))
-        standard = finals[tuple(_STANDARD.values())]
-        for values in sorted(finals, key=_moved):
-            name, value = _moved(values)
-            own = [row for row in some if tuple(row["setting"][name] for name in _STANDARD) == values]
+        metric = _metric(workload)
+        finals = _finals(some, lambda setting: tuple(setting[name] for name in usual))
+        standard = finals[tuple(usual.values())]
+        for values in sorted(finals, key=lambda values: _moved(values, usual)):
+            name, value = _moved(values, usual)
+            own = [row for row in some if tuple(row["setting"][name] for name in usual) == values]
             out.append(
                 [
                     workload,
                     horizon,
                     f"{name} = {value:g}" if name else "as they are",
                     len(finals[values]),
-                    _mean(finals[values], _metric(workload)),
-                    _difference(finals[values], standard, _metric(workload)) if name else "",
+                    _mean(finals[values], metric),
+                    _difference(finals[values], standard, metric) if name else "",
                     f"{statistics.fmean(_hold(row) for row in own):.1f}",
                     f"{statistics.fmean(row['epochs'] for row in own):.1f}",
                 ]
             )
     head = ["workload", "epochs", "constants", "seeds", "final", "less standard's", "held", "epochs in all"]
-    return section(
-        "Our rule with other constants",
-        "`python benchmarks/policies/constants.py WORKLOAD`",
-        "Visible 1.96, window 1/2, longest 1/2 and middle 1/2, one of them moved at a time; differences are paired by "
-        f"seed, with standard errors.\n\n{table(head, out)}",
-    )
+    return table(head, out)
 
 
 def probe_sizes(rows: Rows) -> str:
@@ -221,9 +246,9 @@ def clocks(rows: Rows) -> str:
     )
 
 
-def _moved(values: tuple[float, ...]) -> tuple[str, float]:
-    """The constant that differs from the standard, and its value; nothing where none does."""
-    pairs = zip(_STANDARD.items(), values, strict=True)
+def _moved(values: tuple[float, ...], usual: dict[str, float]) -> tuple[str, float]:
+    """The constant that differs from the usual, and its value; nothing where none does."""
+    pairs = zip(usual.items(), values, strict=True)
     return next(((name, value) for (name, standard), value in pairs if value != standard), ("", 0.0))
 
 
@@ -238,7 +263,10 @@ def _finals(rows: Rows, key: Callable[[dict[str, Any]], Any]) -> dict[Any, dict[
     """Final values by key and seed; of a run that diverged, nan."""
     found: dict[Any, dict[int, float]] = defaultdict(dict)
     for row in rows:
-        by_itself = row["setting"].get("horizon") == "free" or row["setting"].get("rule") == "reference"
+        setting = row["setting"]
+        by_itself = (
+            setting.get("horizon") == "free" or setting.get("rule") == "reference" or setting.get("held_out")
+        )
         ended = row["epochs"] == row["planned"] or by_itself
         value = row["test"][-1] if row["test"] and ended else math.nan
         found[key(row["setting"])][row["setting"]["seed"]] = value
@@ -250,7 +278,7 @@ def _hold(row: dict[str, Any]) -> int:
 
 
 def _metric(workload: str) -> Metric:
-    return find_workload(workload).metric
+    return workload_of([{"workload": workload}]).metric
 
 
 def _mean(values: dict[int, float], metric: Metric) -> str:

@@ -7,7 +7,7 @@ import statistics
 
 import estimator_sections as estimators
 from comparison_section import comparisons, update_readme
-from held_out_sections import held_out_sections
+from held_out_section import beside_the_cosine
 from page import ROOT, percent, read, section, table
 from policy_sections import policy_sections
 from sample_size_section import sample_size
@@ -30,7 +30,7 @@ def main() -> None:
     parts = [
         HEAD,
         comparisons(),
-        held_out_sections(),
+        beside_the_cosine(),
         policy_sections(),
         training(),
         range_tests(),

@@ -16,13 +16,11 @@ is known to be too slow on digits, and at 1, where a training may die.
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Iterator
 from typing import Any
 from unittest.mock import patch
 
 from driven import train
-from rows import Setting, make_missing, tested_bounds
+from rows import Setting, make_missing, moved_alone, sweep_arguments, tested_bounds
 
 from infopace import HoldAndAnneal
 from infopace.lab.workloads import find_workload
@@ -39,12 +37,7 @@ STANDARD = {name: getattr(_hold_and_anneal, f"_{name.upper()}") for name in VALU
 
 def main() -> None:
     """Run what is missing."""
-    parser = argparse.ArgumentParser(description="Our rule with other constants")
-    parser.add_argument("workload")
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(3000, 3010)))
-    parser.add_argument("--constants", nargs="+", default=list(VALUES), choices=list(VALUES))
-    parser.add_argument("--horizons", nargs="+", default=["known", "free"], choices=["known", "free"])
-    arguments = parser.parse_args()
+    arguments = sweep_arguments("Our rule with other constants", VALUES, seeds=10)
     workload, epochs = arguments.workload, find_workload(arguments.workload).epochs
 
     def run(setting: Setting) -> dict[str, Any]:
@@ -53,22 +46,7 @@ def main() -> None:
         with patch.multiple(_hold_and_anneal, **values):
             return train(workload, setting["seed"], rule, tested_bounds(workload))
 
-    make_missing("policy_constants", _settings(arguments), run)
-
-
-def _settings(arguments: argparse.Namespace) -> Iterator[Setting]:
-    for seed in arguments.seeds:
-        for horizon in arguments.horizons:
-            moved = [{}, *({name: value} for name in arguments.constants for value in VALUES[name])]
-            for one in moved:
-                if horizon == "known" or "longest" not in one:
-                    yield {
-                        "workload": arguments.workload,
-                        "horizon": horizon,
-                        "seed": seed,
-                        **STANDARD,
-                        **one,
-                    }
+    make_missing("policy_constants", moved_alone(arguments, VALUES, STANDARD, needs_epochs="longest"), run)
 
 
 if __name__ == "__main__":

@@ -15,17 +15,16 @@ the regressions and cifar-plain lose; a share of .3 loses on digits, one of .03 
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from rows import Setting, make_missing, tested_bounds
+from rows import Setting, make_missing, moved_alone, sweep_arguments, tested_bounds
 from unseen import UNSEEN
 
+from infopace.lab.compare._config import HELD_OUT
 from infopace.lab.config import TrainConfig
 from infopace.lab.progress import Silent
 from infopace.lab.run import train
@@ -38,7 +37,7 @@ VALUES = {
     "fewest_held_out": (4, 6),
 }
 STANDARD = {
-    "held_out": 0.1,
+    "held_out": HELD_OUT,
     "memory": _hold_and_anneal._MEMORY,
     "fewest_held_out": _hold_and_anneal._FEWEST_HELD_OUT,
 }
@@ -49,29 +48,8 @@ _MOST = 3  # times the epochs, for what stops by itself
 
 def main() -> None:
     """Run what is missing."""
-    parser = argparse.ArgumentParser(description="Our rule with other constants of held-out rows")
-    parser.add_argument("workload")
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(3000, 3006)))
-    parser.add_argument("--constants", nargs="+", default=list(VALUES), choices=list(VALUES))
-    parser.add_argument("--horizons", nargs="+", default=["known", "free"], choices=["known", "free"])
-    arguments = parser.parse_args()
-    make_missing("policy_held_out", _settings(arguments), _run)
-
-
-def _settings(arguments: argparse.Namespace) -> Iterator[Setting]:
-    for seed in arguments.seeds:
-        for horizon in arguments.horizons:
-            moved = [{}, *({name: value} for name in arguments.constants for value in VALUES[name])]
-            for one in moved:
-                # Without a horizon the anneal is as long as the hold, whatever memory there is.
-                if horizon == "known" or "memory" not in one:
-                    yield {
-                        "workload": arguments.workload,
-                        "horizon": horizon,
-                        "seed": seed,
-                        **STANDARD,
-                        **one,
-                    }
+    arguments = sweep_arguments("Our rule with other constants of held-out rows", VALUES, seeds=6)
+    make_missing("policy_held_out", moved_alone(arguments, VALUES, STANDARD, needs_epochs="memory"), _run)
 
 
 def _run(setting: Setting) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
+import itertools
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,30 @@ def make_missing(name: str, settings: Iterable[Setting], run: Callable[[Setting]
             file.write(json.dumps(row) + "\n")
         last = f"{row['test'][-1]:.4f}" if row["test"] else "diverged"
         print(f"{setting}: {last} after {row['epochs']} epochs", flush=True)
+
+
+def sweep_arguments(description: str, values: dict[str, tuple[float, ...]], seeds: int) -> argparse.Namespace:
+    """The command line of a benchmark that moves constants: a workload, seeds, which constants, which horizons."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("workload")
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(3000, 3000 + seeds)))
+    parser.add_argument("--constants", nargs="+", default=list(values), choices=list(values))
+    parser.add_argument("--horizons", nargs="+", default=["known", "free"], choices=["known", "free"])
+    return parser.parse_args()
+
+
+def moved_alone(
+    arguments: argparse.Namespace,
+    values: dict[str, tuple[float, ...]],
+    standard: dict[str, float],
+    needs_epochs: str,
+) -> Iterator[Setting]:
+    """The standard and each constant moved alone; the one that needs the number of epochs only where it is known."""
+    for seed, horizon in itertools.product(arguments.seeds, arguments.horizons):
+        moved = [{}, *({name: value} for name in arguments.constants for value in values[name])]
+        for one in moved:
+            if horizon == "known" or needs_epochs not in one:
+                yield {"workload": arguments.workload, "horizon": horizon, "seed": seed, **standard, **one}
 
 
 def read(path: Path) -> list[dict[str, Any]]:

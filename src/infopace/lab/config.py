@@ -64,7 +64,7 @@ class TrainConfig:
     """One learning rate a layer, each paced by its own layer's information."""
     held_out: float = 0.0
     """Share of the training rows, the last of each class, that hold-and-anneal keeps out of training until it begins to
-    anneal: what it knows of the others and not of these is memory, and the more of that the sooner it ends."""
+    anneal. What it knows of the others and not of these is memory, for which it may end before the epochs are over."""
     decay: Literal["linear", "printed", "none"] = "linear"
     """Time decay of the paper's rule: 1 - e/E, 1 - epsilon/E as printed, or none."""
     saturation: Literal["absolute", "signed"] = "absolute"

@@ -1,4 +1,4 @@
-"""Training rows that are kept out of training, so that information is measured on what the network has not seen."""
+"""Training rows that are kept out of training for a while, to tell what is learned from what is memorized."""
 
 from __future__ import annotations
 

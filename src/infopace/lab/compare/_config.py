@@ -18,7 +18,8 @@ from infopace.lab.workload import Workload
 from infopace.lab.workloads import find_workload
 
 _FREE, _LAYER_WISE, _HELD_OUT = "-free", "-layer-wise", "-held-out"
-_DEFAULT = (OURS, OURS + _FREE, OURS + _LAYER_WISE, PAPER, PAPER + _LAYER_WISE, *RIVALS)
+# What is compared where no methods are named.
+DEFAULT = (OURS, OURS + _FREE, OURS + _LAYER_WISE, PAPER, PAPER + _LAYER_WISE, *RIVALS)
 # A training that is to stop by itself is cut off after so many times the others' epochs; how many it took is told.
 FREE_LIMIT = 3
 # What a method that holds rows out keeps out of training until it anneals, as is usual for a validation set.
@@ -114,7 +115,7 @@ def resolve_comparison(config: CompareConfig) -> ComparePlan:
             raise InputError(f"{name} must be in 1..{FIRST_TUNING_SEED}, got {name} = {value}")
     if config.jobs is not None and config.jobs < 1:
         raise InputError(f"jobs must be >= 1, got jobs = {config.jobs}")
-    names = config.methods or _DEFAULT
+    names = config.methods or DEFAULT
     twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
     if twice is not None:
         raise InputError(f"methods must differ, got {twice!r} twice")

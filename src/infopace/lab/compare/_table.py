@@ -38,7 +38,7 @@ def _cells(line: Line, metric: Metric, times: bool) -> list[str]:
         shown = ["not run" if not line.failed else "failed", "", ""]
     else:
         ends = "" if line.interval is None else " to ".join(_number(end, metric) for end in line.interval)
-        shown = [metric.show(line.mean), ends, _p(line.p)]
+        shown = [metric.show(line.mean), ends, p_text(line.p)]
     cells = [
         line.method,
         "" if line.lr is None else f"{line.lr:g}",
@@ -58,7 +58,8 @@ def _number(value: float, metric: Metric) -> str:
     return metric.show(value).removesuffix(metric.unit).rstrip()
 
 
-def _p(p: float | None) -> str:
+def p_text(p: float | None) -> str:
+    """A p-value as tables show it; empty where there was no test."""
     return "" if p is None else "< .001" if p < 0.001 else f"{p:.2g}"
 
 
