@@ -46,7 +46,16 @@ def decoder_bound(scores: Any, labels: Any) -> Estimate:
     number, sizes = as_classes(y)
     terms = gain - (sizes.double() / len(y)).log()[number]
     std_error = float(terms.std() / len(y) ** 0.5) if len(y) > 1 else float("nan")
-    return Estimate(float(gain.mean()) + target_entropy, std_error, "decoder", len(y), 0, "", target_entropy)
+    return Estimate(
+        float(gain.mean()) + target_entropy,
+        std_error,
+        "decoder",
+        len(y),
+        0,
+        "",
+        target_entropy,
+        pointwise=terms,
+    )
 
 
 def _log_probabilities(scores: Tensor) -> Tensor:

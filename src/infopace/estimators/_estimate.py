@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from torch import Tensor
 
 from infopace.estimators._student import two_sided_quantile
 
@@ -45,6 +47,9 @@ class Estimate:
             of the sample, which lie farther apart; nan where it was not computed. 0 where there is nothing to
             see it by: formulas without neighbours, and bounds. Too noisy to correct a value with.
         freedom: Degrees of freedom of `std_error`; inf where it does not come from a few parts.
+        pointwise: (n,) what each of the rows that entered contributes: their mean is `nats`. Two looks at the same rows
+            are compared by its differences, whose error is far smaller than `std_error`. None where the method is no
+            mean over rows.
     """
 
     nats: float
@@ -59,6 +64,7 @@ class Estimate:
     choice: str = ""
     bias: float = 0.0
     freedom: float = math.inf
+    pointwise: Tensor | None = field(default=None, repr=False, compare=False)
 
     @property
     def interval(self) -> tuple[float, float]:

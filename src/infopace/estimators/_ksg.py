@@ -8,6 +8,7 @@ from torch import Tensor
 from infopace._typing import Bool, Float
 from infopace.estimators._distances import Distances, row_blocks, true_in_rows
 from infopace.estimators._ross import radius_among
+from infopace.estimators._terms import value
 
 
 def ksg1(x: Distances, y: Distances, k: int) -> float:
@@ -20,7 +21,7 @@ def ksg1(x: Distances, y: Distances, k: int) -> float:
     Kraskov et al., Phys. Rev. E 69, 066138 (2004), eq. 8. Nothing is strictly nearer than rho_i = 0, so rows
     with k or more copies count those: copies + 1 for k, n_x and n_y at distance 0 (Gao et al., NeurIPS 2017).
     """
-    return float(_psi(x.n) + ksg1_terms(x, y, k)[0].mean().cpu())
+    return value(ksg1_terms(x, y, k)[0])
 
 
 def ksg1_terms(x: Distances, y: Distances, k: int) -> tuple[Float[Tensor, " n"], Bool[Tensor, " n"]]:
@@ -43,6 +44,11 @@ def ksg2(x: Distances, y: Distances, k: int) -> float:
     neighbours in the joint space, n_y likewise: a radius for each block. Rows tied with the k-th neighbour
     count as neighbours, and k is then their number. Kraskov et al., Phys. Rev. E 69, 066138 (2004), eq. 9.
     """
+    return value(ksg2_terms(x, y, k))
+
+
+def ksg2_terms(x: Distances, y: Distances, k: int) -> Float[Tensor, " n"]:
+    """The n terms whose mean, with psi(n), is `ksg2`."""
     terms = torch.empty(x.n, dtype=torch.float64, device=x.device)
     for start, stop in row_blocks(x.n):
         radius = _joint_radius(x, y, k, start, stop)
@@ -52,7 +58,7 @@ def ksg2(x: Distances, y: Distances, k: int) -> float:
         n_x = count_within(x, _largest(x.exact(i + start, j), i, rows), start, stop, strict=False)
         n_y = count_within(y, _largest(y.exact(i + start, j), i, rows), start, stop, strict=False)
         terms[start:stop] = torch.digamma(found) - 1 / found - torch.digamma(n_x) - torch.digamma(n_y)
-    return float(_psi(x.n) + terms.mean().cpu())
+    return terms
 
 
 def _counts(x: Distances, y: Distances, k: int, start: int, stop: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -150,7 +156,3 @@ def _largest(values: Tensor, row: Tensor, rows: int) -> Tensor:
 def _leave_out_self(mask: Tensor, start: int) -> None:
     row = torch.arange(len(mask), device=mask.device)
     mask[row, row + start] = False
-
-
-def _psi(value: int) -> Tensor:
-    return torch.digamma(torch.tensor(float(value), dtype=torch.float64))

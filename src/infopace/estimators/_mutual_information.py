@@ -143,6 +143,7 @@ def _vectors_and_labels(x: Tensor, y: Tensor, options: _Options, estimator: str,
             options.norm,
             entropy(classes[sizes[classes] > 1]),
             choice="ross: neighbours, for a vector and labels" if estimator == "auto" else "",
+            pointwise=found.pointwise,
         ),
         options,
         warnings,
@@ -172,7 +173,9 @@ def _two_vectors(x: Tensor, y: Tensor, options: _Options, estimator: str) -> Est
         estimator, choice = "ksg1", f"ksg1: neighbours, for two vectors of more than {many}"
     found = of_vectors(estimator, x, y, k, norm, options.standardize)
     warnings += cautions.reach(found.distances, None, k, norm, width)
-    estimate = Estimate(found.nats, math.nan, estimator, n, k, norm, math.inf, choice=choice)
+    estimate = Estimate(
+        found.nats, math.nan, estimator, n, k, norm, math.inf, choice=choice, pointwise=found.pointwise
+    )
     return _by_neighbours(found, estimate, options, warnings, n, None)
 
 

@@ -7,9 +7,10 @@ import math
 import torch
 from torch import Tensor
 
-from infopace._typing import Int
+from infopace._typing import Float, Int
 from infopace.estimators._distances import Distances, row_blocks, true_in_rows
 from infopace.estimators._labels import as_classes
+from infopace.estimators._terms import value
 
 
 def ross(distances: Distances, labels: Int[Tensor, " n"], k: int) -> float:
@@ -24,10 +25,15 @@ def ross(distances: Distances, labels: Int[Tensor, " n"], k: int) -> float:
     both sides and it stays right, without added noise. A class of at most k rows uses k = N_c - 1; rows alone
     in their class are left out, nan if there are no others.
     """
+    return value(ross_terms(distances, labels, k))
+
+
+def ross_terms(distances: Distances, labels: Int[Tensor, " n"], k: int) -> Float[Tensor, " m"]:
+    """The terms whose mean, with psi(m), is `ross`, of the m rows that are not alone in their class."""
     classes, sizes = as_classes(labels)
     kept = (sizes[classes] > 1).nonzero().squeeze(1)
-    if len(kept) < 2:
-        return math.nan
+    if len(kept) == 0:
+        return torch.empty(0, dtype=torch.float64)
     if len(kept) < len(labels):
         distances = distances.subset(kept)
         classes, sizes = as_classes(labels[kept])
@@ -37,9 +43,7 @@ def ross(distances: Distances, labels: Int[Tensor, " n"], k: int) -> float:
     for start, stop in row_blocks(len(kept)):
         block = slice(start, stop)
         own_class[block], all_rows[block] = _counts(distances, classes, neighbours, start, stop)
-    n = torch.tensor(float(len(kept)), dtype=torch.float64, device=distances.device)
-    terms = _psi(own_class) - _psi(sizes[classes]) - _psi(all_rows)
-    return float(torch.digamma(n) + terms.mean())
+    return _psi(own_class) - _psi(sizes[classes]) - _psi(all_rows)
 
 
 def singletons(labels: Int[Tensor, " n"]) -> int:

@@ -18,6 +18,7 @@ from infopace.estimators._distances import pairwise_distances, tree_sum
 from infopace.estimators._joint import Joint
 from infopace.estimators._labels import as_classes
 from infopace.estimators._scale import standardized, standardized_distances
+from infopace.estimators._terms import value
 from infopace.estimators._tree_search import Nearest, count_within_tree, nearest
 
 # From this many rows, and up to this width (10 columns and a target), scipy's tree took less than half of the
@@ -59,17 +60,23 @@ def tree_ross(x: Float[Tensor, "n d"], labels: Int[Tensor, " n"], k: int, norm: 
 
     Source: Ross, PLoS ONE 9(2): e87357 (2014), with counts that include ties. The value is that of `ross`.
     """
+    return value(tree_ross_terms(x, labels, k, norm))
+
+
+def tree_ross_terms(
+    x: Float[Tensor, "n d"], labels: Int[Tensor, " n"], k: int, norm: str
+) -> Float[Tensor, " m"]:
+    """`ross_terms`, by trees."""
     classes, sizes = as_classes(labels.cpu())
     kept = (sizes[classes] > 1).nonzero().squeeze(1)
-    if len(kept) < 2:
-        return math.nan
+    if len(kept) == 0:
+        return torch.empty(0, dtype=torch.float64)
     classes, sizes = as_classes(labels.cpu()[kept])
-    x, n = x.cpu()[kept].double(), len(kept)
+    x = x.cpu()[kept].double()
     members = [rows.numpy() for rows in torch.argsort(classes, stable=True).split(sizes.tolist())]
     count = _ross_by_leaves if _has("numba") else _ross_by_scipy
     own_class, all_rows = map(torch.from_numpy, count(x, members, k, norm))
-    terms = _psi(own_class) - _psi(sizes[classes]) - _psi(all_rows)
-    return float(_psi(torch.tensor(n)) + terms.mean())
+    return _psi(own_class) - _psi(sizes[classes]) - _psi(all_rows)
 
 
 def _ross_by_leaves(x: Tensor, members: list[Rows], k: int, norm: str) -> tuple[Rows, Counts]:
@@ -101,13 +108,19 @@ def tree_ksg1(x: Float[Tensor, "n p"], y: Float[Tensor, "n q"], k: int, norm: st
 
     Source: Kraskov et al., Phys. Rev. E 69, 066138 (2004), eq. 8. The value is that of `ksg1`.
     """
+    return value(tree_ksg1_terms(x, y, k, norm, standardize))
+
+
+def tree_ksg1_terms(
+    x: Float[Tensor, "n p"], y: Float[Tensor, "n q"], k: int, norm: str, standardize: str
+) -> Float[Tensor, " n"]:
+    """`ksg1_terms`, by trees."""
     # The compiled tree computes distances from coordinates; those of several columns that are scaled each by its own
     # deviation are scaled after the difference, which scipy's path leaves to the canonical distances.
     weighted = standardize == "columns" and max(x.shape[1], y.shape[1]) > 1
     count = _ksg1_by_leaves if _has("numba") and not weighted else _ksg1_by_scipy
     neighbours, n_x, n_y = map(torch.from_numpy, count(x.cpu(), y.cpu(), k, norm, standardize))
-    terms = _psi(neighbours) - _psi(n_x + 1) - _psi(n_y + 1)
-    return float(_psi(torch.tensor(len(x))) + terms.mean())
+    return _psi(neighbours) - _psi(n_x + 1) - _psi(n_y + 1)
 
 
 def _ksg1_by_leaves(x: Tensor, y: Tensor, k: int, norm: str, standardize: str) -> tuple[Rows, Counts, Counts]:
