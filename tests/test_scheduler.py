@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import io
 import json
-import math
 from typing import Any
 
 import jaxtyping
@@ -182,7 +181,7 @@ def test_held_out_rows_are_measured_until_every_group_anneals(layer_wise: bool) 
             scheduler.history[layer],
             reference=scheduler.reference,
             bounds=BOUNDS,
-            held_out=HeldOut(scheduler.held_out_history[layer], BOUNDS.epsilon * math.sqrt(200 / 80)),
+            held_out=HeldOut(scheduler.held_out_pointwise[layer]),
         )
         assert [taken[group] for taken in scheduler.decisions] == expected
 
@@ -222,6 +221,9 @@ def test_held_out_rows_are_for_a_policy_that_reads_them_and_for_the_layers_that_
     with pytest.raises(ValueError, match="scheduler state must be of 0 held-out rows, got one of 80"):
         without.load_state_dict(with_rows.state_dict())
     assert without.state_dict() == before
+    cut = {**with_rows.state_dict(), "held_out_pointwise": {}}
+    with pytest.raises(ValueError, match=r"each held-out row of \['output'\], got rows of \[\]"):
+        with_rows.load_state_dict(cut)
 
 
 def test_a_foreign_state_is_refused_and_nothing_changes() -> None:

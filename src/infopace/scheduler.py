@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -51,6 +50,7 @@ class MutualInformationLR(LRScheduler):
         decisions: Per epoch from the first to the next, the decision of each parameter group.
         history: Per layer, information in nats after 0, 1, 2, .. epochs.
         held_out_history: The same of the held-out rows, for as long as they were measured; empty without any.
+        held_out_pointwise: Per driving layer and epoch, what each held-out row contributed to that.
         driving_layers: Per parameter group, the layer whose information drives it.
         measurement: The latest measurement; None just after loading a state.
         reference: I(X;Y) in nats.
@@ -93,6 +93,7 @@ class MutualInformationLR(LRScheduler):
             raise ValueError(f"bounds must hold every driving layer, got none for {without[0]!r}")
         self.history: dict[str, list[float]] = {}
         self.held_out_history: dict[str, list[float]] = {}
+        self.held_out_pointwise: dict[str, list[list[float]]] = {}
         self.decisions: list[list[Decision]] = []
         self.reference = probe.reference
         self.measurement: Measurement | None = None
@@ -113,7 +114,10 @@ class MutualInformationLR(LRScheduler):
         for layer in dict.fromkeys(self.driving_layers if unseen else ()):
             if layer not in unseen:
                 raise ValueError(f"held_out must measure what drives: {unknown_layer(layer, unseen)}")
-            self.held_out_history.setdefault(layer, []).append(unseen[layer].estimate.nats)
+            estimate = unseen[layer].estimate
+            assert estimate.pointwise is not None, "a probe measures by neighbours, a mean over rows"
+            self.held_out_history.setdefault(layer, []).append(estimate.nats)
+            self.held_out_pointwise.setdefault(layer, []).append(estimate.pointwise.tolist())
         self.measurement = measurement
         self.decisions.append(self._decide())
         return measurement
@@ -156,6 +160,7 @@ class MutualInformationLR(LRScheduler):
             "history": {layer: list(values) for layer, values in self.history.items()},
             "held_out_rows": 0 if self._held_out is None else self._held_out.n,
             "held_out_history": {layer: list(values) for layer, values in self.held_out_history.items()},
+            "held_out_pointwise": {layer: list(rows) for layer, rows in self.held_out_pointwise.items()},
             "decisions": [[asdict(decision) for decision in decisions] for decisions in self.decisions],
         }
 
@@ -177,6 +182,11 @@ class MutualInformationLR(LRScheduler):
         theirs, mine = state_dict.get("held_out_rows", 0), 0 if self._held_out is None else self._held_out.n
         if theirs != mine:
             raise ValueError(f"scheduler state must be of {mine} held-out rows, got one of {theirs}")
+        held_out, pointwise = (state_dict.get(f"held_out_{part}", {}) for part in ("history", "pointwise"))
+        if list(held_out) != list(pointwise):
+            raise ValueError(
+                f"scheduler state must hold each held-out row of {list(held_out)}, got rows of {list(pointwise)}"
+            )
         if state_dict["reference"] != self.reference:
             raise ValueError(
                 f"scheduler state must be of this probe, with reference {self.reference}, got {state_dict['reference']}"
@@ -186,8 +196,8 @@ class MutualInformationLR(LRScheduler):
         self.base_lrs = list(state_dict["base_lrs"])
         self._last_lr = list(state_dict["last_lr"])
         self.history = {layer: list(values) for layer, values in state_dict["history"].items()}
-        held_out = state_dict.get("held_out_history", {})
         self.held_out_history = {layer: list(values) for layer, values in held_out.items()}
+        self.held_out_pointwise = {layer: list(rows) for layer, rows in pointwise.items()}
         self.decisions = [
             [Decision(**decision) for decision in decisions] for decisions in state_dict["decisions"]
         ]
@@ -200,9 +210,7 @@ class MutualInformationLR(LRScheduler):
             bounds = self.bounds[layer] if isinstance(self.bounds, Mapping) else self.bounds
             unseen: dict[str, Any] = {}
             if self._held_out is not None:
-                # The noise of a mean over n rows.
-                epsilon = bounds.epsilon * math.sqrt(self._probe.n / self._held_out.n)
-                unseen = {"held_out": HeldOut(self.held_out_history[layer], epsilon)}
+                unseen = {"held_out": HeldOut(self.held_out_pointwise[layer])}
             decided[layer] = self.policy.decide(
                 self.history[layer], epoch=epoch, reference=self.reference, bounds=bounds, **unseen
             )

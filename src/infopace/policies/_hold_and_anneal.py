@@ -20,8 +20,6 @@ _WINDOW, _LONGEST, _MIDDLE = 0.5, 0.5, 0.5
 _FEWEST = 4
 # Where held-out rows end the hold only the rise counts, and every epoch too many is one more of memorizing.
 _FEWEST_HELD_OUT = 3
-# Of what is known, the most that may come to be memory, at the pace of the hold: as much as what carries over.
-_MEMORY = 0.5
 
 
 @dataclass(frozen=True)
@@ -65,15 +63,14 @@ class HoldAndAnneal:
     The training is over after epoch N; the rate stays at LR_min from then on, and the cause is "finished", unless
     something changes.
 
-    With `held_out`, information about rows that are not trained on, the hold ends when that no longer rises (three
-    values at least), and with E known the anneal is as long as memory allows:
+    With `held_out`, information about rows that are not trained on, learning is told from memorizing: the hold ends
+    when that does not visibly rise (three values at least), and the training with E at the latest,
 
-        N = a / (2 memory)    within 2 a .. E
-        memory = (max(I - J, 0) + 1.96 * hypot(epsilon * I, epsilon_J * J)) / I
+        rise <= 1.96 * error         N = 2 a - s where that is before E, otherwise E
 
-    J the information about held-out rows after a epochs: what noise allows at most (95 %) of the share of what is known
-    about trained rows that does not carry over. At this pace it would be half of all after N epochs. Rows that are to
-    be trained on after all may join when the anneal begins, and need not be measured from then on.
+    rise that of the line through the held-out information in the second half of the hold, error its standard error:
+    each row's contribution has a line of its own, and the rise is the mean of theirs. Rows that are to be trained on
+    after all may join when the anneal begins, and need not be measured from then on.
 
     Attributes:
         epochs: E, the planned number of epochs; None: the rule finds it.
@@ -100,16 +97,15 @@ class HoldAndAnneal:
         """The learning rate of an epoch; see `Policy.decide`."""
         check_history(history, epoch, reference)
         trained = _Trace(history, bounds.epsilon)
-        unseen = None if held_out is None else _Trace(held_out.nats, held_out.epsilon)
         phase = _Phase(0)
         for done in range(epoch):
-            phase = self._next(phase, done, trained, unseen)
+            phase = self._next(phase, done, trained, held_out)
         return self._decision(phase, epoch, bounds)
 
-    def _next(self, phase: _Phase, done: int, trained: _Trace, unseen: _Trace | None) -> _Phase:
+    def _next(self, phase: _Phase, done: int, trained: _Trace, unseen: HeldOut | None) -> _Phase:
         """The phase of epoch `done` + 1, given that of the epoch before."""
         if phase.anneal is None:
-            known = unseen is not None and done < len(unseen.nats)
+            known = unseen is not None and done < len(unseen)
             return self._held(phase, done, trained, unseen if known else None)
         # The larger of two: the way back from a single low value is no leap.
         history = trained.nats
@@ -121,7 +117,7 @@ class HoldAndAnneal:
             return _Phase(done, why="information has leapt, and stayed")
         return dataclasses.replace(phase, lost=lost, leapt_from=before if now > before + phase.leap else None)
 
-    def _held(self, phase: _Phase, done: int, trained: _Trace, unseen: _Trace | None) -> _Phase:
+    def _held(self, phase: _Phase, done: int, trained: _Trace, unseen: HeldOut | None) -> _Phase:
         """The hold goes on, or the anneal begins, after `done` epochs."""
         start, history = phase.start, trained.nats
         before = history[done - 1]
@@ -131,13 +127,12 @@ class HoldAndAnneal:
                 why = f"information fell by {fall:.2g} in one epoch, and {visible:.2g} would be visible"
                 return _Phase(done, lowered=True, why=why)
         first = start + math.floor((1 - _WINDOW) * (done + 1 - start))
-        watched, fewest = (trained, _FEWEST) if unseen is None else (unseen, _FEWEST_HELD_OUT)
-        rising = watched.line(first, done, fewest)
+        seen = _rise(trained, unseen, first, done)
         if self.epochs is not None and done - start >= _LONGEST * (self.epochs - start) > 0:
             why = "half of the epochs are over"
-        elif rising is not None and rising.rise <= (visible := watched.visible(done)):
+        elif seen is not None and seen[0] <= seen[1]:
             what = "information" if unseen is None else "held-out information"
-            why = f"{what} rose by {rising.rise:.2g} in {done - first} epochs, and {visible:.2g} would be visible"
+            why = f"{what} rose by {seen[0]:.2g} in {done - first} epochs, and {seen[1]:.2g} would be visible"
         else:
             return phase
         # What is to be told from noise later on is information about what is trained on; of a hold that held-out rows
@@ -147,31 +142,18 @@ class HoldAndAnneal:
         if line is None:  # too few epochs for one
             line = _Line(0.0, history[done], 0.0)
         band = math.hypot(_VISIBLE * line.scatter, trained.visible(done))
-        end, more = self._end(start, done, trained, unseen)
+        end = 2 * done - start
+        if self.epochs is not None:
+            end = self.epochs if unseen is None else min(end, self.epochs)
         return _Phase(
             start,
             lowered=phase.lowered,
             anneal=done,
             end=end,
-            why=why + more,
+            why=why,
             floor=line.end - band,
             leap=max(line.rise, 0.0) + math.sqrt(2.0) * band,
         )
-
-    def _end(self, start: int, done: int, trained: _Trace, unseen: _Trace | None) -> tuple[int, str]:
-        """The last epoch of the anneal, and what to add to the reason for it."""
-        shortest = 2 * done - start
-        if self.epochs is None:
-            return shortest, ""
-        if unseen is None or shortest >= self.epochs:
-            return self.epochs, ""
-        now, held_out = trained.nats[done], unseen.nats[done]
-        # Held-out rows that happen to be the easier ones are no sign of less than no memory.
-        bound = max(now - held_out, 0.0) + math.hypot(trained.visible(done), unseen.visible(done))
-        memory = min(bound / now, 1.0) if now > 0 else 1.0
-        longest = start + (done - start) * _MEMORY / memory
-        end = self.epochs if longest >= self.epochs else max(round(longest), shortest)
-        return end, f"; up to {memory:.0%} of what is known may be memory"
 
     def _decision(self, phase: _Phase, epoch: int, bounds: Bounds) -> Decision:
         if phase.anneal is None:
@@ -193,6 +175,18 @@ class HoldAndAnneal:
         if lr <= bounds.lr_min:
             return Decision(bounds.lr_min, f"{why}; at the floor lr_min = {bounds.lr_min:g}", "floor")
         return Decision(lr, why, "anneal")
+
+
+def _rise(trained: _Trace, unseen: HeldOut | None, first: int, done: int) -> tuple[float, float] | None:
+    """How far what is watched rose from epoch `first` to `done`, and what would be visible; None: too early to say."""
+    values = done + 1 - first
+    if unseen is None:
+        line = trained.line(first, done, _FEWEST)
+        return None if line is None else (line.rise, trained.visible(done))
+    if values < _FEWEST_HELD_OUT:
+        return None
+    rise, error = unseen.rise(first, done)
+    return rise, _VISIBLE * error
 
 
 def _held_rate(phase: _Phase, epoch: int, bounds: Bounds) -> float:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from infopace.policies._bounds import Bounds
 
@@ -30,25 +34,63 @@ class Decision:
     cause: str
 
 
-@dataclass(frozen=True)
 class HeldOut:
-    """Information about rows that are not trained on.
+    """Information about rows that are not trained on, row by row.
+
+    The rows stay the same, and so does what makes one of them easy and another hard: how far their information has
+    risen is known much better than how high it is.
+
+    Args:
+        pointwise: (epochs, n) in nats: after 0, 1, .. epochs, for as long as these rows were kept out of training, what
+            each of them contributes (`Estimate.pointwise`).
 
     Attributes:
-        nats: After 0, 1, .. epochs, for as long as these rows were kept out of training.
-        epsilon: The relative noise of these values, as `Bounds.epsilon` is that of the values of the probe.
+        pointwise: These, as an array.
 
     Raises:
-        ValueError: a value that is not finite, or an epsilon that is not a positive number.
+        ValueError: other than two dimensions, fewer than two rows, or a value that is not finite.
     """
 
-    nats: Sequence[float]
-    epsilon: float
-
-    def __post_init__(self) -> None:
+    def __init__(self, pointwise: ArrayLike) -> None:
+        self.pointwise: NDArray[np.float64] = np.asarray(pointwise, dtype=np.float64)
+        if self.pointwise.ndim != 2 or self.pointwise.shape[1] < 2:
+            raise ValueError(
+                f"held-out information must be (epochs, n) for two rows or more, got shape {self.pointwise.shape}"
+            )
         _check_finite(self.nats)
-        if not (math.isfinite(self.epsilon) and self.epsilon > 0):
-            raise ValueError(f"epsilon must be a positive number, got {self.epsilon}")
+
+    @cached_property
+    def nats(self) -> list[float]:
+        """(epochs,) the information: the mean over the rows."""
+        return self.pointwise.mean(1).tolist()
+
+    def __len__(self) -> int:
+        return len(self.pointwise)
+
+    def until(self, epoch: int) -> HeldOut:
+        """What was known when an epoch began."""
+        return HeldOut(self.pointwise[:epoch])
+
+    def rise(self, first: int, last: int) -> tuple[float, float]:
+        """Rise of the least-squares line through nats[first..last], and its standard error, in nats.
+
+        Each row has a line of its own, and the mean of their rises is the rise of the mean: its error is that of a mean
+        of n, whatever the rows have in common.
+        """
+        x = np.arange(last + 1 - first) - (last - first) / 2
+        total, moment = (sums[last + 1] - sums[first] for sums in self._sums)
+        rises = (moment - total * (first + last) / 2) / (x @ x) * (last - first)
+        return float(rises.mean()), float(rises.std(ddof=1)) / math.sqrt(len(rises))
+
+    @cached_property
+    def _sums(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Running sums over epochs of what each row contributes, and of that times the epoch."""
+        centred = self.pointwise - self.pointwise[-1]
+        epochs = np.arange(len(centred))[:, None]
+        zeros = np.zeros((1, centred.shape[1]))
+        summed = (np.cumsum(values, 0) for values in (centred, epochs * centred))
+        first, second = (np.concatenate([zeros, sums]) for sums in summed)
+        return first, second
 
 
 @runtime_checkable
@@ -90,17 +132,13 @@ def simulate(
     >>> [round(decision.lr, 4) for decision in decisions]
     [0.1, 0.0348, 0.0348]
     """
-    return [
-        policy.decide(
-            trace[:epoch], epoch=epoch, reference=reference, bounds=bounds, **_until(held_out, epoch)
+    decisions = []
+    for epoch in range(1, len(trace) + 1):
+        more: dict[str, Any] = {} if held_out is None else {"held_out": held_out.until(epoch)}
+        decisions.append(
+            policy.decide(trace[:epoch], epoch=epoch, reference=reference, bounds=bounds, **more)
         )
-        for epoch in range(1, len(trace) + 1)
-    ]
-
-
-def _until(held_out: HeldOut | None, epoch: int) -> dict[str, Any]:
-    """What was known of held-out rows when an epoch began, as the argument of a policy that reads it."""
-    return {} if held_out is None else {"held_out": HeldOut(held_out.nats[:epoch], held_out.epsilon)}
+    return decisions
 
 
 def check_history(history: Sequence[float], epoch: int, reference: float) -> None:
