@@ -202,6 +202,14 @@ def test_a_layer_that_runs_twice_counts_with_its_last_run_and_an_unused_one_is_n
         Probe(inputs, labels, layers=["unused"]).measure(model)
 
 
+def test_a_regression_from_pixels_has_a_reference() -> None:
+    generator = torch.Generator().manual_seed(2)
+    pixels = torch.randint(256, (120, 1, 2, 2), generator=generator, dtype=torch.uint8)
+    targets = pixels[:, :, 0, 0].float() / 255
+    expected = Probe(pixels.float(), targets).reference
+    assert Probe(pixels, targets).reference == Probe.sample((pixels, targets), n=50).reference == expected
+
+
 def test_regression_uses_ksg_and_a_measured_reference() -> None:
     generator = torch.Generator().manual_seed(0)
     inputs = torch.randn(2000, 3, generator=generator)

@@ -271,5 +271,7 @@ def _ksg_reference(inputs: Any, targets: Tensor, k: int, norm: str) -> float:
         raise ValueError(
             f"reference 'ksg' needs inputs in one tensor, got {type(inputs).__name__}; give a number"
         )
+    if inputs.dtype == torch.uint8:  # pixels, which are numbers and no labels
+        inputs = inputs.float()
     estimator = "ksg1" if targets.is_floating_point() else "ross"
     return mutual_information(inputs, targets, k=k, norm=norm, estimator=estimator, std_error=False).nats
