@@ -44,7 +44,7 @@ def main() -> None:
 
 def run(workload: str, lr: float, epochs: int, seed: int) -> dict[str, object]:
     """Train at one learning rate; nothing is measured, so nothing moves it."""
-    plan = resolve(TrainConfig(workload=workload, epochs=epochs, seed=seed, threads=1))
+    plan = resolve(TrainConfig(workload=workload, epochs=epochs, held_out=0.0, seed=seed, threads=1))
     plan = dataclasses.replace(plan, bounds=Bounds(lr, lr))
     set_determinism(1, plan.device)
     training = Training(plan, plan.workload.load())

@@ -36,6 +36,7 @@ def main() -> None:
         config = TrainConfig(
             workload="mnist-lenet",
             layer_wise=layer_wise,
+            held_out=0.0,
             device=arguments.device,
             bf16=arguments.bf16,
             threads=arguments.threads,

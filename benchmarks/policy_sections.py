@@ -11,7 +11,7 @@ from typing import Any
 from comparison_section import workload_of
 from page import ROOT, read, section, table
 
-from infopace.lab.compare._config import HELD_OUT
+from infopace.lab.config import HELD_OUT
 from infopace.lab.workload import Metric
 from infopace.policies import _hold_and_anneal
 
@@ -22,7 +22,7 @@ _STANDARD = {
 }
 _HELD_OUT_STANDARD = {
     "held_out": HELD_OUT,
-    "memory": _hold_and_anneal._MEMORY,
+    "visible": _hold_and_anneal._VISIBLE,
     "fewest_held_out": _hold_and_anneal._FEWEST_HELD_OUT,
 }
 
@@ -134,8 +134,8 @@ def constants(rows: Rows) -> str:
 def held_out_constants(rows: Rows) -> str:
     """Each constant of held-out rows moved alone."""
     text = (
-        "A tenth held out, half of what is known may be memory, a line through three values at least; one of them "
-        "moved at a time, differences paired by seed, with standard errors."
+        "A tenth held out, visible 1.96 standard errors, a line through three values at least; one of them moved at "
+        "a time, differences paired by seed, with standard errors."
     )
     return section(
         "Held-out rows with other constants",

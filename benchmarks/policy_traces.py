@@ -34,10 +34,10 @@ def main() -> None:
             TrainConfig(method="vasudevan-2020", bounds="workload", threads=1),
             lambda data, epoch: data,
         ),
-        ("slow", TrainConfig(lr_min=slow, lr_max=slow, threads=1), lambda data, epoch: data),
+        ("slow", TrainConfig(lr_min=slow, lr_max=slow, held_out=0.0, threads=1), lambda data, epoch: data),
         (
             "jump",
-            TrainConfig(lr_min=jump, lr_max=jump, threads=1),
+            TrainConfig(lr_min=jump, lr_max=jump, held_out=0.0, threads=1),
             lambda data, epoch: low_digits(data) if epoch <= 15 else data,
         ),
     ]

@@ -34,7 +34,7 @@ FLAGS = {
     "epsilon": None,
     "horizon": "known",
     "layer_wise": False,
-    "held_out": 0.0,
+    "held_out": None,
     "decay": "linear",
     "saturation": "absolute",
     "first_lr": "top",
@@ -228,7 +228,7 @@ def test_train_ends_with_the_metric_the_folder_and_the_picture(
     assert main(command) == 0
     *_, metric, folder, picture = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"test accuracy \d\d\.\d\d % after 1 epoch \(best \d\d\.\d\d %, epoch 1\)", metric)
-    found = re.fullmatch(r"run folder: (runs/digits-hold-and-anneal-seed3-[0-9a-f]{6})", folder)
+    found = re.fullmatch(r"run folder: (runs/digits-hold-and-anneal-held-out-seed3-[0-9a-f]{6})", folder)
     assert found is not None
     assert picture == f"picture: {found[1]}/picture.png"
     assert Path(found[1], "picture.png").read_bytes().startswith(b"\x89PNG")
@@ -253,7 +253,9 @@ def test_train_ends_with_the_metric_the_folder_and_the_picture(
     with open(Path(found[1], "lock"), "a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert main(command) == 2
-    assert "another process is running in runs/digits-hold-and-anneal-seed3" in capsys.readouterr().err
+    assert (
+        "another process is running in runs/digits-hold-and-anneal-held-out-seed3" in capsys.readouterr().err
+    )
 
 
 def test_what_affects_the_numbers_gives_another_folder(

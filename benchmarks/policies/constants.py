@@ -37,7 +37,7 @@ STANDARD = {name: getattr(_hold_and_anneal, f"_{name.upper()}") for name in VALU
 
 def main() -> None:
     """Run what is missing."""
-    arguments = sweep_arguments("Our rule with other constants", VALUES, seeds=10)
+    arguments = sweep_arguments("Our rule with other constants", VALUES, 10, horizons=("known", "free"))
     workload, epochs = arguments.workload, find_workload(arguments.workload).epochs
 
     def run(setting: Setting) -> dict[str, Any]:

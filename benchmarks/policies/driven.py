@@ -86,6 +86,7 @@ def train(
     plan = resolve(
         TrainConfig(
             workload,
+            held_out=0.0,
             seed=seed,
             threads=1,
             epochs=epochs,

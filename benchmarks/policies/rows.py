@@ -34,13 +34,15 @@ def make_missing(name: str, settings: Iterable[Setting], run: Callable[[Setting]
         print(f"{setting}: {last} after {row['epochs']} epochs", flush=True)
 
 
-def sweep_arguments(description: str, values: dict[str, tuple[float, ...]], seeds: int) -> argparse.Namespace:
+def sweep_arguments(
+    description: str, values: dict[str, tuple[float, ...]], seeds: int, horizons: tuple[str, ...]
+) -> argparse.Namespace:
     """The command line of a benchmark that moves constants: a workload, seeds, which constants, which horizons."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("workload")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(3000, 3000 + seeds)))
     parser.add_argument("--constants", nargs="+", default=list(values), choices=list(values))
-    parser.add_argument("--horizons", nargs="+", default=["known", "free"], choices=["known", "free"])
+    parser.add_argument("--horizons", nargs="+", default=list(horizons), choices=horizons)
     return parser.parse_args()
 
 
@@ -48,7 +50,7 @@ def moved_alone(
     arguments: argparse.Namespace,
     values: dict[str, tuple[float, ...]],
     standard: dict[str, float],
-    needs_epochs: str,
+    needs_epochs: str = "",
 ) -> Iterator[Setting]:
     """The standard and each constant moved alone; the one that needs the number of epochs only where it is known."""
     for seed, horizon in itertools.product(arguments.seeds, arguments.horizons):

@@ -152,9 +152,12 @@ def test_activations_that_overflow_are_a_divergence(tiny: Any, monkeypatch: pyte
 
 def test_a_probe_larger_than_the_data_leaves_nothing_behind(tiny: Any, tmp_path: Path) -> None:
     tiny.change(probe_size=121)
-    with pytest.raises(InputError, match=r"n must be in 2\.\.120, the rows of the data set, got n = 121"):
-        tiny.run(tmp_path / "runs" / "one")
-    assert not list(tmp_path.iterdir())
+    for held_out, rows in ((0.0, 120), (0.25, 90)):
+        with pytest.raises(
+            InputError, match=rf"n must be in 2\.\.{rows}, the rows of the data set, got n = 121"
+        ):
+            tiny.run(tmp_path / "runs" / "one", held_out=held_out)
+        assert not list(tmp_path.iterdir())
 
 
 def test_a_regression_is_a_workload_like_any_other(tiny: Any, tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ from infopace.lab.workloads import find_workload
 _OF_WORKLOAD = "(default: the workload's)"
 _OF_BOUNDS = "(default: as --bounds says)"
 _TESTED = "range test"
+# Of the training rows, what our rule keeps out of training while it holds. benchmarks/policies/held_out.py moves it.
+HELD_OUT = 0.1
 # Of the pacing only: a rival must be given none of them.
 _PACING = ("bounds", "lr_min", "lr_max", "lr_top", "epsilon", "layer_wise", "horizon", "held_out", *SWITCHES)
 _Rate = Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint=_OF_BOUNDS)]
@@ -62,9 +64,12 @@ class TrainConfig:
     """free: hold-and-anneal is not told the number of epochs and stops by itself, after --epochs at the latest."""
     layer_wise: bool = False
     """One learning rate a layer, each paced by its own layer's information."""
-    held_out: float = 0.0
+    held_out: Annotated[
+        float | None,
+        arg(metavar="FLOAT", help_behavior_hint=f"(default: {HELD_OUT:g} where rows are enough)"),
+    ] = None
     """Share of the training rows, the last of each class, that hold-and-anneal keeps out of training until it begins to
-    anneal. What it knows of the others and not of these is memory, for which it may end before the epochs are over."""
+    anneal, to tell learning from memorizing; with them it may end before the epochs are over. 0: none."""
     decay: Literal["linear", "printed", "none"] = "linear"
     """Time decay of the paper's rule: 1 - e/E, 1 - epsilon/E as printed, or none."""
     saturation: Literal["absolute", "signed"] = "absolute"
@@ -107,6 +112,13 @@ class Plan:
     lr: float | None = None
 
     @property
+    def held_out(self) -> float:
+        """The share of the training rows to keep out of training at first: of our rule's, a tenth unless given."""
+        if self.config.held_out is not None:
+            return self.config.held_out
+        return HELD_OUT if self.config.method == OURS else 0.0
+
+    @property
     def wants_test(self) -> bool:
         """Whether a range test finds the bounds: the method is paced, and no lowest or no highest rate is given."""
         if self.rival is not None:
@@ -143,7 +155,7 @@ class Plan:
         if self.wants_test:
             given = {name: getattr(self.config, name) for name in bounds}
             bounds = {name: _TESTED if value is None else value for name, value in given.items()}
-        held_out = {"held_out": self.config.held_out} if self.config.held_out else {}
+        held_out = {"held_out": self.held_out} if self.held_out else {}
         return {**chosen, **held_out, **bounds}
 
     def fingerprint(self) -> str:
@@ -155,7 +167,7 @@ class Plan:
         if self.config.out is not None:
             return self.config.out
         kind = self.config.method + "-free" * (self.config.horizon == "free")
-        kind += "-layer-wise" * self.config.layer_wise + "-held-out" * bool(self.config.held_out)
+        kind += "-layer-wise" * self.config.layer_wise + "-held-out" * bool(self.held_out)
         return Path("runs") / f"{self.workload.name}-{kind}-seed{self.config.seed}-{self.fingerprint()[:6]}"
 
 
@@ -173,7 +185,7 @@ def resolve(config: TrainConfig) -> Plan:
         raise InputError(
             f"lr is a rival's; {config.method} takes --lr-min and --lr-max, got lr = {config.lr:g}"
         )
-    if not 0 <= config.held_out < 1:
+    if config.held_out is not None and not 0 <= config.held_out < 1:
         raise InputError(f"held_out must be a share in [0, 1), got held_out = {config.held_out:g}")
     plan = Plan(workload, workload.bounds, epochs, config, device)
     if plan.wants_test:

@@ -86,6 +86,8 @@ def _train(
         training = Training(plan, data, std_error=std_error)
     except (ValueError, TypeError) as error:
         raise InputError(str(error)) from error
+    if training.note:
+        listener.note(training.note)
 
     fresh = _record(plan, data, training, threads, std_error)
     if record is None:

@@ -16,6 +16,7 @@ from torch.optim.swa_utils import update_bn
 from infopace import MutualInformationLR, Probe, layer_groups
 from infopace.lab.batches import caster
 from infopace.lab.config import Plan
+from infopace.lab.errors import InputError
 from infopace.lab.hold_out import hold_out
 from infopace.lab.lazy_images import Pairs, in_turn
 from infopace.lab.pacing import PACED, SWITCHES
@@ -40,19 +41,26 @@ class Training:
     """Model, optimizer, scheduler and data of one run.
 
     Every epoch seeds its own random numbers from (seed, epoch), so a resumed run needs no generator state. Without
-    `std_error` information is measured without error bars.
+    `std_error` information is measured without error bars. `note` says why no rows are held out where they usually are.
     """
 
     def __init__(self, plan: Plan, data: Data, *, std_error: bool = True) -> None:
         workload = plan.workload
         self.plan, self._std_error = plan, std_error
         self.device = plan.device
+        self.note = ""
         held_out: tuple[Tensor, Tensor] | None = None
         # What is trained on once the rows that are held out join; None: nothing is held out, or no more.
         self._whole: Data | None = None
-        if plan.config.held_out:
-            self._whole = data.to(plan.device)
-            data, held_out = hold_out(data, plan.config.held_out)
+        if plan.held_out:
+            try:
+                rest, held_out = hold_out(data, plan.held_out)
+            except InputError as error:
+                if plan.config.held_out is not None:
+                    raise
+                self.note = f"no rows are held out: {error}"
+            else:
+                self._whole, data = data.to(plan.device), rest
         self.data = data.to(plan.device)
         self._inputs = caster(workload)
         self._seed_epoch(0)
@@ -79,7 +87,8 @@ class Training:
             **{name: getattr(config, name) for name in SWITCHES},
         )
         n, unseen = workload.probe_size, None
-        if held_out is not None:  # few rows may be left, and a share of them is fewer
+        # A probe of all rows is one of those that are left.
+        if self._whole is not None and n <= len(self._whole.train_targets):
             n = min(n, len(self.data.train_targets))
         probe = self._probe(rows, n)
         if held_out is not None:

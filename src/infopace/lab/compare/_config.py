@@ -19,11 +19,9 @@ from infopace.lab.workloads import find_workload
 
 _FREE, _LAYER_WISE, _HELD_OUT = "-free", "-layer-wise", "-held-out"
 # What is compared where no methods are named.
-DEFAULT = (OURS, OURS + _FREE, OURS + _LAYER_WISE, PAPER, PAPER + _LAYER_WISE, *RIVALS)
+DEFAULT = (OURS + _HELD_OUT, OURS, OURS + _FREE, OURS + _LAYER_WISE, PAPER, PAPER + _LAYER_WISE, *RIVALS)
 # A training that is to stop by itself is cut off after so many times the others' epochs; how many it took is told.
 FREE_LIMIT = 3
-# What a method that holds rows out keeps out of training until it anneals, as is usual for a validation set.
-HELD_OUT = 0.1
 # Far from the seeds of the test, which count from 0.
 FIRST_TUNING_SEED = 1000
 
