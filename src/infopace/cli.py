@@ -18,6 +18,7 @@ from infopace.lab.config import TrainConfig
 from infopace.lab.environment import versions
 from infopace.lab.errors import Diverged, InputError
 from infopace.lab.measure import MeasureConfig, measure
+from infopace.lab.memory import keep_freed_memory
 from infopace.lab.progress import make_progress
 from infopace.lab.range_config import RangeTestConfig
 from infopace.lab.range_progress import make_range_progress
@@ -55,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = _parse(arguments)
         if config is None:
             return 0
+        keep_freed_memory()
         if isinstance(config, MeasureConfig):
             print(*measure(config), sep="\n")
             return 0

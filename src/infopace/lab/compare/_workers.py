@@ -15,6 +15,7 @@ from typing import Any
 from infopace.lab.compare._config import CompareConfig, resolve_comparison
 from infopace.lab.compare._jobs import Job, perform
 from infopace.lab.errors import InputError
+from infopace.lab.memory import keep_freed_memory
 
 # A process that has used threads or a GPU must not be forked. The fork server has only imported, once for all workers,
 # what takes seconds: torch, and what torch itself imports at an optimizer's first step.
@@ -84,6 +85,7 @@ def run_jobs(
 
 def _work(config: CompareConfig, device: str, pipe: Connection[Any, Any]) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    keep_freed_memory()
     plan = resolve_comparison(config)  # a workload of a user's own file cannot be sent
     while True:
         try:
