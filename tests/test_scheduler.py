@@ -221,9 +221,13 @@ def test_held_out_rows_are_for_a_policy_that_reads_them_and_for_the_layers_that_
     with pytest.raises(ValueError, match="scheduler state must be of 0 held-out rows, got one of 80"):
         without.load_state_dict(with_rows.state_dict())
     assert without.state_dict() == before
-    cut = {**with_rows.state_dict(), "held_out_pointwise": {}}
-    with pytest.raises(ValueError, match=r"each held-out row of \['output'\], got rows of \[\]"):
-        with_rows.load_state_dict(cut)
+    state = with_rows.state_dict()
+    for rows in ({}, {"output": []}, {"output": [[0.1, 0.2], [0.1]]}):
+        with pytest.raises(
+            ValueError, match=r"the held-out rows of all looks at them, \{'output': 1\}, got \{"
+        ):
+            with_rows.load_state_dict({**state, "held_out_pointwise": rows})
+    assert with_rows.state_dict() == state
 
 
 def test_a_foreign_state_is_refused_and_nothing_changes() -> None:

@@ -3,7 +3,7 @@
 Each is moved while the others stay:
 
     held_out          0.1, the share of the training rows that is held out; 0: none
-    visible           1.96, the standard errors that a rise must exceed
+    visible           1.96, the standard errors that a rise must exceed, and what counts as a fall, a loss or a leap
     fewest_held_out   3, the values through which a rise is looked for
 
 Bounds of the comparison's range test, seeds of their own, the number of epochs known; without it the same trainings

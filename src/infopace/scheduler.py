@@ -168,8 +168,8 @@ class MutualInformationLR(LRScheduler):
         """Continue from a state; the optimizer's own state is loaded by the optimizer.
 
         Raises:
-            ValueError: a state of another version, of other layers, of another reference, or of another number of
-                held-out rows. Nothing is changed then.
+            ValueError: a state of another version, of other layers, of another reference, of another number of held-out
+                rows, or without what each of them contributed. Nothing is changed then.
         """
         version = state_dict.get("version")
         if version != _STATE_VERSION:
@@ -178,14 +178,15 @@ class MutualInformationLR(LRScheduler):
             theirs = list(state_dict[name])
             if theirs != list(mine):
                 raise ValueError(f"scheduler state must be of this model's layers {list(mine)}, got {theirs}")
-        # A state from before there were held-out rows has none.
         theirs, mine = state_dict.get("held_out_rows", 0), 0 if self._held_out is None else self._held_out.n
         if theirs != mine:
             raise ValueError(f"scheduler state must be of {mine} held-out rows, got one of {theirs}")
         held_out, pointwise = (state_dict.get(f"held_out_{part}", {}) for part in ("history", "pointwise"))
-        if list(held_out) != list(pointwise):
+        looks = {layer: len(values) for layer, values in held_out.items()}
+        with_rows = {layer: len(rows) for layer, rows in pointwise.items() if len({*map(len, rows)}) == 1}
+        if looks != with_rows:
             raise ValueError(
-                f"scheduler state must hold each held-out row of {list(held_out)}, got rows of {list(pointwise)}"
+                f"scheduler state must hold the held-out rows of all looks at them, {looks}, got {with_rows}"
             )
         if state_dict["reference"] != self.reference:
             raise ValueError(

@@ -17,6 +17,7 @@ from infopace.lab.config import TrainConfig, resolve
 from infopace.lab.errors import InputError
 from infopace.lab.hold_out import hold_out
 from infopace.lab.lazy_images import LazyImages
+from infopace.lab.progress import PlainProgress
 from infopace.lab.run_folder import RunFolder
 from infopace.lab.steps import PacedSteps
 from infopace.lab.training import Training
@@ -139,3 +140,40 @@ def _other_values(data: Data) -> Data:
         rows = (data.train_targets == label).nonzero()[:, 0]
         inputs[rows[-round(0.25 * len(rows)) :]] += 3.0
     return dataclasses.replace(data, train_inputs=inputs)
+
+
+def test_a_tenth_is_kept_out_unless_told_otherwise(tiny: Any, tmp_path: Path) -> None:
+    tiny.run(tmp_path / "default", epochs=2)
+    tiny.run(tmp_path / "tenth", epochs=2, held_out=0.1)
+    tiny.run(tmp_path / "none", epochs=2, held_out=0.0)
+    tiny.assert_same_ending(tmp_path / "default", tmp_path / "tenth")
+    folders = [RunFolder(tmp_path / name) for name in ("default", "none")]
+    assert [(folder.read_json("run.json") or {})["held_out_rows"] for folder in folders] == [12, 0]
+    assert ["held_out" in folder.read_rows()[0] for folder in folders] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("of_a_class", "probe_size", "why"),
+    [
+        (5, 100, "held_out must take 2 rows of class 2 or more and leave some, got held_out = 0.1 of 5 rows"),
+        # Two of these are kept out, and a sample of 21 of the rows that are kept out has none of them.
+        (25, 21, "too few of a class for two samples"),
+    ],
+)
+def test_where_rows_are_too_few_none_are_kept_out_and_that_is_said(
+    tiny: Any, tmp_path: Path, of_a_class: int, probe_size: int, why: str
+) -> None:
+    targets = torch.arange(1_000) % 2
+    targets = torch.cat([targets, torch.full((of_a_class,), 2)])
+    draws = torch.Generator().manual_seed(0)
+    inputs = torch.randn(len(targets), *tiny.workload.load().train_inputs.shape[1:], generator=draws)
+    data = Data(inputs, targets, inputs, targets)
+    tiny.change(load=lambda: data, probe_size=probe_size, batch_size=200)
+    notes: list[str] = []
+    tiny.run(tmp_path / "one", PlainProgress(notes.append), epochs=1)
+    assert any(f"no rows are held out: {why}" in note for note in notes)
+    tiny.run(tmp_path / "two", epochs=1, held_out=0.0)
+    tiny.assert_same_ending(tmp_path / "one", tmp_path / "two")
+    assert (RunFolder(tmp_path / "one").read_json("run.json") or {})["held_out_rows"] == 0
+    with pytest.raises(InputError, match="held_out must"):
+        tiny.run(tmp_path / "three", epochs=1, held_out=0.1)

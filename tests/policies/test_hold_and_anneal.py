@@ -84,7 +84,7 @@ def slow(policy: HoldAndAnneal, trace: list[float], held_out: HeldOut | None = N
                     rise = slope * (len(window) - 1)
                 end = 2 * done - start
                 if policy.epochs is not None:
-                    end = policy.epochs if fresh is None else min(end, policy.epochs)
+                    end = policy.epochs if held_out is None else min(end, policy.epochs)
                 noise = math.hypot(scatter, BOUNDS.epsilon * abs(now))
                 floor = level - 1.96 * noise
                 leap = max(rise, 0) + 1.96 * noise * math.sqrt(2)
@@ -281,5 +281,8 @@ def test_bad_input() -> None:
         HeldOut([[0.0], [1.0]])
     with pytest.raises(ValueError, match=r"\(epochs, n\) for two rows or more, got shape \(2,\)"):
         HeldOut([0.0, 1.0])
+    for first, last in ((1, 1), (0, 2), (-1, 1)):
+        with pytest.raises(ValueError, match=f"got first = {first} and last = {last}"):
+            HeldOut([[0.0, 0.0], [1.0, 1.0]]).rise(first, last)
     with pytest.raises(ValueError, match=r"epochs must be at least 1, got 0"):
         HoldAndAnneal(0)

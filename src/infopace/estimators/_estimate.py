@@ -48,8 +48,8 @@ class Estimate:
             see it by: formulas without neighbours, and bounds. Too noisy to correct a value with.
         freedom: Degrees of freedom of `std_error`; inf where it does not come from a few parts.
         pointwise: (n,) what each of the rows that entered contributes: their mean is `nats`. Two looks at the same rows
-            are compared by its differences, whose error is far smaller than `std_error`. None where the method is no
-            mean over rows.
+            are compared by its differences, whose error is far smaller than `std_error`. None where the method
+            gives none.
     """
 
     nats: float

@@ -213,7 +213,7 @@ def _check_switches(config: TrainConfig) -> None:
     for field in dataclasses.fields(TrainConfig):
         value = getattr(config, field.name)
         owner = owners.get(field.name, config.method)
-        if owner != config.method and value != field.default:
+        if owner != config.method and _given(field, value):
             raise InputError(
                 f"{field.name} is of {owner} and not of {config.method}, got {field.name} = {value}"
             )
@@ -223,7 +223,7 @@ def _rate(config: TrainConfig, rival: Rival) -> float:
     """The rival's learning rate; InputError for one that is none, and for options of the pacing."""
     for field in dataclasses.fields(TrainConfig):
         value = getattr(config, field.name)
-        if field.name in _PACING and value != field.default:
+        if field.name in _PACING and _given(field, value):
             raise InputError(
                 f"{field.name} is of a paced training and not of {rival.name}, got {field.name} = {value}"
             )
@@ -233,6 +233,11 @@ def _rate(config: TrainConfig, rival: Rival) -> float:
     if not (math.isfinite(lr) and lr > 0):
         raise InputError(f"lr must be a positive number, got {lr:g}")
     return lr
+
+
+def _given(field: dataclasses.Field[Any], value: object) -> bool:
+    """Whether an option asks for something; to hold out no rows is what every other method does."""
+    return value != field.default and not (field.name == "held_out" and value == 0)
 
 
 def _named(augment: object) -> str | None:

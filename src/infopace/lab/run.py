@@ -183,6 +183,7 @@ def _record(plan: Plan, data: Data, training: Training, threads: int, std_error:
         "seed": plan.config.seed,
         "data": data.digest(),
         "rows": {"train": len(data.train_inputs), "test": len(data.test_inputs)},
+        "held_out_rows": training.n_held_out,
         "parameters": training.n_parameters,
         "groups": training.groups,
         "bounds": None if plan.rival else {**dataclasses.asdict(plan.bounds), "lr_top": plan.bounds.first},

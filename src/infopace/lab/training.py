@@ -69,11 +69,11 @@ class Training:
             self.model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         if plan.rival is None:
             with self._autocast():
-                self.steps: Steps = self._paced(data.train_set(), held_out)
+                self.steps: Steps = self._paced(held_out)
         else:
             self.steps = plan.rival.build(self._setting())
 
-    def _paced(self, rows: Rows, held_out: Rows | None) -> PacedSteps:
+    def _paced(self, held_out: Rows | None) -> PacedSteps:
         workload, config = self.plan.workload, self.plan.config
         optimizer = torch.optim.SGD(
             layer_groups(self.model) if config.layer_wise else self.model.parameters(),
@@ -86,16 +86,27 @@ class Training:
             None if config.horizon == "free" else self.plan.epochs,
             **{name: getattr(config, name) for name in SWITCHES},
         )
-        n, unseen = workload.probe_size, None
-        # A probe of all rows is one of those that are left.
-        if self._whole is not None and n <= len(self._whole.train_targets):
-            n = min(n, len(self.data.train_targets))
-        probe = self._probe(rows, n)
-        if held_out is not None:
-            unseen = self._probe(held_out, min(n, len(held_out[1])), probe.reference)
+        probe, unseen = self._probes(held_out)
         return PacedSteps(
             optimizer, MutualInformationLR(optimizer, self.model, probe, policy, self.plan.bounds, unseen)
         )
+
+    def _probes(self, held_out: Rows | None) -> tuple[Probe, Probe | None]:
+        """The sample of what is trained on, and that of what is held out, if anything is."""
+        n = self.plan.workload.probe_size
+        # A probe of all rows is one of those that are left.
+        if self._whole is not None and n <= len(self._whole.train_targets):
+            n = min(n, len(self.data.train_targets))
+        probe = self._probe(self.data.train_set(), n)
+        if held_out is None:
+            return probe, None
+        unseen = self._probe(held_out, min(n, len(held_out[1])), probe.reference)
+        if self.plan.config.held_out is None and not _same_classes(probe, unseen):
+            assert self._whole is not None, "rows are held out"
+            self.note = "no rows are held out: too few of a class for two samples"
+            self.data, self._whole = self._whole, None
+            return self._probes(None)
+        return probe, unseen
 
     def _setting(self) -> Setting:
         workload = self.plan.workload
@@ -123,6 +134,11 @@ class Training:
             reference=sample.reference,
             std_error=self._std_error,
         ).to(self.device)
+
+    @property
+    def n_held_out(self) -> int:
+        """Rows that are kept out of training for now."""
+        return 0 if self._whole is None else len(self._whole.train_targets) - len(self.data.train_targets)
 
     @property
     def n_parameters(self) -> int:
@@ -277,6 +293,13 @@ class Training:
         draws = np.random.SeedSequence([self.plan.config.seed, epoch]).generate_state(2, np.uint64)
         torch.manual_seed(int(draws[0]) >> 1)
         return torch.Generator().manual_seed(int(draws[1]) >> 1)
+
+
+def _same_classes(one: Probe, other: Probe) -> bool:
+    """Also where the targets are no classes."""
+    if one.targets.is_floating_point():
+        return True
+    return one.targets.unique().tolist() == other.targets.unique().tolist()
 
 
 def set_determinism(threads: int, device: torch.device) -> None:

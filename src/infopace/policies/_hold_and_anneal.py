@@ -106,7 +106,7 @@ class HoldAndAnneal:
         """The phase of epoch `done` + 1, given that of the epoch before."""
         if phase.anneal is None:
             known = unseen is not None and done < len(unseen)
-            return self._held(phase, done, trained, unseen if known else None)
+            return self._held(phase, done, trained, unseen if known else None, told=unseen is not None)
         # The larger of two: the way back from a single low value is no leap.
         history = trained.nats
         now, before = history[done], max(history[done - 2 : done])
@@ -117,8 +117,10 @@ class HoldAndAnneal:
             return _Phase(done, why="information has leapt, and stayed")
         return dataclasses.replace(phase, lost=lost, leapt_from=before if now > before + phase.leap else None)
 
-    def _held(self, phase: _Phase, done: int, trained: _Trace, unseen: HeldOut | None) -> _Phase:
-        """The hold goes on, or the anneal begins, after `done` epochs."""
+    def _held(
+        self, phase: _Phase, done: int, trained: _Trace, unseen: HeldOut | None, *, told: bool
+    ) -> _Phase:
+        """The hold goes on, or the anneal begins, after `done` epochs; `told`: rows are held out, or were once."""
         start, history = phase.start, trained.nats
         before = history[done - 1]
         if not phase.lowered and done - start >= 2:  # before that, the value before is not of this hold
@@ -144,7 +146,7 @@ class HoldAndAnneal:
         band = math.hypot(_VISIBLE * line.scatter, trained.visible(done))
         end = 2 * done - start
         if self.epochs is not None:
-            end = self.epochs if unseen is None else min(end, self.epochs)
+            end = min(end, self.epochs) if told else self.epochs
         return _Phase(
             start,
             lowered=phase.lowered,

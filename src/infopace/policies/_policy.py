@@ -52,7 +52,7 @@ class HeldOut:
     """
 
     def __init__(self, pointwise: ArrayLike) -> None:
-        self.pointwise: NDArray[np.float64] = np.asarray(pointwise, dtype=np.float64)
+        self.pointwise: NDArray[np.float64] = np.array(pointwise, dtype=np.float64)
         if self.pointwise.ndim != 2 or self.pointwise.shape[1] < 2:
             raise ValueError(
                 f"held-out information must be (epochs, n) for two rows or more, got shape {self.pointwise.shape}"
@@ -75,22 +75,19 @@ class HeldOut:
         """Rise of the least-squares line through nats[first..last], and its standard error, in nats.
 
         Each row has a line of its own, and the mean of their rises is the rise of the mean: its error is that of a mean
-        of n, whatever the rows have in common.
-        """
-        x = np.arange(last + 1 - first) - (last - first) / 2
-        total, moment = (sums[last + 1] - sums[first] for sums in self._sums)
-        rises = (moment - total * (first + last) / 2) / (x @ x) * (last - first)
-        return float(rises.mean()), float(rises.std(ddof=1)) / math.sqrt(len(rises))
+        of n, as if the rows were independent.
 
-    @cached_property
-    def _sums(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Running sums over epochs of what each row contributes, and of that times the epoch."""
-        centred = self.pointwise - self.pointwise[-1]
-        epochs = np.arange(len(centred))[:, None]
-        zeros = np.zeros((1, centred.shape[1]))
-        summed = (np.cumsum(values, 0) for values in (centred, epochs * centred))
-        first, second = (np.concatenate([zeros, sums]) for sums in summed)
-        return first, second
+        Raises:
+            ValueError: fewer than two epochs, or one that is not there.
+        """
+        if not 0 <= first < last < len(self):
+            raise ValueError(
+                f"a rise must be between two of {len(self)} epochs, got first = {first} and last = {last}"
+            )
+        window = self.pointwise[first : last + 1]
+        x = np.arange(len(window)) - (last - first) / 2
+        rises = x @ (window - window[-1]) / (x @ x) * (last - first)
+        return float(rises.mean()), float(rises.std(ddof=1)) / math.sqrt(len(rises))
 
 
 @runtime_checkable

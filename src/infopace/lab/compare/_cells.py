@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from infopace.lab.compare._config import FREE_LIMIT, ComparePlan, Entry
-from infopace.lab.config import HELD_OUT, TrainConfig
+from infopace.lab.config import TrainConfig
 from infopace.lab.files import write_atomically
-from infopace.lab.pacing import OURS
 from infopace.lab.run_folder import RunFolder
 from infopace.lab.workload import Metric
 
@@ -56,19 +55,13 @@ class Cell:
             lr_top=bounds.get("lr_top"),
             epsilon=bounds.get("epsilon"),
             layer_wise=self.entry.layer_wise,
-            held_out=self._held_out(),
+            held_out=None if self.entry.held_out else 0.0,
             epochs=plan.epochs * (FREE_LIMIT if self.entry.free else 1),
             seed=self.seed,
             device=device,
             threads=1,
             out=self.folder(plan.folder),
         )
-
-    def _held_out(self) -> float | None:
-        """In a comparison only a method that says so in its name holds rows out."""
-        if self.entry.held_out:
-            return HELD_OUT
-        return 0.0 if self.entry.method == OURS else None
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,8 @@ class CompareConfig:
     """As in infopace train."""
     methods: tuple[str, ...] = ()
     """What to compare, each tested against the first: methods of infopace train, a paced one also with -layer-wise
-    behind its name, hold-and-anneal also with -free and -held-out (a tenth). Default: ours and the paper's without and
-    with -layer-wise, ours with -free, and all rivals."""
+    behind its name, hold-and-anneal also with -free and -held-out (a tenth). Default: hold-and-anneal-held-out, ours
+    and the paper's without and with -layer-wise, ours with -free, and all rivals."""
     seeds: int = 10
     """Runs of each method, with seeds 0, 1, .."""
     tuning_seeds: int = 1
