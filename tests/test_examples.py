@@ -50,9 +50,9 @@ def test_own_workload(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     result = run("own_workload")
-    assert result.folder.name.startswith("breast-cancer-hold-and-anneal-seed0-")
+    assert result.folder.name.startswith("breast-cancer-hold-and-anneal-held-out-seed0-")
     assert result.picture.is_file()
-    found = re.search(r"test accuracy (\d\d\.\d\d) % after 10 epochs", capsys.readouterr().out)
+    found = re.search(r"test accuracy (\d\d\.\d\d) % after (?:8|9|10) epochs", capsys.readouterr().out)
     assert found is not None
     assert float(found[1]) > 93
 
