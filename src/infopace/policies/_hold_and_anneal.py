@@ -140,7 +140,7 @@ class HoldAndAnneal:
         # What is to be told from noise later on is information about what is trained on; of a hold that held-out rows
         # have ended so soon a few values more, but for the untrained network's.
         wider = first if unseen is None else max(min(first, done + 1 - _FEWEST), start, 1)
-        line = trained.line(wider, done, _FEWEST)
+        line = trained.line(wider, done)
         if line is None:  # too few epochs for one
             line = _Line(0.0, history[done], 0.0)
         band = math.hypot(_VISIBLE * line.scatter, trained.visible(done))
@@ -181,11 +181,10 @@ class HoldAndAnneal:
 
 def _rise(trained: _Trace, unseen: HeldOut | None, first: int, done: int) -> tuple[float, float] | None:
     """How far what is watched rose from epoch `first` to `done`, and what would be visible; None: too early to say."""
-    values = done + 1 - first
     if unseen is None:
-        line = trained.line(first, done, _FEWEST)
+        line = trained.line(first, done)
         return None if line is None else (line.rise, trained.visible(done))
-    if values < _FEWEST_HELD_OUT:
+    if done + 1 - first < _FEWEST_HELD_OUT:
         return None
     rise, error = unseen.rise(first, done)
     return rise, _VISIBLE * error
@@ -204,17 +203,15 @@ class _Trace:
 
     def __init__(self, nats: Sequence[float], epsilon: float) -> None:
         self.nats, self._epsilon = nats, epsilon
-        self._lines = _Lines(nats) if len(nats) else None
+        self._lines = _Lines(nats)
 
     def visible(self, done: int) -> float:
         """What a value after `done` epochs must differ by to differ visibly from one without noise."""
         return _VISIBLE * self._epsilon * abs(self.nats[done])
 
-    def line(self, first: int, last: int, fewest: int) -> _Line | None:
+    def line(self, first: int, last: int) -> _Line | None:
         """The line through these values, None where they are too few for one."""
-        if last + 1 - first < fewest or self._lines is None:
-            return None
-        return self._lines.through(first, last)
+        return None if last + 1 - first < _FEWEST else self._lines.through(first, last)
 
 
 @dataclass(frozen=True)
