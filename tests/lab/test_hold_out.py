@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import io
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
+from torch import nn
 
 from infopace import Probe
 from infopace.lab.config import TrainConfig, resolve
@@ -21,13 +24,20 @@ from infopace.lab.progress import PlainProgress
 from infopace.lab.run_folder import RunFolder
 from infopace.lab.steps import PacedSteps
 from infopace.lab.training import Training
-from infopace.lab.workload import Data
+from infopace.lab.workload import Data, pixels_to_unit
 
 
 def numbered(targets: torch.Tensor) -> Data:
     """Inputs are the rows' numbers."""
     rows = torch.arange(len(targets))[:, None]
     return Data(rows, targets, rows, targets)
+
+
+def held(data: Data, share: float) -> tuple[Data, torch.Tensor, torch.Tensor]:
+    """What is trained on; inputs and targets of the rows kept out, of a data set in memory."""
+    rest, rows = hold_out(data, share)
+    assert isinstance(rows, tuple)
+    return rest, *rows
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=60), st.floats(0.05, 0.95))
@@ -38,7 +48,7 @@ def test_of_each_class_the_last_rows_are_kept_out(labels: list[int], share: floa
         with pytest.raises(InputError, match="held_out must take 2 rows"):
             hold_out(numbered(targets), share)
         return
-    rest, (inputs, out) = hold_out(numbered(targets), share)
+    rest, inputs, out = held(numbered(targets), share)
     expected = []
     for label, size in sizes.items():
         rows = [row for row, other in enumerate(labels) if other == label]
@@ -53,7 +63,7 @@ def test_of_each_class_the_last_rows_are_kept_out(labels: list[int], share: floa
 
 
 def test_where_there_are_no_classes_the_last_rows_of_all_are() -> None:
-    rest, (inputs, targets) = hold_out(numbered(torch.rand(16, 2)), 0.25)
+    rest, inputs, targets = held(numbered(torch.rand(16, 2)), 0.25)
     assert inputs[:, 0].tolist() == [12, 13, 14, 15]
     assert targets.shape == (4, 2)
     assert len(rest.train_targets) == 12
@@ -74,11 +84,45 @@ def test_a_part_without_rows_is_refused(labels: list[float], error: str) -> None
         hold_out(numbered(torch.tensor(labels)), 0.25)
 
 
-def test_images_that_are_decoded_as_they_come_are_refused() -> None:
-    images = LazyImages([], "image", 8)
-    data = dataclasses.replace(numbered(torch.arange(2)), train_inputs=images)
-    with pytest.raises(InputError, match="held_out needs a training set in memory"):
-        hold_out(data, 0.5)
+def lazily(images: torch.Tensor) -> LazyImages:
+    """Images (n, 3, size, size) of uint8, encoded and decoded as they come."""
+    rows = []
+    for image in images:
+        buffer = io.BytesIO()
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(buffer, format="PNG")
+        rows.append({"bytes": buffer.getvalue(), "path": None})
+    return LazyImages(_Rows(rows), "image", images.shape[-1])
+
+
+class _Rows(list[dict[str, Any]]):
+    """As a split of `datasets`: indexed with a list of places, columns by name."""
+
+    def __getitem__(self, places: Any) -> Any:
+        return {"image": [list.__getitem__(self, place) for place in places]}
+
+
+def test_images_that_are_decoded_as_they_come_are_kept_out_as_others(tiny: Any, tmp_path: Path) -> None:
+    draws = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (120, 3, 4, 4), generator=draws, dtype=torch.uint8)
+    targets = (images[:, 0].float().mean((1, 2)) > 127).long()
+    decoded = Data(images, targets, images[:20], targets[:20])
+    lazy = Data(lazily(images), targets, lazily(images[:20]), targets[:20])
+
+    rest, kept = hold_out(lazy, 0.25)
+    expected_rest, inputs, labels = held(decoded, 0.25)
+    assert torch.equal(rest.train_inputs[:], expected_rest.train_inputs[:])
+    assert rest.digest() != lazy.digest()
+    assert [int(label) for _, label in kept] == labels.tolist()
+    assert torch.equal(torch.stack([image for image, _ in kept]), inputs)
+
+    # From the hold to the end, when all rows have joined.
+    tiny.change(build_model=lambda: nn.Sequential(nn.Flatten(), nn.Linear(48, 2)), prepare=pixels_to_unit)
+    for name, data in (("decoded", decoded), ("lazy", lazy)):
+        tiny.change(load=lambda data=data: data)
+        tiny.run(tmp_path / name, held_out=0.25)
+    tiny.assert_same_ending(tmp_path / "decoded", tmp_path / "lazy")
+    rows = RunFolder(tmp_path / "lazy").read_rows()
+    assert "held_out" in rows[0] and "held_out" not in rows[-1]
 
 
 def test_what_is_kept_out_is_measured_by_itself_and_training_does_not_see_it(
@@ -88,7 +132,7 @@ def test_what_is_kept_out_is_measured_by_itself_and_training_does_not_see_it(
     data = tiny.workload.load()
     training = Training(plan, data)
     assert isinstance(training.steps, PacedSteps)
-    rest, (inputs, targets) = hold_out(data, 0.25)
+    rest, inputs, targets = held(data, 0.25)
     assert torch.equal(training.data.train_targets, rest.train_targets)
     assert len(training.data.train_inputs) == len(rest.train_inputs) == 90
     # All that is kept out, fewer than the workload's probe.

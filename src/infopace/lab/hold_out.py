@@ -8,24 +8,22 @@ import torch
 from torch import Tensor
 
 from infopace.lab.errors import InputError
-from infopace.lab.workload import Data
+from infopace.lab.lazy_images import LazyImages
+from infopace.lab.workload import Data, Rows
 
 # A neighbour estimate with k = 3 needs more than 3 rows, one within classes two of each.
 _FEWEST, _FEWEST_OF_CLASS = 4, 2
 
 
-def hold_out(data: Data, share: float) -> tuple[Data, tuple[Tensor, Tensor]]:
+def hold_out(data: Data, share: float) -> tuple[Data, Rows]:
     """(what is trained on, the rows kept out): the last `share` of the rows, of each class where there are classes.
 
     The last and not random ones: where data come in the order of time, their neighbours in time are kept out with
     them, and what the network has memorized of a day tells nothing of another.
 
-    Raises InputError where too few rows for a measurement would be kept out, of a class or of all, or none left, or
-    where images are decoded as they come.
+    Raises InputError where too few rows for a measurement would be kept out, of a class or of all, or none left.
     """
-    inputs, targets = data.train_inputs, data.train_targets
-    if not isinstance(inputs, Tensor):
-        raise InputError("held_out needs a training set in memory, got images that are decoded as they come")
+    targets = data.train_targets
     groups, fewest = [torch.arange(len(targets))], _FEWEST
     if not targets.is_floating_point():
         groups, fewest = [(targets == label).nonzero()[:, 0] for label in targets.unique()], _FEWEST_OF_CLASS
@@ -39,5 +37,10 @@ def hold_out(data: Data, share: float) -> tuple[Data, tuple[Tensor, Tensor]]:
                 f"got held_out = {share:g} of {len(rows)} rows"
             )
         kept[rows[-amount:]] = True
-    rest = dataclasses.replace(data, train_inputs=inputs[~kept], train_targets=targets[~kept])
-    return rest, (inputs[kept], targets[kept])
+    return _part(data, ~kept), _part(data, kept).train_set()
+
+
+def _part(data: Data, rows: Tensor) -> Data:
+    inputs = data.train_inputs
+    some = inputs.take(rows) if isinstance(inputs, LazyImages) else inputs[rows]
+    return dataclasses.replace(data, train_inputs=some, train_targets=data.train_targets[rows])

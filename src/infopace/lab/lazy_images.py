@@ -29,18 +29,27 @@ class LazyImages:
         rows: A split of a data set, whose image column is not decoded: items hold "bytes" and "path".
         column: Name of the image column.
         size: Height and width of the images.
+        places: Which rows, and in what order, int64 (n,); None: all as they are.
     """
 
-    def __init__(self, rows: Any, column: str, size: int, device: torch.device | None = None) -> None:
+    def __init__(
+        self,
+        rows: Any,
+        column: str,
+        size: int,
+        device: torch.device | None = None,
+        places: Tensor | None = None,
+    ) -> None:
         self._rows, self._column, self._size = rows, column, size
         self._device = device or torch.device("cpu")
+        self._places = torch.arange(len(rows)) if places is None else places
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._places)
 
     def __getitem__(self, index: Tensor | slice) -> Tensor:
         """Images (len(index), 3, size, size). Raises InputError where one cannot be decoded."""
-        places = index.tolist() if isinstance(index, Tensor) else range(*index.indices(len(self)))
+        places = self._chosen(index).tolist()
         if not places:
             return torch.empty(0, 3, self._size, self._size, dtype=torch.uint8, device=self._device)
         encoded = self._rows[list(places)][self._column]
@@ -51,15 +60,22 @@ class LazyImages:
 
     def to(self, device: torch.device) -> LazyImages:
         """The same images, put on `device` batch by batch."""
-        return LazyImages(self._rows, self._column, self._size, device)
+        return LazyImages(self._rows, self._column, self._size, device, self._places)
+
+    def take(self, index: Tensor) -> LazyImages:
+        """Some of the images: of a mask (n,) those where it is true, or those at these places. None is decoded."""
+        return LazyImages(self._rows, self._column, self._size, self._device, self._chosen(index))
 
     def digest(self) -> bytes:
         """SHA-256 of the number of images and of 256 evenly spaced ones as encoded; reading all would cost too much."""
         places = torch.linspace(0, len(self) - 1, min(_DIGEST_ROWS, len(self))).long().tolist()
         sha = hashlib.sha256(f"{len(self)} images at {self._size}".encode())
-        for encoded in self._rows[places][self._column]:
+        for encoded in self._rows[self._places[places].tolist()][self._column]:
             sha.update(_content(encoded))
         return sha.digest()
+
+    def _chosen(self, index: Tensor | slice) -> Tensor:
+        return self._places[index.cpu() if isinstance(index, Tensor) else index]
 
     def _decode(self, encoded: dict[str, Any], row: int) -> np.ndarray:
         from PIL import Image, ImageOps

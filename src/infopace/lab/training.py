@@ -18,14 +18,12 @@ from infopace.lab.batches import caster
 from infopace.lab.config import Plan
 from infopace.lab.errors import InputError
 from infopace.lab.hold_out import hold_out
-from infopace.lab.lazy_images import Pairs, in_turn
+from infopace.lab.lazy_images import in_turn
 from infopace.lab.pacing import PACED, SWITCHES
 from infopace.lab.rivals import Setting
 from infopace.lab.run_folder import Row
 from infopace.lab.steps import PacedSteps, Steps
-from infopace.lab.workload import Data
-
-Rows = tuple[Tensor, Tensor] | Pairs
+from infopace.lab.workload import Data, Rows
 
 _EVALUATION_BATCH = 250  # [measured] 1,000 images through LeNet, one CPU thread: 0.27 s, in one go 0.47 s
 
@@ -49,7 +47,7 @@ class Training:
         self.plan, self._std_error = plan, std_error
         self.device = plan.device
         self.note = ""
-        held_out: tuple[Tensor, Tensor] | None = None
+        held_out: Rows | None = None
         # What is trained on once the rows that are held out join; None: nothing is held out, or no more.
         self._whole: Data | None = None
         if plan.held_out:
@@ -100,7 +98,7 @@ class Training:
         probe = self._probe(self.data.train_set(), n)
         if held_out is None:
             return probe, None
-        unseen = self._probe(held_out, min(n, len(held_out[1])), probe.reference)
+        unseen = self._probe(held_out, min(n, self.n_held_out), probe.reference)
         if self.plan.config.held_out is None and not _same_classes(probe, unseen):
             assert self._whole is not None, "rows are held out"
             self.note = "no rows are held out: too few of a class for two samples"

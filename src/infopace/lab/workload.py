@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from infopace import Bounds
 from infopace.lab.lazy_images import LazyImages, Pairs
 
+# Inputs and targets, in a form that `Probe.sample` draws from.
+Rows = tuple[Tensor, Tensor] | Pairs
+
 
 @dataclass(frozen=True)
 class Data:
@@ -38,8 +41,8 @@ class Data:
         """Training inputs and targets, test inputs and targets."""
         return self.train_inputs, self.train_targets, self.test_inputs, self.test_targets
 
-    def train_set(self) -> tuple[Tensor, Tensor] | Pairs:
-        """The training set in a form that `Probe.sample` draws from."""
+    def train_set(self) -> Rows:
+        """The training set, to draw a probe from."""
         if isinstance(self.train_inputs, LazyImages):
             return Pairs(self.train_inputs, self.train_targets)
         return self.train_inputs, self.train_targets
