@@ -34,6 +34,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -103,12 +104,12 @@ def diabetes() -> Data:
     )
 
 
-def noisy_digits() -> Data:
-    """mnist-10k's, with the label of every fifth training row drawn anew from all ten."""
+def relabelled_digits(share: float) -> Data:
+    """mnist-10k's, with the labels of this share of the training rows drawn anew from all ten."""
     data = find_workload("mnist-10k").load()
     draws = torch.Generator().manual_seed(0)
     targets = data.train_targets.clone()
-    noisy = torch.randperm(len(targets), generator=draws)[: len(targets) // 5]
+    noisy = torch.randperm(len(targets), generator=draws)[: int(share * len(targets))]
     targets[noisy] = torch.randint(10, noisy.shape, generator=draws)
     return dataclasses.replace(data, train_targets=targets)
 
@@ -228,7 +229,7 @@ NOISY_MLP = dataclasses.replace(
     MNIST_MLP,
     name="noisy-mlp",
     summary="10,000 MNIST digits, a fifth of the labels random, MLP 784-256-128-10",
-    load=noisy_digits,
+    load=partial(relabelled_digits, 0.2),
     build_model=lambda: mlp(784, 256, 128, 10),
 )
 MNIST_1K = dataclasses.replace(
