@@ -1,11 +1,12 @@
 """Keep what finished runs of `infopace train` showed: one row a run in results/train_runs.jsonl.
 
     infopace train mnist-lenet --method vasudevan-2020 --bounds workload --bf16 --threads 1 --seed 0
+    infopace train mnist-lenet --method adam --lr 0.0005 --bf16 --threads 1 --seed 0
     python benchmarks/collect_runs.py runs/*
 
 A row holds the settings, versions and hardware of run.json, the final and the best test value, and per epoch the
-learning rate of each group, the training loss, the test value and the information of each layer. A run that is
-there already, by the fingerprint of its settings, is replaced.
+learning rate of each group, the training loss, the test value and the information of each layer (a rival's has
+none). A run that is there already, by the fingerprint of its settings, is replaced.
 """
 
 from __future__ import annotations
@@ -57,13 +58,13 @@ def read_run(folder: Path) -> dict[str, Any]:
     return {
         **{name: record[name] for name in KEPT},
         **json.loads((folder / "summary.json").read_text()),
-        "reference": epochs[0]["reference"],
+        "reference": epochs[0].get("reference"),
         "lr": [[float(f"{lr:.6g}") for lr in row["lr"]] for row in epochs[1:]],
         "train_loss": [float(f"{row['train_loss']:.5g}") for row in epochs[1:]],
         "test": [float(f"{row['test']:.6g}") for row in epochs],
         "nats": {
             name: [round(row["information"][name]["nats"], 4) for row in epochs]
-            for name in epochs[0]["information"]
+            for name in epochs[0].get("information", ())
         },
         "seconds": round(sum(sum(row["seconds"].values()) for row in epochs), 1),
     }

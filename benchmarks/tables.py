@@ -11,18 +11,13 @@ from held_out_section import beside_the_cosine
 from page import ROOT, percent, read, section, table
 from policy_sections import policy_sections
 from sample_size_section import sample_size
+from training_section import whole_trainings
 
 HEAD = """# Results
 
 Every number on this page is read from the rows in `results/` by `python benchmarks/tables.py`; each section names the
 command that made its rows. CPU only; whatever needs a GPU was not run.
 """
-# [paper] Vasudevan 2020, best test value of 3 seeds.
-PAPER = {
-    ("mnist-lenet", False): "99.27 %",
-    ("mnist-lenet", True): "99.39 %",
-    ("uci-temperature", False): "1.32 °C",
-}
 
 
 def main() -> None:
@@ -32,7 +27,7 @@ def main() -> None:
         comparisons(),
         beside_the_cosine(),
         policy_sections(),
-        training(),
+        whole_trainings(),
         range_tests(),
         range_layers(),
         kills(),
@@ -64,46 +59,6 @@ def loops() -> str:
         "measurement of every epoch. Few pairs on a shared machine: a ratio is good to some per cent."
         f"\n\n{table(head, rows)}",
     )
-
-
-def training() -> str:
-    """Final and best test values of whole runs, beside the paper's."""
-    rows = []
-    runs = sorted(
-        read("train_runs"), key=lambda run: (run["settings"]["workload"], run["settings"]["layer_wise"])
-    )
-    for run in runs:
-        settings, metric = run["settings"], run["metric"]
-        final, best = (
-            f"{run[which] * metric['scale']:.{2 if metric['scale'] == 100 else 3}f}"
-            for which in ("final", "best")
-        )
-        rows.append(
-            [
-                settings["workload"],
-                "each layer" if settings["layer_wise"] else "one",
-                settings["seed"],
-                "bf16" if settings["bf16"] else "f32",
-                f"{final} {metric['unit']}",
-                f"{best} {metric['unit']}, epoch {run['best_epoch']}",
-                PAPER.get((settings["workload"], settings["layer_wise"]), ""),
-            ]
-        )
-    head = [
-        "workload",
-        "rate for",
-        "seed",
-        "format",
-        "after the last epoch",
-        "at its best epoch",
-        "paper, best of 3",
-    ]
-    command = (
-        "`infopace train WORKLOAD --method vasudevan-2020 --bounds workload --seed S --threads 1 [--bf16] "
-        "[--layer-wise]` and "
-        "`benchmarks/collect_runs.py`"
-    )
-    return section("The rule of Vasudevan 2020 (`Vasudevan2020`, its defaults)", command, table(head, rows))
 
 
 def kills() -> str:
