@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import io
 import math
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from infopace import Bounds
+from infopace import Bounds, Probe
 from infopace.lab.augment import CropAndFlip, ResizedCropAndFlip
 from infopace.lab.config import TrainConfig, resolve
 from infopace.lab.data import stratified_subset
@@ -50,6 +51,13 @@ def test_networks_have_the_size_that_the_literature_gives(name: str) -> None:
     assert outputs.shape == (2, classes)
     if name in PARAMETERS:
         assert sum(p.numel() for p in model.parameters()) == PARAMETERS[name]
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_a_row_of_the_probe_has_as_many_neighbours_in_its_class_as_are_counted(name: str) -> None:
+    classes = INPUTS[name][1]
+    k = inspect.signature(Probe).parameters["k"].default
+    assert WORKLOADS[name].probe_size >= (k + 1) * classes
 
 
 def test_recipes_are_those_of_the_paper() -> None:
@@ -182,6 +190,7 @@ OWN = """
 from infopace.lab.workloads import WORKLOADS
 from beside import NAME
 import dataclasses
+import inspect
 MINE = dataclasses.replace(WORKLOADS["digits"], name=NAME)
 OTHER = 3
 """
