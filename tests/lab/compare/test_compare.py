@@ -53,6 +53,17 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
     return out, *run(out)
 
 
+def test_workers_clean_up_after_themselves(tmp_path: Path) -> None:
+    """What a package of theirs shares between processes, a lock, is not left for Python to complain of at the end."""
+    lock = "import multiprocessing\nLOCK = multiprocessing.get_context('spawn').Lock()\n"
+    (tmp_path / "mine.py").write_text(f"{FILE.read_text()}\n{lock}")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    options = ["--methods", "prodigy", "--bounds", "workload", "--seeds", "1", "--jobs", "1"]
+    command = [sys.executable, "-m", "infopace.cli", "compare", "mine.py:MINE", *options, "--out", "out"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert "leaked" not in done.stderr
+
+
 def test_killed_twice_it_ends_with_the_same_table(tmp_path: Path, whole: Whole) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     options = ["--methods", *METHODS, "--bounds", "workload", "--seeds", "2", "--jobs", "2"]

@@ -22,6 +22,8 @@ from infopace.lab.memory import keep_freed_memory
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload([__name__, "torch._dynamo"])
 
+_PATIENCE = 10.0  # seconds that a process without a job has to end
+
 
 class _Worker:
     """A process and the job that it has in hand."""
@@ -45,7 +47,10 @@ class _Worker:
         return self.pipe.recv()
 
     def stop(self) -> None:
+        """End the process: at once where it is at work, else it ends itself, and leaves nothing for others to clear."""
         self.pipe.close()
+        if self.job is None:
+            self.process.join(_PATIENCE)
         self.process.terminate()
         self.process.join()
 
