@@ -221,3 +221,11 @@ def test_where_rows_are_too_few_none_are_kept_out_and_that_is_said(
     assert (RunFolder(tmp_path / "one").read_json("run.json") or {})["held_out_rows"] == 0
     with pytest.raises(InputError, match="held_out must"):
         tiny.run(tmp_path / "three", epochs=1, held_out=0.1)
+
+
+def test_a_share_that_cannot_be_is_refused_before_the_range_test(
+    tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infopace.lab.run.find_bounds", lambda *_, **__: pytest.fail("a range test was run"))
+    with pytest.raises(InputError, match="held_out must take 2 rows of class 0 or more"):
+        tiny.run(tmp_path / "run", bounds="range-test", held_out=0.01)

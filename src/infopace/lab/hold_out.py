@@ -16,14 +16,19 @@ _FEWEST, _FEWEST_OF_CLASS = 4, 2
 
 
 def hold_out(data: Data, share: float) -> tuple[Data, Rows]:
-    """(what is trained on, the rows kept out): the last `share` of the rows, of each class where there are classes.
+    """(what is trained on, the rows kept out), as `which_rows` says."""
+    kept = which_rows(data.train_targets, share)
+    return _part(data, ~kept), _part(data, kept).train_set()
+
+
+def which_rows(targets: Tensor, share: float) -> Tensor:
+    """(n,) bool: the last `share` of the rows, of each class where there are classes.
 
     The last and not random ones: where data come in the order of time, their neighbours in time are kept out with
     them, and what the network has memorized of a day tells nothing of another.
 
     Raises InputError where too few rows for a measurement would be kept out, of a class or of all, or none left.
     """
-    targets = data.train_targets
     groups, fewest = [torch.arange(len(targets))], _FEWEST
     if not targets.is_floating_point():
         groups, fewest = [(targets == label).nonzero()[:, 0] for label in targets.unique()], _FEWEST_OF_CLASS
@@ -37,7 +42,7 @@ def hold_out(data: Data, share: float) -> tuple[Data, Rows]:
                 f"got held_out = {share:g} of {len(rows)} rows"
             )
         kept[rows[-amount:]] = True
-    return _part(data, ~kept), _part(data, kept).train_set()
+    return kept
 
 
 def _part(data: Data, rows: Tensor) -> Data:

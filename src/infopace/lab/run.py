@@ -16,6 +16,7 @@ from infopace.lab.bounds import RANGE_TEST_FILE, find_bounds, keep_result
 from infopace.lab.config import Plan, TrainConfig, resolve
 from infopace.lab.environment import commit, hardware, versions
 from infopace.lab.errors import Diverged, InputError
+from infopace.lab.hold_out import which_rows
 from infopace.lab.picture import draw_run
 from infopace.lab.progress import Listener
 from infopace.lab.range_config import BEFORE_TRAINING, RangePlan
@@ -81,6 +82,8 @@ def _train(
     if record is not None:
         check_same_data(data.digest(), record, folder)
     if plan.wants_test:
+        if plan.config.held_out:  # before a range test, which may take minutes
+            which_rows(data.train_targets, plan.config.held_out)
         plan = plan.with_bounds(_tested_bounds(plan, data, folder, listener))
     try:
         training = Training(plan, data, std_error=std_error)
