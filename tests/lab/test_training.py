@@ -150,14 +150,22 @@ def test_activations_that_overflow_are_a_divergence(tiny: Any, monkeypatch: pyte
         training.run_epoch(1, lambda done, total: None)
 
 
-def test_a_probe_larger_than_the_data_leaves_nothing_behind(tiny: Any, tmp_path: Path) -> None:
-    tiny.change(probe_size=121)
-    for held_out, rows in ((0.0, 120), (0.25, 90)):
-        with pytest.raises(
-            InputError, match=rf"n must be in 2\.\.{rows}, the rows of the data set, got n = 121"
-        ):
-            tiny.run(tmp_path / "runs" / "one", held_out=held_out)
-        assert not list(tmp_path.iterdir())
+@pytest.mark.parametrize("held_out", [0.0, 0.25])
+def test_of_a_training_set_smaller_than_the_probe_all_rows_are_measured(
+    tiny: Any, tmp_path: Path, held_out: float
+) -> None:
+    for name, probe_size in (("larger", 1000), ("all", 120)):
+        tiny.change(probe_size=probe_size)
+        tiny.run(tmp_path / name, bounds="range-test", held_out=held_out)
+    tiny.assert_same_ending(tmp_path / "larger", tmp_path / "all")
+
+
+@pytest.mark.parametrize("bounds", ["workload", "range-test"])
+def test_data_that_cannot_be_measured_are_bad_input(tiny: Any, tmp_path: Path, bounds: str) -> None:
+    inputs, targets = torch.randn(60, 4), torch.zeros(60, dtype=torch.int64)
+    tiny.change(load=lambda: Data(inputs, targets, inputs, targets))
+    with pytest.raises(InputError, match="needs at least 2 classes, got only class 0 in 60 rows"):
+        tiny.run(tmp_path, bounds=bounds, held_out=0.0)
 
 
 def test_a_regression_is_a_workload_like_any_other(tiny: Any, tmp_path: Path) -> None:

@@ -39,9 +39,13 @@ def find_bounds(
     workload = plan.workload
     data = data.to(plan.device)
     cast = caster(workload)
-    sample = Probe.sample(data.train_set(), n=workload.probe_size, seed=plan.seed)
-    layers = "all" if plan.layer_wise else "output"
-    probe = Probe(cast(sample.inputs), sample.targets, layers=layers, reference=sample.reference)
+    n = min(workload.probe_size, len(data.train_targets))
+    try:
+        sample = Probe.sample(data.train_set(), n=n, seed=plan.seed)
+        layers = "all" if plan.layer_wise else "output"
+        probe = Probe(cast(sample.inputs), sample.targets, layers=layers, reference=sample.reference)
+    except (ValueError, TypeError) as error:  # of the workload's data
+        raise InputError(str(error)) from error
 
     def build() -> torch.nn.Module:
         model = workload.build_model().to(plan.device)

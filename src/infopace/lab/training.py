@@ -91,10 +91,7 @@ class Training:
 
     def _probes(self, held_out: Rows | None) -> tuple[Probe, Probe | None]:
         """The sample of what is trained on, and that of what is held out, if anything is."""
-        n = self.plan.workload.probe_size
-        # A probe of all rows is one of those that are left.
-        if self._whole is not None and n <= len(self._whole.train_targets):
-            n = min(n, len(self.data.train_targets))
+        n = min(self.plan.workload.probe_size, len(self.data.train_targets))
         probe = self._probe(self.data.train_set(), n)
         if held_out is None:
             return probe, None

@@ -148,7 +148,7 @@ class Workload:
     momentum: float = 0.9
     nesterov: bool = True
     weight_decay: float = 0.0
-    probe_size: int = 1000
+    probe_size: int = 1000  # of a smaller training set all rows
     channels_last: bool = False
     # A small model runs faster on one CPU thread than on several that wait for each other.
     threads: int | None = None
