@@ -100,13 +100,19 @@ def test_several_groups_show_their_range_and_the_reason_of_the_lowest(tiny: Any)
     assert lines[3] == "    fc1: why 0.002"
 
 
-def test_a_warning_is_said_once(tiny: Any) -> None:
+def test_a_warning_is_said_once_for_each_layer_whatever_its_numbers(tiny: Any) -> None:
     lines: list[str] = []
     progress = PlainProgress(lines.append)
     started(progress, resolve(TrainConfig(workload="tiny")))
     for epoch in (1, 2, 3):
-        progress.epoch(row(epoch, [0.05], warnings=("fc1: 3 singletons left out",)))
-    assert lines.count("note: fc1: 3 singletons left out") == 1
+        warnings = tuple(f"{layer}: {epoch * 1.7:.3g} nats are above the reference" for layer in ("0", "2"))
+        progress.epoch(row(epoch, [0.05], warnings=warnings))
+    progress.epoch(row(4, [0.05], warnings=("2: 3 singletons left out",)))
+    assert [line for line in lines if line.startswith("note")] == [
+        "note: 0: 1.7 nats are above the reference",
+        "note: 2: 1.7 nats are above the reference",
+        "note: 2: 3 singletons left out",
+    ]
 
 
 def test_a_terminal_shows_the_rate_the_information_the_metric_and_the_reason(tiny: Any) -> None:

@@ -160,6 +160,14 @@ def test_of_a_training_set_smaller_than_the_probe_all_rows_are_measured(
     tiny.assert_same_ending(tmp_path / "larger", tmp_path / "all")
 
 
+def test_a_workload_may_say_what_there_is_to_know(tiny: Any, tmp_path: Path) -> None:
+    usual = resolve(TrainConfig("tiny")).settings()
+    tiny.change(reference=0.9)
+    assert resolve(TrainConfig("tiny")).settings() == usual | {"reference": 0.9}
+    tiny.run(tmp_path, bounds="range-test", epochs=1)
+    assert RunFolder(tmp_path).read_rows()[-1]["reference"] == 0.9
+
+
 @pytest.mark.parametrize("bounds", ["workload", "range-test"])
 def test_data_that_cannot_be_measured_are_bad_input(tiny: Any, tmp_path: Path, bounds: str) -> None:
     inputs, targets = torch.randn(60, 4), torch.zeros(60, dtype=torch.int64)

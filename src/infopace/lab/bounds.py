@@ -41,7 +41,7 @@ def find_bounds(
     cast = caster(workload)
     n = min(workload.probe_size, len(data.train_targets))
     try:
-        sample = Probe.sample(data.train_set(), n=n, seed=plan.seed)
+        sample = Probe.sample(data.train_set(), n=n, seed=plan.seed, reference=workload.reference)
         layers = "all" if plan.layer_wise else "output"
         probe = Probe(cast(sample.inputs), sample.targets, layers=layers, reference=sample.reference)
     except (ValueError, TypeError) as error:  # of the workload's data

@@ -136,6 +136,8 @@ class Plan:
             f: getattr(self.workload, f)
             for f in ("batch_size", "momentum", "nesterov", "weight_decay", "probe_size")
         }
+        if self.workload.reference != "auto":
+            recipe["reference"] = self.workload.reference
         common = {
             "workload": self.workload.name,
             "method": self.config.method,

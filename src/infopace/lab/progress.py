@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -27,6 +28,7 @@ from infopace.lab.config import Plan
 from infopace.lab.run_folder import Row
 
 _PLAIN_LINES = 50  # about as many lines for 2,000 epochs as for 50
+_NUMBER = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?")
 _NOTABLE_MOVE = 0.1  # between those lines, an LR that moved by less than a tenth is not worth one
 
 
@@ -101,6 +103,16 @@ def last_reason(row: Row) -> str:
     return f"{where}{decision['reason']}"
 
 
+def _new(warnings: list[str], warned: set[tuple[str, str]]) -> Iterator[str]:
+    """Those of a layer and a kind that have not been given yet, whatever their numbers; they count as given then."""
+    for warning in warnings:
+        layer, _, text = warning.partition(": ")
+        kind = layer, _NUMBER.sub("", text)
+        if kind not in warned:
+            warned.add(kind)
+            yield warning
+
+
 class Silent:
     """Says nothing, where somebody else tells how runs end."""
 
@@ -132,7 +144,7 @@ class PlainProgress:
         self._plan: Plan | None = None
         self._shown_lrs: list[float] = []
         self._shown_reason = self._shown_cause = ""
-        self._warned: set[str] = set()
+        self._warned: set[tuple[str, str]] = set()
         self._trial = -1
 
     def close(self) -> None:
@@ -170,10 +182,8 @@ class PlainProgress:
             self._shown_reason = reason  # the epochs of an anneal have one in common
             self._shown_cause = _lowest(row)["cause"]
             self._say(f"    {reason}")
-        for warning in row["warnings"]:
-            if warning not in self._warned:
-                self._warned.add(warning)
-                self.note(warning)
+        for warning in _new(row["warnings"], self._warned):
+            self.note(warning)
 
     def _begins(self, row: Row) -> bool:
         """Whether the LR has moved, however little, for another cause than the one that was told."""
@@ -206,7 +216,7 @@ class LiveProgress:
         self._task: TaskID | None = None
         self._batches: TaskID | None = None
         self._row: Row | None = None
-        self._warned: set[str] = set()
+        self._warned: set[tuple[str, str]] = set()
         self._live = Live(console=console, refresh_per_second=8, get_renderable=self._panel)
 
     def close(self) -> None:
@@ -234,10 +244,8 @@ class LiveProgress:
         self._row = row
         if self._task is not None:
             self._epochs.update(self._task, completed=row["epoch"])
-        for warning in row["warnings"]:
-            if warning not in self._warned:
-                self._warned.add(warning)
-                self.note(warning)
+        for warning in _new(row["warnings"], self._warned):
+            self.note(warning)
 
     def note(self, text: str) -> None:
         self._console.print(f"note: {text}", highlight=False, soft_wrap=True)

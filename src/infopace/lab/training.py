@@ -92,7 +92,7 @@ class Training:
     def _probes(self, held_out: Rows | None) -> tuple[Probe, Probe | None]:
         """The sample of what is trained on, and that of what is held out, if anything is."""
         n = min(self.plan.workload.probe_size, len(self.data.train_targets))
-        probe = self._probe(self.data.train_set(), n)
+        probe = self._probe(self.data.train_set(), n, self.plan.workload.reference)
         if held_out is None:
             return probe, None
         unseen = self._probe(held_out, min(n, self.n_held_out), probe.reference)
@@ -117,7 +117,7 @@ class Training:
             self._settle_norms,
         )
 
-    def _probe(self, rows: Rows, n: int, reference: str | float = "auto") -> Probe:
+    def _probe(self, rows: Rows, n: int, reference: str | float) -> Probe:
         """The fixed sample of these rows, cast as a batch is; without augmentation."""
         config = self.plan.config
         sample = Probe.sample(rows, n=n, seed=config.seed, reference=reference)

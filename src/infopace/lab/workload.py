@@ -149,6 +149,8 @@ class Workload:
     nesterov: bool = True
     weight_decay: float = 0.0
     probe_size: int = 1000  # of a smaller training set all rows
+    # What there is to know, as for `Probe`; in nats where it is known better than by neighbours.
+    reference: str | float = "auto"
     channels_last: bool = False
     # A small model runs faster on one CPU thread than on several that wait for each other.
     threads: int | None = None
