@@ -18,18 +18,14 @@ digits, one of .03 ends the hold by chance.
 
 from __future__ import annotations
 
-import json
-import tempfile
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from rows import Setting, make_missing, moved_alone, sweep_arguments, tested_bounds
+from rows import Setting, make_missing, moved_alone, sweep_arguments, tested_bounds, trained
 from unseen import UNSEEN
 
-from infopace.lab.config import HELD_OUT, TrainConfig
-from infopace.lab.progress import Silent
-from infopace.lab.run import train
+from infopace.lab.config import HELD_OUT
 from infopace.lab.workloads import find_workload
 from infopace.policies import _hold_and_anneal
 
@@ -61,22 +57,9 @@ def _run(setting: Setting) -> dict[str, Any]:
     spec = _SPEC.get(name, name)
     epochs = find_workload(spec).epochs
     values = {f"_{name.upper()}": setting[name] for name in ("visible", "fewest_held_out")}
-    with tempfile.TemporaryDirectory() as folder, patch.multiple(_hold_and_anneal, **values):
-        command = TrainConfig(
-            spec,
-            held_out=setting["held_out"],
-            horizon=setting["horizon"],
-            epochs=epochs,
-            seed=setting["seed"],
-            threads=1,
-            lr_min=bounds.lr_min,
-            lr_max=bounds.lr_max,
-            lr_top=bounds.first,
-            epsilon=bounds.epsilon,
-            out=Path(folder) / "run",
-        )
-        train(command, Silent(), picture=False, std_error=False)
-        rows = [json.loads(line) for line in (Path(folder) / "run" / "epochs.jsonl").read_text().splitlines()]
+    with patch.multiple(_hold_and_anneal, **values):
+        choices = {name: setting[name] for name in ("held_out", "horizon", "seed")}
+        rows = trained(spec, bounds, epochs=epochs, **choices)
     decisions = [row["decisions"][0] for row in rows[1:]]
     return {
         "planned": epochs,

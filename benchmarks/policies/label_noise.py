@@ -19,22 +19,17 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import math
-import tempfile
 from functools import partial
-from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from rows import Setting, make_missing, tested_bounds
+from rows import Setting, make_missing, tested_bounds, trained
 from unseen import NOISY_MLP, relabelled_digits
 
 from infopace import HoldAndAnneal
-from infopace.lab.config import HELD_OUT, TrainConfig
+from infopace.lab.config import HELD_OUT
 from infopace.lab.pacing import OURS, PACED
-from infopace.lab.progress import Silent
-from infopace.lab.run import train
 
 SHARES = (0.0, 0.05, 0.1, 0.15, 0.2)
 HELD, ENDS, SEEDS = 4, (8, 12, 16, 20), range(3000, 3003)
@@ -66,23 +61,15 @@ def main() -> None:
 
 
 def _run(setting: Setting) -> dict[str, Any]:
-    bounds = tested_bounds("noisy-mlp")
     planned = {OURS: lambda epochs, **switches: HeldForFour(epochs)}
-    with tempfile.TemporaryDirectory() as folder, patch.dict(PACED, planned):
-        command = TrainConfig(
+    with patch.dict(PACED, planned):
+        rows = trained(
             f"{__file__}:{_NAMES[setting['share']]}",
+            tested_bounds("noisy-mlp"),
             held_out=HELD_OUT,
             epochs=setting["epochs"],
             seed=setting["seed"],
-            threads=1,
-            lr_min=bounds.lr_min,
-            lr_max=bounds.lr_max,
-            lr_top=bounds.first,
-            epsilon=bounds.epsilon,
-            out=Path(folder) / "run",
         )
-        train(command, Silent(), picture=False, std_error=False)
-        rows = [json.loads(line) for line in (Path(folder) / "run" / "epochs.jsonl").read_text().splitlines()]
     known = [row["held_out"]["output"] for row in rows if "held_out" in row][HELD]
     return {
         "planned": setting["epochs"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,11 @@ from typing import Any
 import torch
 
 from infopace import Bounds
+from infopace.lab.config import TrainConfig
 from infopace.lab.environment import hardware, versions
+from infopace.lab.progress import Silent
+from infopace.lab.run import train
+from infopace.lab.run_folder import RunFolder
 from infopace.lab.workloads import find_workload
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
@@ -58,6 +63,20 @@ def moved_alone(
         for one in moved:
             if horizon == "known" or needs_epochs not in one:
                 yield {"workload": arguments.workload, "horizon": horizon, "seed": seed, **standard, **one}
+
+
+def trained(spec: str, bounds: Bounds, **choices: Any) -> list[dict[str, Any]]:
+    """The rows of epochs.jsonl of `infopace train SPEC` on one thread, with these bounds and these choices."""
+    limits = {
+        "lr_min": bounds.lr_min,
+        "lr_max": bounds.lr_max,
+        "lr_top": bounds.first,
+        "epsilon": bounds.epsilon,
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        command = TrainConfig(spec, threads=1, out=Path(folder) / "run", **limits, **choices)
+        train(command, Silent(), picture=False, std_error=False)
+        return RunFolder(Path(folder) / "run").read_rows()
 
 
 def read(path: Path) -> list[dict[str, Any]]:
