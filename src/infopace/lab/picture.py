@@ -113,7 +113,7 @@ def _draw_rates(
     if not handles:
         return moves, []
     axes.legend(
-        handles=handles, fontsize=8.5, frameon=False, loc="upper right", ncols=2 if len(groups) > 1 else 1
+        handles=handles, fontsize=8.5, frameon=False, loc="best", ncols=2 if len(groups) > 1 else 1
     )
     numbered = notable(moves, _MOST_REASONS, span=epochs[-1])
     for number, move in enumerate(numbered, 1):
@@ -162,7 +162,7 @@ def _draw_information(axes: Axes, rows: list[Row], colours: dict[str, str]) -> N
     margin = 0.08 * (max(values) - min(values)) or 0.1
     axes.set_ylim(min(values) - margin, max(values) + margin)
     axes.set_ylabel("I(T;Y), nats")
-    axes.legend(fontsize=8.5, frameon=False, loc="lower right", ncols=2 if len(drawn) > 2 else 1)
+    axes.legend(fontsize=8.5, frameon=False, loc="best", ncols=2 if len(drawn) > 2 else 1)
 
 
 def _draw_held_out(axes: Axes, rows: list[Row], colours: dict[str, str]) -> list[float]:
