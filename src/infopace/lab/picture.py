@@ -112,9 +112,7 @@ def _draw_rates(
         handles += [Line2D([], [], color=colours[layer], linewidth=2, label=layer) for layer in groups]
     if not handles:
         return moves, []
-    axes.legend(
-        handles=handles, fontsize=8.5, frameon=False, loc="best", ncols=2 if len(groups) > 1 else 1
-    )
+    axes.legend(handles=handles, fontsize=8.5, frameon=False, loc="best", ncols=2 if len(groups) > 1 else 1)
     numbered = notable(moves, _MOST_REASONS, span=epochs[-1])
     for number, move in enumerate(numbered, 1):
         axes.annotate(
