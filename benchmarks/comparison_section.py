@@ -56,9 +56,8 @@ def lines_of(rows: list[dict[str, Any]]) -> list[Line]:
     tested = next((row for row in rows if row["part"] == "range test"), None)
     runs = [row for row in rows if row["part"] != "range test"]
     names = list(dict.fromkeys(row["method"] for row in runs if row["part"] == "test"))
-    names.sort(
-        key=lambda name: name != DEFAULT[0]
-    )  # what p is against: the rule that train uses, where it was compared
+    # What p is against comes first: the rule that train uses, where it was compared.
+    names.sort(key=lambda name: name != DEFAULT[0])
     methods, outcomes = [], {}
     for name in names:
         tuning = [Outcome.from_row(row) for row in runs if row["method"] == name and row["part"] == "tuning"]

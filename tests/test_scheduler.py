@@ -213,6 +213,10 @@ def test_held_out_rows_are_for_a_policy_that_reads_them_and_for_the_layers_that_
         ValueError, match=r"held_out must have the classes of the probe, \[0, 1, 2, 3\], got \[0, 1\]"
     ):
         MutualInformationLR(optimizer, model, Probe.sample(data(), 200), None, BOUNDS, two)
+    numbers = Probe(inputs, torch.rand(len(inputs), 1), reference=1.0)
+    assert numbers.classes is None
+    with pytest.raises(ValueError, match=r"the classes of the probe, None, got \[0, 1\]"):
+        MutualInformationLR(optimizer, model, numbers, None, BOUNDS, two)
     everywhere, at_the_output = Probe.sample(data(), 200, layers="all"), Probe.sample(data(), 100)
     with pytest.raises(ValueError, match="held_out must measure what drives: unknown layer '0'"):
         MutualInformationLR(optimizer, model, everywhere, None, BOUNDS, at_the_output)

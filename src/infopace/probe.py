@@ -156,6 +156,11 @@ class Probe:
             reference = _ksg_reference(*everything, options.get("k", 3), options.get("norm", "euclidean"))
         return cls(inputs, targets, reference=reference, **options)
 
+    @property
+    def classes(self) -> list[int] | None:
+        """The labels that occur, ascending; None where the targets are continuous."""
+        return self.targets.unique().tolist() if self._labelled else None
+
     def to(self, device: torch.device | str) -> Probe:
         """Move the sample; returns the probe."""
         self.inputs = map_tensors(self.inputs, lambda tensor: tensor.to(device))

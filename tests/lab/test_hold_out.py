@@ -229,3 +229,4 @@ def test_a_share_that_cannot_be_is_refused_before_the_range_test(
     monkeypatch.setattr("infopace.lab.run.find_bounds", lambda *_, **__: pytest.fail("a range test was run"))
     with pytest.raises(InputError, match="held_out must take 2 rows of class 0 or more"):
         tiny.run(tmp_path / "run", bounds="range-test", held_out=0.01)
+    assert not list(tmp_path.iterdir())

@@ -173,7 +173,8 @@ def test_data_that_cannot_be_measured_are_bad_input(tiny: Any, tmp_path: Path, b
     inputs, targets = torch.randn(60, 4), torch.zeros(60, dtype=torch.int64)
     tiny.change(load=lambda: Data(inputs, targets, inputs, targets))
     with pytest.raises(InputError, match="needs at least 2 classes, got only class 0 in 60 rows"):
-        tiny.run(tmp_path, bounds=bounds, held_out=0.0)
+        tiny.run(tmp_path / "runs" / "one", bounds=bounds, held_out=0.0)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_regression_is_a_workload_like_any_other(tiny: Any, tmp_path: Path) -> None:

@@ -190,7 +190,6 @@ OWN = """
 from infopace.lab.workloads import WORKLOADS
 from beside import NAME
 import dataclasses
-import inspect
 MINE = dataclasses.replace(WORKLOADS["digits"], name=NAME)
 OTHER = 3
 """

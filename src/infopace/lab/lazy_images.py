@@ -52,7 +52,7 @@ class LazyImages:
         places = self._chosen(index).tolist()
         if not places:
             return torch.empty(0, 3, self._size, self._size, dtype=torch.uint8, device=self._device)
-        encoded = self._rows[list(places)][self._column]
+        encoded = self._rows[places][self._column]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             decoded = list(pool.map(self._decode, encoded, places))
         images = torch.from_numpy(np.stack(decoded)).to(self._device)

@@ -96,7 +96,7 @@ class Training:
         if held_out is None:
             return probe, None
         unseen = self._probe(held_out, min(n, self.n_held_out), probe.reference)
-        if self.plan.config.held_out is None and not _same_classes(probe, unseen):
+        if self.plan.config.held_out is None and unseen.classes != probe.classes:
             assert self._whole is not None, "rows are held out"
             self.note = "no rows are held out: too few of a class for two samples"
             self.data, self._whole = self._whole, None
@@ -288,13 +288,6 @@ class Training:
         draws = np.random.SeedSequence([self.plan.config.seed, epoch]).generate_state(2, np.uint64)
         torch.manual_seed(int(draws[0]) >> 1)
         return torch.Generator().manual_seed(int(draws[1]) >> 1)
-
-
-def _same_classes(one: Probe, other: Probe) -> bool:
-    """Also where the targets are no classes."""
-    if one.targets.is_floating_point():
-        return True
-    return one.targets.unique().tolist() == other.targets.unique().tolist()
 
 
 def set_determinism(threads: int, device: torch.device) -> None:
