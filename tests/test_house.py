@@ -24,6 +24,7 @@ PACKAGE = ROOT / "src" / "infopace"
 # A room may import the rooms before it and itself. Rooms that are not built yet keep their place.
 ROOMS = (
     "_typing",
+    "_checks",
     "estimators",
     "layers",
     "_forward",

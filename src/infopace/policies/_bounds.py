@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields
+
+from infopace._checks import positive
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class Bounds:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if not (field.name == "lr_top" and value is None) and not (math.isfinite(value) and value > 0):
-                raise ValueError(f"{field.name} must be a positive number, got {value}")
+            if not (field.name == "lr_top" and value is None):
+                object.__setattr__(self, field.name, positive(field.name, value))
         if self.lr_min > self.lr_max:
             raise ValueError(
                 f"lr_min must be <= lr_max, got lr_min = {self.lr_min} with lr_max = {self.lr_max}"

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from infopace._checks import whole
 from infopace.policies._bounds import Bounds
 from infopace.policies._policy import Decision, HeldOut, check_history
 
@@ -82,8 +83,8 @@ class HoldAndAnneal:
     epochs: int | None = None
 
     def __post_init__(self) -> None:
-        if self.epochs is not None and self.epochs < 1:
-            raise ValueError(f"epochs must be at least 1, got {self.epochs}")
+        if self.epochs is not None:
+            object.__setattr__(self, "epochs", whole("epochs", self.epochs, 1))
 
     def decide(
         self,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from infopace._checks import whole
 from infopace.policies._bounds import Bounds
 from infopace.policies._policy import Decision, check_history
 from infopace.policies._signals import deficit, relative_change
@@ -54,8 +55,8 @@ class Vasudevan2020:
                 raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
         if self.epochs is None and self.decay != "none":
             raise ValueError(f"decay {self.decay!r} needs the number of epochs, got epochs = None")
-        if self.epochs is not None and self.epochs < 1:
-            raise ValueError(f"epochs must be at least 1, got {self.epochs}")
+        if self.epochs is not None:
+            object.__setattr__(self, "epochs", whole("epochs", self.epochs, 1))
 
     def decide(self, history: Sequence[float], *, epoch: int, reference: float, bounds: Bounds) -> Decision:
         """The learning rate of an epoch; see `Policy.decide`."""

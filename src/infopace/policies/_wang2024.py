@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from infopace._checks import whole
 from infopace.policies._bounds import Bounds
 from infopace.policies._policy import Decision, check_history
 from infopace.policies._signals import deficit, relative_change
@@ -49,8 +50,7 @@ class Wang2024:
     triangle: bool = False
 
     def __post_init__(self) -> None:
-        if self.cycle < 1:
-            raise ValueError(f"cycle must be at least 1 epoch, got {self.cycle}")
+        object.__setattr__(self, "cycle", whole("cycle", self.cycle, 1, "epoch"))
 
     def decide(self, history: Sequence[float], *, epoch: int, reference: float, bounds: Bounds) -> Decision:
         """The learning rate of an epoch; see `Policy.decide`."""
