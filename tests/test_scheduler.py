@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 import io
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import jaxtyping
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -15,6 +17,7 @@ from torch.optim.lr_scheduler import LinearLR, SequentialLR
 
 from infopace import (
     Bounds,
+    Decision,
     HeldOut,
     HoldAndAnneal,
     MutualInformationLR,
@@ -248,11 +251,139 @@ def test_a_foreign_state_is_refused_and_nothing_changes() -> None:
             {"reference": 0.5},
             f"scheduler state must be of this probe, with reference {run.scheduler.reference}, got 0.5",
         ),
+        (
+            {"decisions": []},
+            "scheduler state must fit together, 0 epochs of 2 groups, got 2 in the history of 0",
+        ),
+        (
+            {"history": {**before["history"], "3": []}},
+            "scheduler state must fit together, 2 epochs of 2 groups, got 0 in the history of 3",
+        ),
+        (
+            {"last_lr": [0.1, 0.1, 0.1]},
+            "scheduler state must fit together, 2 epochs of 2 groups, got 3 in last_lr",
+        ),
     ):
         with pytest.raises(ValueError) as error:
             run.scheduler.load_state_dict({**other.scheduler.state_dict(), **before, **change})
         assert str(error.value) == message
         assert run.scheduler.state_dict() == before
+    torn = {name: value for name, value in before.items() if name not in ("decisions", "last_lr")}
+    with pytest.raises(ValueError, match=r"scheduler state must hold decisions, last_lr, got \["):
+        run.scheduler.load_state_dict(torn)
+    assert run.scheduler.state_dict() == before
+
+
+@pytest.mark.parametrize("tensor_rate", [False, True])
+def test_the_optimizer_s_state_may_be_loaded_before_the_scheduler_is_built(tensor_rate: bool) -> None:
+    def optimizer_of(model: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.SGD(model.parameters(), lr=torch.tensor(0.1) if tensor_rate else 0.1)
+
+    def scheduler_of(model: nn.Module, optimizer: torch.optim.Optimizer) -> MutualInformationLR:
+        bounds = Bounds(1e-3, 0.2, 0.05)
+        return MutualInformationLR(optimizer, model, Probe.sample(data(), 200), bounds=bounds)
+
+    model = nn.Linear(8, 4)
+    optimizer = optimizer_of(model)
+    scheduler = scheduler_of(model, optimizer)
+    scheduler.observe()
+    scheduler.step()
+    applied = float(optimizer.param_groups[0]["lr"])
+    assert applied != pytest.approx(0.05)
+    again = optimizer_of(model)
+    again.load_state_dict(optimizer.state_dict())
+    resumed = scheduler_of(model, again)
+    assert float(again.param_groups[0]["lr"]) == pytest.approx(0.05)
+    resumed.load_state_dict(scheduler.state_dict())
+    assert float(again.param_groups[0]["lr"]) == applied == pytest.approx(resumed.get_last_lr()[0])
+    assert isinstance(again.param_groups[0]["lr"], Tensor) == tensor_rate
+
+
+def test_a_resumed_warm_up_keeps_its_rate() -> None:
+    def build() -> tuple[Run, SequentialLR]:
+        run = Run(layer_wise=False)
+        warm_up = LinearLR(run.optimizer, start_factor=0.1, total_iters=3)
+        return run, SequentialLR(run.optimizer, [warm_up, run.scheduler], milestones=[3])
+
+    run, both = build()
+    run.epoch(0)
+    both.step()
+    state = run.optimizer.state_dict()
+    again, resumed = build()
+    again.optimizer.load_state_dict(state)
+    resumed.load_state_dict(both.state_dict())
+    assert again.rates() == run.rates() == pytest.approx([0.1 * 0.4])
+
+
+def test_numpy_s_numbers_leave_a_state_that_can_be_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # it would refuse them
+    model = nn.Linear(8, 4)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    class Fixed:
+        def decide(self, history: Any, *, epoch: int, reference: float, bounds: Bounds) -> Decision:
+            return Decision(np.float64(bounds.lr_max), "always", "held")
+
+    low, high = np.geomspace(1e-3, 1e-1, 2)
+    for policy in (Fixed(), HoldAndAnneal(np.int64(3))):  # pyright: ignore[reportArgumentType]
+        scheduler = MutualInformationLR(
+            optimizer, model, Probe.sample(data(), 200), policy, Bounds(low, high)
+        )
+        scheduler.observe()
+        for part in (scheduler, optimizer):
+            file = io.BytesIO()
+            torch.save(part.state_dict(), file)
+            file.seek(0)
+            assert torch.load(file, weights_only=True) == part.state_dict()
+
+
+def test_an_observation_that_fails_changes_nothing() -> None:
+    class Late:
+        """It refuses the second epoch."""
+
+        def decide(
+            self,
+            history: Any,
+            *,
+            epoch: int,
+            reference: float,
+            bounds: Bounds,
+            held_out: HeldOut | None = None,
+        ) -> Decision:
+            if epoch == 2:
+                raise ArithmeticError("not today")
+            return Decision(bounds.first, "first", "start")
+
+    model, (inputs, labels) = nn.Linear(8, 4), data()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    scheduler = MutualInformationLR(
+        optimizer,
+        model,
+        Probe(inputs[:KEPT], labels[:KEPT]),
+        Late(),
+        BOUNDS,
+        Probe(inputs[KEPT:], labels[KEPT:]),
+    )
+    before, last = scheduler.state_dict(), scheduler.measurement
+    with pytest.raises(ArithmeticError):
+        scheduler.observe()
+    assert scheduler.state_dict() == before
+    assert scheduler.measurement is last
+
+
+def test_the_optimizer_s_groups_must_stay() -> None:
+    model = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 4))
+    optimizer = torch.optim.SGD(model[1].parameters(), lr=0.1)
+    scheduler = MutualInformationLR(optimizer, model, Probe.sample(data(), 200), bounds=BOUNDS)
+    optimizer.add_param_group({"params": model[0].parameters()})
+    before = scheduler.state_dict()
+    for call in (scheduler.observe, scheduler.step):
+        with pytest.raises(ValueError) as error:
+            call()
+        assert str(error.value) == (
+            "the optimizer must keep its 1 parameter groups, got 2; build the scheduler after the last is added"
+        )
+    assert scheduler.state_dict() == before
 
 
 def test_warm_up_first() -> None:
@@ -335,6 +466,23 @@ def test_our_rule_is_the_one_that_need_not_be_named() -> None:
             "policy must have a method decide, got Bounds(lr_min=0.001, lr_max=0.2, lr_top=None, epsilon=0.01); "
             "bounds go by name: bounds=...",
         ),
+        (None, (HoldAndAnneal, BOUNDS), "policy must be an object, not its class: HoldAndAnneal(...)"),
+        (
+            None,
+            (POLICY, (1e-3, 0.1)),
+            "bounds must be Bounds(lr_min, lr_max), or one for each layer's name, got tuple",
+        ),
+        (
+            None,
+            (POLICY, SimpleNamespace(bounds=BOUNDS)),  # a range test's result has them
+            "bounds must be Bounds(lr_min, lr_max), or one for each layer's name, "
+            "got SimpleNamespace; take its .bounds",
+        ),
+        (
+            None,
+            (POLICY, {"output": 0.1}),
+            "bounds must be Bounds(lr_min, lr_max), or one for each layer's name, got float",
+        ),
     ],
 )
 def test_refuses_what_is_no_optimizer_or_no_policy_and_says_that_bounds_are_missing(
@@ -347,3 +495,11 @@ def test_refuses_what_is_no_optimizer_or_no_policy_and_says_that_bounds_are_miss
     with pytest.raises(TypeError) as error:
         MutualInformationLR(optimizer, model, Probe(*data()), *rest)
     assert str(error.value) == message
+
+
+def test_refuses_what_is_no_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = nn.Linear(8, 4)
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # it would refuse it first
+    with pytest.raises(TypeError) as error:
+        MutualInformationLR(torch.optim.SGD(model.parameters(), lr=0.1), model, data(), bounds=BOUNDS)  # pyright: ignore
+    assert str(error.value) == "probe must be a Probe, got tuple; Probe.sample draws one"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -16,6 +16,10 @@ from infopace.policies import Bounds, Decision, HeldOut, HoldAndAnneal, Policy
 from infopace.probe import Measurement, Probe
 
 _STATE_VERSION = 1
+# What a state of this version has had from the first.
+_STATE = frozenset(
+    {"last_epoch", "step_count", "base_lrs", "last_lr", "reference", "driving_layers", "history", "decisions"}
+)
 # The causes of decisions from the anneal on; a policy that reads held-out rows has these.
 _PAST_HOLD = frozenset({"anneal", "floor", "finished"})
 
@@ -56,8 +60,8 @@ class MutualInformationLR(LRScheduler):
         reference: I(X;Y) in nats.
 
     Raises:
-        TypeError: not an optimizer, not a policy, no bounds, a held_out that is no probe or that the policy does not
-            read.
+        TypeError: not an optimizer, not a probe, not a policy, no bounds, a held_out that is no probe or that the
+            policy does not read.
         ValueError: an optimizer that holds parameters which are not the model's, a group whose layer is not measured
             or has no bounds, held-out rows of other classes than the probe's, and all that `Probe.measure` refuses.
     """
@@ -73,12 +77,17 @@ class MutualInformationLR(LRScheduler):
     ) -> None:
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer must be a torch Optimizer, got {type(optimizer).__name__}")
+        if not isinstance(probe, Probe):
+            raise TypeError(f"probe must be a Probe, got {type(probe).__name__}; Probe.sample draws one")
+        if isinstance(policy, type):
+            raise TypeError(f"policy must be an object, not its class: {policy.__name__}(...)")
         if not (policy is None or isinstance(policy, Policy)):
             raise TypeError(
                 f"policy must have a method decide, got {policy!r}; bounds go by name: bounds=..."
             )
         if bounds is None:
             raise TypeError("bounds must be given, Bounds(lr_min, lr_max) or those of a range_test, got None")
+        _check_bounds(bounds)
         _check_parameters(optimizer, model)
         self._model, self._probe, self._held_out = model, probe, held_out
         self.policy: Policy = HoldAndAnneal() if policy is None else policy
@@ -102,6 +111,7 @@ class MutualInformationLR(LRScheduler):
 
     def observe(self) -> Measurement:
         """Measure the model and decide the learning rate of the next epoch; call it once, at the end of an epoch."""
+        self._check_groups()
         measurement = self._probe.measure(self._model)
         unseen = self._held_out.measure(self._model).layers if self._held_out and self.holds_out else {}
         for group, layer in enumerate(self.driving_layers):
@@ -109,21 +119,26 @@ class MutualInformationLR(LRScheduler):
                 raise ValueError(
                     f"parameter group {group} cannot be driven: {unknown_layer(layer, measurement.layers)}"
                 )
-        for name, layer in measurement.layers.items():
-            self.history.setdefault(name, []).append(layer.estimate.nats)
+        # All anew, and kept only once the policy has decided: an error on the way leaves everything as it was.
+        nats = {name: found.estimate.nats for name, found in measurement.layers.items()}
+        history = _longer(self.history, nats)
+        values, rows = {}, {}
         for layer in dict.fromkeys(self.driving_layers if unseen else ()):
             if layer not in unseen:
                 raise ValueError(f"held_out must measure what drives: {unknown_layer(layer, unseen)}")
             estimate = unseen[layer].estimate
             assert estimate.pointwise is not None, "a probe measures by neighbours, a mean over rows"
-            self.held_out_history.setdefault(layer, []).append(estimate.nats)
-            self.held_out_pointwise.setdefault(layer, []).append(estimate.pointwise.tolist())
+            values[layer], rows[layer] = estimate.nats, estimate.pointwise.tolist()
+        pointwise = _longer(self.held_out_pointwise, rows)
+        self.decisions.append(self._decide(history, pointwise))
+        self.history, self.held_out_pointwise = history, pointwise
+        self.held_out_history = _longer(self.held_out_history, values)
         self.measurement = measurement
-        self.decisions.append(self._decide())
         return measurement
 
     def step(self, epoch: int | None = None) -> None:
         """Apply the last decision. The argument, deprecated by torch, is there for `SequentialLR` and ignored."""
+        self._check_groups()
         self._step_count += 1
         self._update_lr()
 
@@ -135,7 +150,7 @@ class MutualInformationLR(LRScheduler):
 
     def get_lr(self) -> list[float]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Learning rate of each parameter group, as last decided."""
-        return [decision.lr for decision in self.decisions[-1]]
+        return [float(decision.lr) for decision in self.decisions[-1]]
 
     def explain(self) -> str:
         """Why the learning rate moved: a line for each epoch and group in which it did, with the reason."""
@@ -155,25 +170,37 @@ class MutualInformationLR(LRScheduler):
             "step_count": self._step_count,
             "base_lrs": [float(lr) for lr in self.base_lrs],
             "last_lr": [float(lr) for lr in self.get_last_lr()],
+            "group_lrs": [float(group["lr"]) for group in self.optimizer.param_groups],
             "reference": self.reference,
             "driving_layers": list(self.driving_layers),
             "history": {layer: list(values) for layer, values in self.history.items()},
             "held_out_rows": 0 if self._held_out is None else self._held_out.n,
             "held_out_history": {layer: list(values) for layer, values in self.held_out_history.items()},
             "held_out_pointwise": {layer: list(rows) for layer, rows in self.held_out_pointwise.items()},
-            "decisions": [[asdict(decision) for decision in decisions] for decisions in self.decisions],
+            "decisions": [
+                [{**asdict(decision), "lr": float(decision.lr)} for decision in decisions]
+                for decisions in self.decisions
+            ],
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue from a state; the optimizer's own state is loaded by the optimizer.
+        """Continue from a state. The optimizer's own state is loaded by the optimizer, before or after.
+
+        Building a scheduler sets the learning rate of the first epoch. This sets back the rates that the optimizer had
+        when the state was taken, so that it does not matter whether its state was loaded before the scheduler was
+        built.
 
         Raises:
             ValueError: a state of another version, of other layers, of another reference, of another number of held-out
-                rows, or without what each of them contributed. Nothing is changed then.
+                rows, or without what each of them contributed; one in which something is missing or of another length.
+                Nothing is changed then.
         """
         version = state_dict.get("version")
         if version != _STATE_VERSION:
             raise ValueError(f"scheduler state must have version {_STATE_VERSION}, got {version!r}")
+        missing = sorted(_STATE - set(state_dict))
+        if missing:
+            raise ValueError(f"scheduler state must hold {', '.join(missing)}, got {sorted(state_dict)}")
         for name, mine in (("driving_layers", self.driving_layers), ("history", self.history)):
             theirs = list(state_dict[name])
             if theirs != list(mine):
@@ -192,6 +219,7 @@ class MutualInformationLR(LRScheduler):
             raise ValueError(
                 f"scheduler state must be of this probe, with reference {self.reference}, got {state_dict['reference']}"
             )
+        self._check_lengths(state_dict)
         self.last_epoch = state_dict["last_epoch"]
         self._step_count = state_dict["step_count"]
         self.base_lrs = list(state_dict["base_lrs"])
@@ -203,19 +231,64 @@ class MutualInformationLR(LRScheduler):
             [Decision(**decision) for decision in decisions] for decisions in state_dict["decisions"]
         ]
         self.measurement = None
+        for group, lr in zip(self.optimizer.param_groups, state_dict.get("group_lrs", ()), strict=False):
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(lr)
+            else:
+                group["lr"] = lr
 
-    def _decide(self) -> list[Decision]:
+    def _check_groups(self) -> None:
+        """`observe` also runs before torch's scheduler knows its optimizer."""
+        groups = getattr(self, "optimizer", None)
+        if groups is not None and len(groups.param_groups) != len(self.driving_layers):
+            raise ValueError(
+                f"the optimizer must keep its {len(self.driving_layers)} parameter groups, "
+                f"got {len(groups.param_groups)}; build the scheduler after the last is added"
+            )
+
+    def _check_lengths(self, state: Mapping[str, Any]) -> None:
+        epochs, groups = len(state["decisions"]), len(self.driving_layers)
+        parts = [(f"the history of {layer}", len(v), epochs) for layer, v in state["history"].items()]
+        parts += [(f"decisions of epoch {e}", len(d), groups) for e, d in enumerate(state["decisions"], 1)]
+        parts += [(name, len(state[name]), groups) for name in ("base_lrs", "last_lr")]
+        for name, got, wanted in parts:
+            if got != wanted or epochs == 0:
+                raise ValueError(
+                    f"scheduler state must fit together, {epochs} epochs of {groups} groups, got {got} in {name}"
+                )
+
+    def _decide(
+        self, history: dict[str, list[float]], pointwise: dict[str, list[list[float]]]
+    ) -> list[Decision]:
         epoch = len(self.decisions) + 1
         decided: dict[str, Decision] = {}
         for layer in dict.fromkeys(self.driving_layers):
             bounds = self.bounds[layer] if isinstance(self.bounds, Mapping) else self.bounds
             unseen: dict[str, Any] = {}
             if self._held_out is not None:
-                unseen = {"held_out": HeldOut(self.held_out_pointwise[layer])}
+                unseen = {"held_out": HeldOut(pointwise[layer])}
             decided[layer] = self.policy.decide(
-                self.history[layer], epoch=epoch, reference=self.reference, bounds=bounds, **unseen
+                history[layer], epoch=epoch, reference=self.reference, bounds=bounds, **unseen
             )
         return [decided[layer] for layer in self.driving_layers]
+
+
+def _longer(lists: dict[str, list[Any]], more: dict[str, Any]) -> dict[str, list[Any]]:
+    """New lists, each with one more at its end."""
+    return {
+        name: [*lists.get(name, []), *([more[name]] if name in more else [])] for name in {**lists, **more}
+    }
+
+
+def _check_bounds(bounds: object) -> None:
+    parts = list(bounds.values()) if isinstance(bounds, Mapping) else [bounds]
+    wrong = next((part for part in parts if not isinstance(part, Bounds)), None)
+    if wrong is not None:
+        hint = "; take its .bounds" if isinstance(getattr(wrong, "bounds", None), Bounds) else ""
+        kind = type(wrong).__name__
+        raise TypeError(
+            f"bounds must be Bounds(lr_min, lr_max), or one for each layer's name, got {kind}{hint}"
+        )
 
 
 def _check_held_out(held_out: Probe, probe: Probe, policy: Policy) -> None:
