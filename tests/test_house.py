@@ -25,6 +25,7 @@ PACKAGE = ROOT / "src" / "infopace"
 ROOMS = (
     "_typing",
     "_checks",
+    "_random_state",
     "estimators",
     "layers",
     "_forward",

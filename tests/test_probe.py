@@ -7,6 +7,7 @@ import math
 import random
 from typing import Any
 
+import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -108,13 +109,137 @@ def test_leaves_the_model_as_found() -> None:
     assert all(parameter.grad is None and parameter.requires_grad for parameter in model.parameters())
 
 
-def test_leaves_python_s_random_state_as_found() -> None:
-    # The type checker of the tests draws from Python's generator itself, so this looks right inside the room.
+def test_leaves_python_s_random_state_as_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The type checker of the tests draws from Python's generator itself.
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     model, (inputs, _) = Restless(), labelled()
     state = random.getstate()
     with as_found(model):
         model(inputs)
     assert random.getstate() == state
+
+
+class Filling(nn.Module):
+    """Buffers of every kind: made in the first pass, replaced in each, expanded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Linear(6, 3)
+        self.register_buffer("mean", None)
+        self.register_buffer("passes", torch.zeros(()))
+        self.register_buffer("mask", torch.ones(1).expand(6))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.mean is None:
+            self.mean = x.mean(0).detach()
+        self.passes = self.passes + 1
+        return self.last(torch.mul(x - self.mean, self.get_buffer("mask")))
+
+
+def test_leaves_buffers_of_every_kind_as_found() -> None:
+    model, probe = Filling(), Probe(*labelled())
+    before, passes = copy.deepcopy(model.state_dict()), model.passes
+    probe.measure(model)
+    assert model.mean is None and model.passes is passes
+    assert list(model.state_dict()) == list(before)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("batch_size", [None, 64])
+@pytest.mark.parametrize("layers", ["output", "all"])
+def test_the_sample_stays_whatever_the_model_and_the_caller_do_to_theirs(
+    batch_size: int | None, layers: str
+) -> None:
+    class InPlace(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.last = nn.Linear(6, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x -= 1.0
+            return self.last(x)
+
+    model, (inputs, labels) = InPlace(), labelled()
+    given, known = inputs.clone(), labels.clone()
+    probe = Probe(inputs, labels, batch_size=batch_size, layers=layers)
+    first = probe.measure(model).output.estimate.nats
+    assert torch.equal(inputs, given) and torch.equal(probe.inputs, given)
+    inputs.zero_()
+    labels.zero_()
+    assert probe.measure(model).output.estimate.nats == first
+    assert torch.equal(probe.targets, known)
+
+
+@pytest.mark.parametrize("batch_size", [None, 64])
+def test_the_output_is_the_model_s_also_where_a_layer_has_that_name(batch_size: int | None) -> None:
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.output, self.head = nn.Linear(6, 16), nn.Linear(16, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(torch.relu(self.output(x)))
+
+    torch.manual_seed(0)
+    model, data = Named(), labelled()
+    alone = Probe(*data).measure(model).output
+    beside = Probe(*data, layers="all", batch_size=batch_size).measure(model)
+    assert list(beside.layers) == ["head", "output"]
+    assert beside.output == alone
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_layers_of_an_encoder_with_a_padding_mask() -> None:
+    class Encoder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding = nn.Embedding(10, 8, padding_idx=0)
+            layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+            self.encoder, self.head = nn.TransformerEncoder(layer, 2), nn.Linear(8, 3)
+
+        def forward(self, ids: Tensor) -> Tensor:
+            hidden = self.encoder(self.embedding(ids), src_key_padding_mask=ids == 0)
+            return self.head(hidden[:, 0])
+
+    torch.manual_seed(0)
+    ids = torch.randint(1, 10, (200, 6))
+    ids[torch.arange(6)[None] >= torch.randint(1, 7, (200,))[:, None]] = 0
+    model, labels = Encoder(), ids[:, 0] % 3
+    measured = Probe(ids, labels, layers="all").measure(model)
+    assert "encoder.layers.1.linear1" in measured.layers
+    assert not any("did not run" in text for text in measured.warnings)
+    assert torch.backends.mha.get_fastpath_enabled()
+    alone = Probe(ids, labels).measure(model).output
+    assert measured.output.estimate.nats == pytest.approx(alone.estimate.nats, abs=1e-3)
+
+
+def test_scores_with_more_than_classes_have_no_decoder_bound() -> None:
+    class Grid(nn.Module):
+        def __init__(self, *shape: int) -> None:
+            super().__init__()
+            self.last, self.shape = nn.Linear(6, math.prod(shape)), shape
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.last(x).reshape(-1, *self.shape)
+
+    probe = Probe(*labelled())
+    assert probe.measure(Grid(3, 2, 2)).output.decoder is None
+    assert probe.measure(Grid(3, 1, 1)).output.decoder is not None
+
+
+def test_what_is_no_model_or_has_no_weights_is_refused_and_the_sample_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # it would refuse the first
+    probe = Probe(*labelled())
+    with pytest.raises(TypeError, match=r"^model must be a torch Module, got function$"):
+        probe.measure(lambda x: x)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(
+        ValueError, match=r"^the model must have weights to be measured, got them on the meta"
+    ):
+        probe.measure(nn.Linear(6, 3, device="meta"))
+    assert probe.inputs.device.type == "cpu"
+    probe.measure(small_net())
 
 
 def test_leaves_the_model_as_found_after_an_error() -> None:
@@ -332,6 +457,10 @@ def test_the_sample_is_stratified_and_repeatable(kind: str) -> None:
     assert len(torch.unique(probe.inputs, dim=0)) == 100
 
 
+probe_of: Any = Probe  # for what its types do not allow
+sample_of: Any = Probe.sample
+
+
 def test_random_transforms_are_applied_once() -> None:
     first, second = Probe.sample(Items(), 30, seed=5), Probe.sample(Items(), 30, seed=5)
     assert torch.equal(first.inputs, second.inputs)
@@ -380,12 +509,35 @@ def test_random_transforms_are_applied_once() -> None:
             "the output must have one row a sample, got shape (768,) for 256 rows",
         ),
         (
-            lambda x, y: Probe(x, y, k=300).measure(small_net()),
-            "the output does not fit the probe: k must be in 1..n-1, got k = 300 with n = 300",
+            lambda x, y: Probe(x, y, k=300),
+            "k must be in 1..n-1, got k = 300 with n = 300",
         ),
+        (lambda x, y: probe_of(x, y, k="3"), "k must be a whole number, got '3'"),
+        (lambda x, y: probe_of(x, y, norm="l2"), "norm must be 'euclidean' or 'chebyshev', got 'l2'"),
+        (
+            lambda x, y: probe_of(x, y, layers=[0]),
+            "layers must be 'output', 'all' or names of layers, got [0]",
+        ),
+        (
+            lambda x, y: probe_of(x, y, layers=None),
+            "layers must be 'output', 'all' or names of layers, got None",
+        ),
+        (lambda x, y: probe_of(x, y, batch_size=2.5), "batch_size must be a whole number, got 2.5"),
+        (lambda x, y: Probe(x, x / torch.zeros(1), reference=1.0), "targets must be finite, got -inf"),
+        (
+            lambda x, y: Probe(y[:, None], x[:, 0]),
+            "reference 'ksg' needs floating inputs, got int64; give a number",
+        ),
+        (lambda x, y: sample_of((x, y), "100"), "n must be a whole number, got '100'"),
+        (lambda x, y: sample_of((x, y), 0.1 * len(x)), "n must be a whole number, got 30.0"),
+        (lambda x, y: sample_of((x, y), 100, seed=None), "seed must be a whole number, got None"),
+        (lambda x, y: Probe.sample((x, y), 100, seed=-1), "seed must be at least 0, got -1"),
     ],
 )
-def test_bad_input_is_refused_in_one_line(make: object, message: str) -> None:
+def test_bad_input_is_refused_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, make: object, message: str
+) -> None:
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # it would refuse some of it first
     with pytest.raises(ValueError) as error:
         make(*labelled())  # pyright: ignore[reportCallIssue]
     assert str(error.value) == message

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import random
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
+
+from infopace._random_state import random_state_kept
 
 
 def layer_outputs(
@@ -22,6 +22,7 @@ def layer_outputs(
 ) -> list[str]:
     """Call see(name, output) for each layer and for "output", with all n rows; returns the layers that did not run.
 
+    The model gets a copy of its inputs: it may begin with an operation in place.
     Without batches each layer is seen while the pass goes on and its output let go. A layer that runs several times
     in a pass is seen once more at the end, with the output of its last run: the last call of see counts.
     """
@@ -42,12 +43,9 @@ def layer_outputs(
 
         return seen
 
-    with as_found(model), contextlib.ExitStack() as stack:
-        for name, module in layers.items():
-            stack.callback(module.register_forward_hook(hook(name)).remove)
-        result = call(model, inputs)
-        if "output" not in layers:
-            see("output", check_rows("output", main_tensor(result), n))
+    with as_found(model), hooked({module: hook(name) for name, module in layers.items()}):
+        result = call(model, map_tensors(inputs, torch.clone))
+        see("output", check_rows("output", main_tensor(result), n))
         for name, values in again.items():
             see(name, values)
     return [name for name in layers if name not in ran]
@@ -61,8 +59,7 @@ def _in_batches(
     batch_size: int,
     see: Callable[[str, Tensor], None],
 ) -> list[str]:
-    kept: dict[str, list[Tensor]] = {name: [] for name in layers}
-    kept.setdefault("output", [])
+    kept: dict[str, list[Tensor]] = {name: [] for name in (*layers, "output")}
     silent: list[str] = []
     for start in range(0, n, batch_size):
         stop = min(start + batch_size, n)
@@ -70,7 +67,7 @@ def _in_batches(
         part = map_tensors(inputs, lambda tensor, s=start, e=stop: tensor[s:e])
 
         def keep(name: str, values: Tensor, latest: dict[str, Tensor] = latest) -> None:
-            latest[name] = values.reshape(len(values), -1).clone()
+            latest[name] = values.clone()
 
         silent = layer_outputs(model, part, stop - start, layers, None, keep)
         for name, values in latest.items():
@@ -83,21 +80,29 @@ def _in_batches(
 
 
 @contextlib.contextmanager
+def hooked(hooks: Mapping[nn.Module, Callable[..., None]]) -> Iterator[None]:
+    """Forward hooks on some modules; those that torch's fused attention would pass by are run one by one."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    with contextlib.ExitStack() as stack:
+        for module, hook in hooks.items():
+            stack.callback(module.register_forward_hook(hook).remove)
+        if hooks:
+            # It runs none of an encoder layer's own modules, and with a padding mask hands on nested tensors.
+            torch.backends.mha.set_fastpath_enabled(False)
+            stack.callback(torch.backends.mha.set_fastpath_enabled, fast)
+        yield
+
+
+@contextlib.contextmanager
 def as_found(model: nn.Module) -> Iterator[None]:
     """Evaluation mode inside; afterwards modes, buffers, compiled calls and random states are as before."""
     modules = list(model.modules())
     modes = [module.training for module in modules]
     # Hooks do not run inside compiled code.
     compiled = [(module, code) for module in modules if (code := module.__dict__.get("_compiled_call_impl"))]
-    buffers = [
-        (module, name, buffer, buffer.clone())
-        for module in modules
-        for name, buffer in module._buffers.items()
-        if buffer is not None
-    ]
-    python_state, numpy_state = random.getstate(), np.random.get_state()
+    buffers = Buffers(model)
     devices = {parameter.device for parameter in model.parameters() if parameter.is_cuda}
-    with torch.random.fork_rng([device.index for device in devices]):
+    with random_state_kept(devices):
         try:
             for module in modules:
                 module.training = False
@@ -109,12 +114,27 @@ def as_found(model: nn.Module) -> Iterator[None]:
                 module.training = mode
             for module, code in compiled:
                 module._compiled_call_impl = code
-            for module, name, buffer, before in buffers:
-                module._buffers[name] = buffer
-                if not torch.equal(buffer, before):
-                    buffer.copy_(before)
-            random.setstate(python_state)
-            np.random.set_state(numpy_state)
+            buffers.put_back()
+
+
+class Buffers:
+    """The buffers of a model, which there are and what they hold: a pass may make, replace and fill them."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._found = [(module, dict(module._buffers)) for module in model.modules()]
+        self.tensors = [buffer for _, found in self._found for buffer in found.values() if buffer is not None]
+        self._values = [buffer.detach().clone() for buffer in self.tensors]
+
+    @torch.no_grad()
+    def put_back(self) -> None:
+        """All as it was; tensors keep their identity."""
+        for module, found in self._found:
+            module._buffers.clear()
+            module._buffers.update(found)
+        for buffer, value in zip(self.tensors, self._values, strict=True):
+            # An expanded one cannot be written to, and so has not changed.
+            if not torch.equal(buffer, value):
+                buffer.copy_(value)
 
 
 def call(model: nn.Module, inputs: Any) -> Any:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import IterableDataset
 
 from infopace._forward import map_tensors
+from infopace._random_state import random_state_kept
 
 
 def as_arrays(inputs: Any, targets: Any) -> tuple[Any, Tensor]:
     """Inputs and targets as tensors with the same number of rows; integer targets become (n,) labels."""
     inputs = _as_tensors(inputs)
-    values = torch.as_tensor(targets)
+    values = _numbers(targets, "targets")
     if values.is_complex() or values.ndim == 0:
         raise ValueError(
             f"targets must be labels or numbers, one a row, got {values.dtype} of {values.ndim} dimensions"
@@ -23,8 +26,10 @@ def as_arrays(inputs: Any, targets: Any) -> tuple[Any, Tensor]:
         if values.numel() != len(values):
             raise ValueError(f"integer targets must hold one label a row, got shape {tuple(values.shape)}")
         values = values.reshape(-1).long()
-    lengths: list[int] = []
-    map_tensors(inputs, lambda tensor: (lengths.append(len(tensor)), tensor)[1])
+    parts = _tensors_of(inputs)
+    if any(part.ndim == 0 for part in parts):
+        raise ValueError("inputs must have one row a sample, got a single number among them")
+    lengths = [len(part) for part in parts]
     if any(length != len(values) for length in lengths) or len(values) == 0:
         got = f"{' and '.join(map(str, lengths))} inputs for {len(values)} targets"
         raise ValueError(f"inputs and targets must have the same number of rows, at least one, got {got}")
@@ -35,7 +40,8 @@ def count_rows(dataset: Any) -> int:
     """Rows of (inputs, targets) or of a map-style data set."""
     if _is_pair(dataset):
         return len(as_arrays(*dataset)[1])
-    if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
+    indexed = hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")
+    if not indexed or isinstance(dataset, IterableDataset):
         raise ValueError(
             f"the data set must have a length and items, or be (inputs, targets), got {type(dataset).__name__}"
         )
@@ -46,7 +52,7 @@ def stratified(dataset: Any, rows: int, n: int, seed: int) -> list[int]:
     """n of the rows at random, in ascending order; where targets are labels each class gets its rounded share."""
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(rows, generator=generator)
-    targets = all_targets(dataset)
+    targets = all_targets(dataset, seed)
     if targets.is_floating_point():
         return sorted(order[:n].tolist())
     # Stable sorting by class keeps each class in random order; evenly spaced picks then give every class its share.
@@ -55,8 +61,8 @@ def stratified(dataset: Any, rows: int, n: int, seed: int) -> list[int]:
     return sorted(order[picks.long()].tolist())
 
 
-def all_targets(dataset: Any) -> Tensor:
-    """The targets of all rows."""
+def all_targets(dataset: Any, seed: int = 0) -> Tensor:
+    """The targets of all rows; the seed is for items that are made as they are asked for."""
     if _is_pair(dataset):
         return as_arrays(*dataset)[1]
     tensors = getattr(dataset, "tensors", None)
@@ -64,8 +70,9 @@ def all_targets(dataset: Any) -> Tensor:
         return as_arrays(*tensors)[1]
     known = getattr(dataset, "targets", None)
     if known is not None and len(known) == len(dataset):
-        return torch.as_tensor(known).cpu()
-    return torch.stack([torch.as_tensor(dataset[row][1]) for row in range(len(dataset))])
+        return _numbers(known, "targets").cpu()
+    with random_state_kept(seed=seed):
+        return _stack([_item(dataset, row)[1] for row in range(len(dataset))], "targets")
 
 
 def draw(dataset: Any, index: Iterable[int], seed: int) -> tuple[Any, Tensor]:
@@ -76,20 +83,39 @@ def draw(dataset: Any, index: Iterable[int], seed: int) -> tuple[Any, Tensor]:
         return map_tensors(inputs, lambda tensor: tensor[chosen.to(tensor.device)]), targets[
             chosen.to(targets.device)
         ]
-    with torch.random.fork_rng([]):
-        torch.manual_seed(seed)
-        items = [dataset[row] for row in index]
+    with random_state_kept(seed=seed):
+        items = [_item(dataset, row) for row in index]
     return as_arrays(
-        _stack([item[0] for item in items]), torch.stack([torch.as_tensor(item[1]) for item in items])
+        _stack([item[0] for item in items], "inputs"), _stack([item[1] for item in items], "targets")
     )
 
 
-def _stack(parts: list[Any]) -> Any:
-    if isinstance(parts[0], Mapping):
-        return {name: _stack([part[name] for part in parts]) for name in parts[0]}
-    if isinstance(parts[0], tuple):
-        return tuple(_stack(list(column)) for column in zip(*parts, strict=True))
-    return torch.stack([torch.as_tensor(part) for part in parts])
+def _item(dataset: Any, row: int) -> tuple[Any, Any]:
+    item = dataset[row]
+    if isinstance(item, tuple | list) and len(item) == 2:
+        return item[0], item[1]
+    kind = type(item).__name__ + (f" of {len(item)}" if isinstance(item, tuple | list | Mapping) else "")
+    raise ValueError(
+        f"an item of the data set must be (input, target), got {kind}; or give (inputs, targets)"
+    )
+
+
+def _stack(parts: list[Any], name: str) -> Any:
+    first = parts[0]
+    if name == "inputs" and isinstance(first, Mapping):
+        return {key: _stack([part[key] for part in parts], name) for key in first}
+    # As in torch's own batches a list of tensors is one of arguments, of numbers one row.
+    if name == "inputs" and (
+        isinstance(first, tuple) or (isinstance(first, list) and any(isinstance(x, Tensor) for x in first))
+    ):
+        return tuple(_stack(list(column), name) for column in zip(*parts, strict=True))
+    rows = [_numbers(part, name) for part in parts]
+    shapes = {tuple(row.shape) for row in rows}
+    if len(shapes) > 1:
+        raise ValueError(
+            f"{name} must have one shape in all rows, got {' and '.join(map(str, sorted(shapes)[:2]))}"
+        )
+    return torch.stack(rows)
 
 
 def _as_tensors(inputs: Any) -> Any:
@@ -97,7 +123,28 @@ def _as_tensors(inputs: Any) -> Any:
         return {name: _as_tensors(part) for name, part in inputs.items()}
     if isinstance(inputs, tuple):
         return tuple(_as_tensors(part) for part in inputs)
-    return torch.as_tensor(inputs)
+    return _numbers(inputs, "inputs")
+
+
+def _tensors_of(inputs: Any) -> list[Tensor]:
+    found: list[Tensor] = []
+    map_tensors(inputs, lambda tensor: (found.append(tensor), tensor)[1])
+    return found
+
+
+def _numbers(values: Any, name: str) -> Tensor:
+    """Numbers of any kind as a tensor."""
+    if isinstance(values, np.ndarray) and values.dtype.kind in "biufc":
+        # torch takes neither reversed nor read-only nor foreign-endian arrays.
+        values = np.require(values, values.dtype.newbyteorder("="), ["C", "W"])
+    try:
+        return torch.as_tensor(values)
+    except (TypeError, ValueError, RuntimeError):
+        kind = f"dtype {values.dtype}" if isinstance(values, np.ndarray) else type(values).__name__
+        if isinstance(values, list | tuple) and len(values):
+            kind += f" of {type(values[0]).__name__}"
+    several = ", or a tuple (arguments) or dict (keywords) of such" if name == "inputs" else ""
+    raise ValueError(f"{name} must be numbers in one array{several}, got {kind}")
 
 
 def _is_pair(dataset: Any) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from infopace._checks import whole
 from infopace._forward import layer_outputs, map_tensors
 from infopace._sampling import as_arrays, count_rows, draw, stratified
 from infopace.estimators import Estimate, decoder_bound, entropy, mutual_information
@@ -69,15 +70,17 @@ class Probe:
 
     Args:
         inputs: What the model is called with for n rows: a tensor (n, ...), a tuple (passed as arguments) or a dict
-            (passed as keywords) of tensors.
+            (passed as keywords) of tensors. They are copied, as are the targets.
         targets: (n,) integer labels or (n, ...) floating targets.
         layers: "output"; "all" (every layer with weights, see `weight_layers`, and the output); or names and
-            shell patterns, to which the output is added.
+            shell patterns, to which the output is added. "output" is what the model puts out, also where a layer
+            inside it has that name.
         k: Neighbours of the estimators.
         norm: "euclidean" or "chebyshev".
         reference: I(X;Y) in nats. "auto" takes "entropy" for labels, since they are a function of the input
             and I(X;Y) = H(Y), and "ksg" for continuous targets: KSG between these inputs and targets. Or a number.
-        decoder: Whether to read the output as class scores and give the decoder bound; labels only.
+        decoder: Whether to read the output as class scores and give the decoder bound; labels only, and not where the
+            output has more dimensions than the classes'.
         std_error: Whether to compute the error bar of each estimate, most of the time that a measurement takes. No
             policy reads it. Without it `Estimate.std_error` and `Estimate.interval` are nan, and the caution
             "inside-noise", which rests on them, is not given.
@@ -86,7 +89,8 @@ class Probe:
             layers' outputs are held until the last batch has run.
 
     Raises:
-        ValueError: a target that does not fit, one class only, k outside 1..n-1, nan or inf.
+        ValueError: a target that does not fit, one class only, k outside 1..n-1, an unknown word, targets that are nan
+            or inf.
     """
 
     def __init__(
@@ -102,14 +106,22 @@ class Probe:
         std_error: bool = True,
         batch_size: int | None = None,
     ) -> None:
-        self.inputs, self.targets = as_arrays(inputs, targets)
+        inputs, targets = as_arrays(inputs, targets)
+        # What the caller does with his own must not change the sample.
+        self.inputs, self.targets = map_tensors(inputs, torch.clone), targets.clone()
         self.n = len(self.targets)
+        if not (isinstance(layers, str) or all(isinstance(name, str) for name in layers or (None,))):
+            raise ValueError(f"layers must be 'output', 'all' or names of layers, got {layers!r}")
         self.layers = layers
-        self.k, self.norm = k, norm
+        self.k, self.norm = whole("k", k, 1), norm
+        if self.k >= self.n:
+            raise ValueError(f"k must be in 1..n-1, got k = {k} with n = {self.n}")
+        if norm not in ("euclidean", "chebyshev"):
+            raise ValueError(f"norm must be 'euclidean' or 'chebyshev', got {norm!r}")
         self.decoder, self.std_error = decoder, std_error
-        if batch_size is not None and batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-        self.batch_size = batch_size
+        self.batch_size = None if batch_size is None else whole("batch_size", batch_size, 1)
+        if not bool(torch.isfinite(self.targets).all()):
+            raise ValueError(f"targets must be finite, got {self.targets[~torch.isfinite(self.targets)][0]}")
         self._labelled = not self.targets.is_floating_point()
         # Neighbours, cheap enough for every epoch, and what the paper measures with.
         self._estimator = "ross" if self._labelled else "ksg1"
@@ -139,14 +151,16 @@ class Probe:
             dataset: (inputs, targets), or a map-style data set whose items are (input, target). Random
                 transforms of a data set are applied once, with the given seed.
             n: Rows. Where there are classes each gets its share, rounded to the nearest.
-            seed: Equal seeds draw equal rows; no global random state is used or changed.
+            seed: Equal seeds draw equal rows, also of items that are made with random numbers (torch's on the CPU,
+                numpy's or Python's), whose states are left as they were.
             reference: As for `Probe`; "ksg", the default for continuous targets, is measured on the whole data set.
             **options: Passed to `Probe`.
 
         Raises:
-            ValueError: n larger than the data set, and all that `Probe` refuses.
+            ValueError: n larger than the data set, items that are not (input, target), and all that `Probe` refuses.
         """
         rows = count_rows(dataset)
+        n, seed = whole("n", n, -1), whole("seed", seed, 0)
         if not 2 <= n <= rows:
             raise ValueError(f"n must be in 2..{rows}, the rows of the data set, got n = {n}")
         index = stratified(dataset, rows, n, seed)
@@ -176,13 +190,19 @@ class Probe:
         under the caller's autocast.
 
         Raises:
-            ValueError: an unknown layer, a layer that was not run or whose output has no row a sample, nan or
-                inf in an output, an output that does not fit the targets.
+            TypeError: what is no torch module.
+            ValueError: a model without weights, on the meta device; an unknown layer, a layer that was not run or
+                whose output has no row a sample, nan or inf in an output, an output that does not fit the targets.
         """
         began = time.perf_counter()
+        if not isinstance(model, nn.Module):
+            raise TypeError(f"model must be a torch Module, got {type(model).__name__}")
         model = unwrap(model)
         picked = pick_layers(model, self.layers)
+        picked.pop("output", None)
         device = next((parameter.device for parameter in model.parameters()), self.targets.device)
+        if device.type == "meta":
+            raise ValueError("the model must have weights to be measured, got them on the meta device")
         self.to(device)
         found: dict[str, LayerInformation] = {}
         above: dict[str, str] = {}
@@ -223,12 +243,13 @@ class Probe:
         return self._look("output", outputs)
 
     def _look(self, name: str, values: Tensor) -> LayerInformation:
+        decodes = self._decodes(name, values)
         values = values.reshape(len(values), -1)
         try:
             # The pass may run under autocast; the estimate must not.
             with torch.autocast(values.device.type, enabled=False):
                 estimate = self._estimate(values, self.std_error)
-                decoder = decoder_bound(values, self.targets) if self._decodes(name) else None
+                decoder = decoder_bound(values, self.targets) if decodes else None
         except ValueError as error:
             what = "the output" if name == "output" else f"layer {name!r}"
             raise ValueError(f"{what} does not fit the probe: {error}") from error
@@ -254,8 +275,11 @@ class Probe:
         # The low end makes room for a value that is too high, and none for one that is too low.
         return estimate.interval[0] > self.reference
 
-    def _decodes(self, name: str) -> bool:
-        return name == "output" and self.decoder and self._labelled
+    def _decodes(self, name: str, values: Tensor) -> bool:
+        scores = (
+            values.ndim < 3 or values.shape[1] == values[0].numel()
+        )  # else there is more to a row than its classes
+        return name == "output" and self.decoder and self._labelled and scores
 
     def _reference(self, wanted: str | float, inputs: Any, targets: Tensor) -> float:
         if isinstance(wanted, str):
@@ -278,5 +302,8 @@ def _ksg_reference(inputs: Any, targets: Tensor, k: int, norm: str) -> float:
         )
     if inputs.dtype == torch.uint8:  # pixels, which are numbers and no labels
         inputs = inputs.float()
+    if not inputs.is_floating_point():
+        kind = str(inputs.dtype).removeprefix("torch.")
+        raise ValueError(f"reference 'ksg' needs floating inputs, got {kind}; give a number")
     estimator = "ksg1" if targets.is_floating_point() else "ross"
     return mutual_information(inputs, targets, k=k, norm=norm, estimator=estimator, std_error=False).nats

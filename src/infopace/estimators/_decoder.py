@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from infopace.estimators._estimate import Estimate
-from infopace.estimators._inputs import as_matrix, as_targets
+from infopace.estimators._inputs import as_matrix, as_targets, as_tensor
 from infopace.estimators._labels import as_classes, entropy
 
 # bfloat16 keeps 8 bits, so the probabilities of a softmax in it sum to 1 within 2^-7.
@@ -30,6 +31,9 @@ def decoder_bound(scores: Any, labels: Any) -> Estimate:
     >>> decoder_bound([[9.0, 0.0], [0.0, 9.0]], [0, 1]).nats
     0.6930...
     """
+    shape = as_tensor(scores, "scores").shape
+    if math.prod(shape[2:]) != 1:
+        raise ValueError(f"scores must be (n, C), one a class, got shape {tuple(shape)}")
     matrix = as_matrix(scores, "scores").double()
     y = as_targets(labels, len(matrix), "scores", "labels").to(matrix.device)
     if y.is_floating_point():

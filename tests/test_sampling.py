@@ -1,0 +1,127 @@
+"""Rows of any data set, as tensors, with no trace in the random states; or one line that says what is wrong."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jaxtyping
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, IterableDataset, TensorDataset
+
+from infopace import Probe
+
+
+class Noisy(Dataset):
+    """Items that are made when they are asked for, with random numbers of some kind."""
+
+    def __init__(self, noise: Callable[[], Any]) -> None:
+        self.noise = noise
+
+    def __len__(self) -> int:
+        return 100
+
+    def __getitem__(self, row: int) -> tuple[Tensor, int]:
+        return torch.ones(3) * self.noise(), row % 2
+
+
+@pytest.mark.parametrize(
+    "noise", [lambda: torch.randn(()), np.random.rand, random.random], ids=["torch", "numpy", "random"]
+)
+def test_equal_seeds_draw_equal_rows_and_leave_no_trace(
+    monkeypatch: pytest.MonkeyPatch, noise: Callable[[], Any]
+) -> None:
+    monkeypatch.setattr(
+        jaxtyping.config, "jaxtyping_disable", True
+    )  # the type checker draws from Python's generator
+
+    def states() -> tuple[str, ...]:
+        return str(torch.get_rng_state().tolist()), str(np.random.get_state()), str(random.getstate())
+
+    before = states()
+    one, same, other = (Probe.sample(Noisy(noise), 50, seed=seed) for seed in (3, 3, 4))
+    assert states() == before
+    assert torch.equal(one.inputs, same.inputs)
+    assert not torch.equal(one.inputs, other.inputs)
+
+
+def test_inputs_in_parts_are_arguments() -> None:
+    x, y = torch.randn(40, 3), torch.arange(40) % 2
+    items = [([row, row * 2], int(label)) for row, label in zip(x, y, strict=True)]
+    probe = Probe.sample(items, 40)
+    assert isinstance(probe.inputs, tuple)
+    assert torch.equal(probe.inputs[0] * 2, probe.inputs[1])
+
+
+def test_arrays_of_numpy_in_any_layout() -> None:
+    values = np.random.default_rng(0).normal(size=(40, 3))
+    values.setflags(write=False)
+    labels = np.arange(40)[::-1] % 2
+    probe = Probe(values[:, ::-1], labels)
+    assert torch.equal(probe.inputs, torch.tensor(values[:, ::-1].copy()))
+    assert probe.targets.tolist() == labels.tolist()
+
+
+class Stream(IterableDataset):
+    """It has a length, and no items."""
+
+    def __iter__(self) -> Iterator[tuple[Tensor, int]]:
+        return iter([])
+
+    def __len__(self) -> int:
+        return 40
+
+
+X, Y = torch.randn(40, 3), torch.arange(40) % 2
+PARTS = ", or a tuple (arguments) or dict (keywords) of such"
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: Probe.sample(TensorDataset(X, X, Y), 20),
+            "an item of the data set must be (input, target), got tuple of 3; or give (inputs, targets)",
+        ),
+        (
+            lambda: Probe.sample([{"input_ids": X[0], "labels": 1}] * 40, 20),
+            "an item of the data set must be (input, target), got dict of 2; or give (inputs, targets)",
+        ),
+        (
+            lambda: Probe.sample(list(X), 20),
+            "an item of the data set must be (input, target), got Tensor; or give (inputs, targets)",
+        ),
+        (
+            lambda: Probe.sample([(X[0], "cat"), (X[1], "dog"), (X[2], "dog")], 3),
+            "targets must be numbers in one array, got str",
+        ),
+        (
+            lambda: Probe.sample([(X[0], 0), (X[1, :2], 1), (X[2], 1)], 3),
+            "inputs must have one shape in all rows, got (2,) and (3,)",
+        ),
+        (
+            lambda: Probe.sample(Stream(), 20),
+            "the data set must have a length and items, or be (inputs, targets), got Stream",
+        ),
+        (lambda: Probe(X, ["a"] * 40), "targets must be numbers in one array, got list of str"),
+        (lambda: Probe(X, np.array(["a"] * 40)), "targets must be numbers in one array, got dtype <U1"),
+        (lambda: Probe(X, None), "targets must be numbers in one array, got NoneType"),
+        (lambda: Probe([X, X], Y), f"inputs must be numbers in one array{PARTS}, got list of Tensor"),
+        (
+            lambda: Probe({"x": X, "mask": None}, Y),
+            f"inputs must be numbers in one array{PARTS}, got NoneType",
+        ),
+        (
+            lambda: Probe({"x": X, "flag": True}, Y),
+            "inputs must have one row a sample, got a single number among them",
+        ),
+    ],
+)
+def test_what_is_no_sample_is_refused_in_one_line(make: Callable[[], Probe], message: str) -> None:
+    with pytest.raises(ValueError) as error:
+        make()
+    assert str(error.value) == message
