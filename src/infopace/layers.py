@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
+from torch.optim import Optimizer
 
 # Modules that run their own descendants' weights without calling them: one layer with all they hold.
 _WHOLE = (nn.MultiheadAttention, nn.RNNBase)
@@ -95,6 +96,17 @@ def pick_layers(model: nn.Module, layers: str | Sequence[str]) -> dict[str, nn.M
             raise ValueError(unknown_layer(wanted, known))
         picked |= {name: known[name] for name in names}
     return {name: module for name, module in known.items() if name in picked}
+
+
+def check_parameters(optimizer: Optimizer, model: nn.Module) -> None:
+    """An optimizer holds only the model's parameters: what else it trains is neither measured nor put back."""
+    known = {id(parameter) for parameter in unwrap(model).parameters()}
+    for number, group in enumerate(optimizer.param_groups):
+        foreign = sum(id(parameter) not in known for parameter in group["params"])
+        if foreign:
+            raise ValueError(
+                f"the optimizer must hold only the model's parameters, got {foreign} others in parameter group {number}"
+            )
 
 
 def unknown_layer(wanted: str, known: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from infopace.layers import unknown_layer, unwrap
+from infopace.layers import check_parameters, unknown_layer
 from infopace.policies import Bounds, Decision, HeldOut, HoldAndAnneal, Policy
 from infopace.probe import Measurement, Probe
 
@@ -88,7 +88,7 @@ class MutualInformationLR(LRScheduler):
         if bounds is None:
             raise TypeError("bounds must be given, Bounds(lr_min, lr_max) or those of a range_test, got None")
         _check_bounds(bounds)
-        _check_parameters(optimizer, model)
+        check_parameters(optimizer, model)
         self._model, self._probe, self._held_out = model, probe, held_out
         self.policy: Policy = HoldAndAnneal() if policy is None else policy
         if held_out is not None:
@@ -302,13 +302,3 @@ def _check_held_out(held_out: Probe, probe: Probe, policy: Policy) -> None:
         raise ValueError(
             f"held_out must have the classes of the probe, {probe.classes}, got {held_out.classes}"
         )
-
-
-def _check_parameters(optimizer: Optimizer, model: nn.Module) -> None:
-    known = {id(parameter) for parameter in unwrap(model).parameters()}
-    for number, group in enumerate(optimizer.param_groups):
-        foreign = sum(id(parameter) not in known for parameter in group["params"])
-        if foreign:
-            raise ValueError(
-                f"the optimizer must hold only the model's parameters, got {foreign} others in parameter group {number}"
-            )

@@ -26,6 +26,7 @@ class FakeTrainee(Trainee):
         self.momentum, self.nesterov = 0.0, False
         self.optimizer: Any = SimpleNamespace(param_groups=[{"lr": 0.0}])
         self.first_batch_loss = UNTRAINED_LOSS
+        self._attribute = "loss"
         self.started: list[float] = []
         self.steps_taken = 0
         self.trials: list[int] = []

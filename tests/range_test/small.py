@@ -32,7 +32,8 @@ def small_test(**options: Any) -> RangeTest:
     layers = options.pop("layers", "output")
     loader = DataLoader(TensorDataset(*clouds()), batch_size=16, shuffle=True)
     groups = layer_groups(model) if options.get("layer_wise") else model.parameters()
-    optimizer = torch.optim.SGD(groups, lr=1.0, momentum=0.9)
+    build = options.pop("optimizer", None)
+    optimizer = torch.optim.SGD(groups, lr=1.0, momentum=0.9) if build is None else build(groups)
     settings = {"epochs": 20, "fresh": small_net, "method": Race(trials=2), **options}
     loss = settings.pop("loss", F.cross_entropy)
     probe = settings.pop("probe", None) or Probe(*clouds(), layers=layers)

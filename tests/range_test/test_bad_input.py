@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jaxtyping
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from infopace import Algorithm2, Race, RangeTestError
+from infopace import Algorithm2, Probe, Race, RangeTestError, merge_trials, range_test
 
 from .small import clouds, small_net, small_test
 
@@ -110,6 +112,21 @@ def test_a_layer_that_never_runs_is_no_matter_where_it_is_frozen() -> None:
     assert list(found.layer_bounds) == ["net.0", "net.3"]
 
 
+class Grid(nn.Module):
+    """Scores of three classes at two places."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Linear(4, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(x).reshape(-1, 3, 2)
+
+
+def grid() -> nn.Module:
+    return Grid()
+
+
 REFUSED: dict[str, dict[str, Any]] = {
     "batches must give batches each time they are iterated, got none from Once": {"batches": Once()},
     "fresh must build a model like the one given, got 3.weight of shape [5, 16], not [3, 16]": {
@@ -129,17 +146,82 @@ REFUSED: dict[str, dict[str, Any]] = {
         "layers": ["0"],
     },
     "seed must be at least 0, got -1": {"seed": -1},
+    "seed must be a whole number, got 1.5": {"seed": 1.5},
+    "epochs must be a whole number, got '3'": {"epochs": "3"},
+    "precision must be a torch type, such as torch.bfloat16, got 'bf16'": {"precision": "bf16"},
+    "scaler must be a GradScaler, got True": {"scaler": True},
+    "only must be numbers of trials, such as [0, 1], got 3": {"only": 3},
+    "batches must have a length, as a data loader or a list has, got generator": {
+        "batches": (batch for batch in [clouds()])
+    },
+    "fresh must build a model, got NoneType": {"fresh": lambda: None},
+    "loss must return one number as a tensor, the mean over the rows, got shape (12,)": {
+        "loss": nn.CrossEntropyLoss(reduction="none")
+    },
+    "loss must return one number as a tensor, the mean over the rows, got float": {
+        "loss": lambda outputs, targets: float(F.cross_entropy(outputs, targets))
+    },
+    "attribute 'accuracy' needs outputs (n, C), one score a class, got more to a row; take 'information' or 'loss'": {
+        "model": grid(),
+        "fresh": grid,
+        "loss": lambda outputs, targets: F.cross_entropy(outputs.mean(2), targets),
+    },
+}
+WRONG_KINDS: dict[str, dict[str, Any]] = {
+    "method must be Race(...) or Algorithm2(...), got 'race'": {"method": "race"},
+    f"method must be Race(...) or Algorithm2(...), got {Race!r}": {"method": Race},
+    "probe must be a Probe, got tuple; Probe.sample draws one": {"probe": clouds()},
+    "optimizer must be a torch Optimizer that steps without a closure, got LBFGS": {
+        "optimizer": torch.optim.LBFGS
+    },
 }
 
 
 @pytest.mark.parametrize("text", REFUSED)
-def test_input_that_does_not_fit(text: str) -> None:
+def test_input_that_does_not_fit(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # it would refuse some of it first
     with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
         small_test(**REFUSED[text])
 
 
+@pytest.mark.parametrize("text", WRONG_KINDS)
+def test_what_is_something_else(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # it would refuse them first
+    with pytest.raises(TypeError, match=f"^{re.escape(text)}$"):
+        small_test(**WRONG_KINDS[text])
+
+
+def test_parameters_that_would_not_be_put_back() -> None:
+    """A loss with weights of its own, in the model's optimizer."""
+    model, head = small_net(), nn.Linear(3, 3)
+    optimizer = torch.optim.SGD([*model.parameters(), *head.parameters()], lr=0.1)
+    before = head.weight.detach().clone()
+    with pytest.raises(
+        ValueError, match=r"^the optimizer must hold only the model's parameters, got 2 others"
+    ):
+        range_test(
+            model, optimizer, lambda o, t: F.cross_entropy(head(o), t), [clouds()], Probe(*clouds()), epochs=3
+        )
+    assert torch.equal(head.weight, before) and head.weight.grad is None
+
+
+def test_a_folder_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(ValueError, match=r"^the folder must be one, got .*file, where there is a file$"):
+        small_test(folder=tmp_path / "file")
+    (tmp_path / "test.json").write_text("{")
+    for ask in (lambda: small_test(folder=tmp_path), lambda: merge_trials(tmp_path)):
+        with pytest.raises(
+            ValueError, match=r"test.json must be the settings of a range test, got no JSON: "
+        ):
+            ask()
+
+
 @pytest.mark.parametrize("text", [text for text in REFUSED if "layer_wise" in text or "seed" in text])
-def test_what_is_known_beforehand_leaves_no_files(text: str, tmp_path: Path) -> None:
+def test_what_is_known_beforehand_leaves_no_files(
+    monkeypatch: pytest.MonkeyPatch, text: str, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     with pytest.raises(ValueError, match=re.escape(text)):
         small_test(**REFUSED[text], folder=tmp_path / "new")
     assert not (tmp_path / "new").exists()

@@ -241,3 +241,71 @@ def test_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ImportError, match="plots need matplotlib"):
         found.plot(tmp_path / "other.png")
+
+
+def one_logit() -> nn.Module:
+    return nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 1))
+
+
+def two_classes() -> tuple[torch.Tensor, torch.Tensor]:
+    inputs, labels = clouds()
+    return inputs, (labels > 0).long()[:, None]
+
+
+def brier(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return ((outputs - targets.float()) ** 2).mean()
+
+
+def test_the_loss_sees_the_probe_s_labels_as_the_batches_have_them() -> None:
+    """(n, 1): flattened ones would be broadcast against the outputs, and no error would say so."""
+    inputs, labels = two_classes()
+    batches = list(zip(inputs.split(16), labels.split(16), strict=True))
+    found = [
+        small_test(
+            model=one_logit(),
+            fresh=one_logit,
+            loss=brier,
+            attribute="loss",
+            batches=batches,
+            probe=Probe(inputs, targets, reference=0.6),
+        )
+        for targets in (labels, labels.float())
+    ]
+    losses = [
+        [[look.loss for c in trial.candidates for look in c.looks] for trial in one.trials] for one in found
+    ]
+    assert losses[0] == losses[1]
+    assert found[0].bounds.lr_max == found[1].bounds.lr_max > 0.05
+
+
+@pytest.mark.parametrize("shape", [(-1, 1), (-1,)])
+def test_one_logit_has_an_accuracy(shape: tuple[int, ...]) -> None:
+    inputs, labels = two_classes()
+    labels = labels.reshape(shape)
+
+    def loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return F.binary_cross_entropy_with_logits(outputs.reshape(shape), targets.float())
+
+    batches = list(zip(inputs.split(16), labels.split(16), strict=True))
+    found = small_test(
+        model=one_logit(), fresh=one_logit, loss=loss, batches=batches, probe=Probe(inputs, labels)
+    )
+    assert found.attribute == "accuracy"
+    best = max(look.accuracy or 0.0 for c in found.trials[0].candidates for look in c.looks)
+    assert best > 0.85  # the share of the larger class is 0.67
+
+
+def test_a_layer_with_several_groups_has_one_rate() -> None:
+    """Weights with decay, biases without: raced together, and as a layer with one group."""
+    model = small_net()
+    split = [
+        {**group, "params": [p], "weight_decay": 0.0}
+        for group in layer_groups(model)
+        for p in group["params"]
+    ]
+    optimizer = torch.optim.SGD(split, lr=1.0, momentum=0.9)
+    found = small_test(model=model, optimizer=lambda _: optimizer, layer_wise=True, method=Race(trials=1))
+    whole = small_test(layer_wise=True, method=Race(trials=1))
+    assert len(split) == 4
+    assert list(found.layer_bounds) == ["0", "3"]
+    assert found.layer_bounds == whole.layer_bounds

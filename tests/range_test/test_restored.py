@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
+import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -102,8 +103,64 @@ def test_model_optimizer_and_random_states(batches: DataLoader) -> None:
     assert identities == [id(p) for p in model.parameters()] + [id(optimizer.state), id(model.passes)]
 
 
-def test_pythons_random_state() -> None:
-    """By itself: the type checks of the whole test draw from it, under pytest only."""
+class Filling(nn.Module):
+    """A buffer that the first pass makes, and an expanded one, which cannot be written to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = Net()
+        self.register_buffer("mean", None)
+        self.register_buffer("mask", torch.ones(1).expand(4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.mean is None:
+            self.mean = x.mean(0).detach()
+        return self.net(torch.mul(x - self.mean, self.get_buffer("mask")))
+
+
+class Counting(nn.Module):
+    """A loss with a buffer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        self.get_buffer("calls").add_(1)
+        return F.cross_entropy(outputs, targets)
+
+
+@pytest.mark.parametrize("fresh", [None, Filling])
+def test_buffers_of_every_kind_and_those_of_the_loss(batches: DataLoader, fresh: Any) -> None:
+    torch.manual_seed(0)
+    model, loss = Filling(), Counting()
+    F.cross_entropy(model.net(samples()[0]), samples()[1]).backward()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+    before = everything(model, optimizer)
+    range_test(
+        model, optimizer, loss, batches, Probe(*samples()), epochs=2, fresh=fresh, method=Race(trials=1)
+    )
+    assert equal(before, everything(model, optimizer))
+    assert model.mean is None
+    assert float(loss.get_buffer("calls")) == 0
+
+
+def test_a_list_of_batches_and_a_model_that_begins_in_place() -> None:
+    class InPlace(Net):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x -= 1.0
+            return super().forward(x)
+
+    model, (inputs, labels) = InPlace(), samples()
+    given = inputs.clone()
+    loaded = list(zip(inputs.split(16), labels.split(16), strict=True))
+    assert run(model, torch.optim.SGD(model.parameters(), lr=0.1), loaded, fresh=InPlace).steps > 0
+    assert torch.equal(inputs, given)
+
+
+def test_pythons_random_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By itself, and without the type checks, which draw from it, under pytest only."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     model, optimizer = trained()
     keep = restored(model, optimizer, Ordered())
     before = random.getstate()

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from infopace.layers import pick_layers
+from infopace._checks import whole
+from infopace.layers import check_parameters, pick_layers
 from infopace.probe import Probe
 from infopace.range_test._conclude import conclude, race_bounds, trials_needed
 from infopace.range_test._methods import Algorithm2, Race
@@ -57,7 +58,8 @@ def range_test(
     Args:
         model: The model, on its device.
         optimizer: The optimizer of the training, with its momentum and weight decay; its learning rate does not matter.
-        loss: (outputs, targets) -> mean loss, a scalar.
+        loss: (outputs, targets) -> mean loss, a scalar. The probe's labels come in the shape and the type that the
+            batches have. Where the loss is a module, its buffers are put back, too.
         batches: What an epoch trains on: a data loader, or anything with a length whose iteration gives pairs (inputs,
             targets). It is iterated anew for each candidate.
         probe: The rows on which candidates are compared, in evaluation mode; with error bars, which bounds are made
@@ -68,8 +70,9 @@ def range_test(
         method: `Race()`, economical, the default; or `Algorithm2()`, the test of Vasudevan 2020 as printed.
         attribute: "accuracy", "loss" or "information" drives the test; "auto" takes accuracy for labels and
             information for continuous targets.
-        layer_wise: Bounds of each parameter group made by `layer_groups` as well. Race: each layer's rate is raced
-            while the others keep LR_top. Algorithm2: by each layer's own information, which the probe must measure.
+        layer_wise: Bounds of each layer, by the parameter groups that `layer_groups` makes, as well. Race: each
+            layer's rate is raced while the others keep LR_top. Algorithm2: by each layer's own information, which the
+            probe must measure.
         precision: Run forward passes under autocast to this type.
         scaler: The training's GradScaler.
         seed: Equal seeds give equal results.
@@ -79,13 +82,17 @@ def range_test(
         on_candidate: Called with (trial, candidate) as each is finished.
 
     Raises:
-        ValueError: a word, a number or an input that does not fit.
+        TypeError: what is no model, optimizer, probe or method.
+        ValueError: a word, a number or an input that does not fit; an optimizer that holds parameters which are not the
+            model's, and would not be put back.
         RangeTestError: no answer, with the reason: the range is too narrow, every candidate crashes, nothing
             learns, trials disagree, trials are missing.
 
     Source: Vasudevan, Entropy 2020, 22(5):560, Algorithm 2.
     """
     method = Race() if method is None else method
+    _check_kinds(model, optimizer, probe, method)
+    check_parameters(optimizer, model)
     labelled = not probe.targets.is_floating_point()
     if attribute not in ("auto", *ATTRIBUTES):
         raise ValueError(
@@ -97,15 +104,27 @@ def range_test(
         raise ValueError(
             "attribute 'accuracy' needs integer labels, got floating targets; take 'information' or 'loss'"
         )
-    if epochs < 1:
-        raise ValueError(f"epochs must be at least 1, got {epochs}")
-    if seed < 0:
-        raise ValueError(f"seed must be at least 0, got {seed}")
+    epochs, seed = whole("epochs", epochs, 1), whole("seed", seed, 0)
+    if not (precision is None or isinstance(precision, torch.dtype)):
+        raise ValueError(f"precision must be a torch type, such as torch.bfloat16, got {precision!r}")
+    if not (scaler is None or hasattr(scaler, "state_dict")):
+        raise ValueError(f"scaler must be a GradScaler, got {scaler!r}")
+    if not (only is None or isinstance(only, Collection)):
+        raise ValueError(f"only must be numbers of trials, such as [0, 1], got {only!r}")
     layers = _layers(optimizer, layer_wise)
     if layer_wise and isinstance(method, Algorithm2):
         _check_measured(layers, model, probe)
     trainee = Trainee(
-        model, optimizer, loss, batches, probe, fresh=fresh, precision=precision, scaler=scaler, seed=seed
+        model,
+        optimizer,
+        loss,
+        batches,
+        probe,
+        fresh=fresh,
+        precision=precision,
+        scaler=scaler,
+        seed=seed,
+        attribute=attribute,
     )
     silent = trainee.silent(layers) if layers else []
     if silent:
@@ -144,7 +163,7 @@ def range_test(
     with tempfile.TemporaryDirectory() as scratch:
         files = TrialFolder(scratch if folder is None else folder, settings)
         run = _Runner(trainee, settings, method, most, files, on_candidate)
-        with restored(model, optimizer, batches, scaler):
+        with restored(model, optimizer, batches, scaler, loss):
             for number in _wanted(settings, files) if only is None else sorted(only):
                 run.trial(number, wait=only is None)
             # Trials that another process held are finished by now, or its death has freed them; and more may be needed.
@@ -165,6 +184,10 @@ def merge_trials(folder: str | Path) -> RangeTest:
         settings = json.loads((path / "test.json").read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         raise ValueError(f"the folder must hold a range test, got {path} without test.json") from None
+    except ValueError as error:
+        raise ValueError(
+            f"{path / 'test.json'} must be the settings of a range test, got no JSON: {error}"
+        ) from None
     files = TrialFolder(path, settings)
     if missing := _missing(settings, files):
         listed = ", ".join(map(str, missing[:8])) + (" .." if len(missing) > 8 else "")
@@ -256,17 +279,30 @@ class _Runner:
         )
 
     def _rates(self, number: int) -> Callable[[float], list[float]]:
-        groups, trials = len(self._trainee.optimizer.param_groups), self._trials
+        groups, trials = self._trainee.optimizer.param_groups, self._trials
         if number < trials:
-            return lambda lr: [lr] * groups
-        top, layer = self._shared_top(), number // trials - 1
-        return lambda lr: [lr if group == layer else top for group in range(groups)]
+            return lambda lr: [lr] * len(groups)
+        top, layer = self._shared_top(), self._settings["layers"][number // trials - 1]
+        return lambda lr: [lr if group["layer"] == layer else top for group in groups]
 
     def _shared_top(self) -> float:
         """LR_top of the trials of the shared rate."""
         finished = self._files.finished()
         shared: list[Trial] = [finished[t] for t in range(self._trials)]
         return race_bounds(self._settings, shared)[0].first
+
+
+def _check_kinds(model: object, optimizer: object, probe: object, method: object) -> None:
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a torch Module, got {type(model).__name__}")
+    if not isinstance(optimizer, Optimizer) or isinstance(optimizer, torch.optim.LBFGS):
+        raise TypeError(
+            f"optimizer must be a torch Optimizer that steps without a closure, got {type(optimizer).__name__}"
+        )
+    if not isinstance(probe, Probe):
+        raise TypeError(f"probe must be a Probe, got {type(probe).__name__}; Probe.sample draws one")
+    if not isinstance(method, Race | Algorithm2):
+        raise TypeError(f"method must be Race(...) or Algorithm2(...), got {method!r}")
 
 
 def _layers(optimizer: Optimizer, layer_wise: bool) -> list[str]:
@@ -277,7 +313,8 @@ def _layers(optimizer: Optimizer, layer_wise: bool) -> list[str]:
         raise ValueError(
             f"layer_wise needs parameter groups made by layer_groups, got group {names.index(None)} without a layer"
         )
-    return [str(name) for name in names]
+    # A layer may have several groups, for weights with decay and biases without.
+    return list(dict.fromkeys(map(str, names)))
 
 
 def _check_measured(layers: list[str], model: nn.Module, probe: Probe) -> None:

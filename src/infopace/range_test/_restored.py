@@ -4,55 +4,59 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import random
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
+
+from infopace._forward import Buffers
+from infopace._random_state import random_state_kept
 
 
 @contextlib.contextmanager
-def restored(model: nn.Module, optimizer: Optimizer, batches: Any, scaler: Any = None) -> Iterator[None]:
+def restored(
+    model: nn.Module, optimizer: Optimizer, batches: Any, scaler: Any = None, loss: Any = None
+) -> Iterator[None]:
     """Inside, do as you like; afterwards all is as before, also after an error.
 
-    Weights, gradients, buffers and training modes of the model; state and settings of the optimizer; the random
-    states of Python, numpy and torch on every device; the scaler; the generators of a data loader and its samplers,
-    and the epoch of a distributed sampler. Tensors keep their identity.
+    Weights, gradients, buffers and training modes of the model, and of the loss where that is a module; state and
+    settings of the optimizer; the random states of Python, numpy and torch on every device; the scaler; the generators
+    of a data loader and its samplers, and the epoch of a distributed sampler. Tensors keep their identity.
     """
+    devices = [torch.device("cuda", number) for number in range(torch.cuda.device_count())]
     with contextlib.ExitStack() as stack:
-        for keep in (_random_states(), _model(model), _optimizer(optimizer), _loader(batches)):
+        for keep in (random_state_kept(devices), _model(model), _optimizer(optimizer), _loader(batches)):
             stack.enter_context(keep)
+        if isinstance(loss, nn.Module):
+            stack.enter_context(_model(loss))
         if scaler is not None:
             stack.enter_context(_scaler(scaler))
         yield
 
 
-@contextlib.contextmanager
-def _random_states() -> Iterator[None]:
-    python, numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    try:
-        yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)
-        torch.set_rng_state(cpu)
-        if devices:
-            torch.cuda.set_rng_state_all(devices)
+class Contents:
+    """Weights and buffers of a model as they are, to be put back bit for bit; tensors keep their identity."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._weights: list[Tensor] = list(model.parameters())
+        self._values = [weight.detach().clone() for weight in self._weights]
+        self._buffers = Buffers(model)
+
+    @torch.no_grad()
+    def put_back(self) -> None:
+        """All as it was."""
+        for weight, value in zip(self._weights, self._values, strict=True):
+            weight.copy_(value)
+        self._buffers.put_back()
 
 
 @contextlib.contextmanager
 def _model(model: nn.Module) -> Iterator[None]:
     modes = [(module, module.training) for module in model.modules()]
-    tensors = [*model.parameters(), *model.buffers()]
-    before = [tensor.detach().clone() for tensor in tensors]
-    buffers = [
-        (module, name, buffer) for module in model.modules() for name, buffer in module._buffers.items()
-    ]
+    contents = Contents(model)
     gradients = [(parameter, parameter.grad) for parameter in model.parameters()]
     for parameter, _ in gradients:
         parameter.grad = None
@@ -61,14 +65,9 @@ def _model(model: nn.Module) -> Iterator[None]:
     finally:
         for module, mode in modes:
             module.training = mode
-        # A module may have put a new tensor in the place of a buffer.
-        for module, name, buffer in buffers:
-            module._buffers[name] = buffer
-        with torch.no_grad():
-            for tensor, value in zip(tensors, before, strict=True):
-                tensor.copy_(value)
         for parameter, gradient in gradients:
             parameter.grad = gradient
+        contents.put_back()
 
 
 @contextlib.contextmanager

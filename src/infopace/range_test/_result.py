@@ -69,7 +69,8 @@ class RangeTest:
         return {name: math.log10(max(found) / min(found)) for name, found in values.items()}
 
     def __str__(self) -> str:
-        b, spread = self.bounds, self.spread
+        b = self.bounds
+        spread = {name: decades for name, decades in self.spread.items() if math.isfinite(decades)}
         lines = [
             f"{name:8} {value:.3g}" + (f"   trials spread over {spread[name]:.2f} decades" if name in spread else "")
             for name, value in (

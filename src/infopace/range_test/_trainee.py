@@ -15,12 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from infopace._forward import as_found, call, main_tensor, map_tensors
+from infopace._forward import as_found, call, hooked, main_tensor, map_tensors
 from infopace.layers import unwrap, weight_layers
 from infopace.probe import LayerInformation, Probe
 from infopace.range_test._records import Look
 from infopace.range_test._refusal import RangeTestError
-from infopace.range_test._restored import generators_of
+from infopace.range_test._restored import Contents, generators_of
 
 # Parts of the probe's rows whose spread tells the error of the mean loss.
 _PARTS = 10
@@ -50,18 +50,25 @@ class Trainee:
         precision: torch.dtype | None = None,
         scaler: Any = None,
         seed: int = 0,
+        attribute: str = "loss",
     ) -> None:
         self.model, self.optimizer, self.loss = model, optimizer, loss
         # Bounds are made of error bars; a probe that paces a training may do without.
         self.batches, self.probe = batches, copy.copy(probe)
         self.probe.std_error = True
-        self.steps_per_epoch = len(batches)
+        try:
+            self.steps_per_epoch = len(batches)
+        except TypeError:
+            kind = type(batches).__name__
+            raise ValueError(
+                f"batches must have a length, as a data loader or a list has, got {kind}"
+            ) from None
         if self.steps_per_epoch < 1:
             raise ValueError("batches must hold at least one batch, got none")
         self.step, self._batch_loss, self.first_batch_loss = 0, math.nan, math.nan
         self._fresh, self._precision, self._scaler, self._seed = fresh, precision, scaler, seed
         self._device = next(model.parameters()).device
-        self._given = _values(model)
+        self._given = Contents(model)
         self._weights = self._given
         self._settings = [
             {name: value for name, value in group.items() if name != "params"}
@@ -71,7 +78,8 @@ class Trainee:
         group = optimizer.param_groups[0]
         self.momentum, self.nesterov = float(group.get("momentum", 0.0)), bool(group.get("nesterov", False))
         self._scaler_state = None if scaler is None else scaler.state_dict()
-        self._trial = 0
+        self._trial, self._attribute = 0, attribute
+        self._like: Tensor | None = None  # a target as the batches have it
         self._stream: Iterator[Any] = iter(())
 
     @torch.no_grad()
@@ -79,32 +87,47 @@ class Trainee:
         """Those of the layers that no row of the probe runs through. The model is left as found."""
         model, ran = unwrap(self.model), set[str]()
         asked = {name: module for name, module in weight_layers(model).items() if name in layers}
-        with as_found(model), self._autocast(), contextlib.ExitStack() as stack:
-            for name, module in asked.items():
-                hook = module.register_forward_hook(lambda *_, name=name: ran.add(name))
-                stack.callback(hook.remove)
+        hooks = {module: lambda *_, name=name: ran.add(name) for name, module in asked.items()}
+        with as_found(model), self._autocast(), hooked(hooks):
             for part in self._parts():
                 call(model, self._inputs(part))
         return [name for name in asked if name not in ran]
 
     def untrained(self) -> Look:
-        """The look before any training, for which no learning rate is to blame. Raises RangeTestError."""
+        """The look before any training, for which no learning rate is to blame.
+
+        Raises:
+            ValueError: outputs that have no such attribute.
+            RangeTestError: the model crashes.
+        """
         try:
-            return self.look()
+            look = self.look()
         except Crashed as error:
             raise RangeTestError(
                 "crashed",
                 f"the model crashes before training: {error}; check the model, the loss and the probe",
             ) from error
+        if self._attribute == "accuracy" and look.accuracy is None:
+            raise ValueError(
+                "attribute 'accuracy' needs outputs (n, C), one score a class, got more to a row; "
+                "take 'information' or 'loss'"
+            )
+        return look
 
     def begin(self, trial: int) -> None:
         """New weights for a trial: those of a freshly built model, or else the ones that were given."""
         self._trial = trial
+        if self._like is None:
+            self._like = next((torch.as_tensor(_pair(batch)[1])[:1] for batch in self.batches), None)
         if self._fresh is None:
             self._weights = self._given
             return
+        self._given.put_back()  # a buffer that the first pass makes is none in a fresh model
         self._seed_all(0)
-        built, mine = _named(self._fresh()), _named(self.model)
+        model = self._fresh()
+        if not isinstance(model, nn.Module):
+            raise ValueError(f"fresh must build a model, got {type(model).__name__}")
+        built, mine = _named(model), _named(self.model)
         for name in [*mine, *built]:
             wanted, got = (list(found[name].shape) if name in found else None for found in (mine, built))
             if wanted != got:
@@ -113,14 +136,15 @@ class Trainee:
                 )
         with torch.no_grad():
             for name, value in mine.items():
-                value.copy_(built[name])
-        self._weights = _values(self.model)
+                if not torch.equal(
+                    value, built[name].to(value.device)
+                ):  # an expanded one cannot be written to
+                    value.copy_(built[name])
+        self._weights = Contents(self.model)
 
     def start(self, lrs: list[float]) -> None:
         """Set the model back to the trial's weights, with an empty optimizer and a learning rate a group."""
-        with torch.no_grad():
-            for tensor, value in zip(_tensors(self.model), self._weights, strict=True):
-                tensor.copy_(value)
+        self._weights.put_back()
         self.optimizer.state = defaultdict(dict)
         for group, settings, lr in zip(self.optimizer.param_groups, self._settings, lrs, strict=True):
             group.update(settings)
@@ -137,10 +161,11 @@ class Trainee:
         losses: list[Tensor] = []
         for _ in range(steps):
             inputs, targets = next(self._stream)
-            inputs = map_tensors(inputs, lambda tensor: tensor.to(self._device, non_blocking=True))
+            # A copy: the model may begin in place, and a list of batches is the caller's data.
+            inputs = map_tensors(inputs, lambda tensor: tensor.to(self._device, non_blocking=True, copy=True))
             self.optimizer.zero_grad(set_to_none=True)
             with self._autocast():
-                loss = self.loss(_outputs(call(self.model, inputs)), targets.to(self._device))
+                loss = self._loss(_outputs(call(self.model, inputs)), targets.to(self._device))
             if self._scaler is None:
                 loss.backward()
                 self.optimizer.step()
@@ -169,18 +194,19 @@ class Trainee:
         """
         n = self.probe.n
         targets = self.probe.targets.to(self._device)
+        as_trained = self._as_trained(targets)
         outputs, losses, sizes = [], [], []
         with as_found(self.model), self._autocast():
             for part in self._parts():
                 outputs.append(_outputs(call(self.model, self._inputs(part))).float())
-                losses.append(float(self.loss(outputs[-1], targets[part])))
+                losses.append(float(self._loss(outputs[-1], as_trained[part])))
                 sizes.append(part.stop - part.start)
         whole = torch.cat(outputs)
         loss = math.fsum(mean * size for mean, size in zip(losses, sizes, strict=True)) / n
         if not (math.isfinite(loss) and bool(torch.isfinite(whole).all())):
             raise Crashed(f"the loss is not finite after {self.step} steps")
         labelled = not targets.is_floating_point()
-        accuracy = float((whole.argmax(1) == targets).double().mean()) if labelled else None
+        accuracy = _accuracy(whole, targets) if labelled else None
         layers = self._layers(whole) if information else {}
         return Look(
             self.step,
@@ -193,12 +219,25 @@ class Trainee:
             self._batch_loss,
         )
 
+    def _loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        loss = self.loss(outputs, targets)
+        if not (isinstance(loss, Tensor) and loss.numel() == 1):
+            got = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
+            raise ValueError(f"loss must return one number as a tensor, the mean over the rows, got {got}")
+        return loss.reshape(())
+
+    def _as_trained(self, targets: Tensor) -> Tensor:
+        """The probe's labels in the shape and the type that the batches have, in which the loss is used to them."""
+        if self._like is None or targets.is_floating_point() or self._like[0].numel() != 1:
+            return targets
+        return targets.reshape(-1, *self._like.shape[1:]).to(self._like.dtype)
+
     def _parts(self) -> Iterator[slice]:
         for rows in torch.arange(self.probe.n).tensor_split(min(_PARTS, self.probe.n)):
             yield slice(int(rows[0]), int(rows[-1]) + 1)
 
     def _inputs(self, part: slice) -> Any:
-        return map_tensors(self.probe.inputs, lambda tensor: tensor[part].to(self._device))
+        return map_tensors(self.probe.inputs, lambda tensor: tensor[part].to(self._device, copy=True))
 
     def _layers(self, outputs: Tensor) -> dict[str, LayerInformation]:
         try:
@@ -236,18 +275,21 @@ class Trainee:
         return torch.autocast(self._device.type, self._precision)
 
 
-def _tensors(model: nn.Module) -> list[Tensor]:
-    return [*model.parameters(), *model.buffers()]
-
-
 def _named(model: nn.Module) -> dict[str, Tensor]:
     """Parameters and all buffers, also those that a state_dict leaves out and that training changes all the same."""
     model = unwrap(model)
     return dict([*model.named_parameters(), *model.named_buffers()])
 
 
-def _values(model: nn.Module) -> list[Tensor]:
-    return [tensor.detach().clone() for tensor in _tensors(model)]
+def _accuracy(outputs: Tensor, labels: Tensor) -> float | None:
+    """Of class scores (n, C); one column is the logit of label 1 of two, as in `decoder_bound`."""
+    if outputs.ndim == 1 or outputs.shape[1:].numel() == 1:
+        found = (outputs.reshape(-1) > 0).long()
+    elif outputs.shape[2:].numel() == 1:
+        found = outputs.flatten(1).argmax(1)
+    else:
+        return None  # more to a row than its classes
+    return float((found == labels).double().mean())
 
 
 def _outputs(result: Any) -> Tensor:

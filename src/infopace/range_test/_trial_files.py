@@ -29,7 +29,10 @@ class TrialFolder:
 
     def __init__(self, path: Path | str, settings: dict[str, Any]) -> None:
         self.path = Path(path)
-        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise ValueError(f"the folder must be one, got {self.path}, where there is a file") from None
         file = self.path / "test.json"
         with open(self.path / ".lock", "a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -121,3 +124,5 @@ def _read_json(path: Path) -> dict[str, Any] | None:
         return json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
+    except ValueError as error:
+        raise ValueError(f"{path} must be the settings of a range test, got no JSON: {error}") from None
