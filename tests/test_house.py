@@ -26,6 +26,8 @@ ROOMS = (
     "_typing",
     "_checks",
     "_random_state",
+    "_contents",
+    "_last_epoch",
     "estimators",
     "layers",
     "_forward",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import json
 import tempfile
@@ -12,9 +13,10 @@ from typing import Any
 
 import torch
 
-from infopace import Bounds
+from infopace import Bounds, RangeTestError
 from infopace.lab.config import TrainConfig
 from infopace.lab.environment import hardware, versions
+from infopace.lab.errors import Diverged
 from infopace.lab.progress import Silent
 from infopace.lab.run import train
 from infopace.lab.run_folder import RunFolder
@@ -65,17 +67,23 @@ def moved_alone(
                 yield {"workload": arguments.workload, "horizon": horizon, "seed": seed, **standard, **one}
 
 
-def trained(spec: str, bounds: Bounds, **choices: Any) -> list[dict[str, Any]]:
-    """The rows of epochs.jsonl of `infopace train SPEC` on one thread, with these bounds and these choices."""
-    limits = {
-        "lr_min": bounds.lr_min,
-        "lr_max": bounds.lr_max,
-        "lr_top": bounds.first,
-        "epsilon": bounds.epsilon,
-    }
+def trained(spec: str, bounds: Bounds | None, **choices: Any) -> list[dict[str, Any]]:
+    """The rows of epochs.jsonl of `infopace train SPEC` on one thread, with these choices.
+
+    Without bounds a range test finds them first. A training that diverged has the rows until then.
+    """
+    limits: dict[str, float] = {}
+    if bounds is not None:
+        limits = {
+            "lr_min": bounds.lr_min,
+            "lr_max": bounds.lr_max,
+            "lr_top": bounds.first,
+            "epsilon": bounds.epsilon,
+        }
     with tempfile.TemporaryDirectory() as folder:
         command = TrainConfig(spec, threads=1, out=Path(folder) / "run", **limits, **choices)
-        train(command, Silent(), picture=False, std_error=False)
+        with contextlib.suppress(Diverged, RangeTestError):
+            train(command, Silent(), picture=False, std_error=False)
         return RunFolder(Path(folder) / "run").read_rows()
 
 

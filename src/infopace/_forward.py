@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from infopace._contents import Buffers
 from infopace._random_state import random_state_kept
 
 
@@ -115,26 +116,6 @@ def as_found(model: nn.Module) -> Iterator[None]:
             for module, code in compiled:
                 module._compiled_call_impl = code
             buffers.put_back()
-
-
-class Buffers:
-    """The buffers of a model, which there are and what they hold: a pass may make, replace and fill them."""
-
-    def __init__(self, model: nn.Module) -> None:
-        self._found = [(module, dict(module._buffers)) for module in model.modules()]
-        self.tensors = [buffer for _, found in self._found for buffer in found.values() if buffer is not None]
-        self._values = [buffer.detach().clone() for buffer in self.tensors]
-
-    @torch.no_grad()
-    def put_back(self) -> None:
-        """All as it was; tensors keep their identity."""
-        for module, found in self._found:
-            module._buffers.clear()
-            module._buffers.update(found)
-        for buffer, value in zip(self.tensors, self._values, strict=True):
-            # An expanded one cannot be written to, and so has not changed.
-            if not torch.equal(buffer, value):
-                buffer.copy_(value)
 
 
 def call(model: nn.Module, inputs: Any) -> Any:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, is_dataclass, replace
 from typing import Any
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from infopace.layers import check_parameters, unknown_layer
+from infopace._last_epoch import LastEpoch
+from infopace.layers import check_parameters, unknown_layer, unwrap
 from infopace.policies import Bounds, Decision, HeldOut, HoldAndAnneal, Policy
 from infopace.probe import Measurement, Probe
 
@@ -20,6 +22,9 @@ _STATE_VERSION = 1
 _STATE = frozenset(
     {"last_epoch", "step_count", "base_lrs", "last_lr", "reference", "driving_layers", "history", "decisions"}
 )
+# An epoch is undone that leaves less than this share of the information, and leaves the bounds this share of theirs.
+# benchmarks/policies/too_high.py moves both.
+_LEFT, _LOWERED = 0.5, 0.5
 # The causes of decisions from the anneal on; a policy that reads held-out rows has these.
 _PAST_HOLD = frozenset({"anneal", "floor", "finished"})
 
@@ -39,6 +44,13 @@ class MutualInformationLR(LRScheduler):
     other from the output's. Composes with `SequentialLR`, for a warm-up first: call `observe` in every epoch
     all the same.
 
+    An epoch that ruins the network is undone: where a weight is not finite, or all of them are so large that those of
+    before are rounding errors beside them; or where the outputs tell less than half of what they told before, and no
+    more than those of the untrained network (the 95 % intervals now and before do not meet, and the one now reaches
+    down to what was told untrained, or to 0). Weights, buffers and the optimizer's state are put back as they were when
+    the epoch began, and from then on all bounds are half of what they were: they had promised too much. The policy does
+    not hear of such an epoch; one that has a number of epochs has one less.
+
     Args:
         optimizer: Any torch optimizer of the model's parameters.
         model: The model; compiled and wrapped models are measured as the plain module inside.
@@ -49,13 +61,16 @@ class MutualInformationLR(LRScheduler):
         held_out: A second sample, of rows that are not trained on, with the same layers; for a policy that reads it,
             as `HoldAndAnneal` does to tell learning from memorizing. It is measured while `holds_out` is true. Rows of
             a validation set do, or some that are kept out of training until then and join it afterwards.
+        undo: Whether an epoch that ruins the network is undone, for which a copy of the weights and of the optimizer's
+            state is kept. Without, such a network goes on, or `observe` raises where an output is not finite.
 
     Attributes:
-        decisions: Per epoch from the first to the next, the decision of each parameter group.
-        history: Per layer, information in nats after 0, 1, 2, .. epochs.
+        decisions: Per epoch from the first to the next, undone or not, the decision of each parameter group.
+        history: Per layer, information in nats after 0, 1, 2, .. epochs; of those that were undone, none.
         held_out_history: The same of the held-out rows, for as long as they were measured; empty without any.
         held_out_pointwise: Per driving layer and epoch, what each held-out row contributed to that.
         driving_layers: Per parameter group, the layer whose information drives it.
+        undone: The epochs, from 1, that were undone.
         measurement: The latest measurement; None just after loading a state.
         reference: I(X;Y) in nats.
 
@@ -74,6 +89,8 @@ class MutualInformationLR(LRScheduler):
         policy: Policy | None = None,
         bounds: Bounds | Mapping[str, Bounds] | None = None,
         held_out: Probe | None = None,
+        *,
+        undo: bool = True,
     ) -> None:
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer must be a torch Optimizer, got {type(optimizer).__name__}")
@@ -104,6 +121,8 @@ class MutualInformationLR(LRScheduler):
         self.held_out_history: dict[str, list[float]] = {}
         self.held_out_pointwise: dict[str, list[list[float]]] = {}
         self.decisions: list[list[Decision]] = []
+        self.undone: list[int] = []
+        self._last = LastEpoch(unwrap(model), optimizer) if undo else None
         self.reference = probe.reference
         self.measurement: Measurement | None = None
         self.observe()
@@ -112,7 +131,11 @@ class MutualInformationLR(LRScheduler):
     def observe(self) -> Measurement:
         """Measure the model and decide the learning rate of the next epoch; call it once, at the end of an epoch."""
         self._check_groups()
+        if self.can_undo and self._last is not None and (why := self._last.ruin):
+            return self.undo(why)
         measurement = self._probe.measure(self._model)
+        if self.can_undo and (why := self._lost_all(measurement)):
+            return self.undo(why)
         unseen = self._held_out.measure(self._model).layers if self._held_out and self.holds_out else {}
         for group, layer in enumerate(self.driving_layers):
             if layer not in measurement.layers:
@@ -134,7 +157,39 @@ class MutualInformationLR(LRScheduler):
         self.history, self.held_out_pointwise = history, pointwise
         self.held_out_history = _longer(self.held_out_history, values)
         self.measurement = measurement
+        if self._last is not None:
+            self._last.forget()
         return measurement
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is an epoch to undo: steps were taken since the last observation, and `undo` was not False."""
+        return self._last is not None and self._last.known and bool(self.decisions)
+
+    def undo(self, why: str) -> Measurement:
+        """Undo the epoch that has just been trained, in place of `observe`, which does so by itself where it must.
+
+        For a loop that knows before: its loss is nan. Returns what was measured before the epoch.
+
+        Raises:
+            RuntimeError: there is nothing to undo.
+        """
+        if self._last is None or not self.can_undo:
+            raise RuntimeError("there must be an epoch to undo, got no step since the last observation")
+        self._last.put_back()
+        if self.measurement is None:  # a state was loaded since
+            self.measurement = self._probe.measure(self._model)
+        epoch = len(self.decisions)
+        self.undone.append(epoch)
+        self.decisions.append(
+            [
+                replace(
+                    decision, reason=f"epoch {epoch} undone, bounds halved: {why}; then {decision.reason}"
+                )
+                for decision in self._decide(self.history, self.held_out_pointwise)
+            ]
+        )
+        return self.measurement
 
     def step(self, epoch: int | None = None) -> None:
         """Apply the last decision. The argument, deprecated by torch, is there for `SequentialLR` and ignored."""
@@ -172,6 +227,7 @@ class MutualInformationLR(LRScheduler):
             "last_lr": [float(lr) for lr in self.get_last_lr()],
             "group_lrs": [float(group["lr"]) for group in self.optimizer.param_groups],
             "reference": self.reference,
+            "undone": list(self.undone),
             "driving_layers": list(self.driving_layers),
             "history": {layer: list(values) for layer, values in self.history.items()},
             "held_out_rows": 0 if self._held_out is None else self._held_out.n,
@@ -224,6 +280,7 @@ class MutualInformationLR(LRScheduler):
         self._step_count = state_dict["step_count"]
         self.base_lrs = list(state_dict["base_lrs"])
         self._last_lr = list(state_dict["last_lr"])
+        self.undone = list(state_dict.get("undone", []))
         self.history = {layer: list(values) for layer, values in state_dict["history"].items()}
         self.held_out_history = {layer: list(values) for layer, values in held_out.items()}
         self.held_out_pointwise = {layer: list(rows) for layer, rows in pointwise.items()}
@@ -237,6 +294,33 @@ class MutualInformationLR(LRScheduler):
             else:
                 group["lr"] = lr
 
+    def _policy(self) -> Policy:
+        """The policy, with as many epochs less as were undone where it has a number of them."""
+        epochs = getattr(self.policy, "epochs", None)
+        if not (self.undone and isinstance(epochs, int) and is_dataclass(self.policy)):
+            return self.policy
+        return replace(self.policy, epochs=max(epochs - len(self.undone), 1))
+
+    def _bounds_of(self, layer: str) -> Bounds:
+        """The bounds of a driving layer, halved as often as an epoch was undone."""
+        bounds = self.bounds[layer] if isinstance(self.bounds, Mapping) else self.bounds
+        share = _LOWERED ** len(self.undone)
+        top, high = bounds.first * share, bounds.lr_max * share
+        return Bounds(min(bounds.lr_min, top), high, top, bounds.epsilon) if self.undone else bounds
+
+    def _lost_all(self, measurement: Measurement) -> str:
+        """Why the network is ruined; "" where it is not. Only where most is gone the error bars are made."""
+        untrained, before = self.history["output"][0], self.history["output"][-1]
+        now = measurement.output.estimate.nats
+        if before <= 0 or now > _LEFT * before:
+            return ""
+        probe = copy.copy(self._probe)
+        probe.layers, probe.std_error = "output", True
+        low, high = probe.measure(self._model).output.estimate.interval
+        if low > max(untrained, 0.0) or before - (high - now) <= high:
+            return ""
+        return f"the outputs tell {now:.2g} nats, {before:.3g} before it and {untrained:.3g} untrained"
+
     def _check_groups(self) -> None:
         """`observe` also runs before torch's scheduler knows its optimizer."""
         groups = getattr(self, "optimizer", None)
@@ -248,7 +332,8 @@ class MutualInformationLR(LRScheduler):
 
     def _check_lengths(self, state: Mapping[str, Any]) -> None:
         epochs, groups = len(state["decisions"]), len(self.driving_layers)
-        parts = [(f"the history of {layer}", len(v), epochs) for layer, v in state["history"].items()]
+        kept = epochs - len(state.get("undone", ()))
+        parts = [(f"the history of {layer}", len(v), kept) for layer, v in state["history"].items()]
         parts += [(f"decisions of epoch {e}", len(d), groups) for e, d in enumerate(state["decisions"], 1)]
         parts += [(name, len(state[name]), groups) for name in ("base_lrs", "last_lr")]
         for name, got, wanted in parts:
@@ -260,15 +345,15 @@ class MutualInformationLR(LRScheduler):
     def _decide(
         self, history: dict[str, list[float]], pointwise: dict[str, list[list[float]]]
     ) -> list[Decision]:
-        epoch = len(self.decisions) + 1
+        policy = self._policy()
         decided: dict[str, Decision] = {}
         for layer in dict.fromkeys(self.driving_layers):
-            bounds = self.bounds[layer] if isinstance(self.bounds, Mapping) else self.bounds
+            bounds = self._bounds_of(layer)
             unseen: dict[str, Any] = {}
             if self._held_out is not None:
                 unseen = {"held_out": HeldOut(pointwise[layer])}
-            decided[layer] = self.policy.decide(
-                history[layer], epoch=epoch, reference=self.reference, bounds=bounds, **unseen
+            decided[layer] = policy.decide(
+                history[layer], epoch=len(history[layer]), reference=self.reference, bounds=bounds, **unseen
             )
         return [decided[layer] for layer in self.driving_layers]
 

@@ -13,6 +13,7 @@ from infopace import Bounds, Vasudevan2020, simulate
 from infopace.cli import main
 from infopace.lab.config import TrainConfig, resolve
 from infopace.lab.errors import Diverged, InputError
+from infopace.lab.progress import PlainProgress
 from infopace.lab.run_folder import RunFolder
 from infopace.lab.steps import PacedSteps
 from infopace.lab.training import NotFinite, Training
@@ -122,6 +123,8 @@ def test_divergence_is_exit_code_3_and_one_line(
     command = [
         "train",
         "tiny",
+        "--method",
+        "vasudevan-2020",
         "--lr-max",
         "1e30",
         "--lr-top",
@@ -139,7 +142,8 @@ def test_divergence_is_exit_code_3_and_one_line(
 
 
 def test_activations_that_overflow_are_a_divergence(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    training = Training(resolve(TrainConfig(workload="tiny", threads=1)), tiny.workload.load())
+    config = TrainConfig(workload="tiny", threads=1, method="vasudevan-2020", bounds="workload")
+    training = Training(resolve(config), tiny.workload.load())
 
     def refuse() -> None:
         raise ValueError("x must be finite, got inf at row 3")
@@ -148,6 +152,86 @@ def test_activations_that_overflow_are_a_divergence(tiny: Any, monkeypatch: pyte
     monkeypatch.setattr(training.steps.scheduler, "observe", refuse)
     with pytest.raises(NotFinite, match="got inf at row 3"):
         training.run_epoch(1, lambda done, total: None)
+
+
+def ruined_in(monkeypatch: pytest.MonkeyPatch, epochs: tuple[int, ...], how: str) -> None:
+    """In these epochs the training ends with weights that tell nothing, or that are no numbers."""
+    usual = Training.train_epoch
+
+    def train_epoch(self: Training, epoch: int, on_batch: Any) -> float:
+        loss = usual(self, epoch, on_batch)
+        if epoch in epochs:
+            with torch.no_grad():
+                for weight in self.model.parameters():
+                    weight.fill_(torch.nan if how == "nan" else 0.0)
+            if how == "nan":
+                raise NotFinite("the training loss is nan")
+        return loss
+
+    monkeypatch.setattr(Training, "train_epoch", train_epoch)
+
+
+@pytest.mark.parametrize("held_out", [0.0, 0.25])
+@pytest.mark.parametrize("layer_wise", [False, True])
+@pytest.mark.parametrize("how", ["dead", "nan"])
+def test_an_epoch_that_ruins_the_network_is_undone(
+    tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held_out: float, layer_wise: bool, how: str
+) -> None:
+    heard: list[str] = []
+    ruined_in(monkeypatch, (3, 4), how)
+    options = {"held_out": held_out, "layer_wise": layer_wise, "epochs": 9}
+    tiny.run(tmp_path / "ruined", PlainProgress(heard.append), **options)
+    rows = RunFolder(tmp_path / "ruined").read_rows()
+    assert [row["epoch"] for row in rows if row["train_loss"] is None] == [0, 3, 4]
+    for epoch in (3, 4):  # nothing of it is left
+        for what in ("test", "information"):
+            assert rows[epoch][what] == rows[2][what]
+    for epoch in (4, 5):
+        for group, decision in enumerate(rows[epoch]["decisions"]):
+            assert f"epoch {epoch - 1} undone, bounds halved: " in decision["reason"]
+            assert rows[epoch]["lr"][group] == pytest.approx(0.5 * rows[epoch - 1]["lr"][group])
+    assert rows[5]["train_loss"] != rows[2]["train_loss"]
+    (line,) = [line for line in heard if "ruined the network and were undone" in line]
+    assert f"2 of {len(rows) - 1} epochs" in line
+
+    # As if they had not been: a training of two epochs less takes the same decisions, at other rates.
+    causes = [row["decisions"][0]["cause"] for row in rows[1:3] + rows[5:]]
+    tiny.run(tmp_path / "usual", **{**options, "epochs": 7})
+    usual = RunFolder(tmp_path / "usual").read_rows()
+    if not held_out:
+        assert len(causes) == len(usual) - 1 == 7
+    assert causes[:4] == [row["decisions"][0]["cause"] for row in usual[1:5]]
+
+
+@pytest.mark.parametrize("epoch", [2, 3, 4, 5])
+def test_a_run_with_undone_epochs_resumes_bit_for_bit(
+    tiny: Any, stop_at: Any, stopped: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epoch: int
+) -> None:
+    ruined_in(monkeypatch, (3, 4), "dead")
+    tiny.run(tmp_path / "whole", epochs=8)
+    stop = stop_at(epoch)
+    with pytest.raises(stopped):
+        tiny.run(tmp_path / "stopped", stop, epochs=8)
+    tiny.run(tmp_path / "stopped", epochs=8)
+    tiny.assert_same_ending(tmp_path / "whole", tmp_path / "stopped")
+
+
+def test_a_published_rule_is_as_it_was_published(
+    tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ruined_in(monkeypatch, (3,), "nan")
+    with pytest.raises(Diverged, match="training diverged in epoch 3"):
+        tiny.run(tmp_path, method="vasudevan-2020", bounds="workload")
+
+
+def test_a_training_of_which_nothing_is_left_has_diverged(tiny: Any, tmp_path: Path) -> None:
+    tiny.change(bounds=Bounds(1e-3, 1e30, lr_top=1e30))
+    for _ in range(2):  # resuming does not turn it into a success
+        with pytest.raises(
+            Diverged, match=r"^training diverged in each of \d+ epochs, down to learning rate "
+        ):
+            tiny.run(tmp_path)
+    assert not (tmp_path / "summary.json").exists()
 
 
 @pytest.mark.parametrize("held_out", [0.0, 0.25])

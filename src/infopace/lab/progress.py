@@ -176,7 +176,7 @@ class PlainProgress:
         self._say(
             f"epoch {epoch:{len(str(epochs))}}/{epochs}  lr {rates(row['lr'])}"
             f"{f'  information {found}' if found else ''}  test {metric.name} {metric.show(row['test'])}"
-            f"  loss {row['train_loss']:.4g}  {seconds:.2f} s"
+            f"  {_loss(row)}  {seconds:.2f} s"
         )
         if moved and row["decisions"] and (reason := last_reason(row)) != self._shown_reason:
             self._shown_reason = reason  # the epochs of an anneal have one in common
@@ -271,3 +271,7 @@ def make_progress() -> PlainProgress | LiveProgress:
     """Live where standard output is a terminal, plain lines where it is a file or a pipe."""
     console = Console()
     return LiveProgress(console) if console.is_terminal and not console.is_dumb_terminal else PlainProgress()
+
+
+def _loss(row: Row) -> str:
+    return "undone" if row["train_loss"] is None else f"loss {row['train_loss']:.4g}"

@@ -109,6 +109,7 @@ def _train(
         _save(folder, training, rows, record)
     listener.started(plan, folder.path, training.n_parameters, rows)
     _epochs(plan, folder, training, rows, record, listener)
+    _tell_undone(rows, listener)
 
     if picture:
         draw_run(record, rows, folder.picture)
@@ -168,6 +169,20 @@ def _epochs(
             _save(folder, training, rows, record)
             saved = time.monotonic()
             cost = saved - started
+
+
+def _tell_undone(rows: list[Row], listener: Listener) -> None:
+    """Say what was undone; a training of which nothing is left has diverged."""
+    undone = [row for row in rows[1:] if row["train_loss"] is None]
+    if not undone:
+        return
+    last, least = undone[-1]["decisions"][0], min(max(row["lr"]) for row in undone)
+    if len(undone) == len(rows) - 1:
+        raise Diverged(f"training diverged in each of {len(undone)} epochs, down to learning rate {least:g}")
+    listener.note(
+        f"{len(undone)} of {len(rows) - 1} epochs ruined the network and were undone, the last at learning rate "
+        f"{last['lr']:.3g}: the bounds were too high and were halved each time"
+    )
 
 
 def _save(folder: RunFolder, training: Training, rows: list[Row], record: dict[str, Any]) -> None:

@@ -85,6 +85,20 @@ class Steps:
         """Whether rows that are held out are still to be kept out of training."""
         return False
 
+    @property
+    def can_undo(self) -> bool:
+        """Whether the last epoch can be undone."""
+        return False
+
+    @property
+    def undone(self) -> int:
+        """How many epochs were undone."""
+        return 0
+
+    def undo(self, why: str) -> None:
+        """Undo the epoch that was trained last, in place of `end_epoch`."""
+        raise NotImplementedError(f"nothing keeps the last epoch: {why}")
+
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed run needs."""
         schedules = {"per_batch": self._per_batch, "per_epoch": self._per_epoch}
@@ -122,6 +136,21 @@ class PacedSteps(Steps):
     def end_epoch(self, loss: float) -> None:
         """Measure the information and apply what follows from it."""
         self.scheduler.observe()
+        self.scheduler.step()
+
+    @property
+    def can_undo(self) -> bool:
+        """Where weights were moved, the scheduler keeps what they were."""
+        return self.scheduler.can_undo
+
+    @property
+    def undone(self) -> int:
+        """How many epochs were undone."""
+        return len(self.scheduler.undone)
+
+    def undo(self, why: str) -> None:
+        """Put the weights back, and go on with bounds half as high."""
+        self.scheduler.undo(why)
         self.scheduler.step()
 
     def facts(self) -> Row:

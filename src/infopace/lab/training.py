@@ -19,7 +19,7 @@ from infopace.lab.config import Plan
 from infopace.lab.errors import InputError
 from infopace.lab.hold_out import hold_out
 from infopace.lab.lazy_images import in_turn
-from infopace.lab.pacing import PACED, SWITCHES
+from infopace.lab.pacing import OURS, PACED, SWITCHES
 from infopace.lab.rivals import Setting
 from infopace.lab.run_folder import Row
 from infopace.lab.steps import PacedSteps, Steps
@@ -86,7 +86,16 @@ class Training:
         )
         probe, unseen = self._probes(held_out)
         return PacedSteps(
-            optimizer, MutualInformationLR(optimizer, self.model, probe, policy, self.plan.bounds, unseen)
+            optimizer,
+            MutualInformationLR(
+                optimizer,
+                self.model,
+                probe,
+                policy,
+                self.plan.bounds,
+                unseen,
+                undo=config.method == OURS,  # the published rules are as they were published
+            ),
         )
 
     def _probes(self, held_out: Rows | None) -> tuple[Probe, Probe | None]:
@@ -167,21 +176,28 @@ class Training:
     def run_epoch(self, epoch: int, on_batch: Callable[[int, int], None]) -> Row:
         """Train epoch `epoch` (1-based) and return its row. Raises NotFinite where the training diverged.
 
-        The test set is looked at here and nowhere else, and no decision sees the result.
+        A paced epoch that ruins the network is undone, and its row has no training loss. The test set is looked at here
+        and nowhere else, and no decision sees the result.
         """
-        lrs, decisions = self.steps.lrs(), self.steps.decisions(epoch)
+        lrs, decisions, undone = self.steps.lrs(), self.steps.decisions(epoch), self.steps.undone
         times = [time.perf_counter()]
-        loss = self.train_epoch(epoch, on_batch)
-        times.append(time.perf_counter())
-        test = self.evaluate()
-        times.append(time.perf_counter())
+        loss: float | None = None
+        test = math.nan
         try:
-            with self._autocast():
-                self.steps.end_epoch(loss)
-        except ValueError as error:  # weights are finite, but an activation of the probe is not
-            raise NotFinite(str(error)) from error
+            loss = self.train_epoch(epoch, on_batch)
+            times.append(time.perf_counter())
+            test = self.evaluate()
+            times.append(time.perf_counter())
+            self._end_epoch(loss)
+        except NotFinite as error:
+            if not self.steps.can_undo:
+                raise
+            times = [*times[:2], *[time.perf_counter()] * (3 - len(times[:2]))]
+            self.steps.undo(str(error))
         times.append(time.perf_counter())
         spent = np.diff(times).tolist()
+        if self.steps.undone > undone:
+            loss, test = None, self.evaluate()
         return {
             "epoch": epoch,
             "lr": lrs,
@@ -191,6 +207,13 @@ class Training:
             "decisions": decisions,
             "seconds": dict(zip(("train", "evaluate", "measure"), spent, strict=True)),
         }
+
+    def _end_epoch(self, loss: float) -> None:
+        try:
+            with self._autocast():
+                self.steps.end_epoch(loss)
+        except ValueError as error:  # weights are finite, but an activation of the probe is not
+            raise NotFinite(str(error)) from error
 
     def state(self) -> dict[str, Any]:
         """Everything a resumed run needs."""

@@ -20,7 +20,8 @@ _SHORT_HORIZON, _SHORT_TRIALS, _TRIALS = 128, 5, 3
 # Drawn again from the trials of 30 tests: 6 trials on the digits CNN, 8 on the MLP, 18 on breast cancer.
 PRECISION = 0.06
 _MOST_TRIALS = 24
-_LEAST_HORIZON = 16
+# Digits by `infopace train` with 4 epochs, six seeds: with 16 steps two tests see nothing learned, with 32 none.
+_LEAST_HORIZON = 32
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 
-from infopace._forward import Buffers
+from infopace._contents import Contents
+from infopace._last_epoch import untold
 from infopace._random_state import random_state_kept
 
 
@@ -35,22 +36,6 @@ def restored(
         if scaler is not None:
             stack.enter_context(_scaler(scaler))
         yield
-
-
-class Contents:
-    """Weights and buffers of a model as they are, to be put back bit for bit; tensors keep their identity."""
-
-    def __init__(self, model: nn.Module) -> None:
-        self._weights: list[Tensor] = list(model.parameters())
-        self._values = [weight.detach().clone() for weight in self._weights]
-        self._buffers = Buffers(model)
-
-    @torch.no_grad()
-    def put_back(self) -> None:
-        """All as it was."""
-        for weight, value in zip(self._weights, self._values, strict=True):
-            weight.copy_(value)
-        self._buffers.put_back()
 
 
 @contextlib.contextmanager
@@ -81,7 +66,8 @@ def _optimizer(optimizer: Optimizer) -> Iterator[None]:
     # The old state is set aside, not copied: the test works on one of its own.
     optimizer.state = defaultdict(dict)
     try:
-        yield
+        with untold(optimizer):
+            yield
     finally:
         optimizer.state = state
         for group, before in zip(optimizer.param_groups, settings, strict=True):

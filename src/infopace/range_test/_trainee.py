@@ -15,12 +15,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from infopace._contents import Contents
 from infopace._forward import as_found, call, hooked, main_tensor, map_tensors
 from infopace.layers import unwrap, weight_layers
 from infopace.probe import LayerInformation, Probe
 from infopace.range_test._records import Look
 from infopace.range_test._refusal import RangeTestError
-from infopace.range_test._restored import Contents, generators_of
+from infopace.range_test._restored import generators_of
 
 # Parts of the probe's rows whose spread tells the error of the mean loss.
 _PARTS = 10
