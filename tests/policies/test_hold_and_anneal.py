@@ -46,14 +46,16 @@ def slow(policy: HoldAndAnneal, trace: list[float], held_out: HeldOut | None = N
     found: list[float] = []
     start, anneal, end = 0, None, math.inf
     floor = leap = math.nan
-    lowered, held = False, HOLD
+    lowered, held = 0, HOLD
     low: list[bool] = []
     high: list[float | None] = []
     for done, now in enumerate(trace):
-        if anneal is None and not lowered and done >= start + 2:
+        if anneal is None and done >= start + (1 if lowered else 2):
             fall = trace[done - 1] - now
-            lowered = fall > 1.96 * math.sqrt(2) * BOUNDS.epsilon * abs(trace[done - 1])
-            start = done if lowered else start
+            noise = 1.96 * math.sqrt(2) * BOUNDS.epsilon
+            worse = trace[start] - now > noise * abs(trace[start])
+            if fall > noise * abs(trace[done - 1]) and (worse or not lowered):
+                lowered, start = lowered + 1, done
         if anneal is None:
             values = trace[start : done + 1]
             known = policy.epochs is not None and start < policy.epochs
@@ -93,9 +95,11 @@ def slow(policy: HoldAndAnneal, trace: list[float], held_out: HeldOut | None = N
             before = max(trace[done - 1], trace[max(done - 2, 0)])
             high.append(before if now > before + leap else None)
             if low[-2:] == [True, True] or (high[-2] is not None and now > high[-2] + leap):
-                start, anneal, lowered = done, None, False
+                start, anneal, lowered = done, None, 0
         if anneal is None:
             held = 0.1 if lowered or done == 0 else HOLD
+            if lowered > 1:
+                held = max(0.1 / 2 ** (lowered - 1), BOUNDS.lr_min)
             found.append(held)
         elif done + 1 > end:
             found.append(BOUNDS.lr_min)
@@ -245,6 +249,23 @@ def test_a_rate_at_which_information_falls_is_given_up_for_lr_top() -> None:
     assert "fell by 0.75" in found[5].reason
     within_noise = [*trace[:5], trace[4] * 0.975]
     assert causes(HoldAndAnneal(60), within_noise)[-1] == "held"
+
+
+def test_where_information_falls_at_lr_top_too_half_of_it_is_held_and_so_on() -> None:
+    fallen = [2.0 - 0.2 * e for e in range(1, 9)]
+    trace = [*saturating(5, tau=2), *fallen, *[fallen[-1] + 0.05 * e for e in range(1, 6)]]
+    found = simulate(HoldAndAnneal(60), trace, reference=REFERENCE, bounds=BOUNDS)
+    lowered = [d for d in found if d.cause == "lowered"]
+    expected = [max(0.1 / 2**k, BOUNDS.lr_min) for k in range(8)]
+    assert [d.lr for d in lowered] == pytest.approx(expected)
+    assert "hold 0.05, half as much, from here: information fell by 0.2" in lowered[1].reason
+    assert {d.lr for d in found[-5:]} == {lowered[-1].lr}
+    assert found[-1].cause == "held"
+
+
+def test_at_lr_top_a_fall_back_to_where_the_hold_began_is_none() -> None:
+    trace = [*saturating(5, tau=2), 1.2, 1.5, 1.3, 1.6, 1.25, 1.7, 1.21, 1.8]
+    assert causes(HoldAndAnneal(60), trace).count("lowered") == 1
 
 
 def test_a_single_low_epoch_is_no_restart() -> None:

@@ -17,6 +17,8 @@ _VISIBLE = 1.96
 # Of the hold, where a rise is looked for; of the epochs, where E is known, the most that a hold takes; between LR_top
 # and LR_max, on a log scale, the rate that is held. benchmarks/policies/constants.py moves each of the four.
 _WINDOW, _LONGEST, _MIDDLE = 0.5, 0.5, 0.5
+# Of LR_top, what is held after information has fallen there too, and again of that.
+_LOWERED = 0.5
 # A line through three values has one degree of freedom left, and the scatter around it says nothing.
 _FEWEST = 4
 # Where held-out rows end the hold only the rise counts, and every epoch too many is one more of memorizing.
@@ -50,8 +52,9 @@ class HoldAndAnneal:
 
         fell:      I < before - 1.96 * sqrt(2) * epsilon * before
 
-    before the value of the epoch before. While the rate is annealed, either of these, twice in a row, says that
-    something else has changed, the data for one: hold again, from there.
+    before the value of the epoch before. If it falls there too, to where it is visibly below the value with which that
+    hold began, the hold begins anew at half that rate, and so on, but never below LR_min. While the rate is annealed,
+    either of these, twice in a row, says that something else has changed, the data for one: hold again, from there.
 
         lost:      I < end - 1.96 * noise
         leapt:     I > before + max(rise, 0) + 1.96 * sqrt(2) * noise
@@ -124,11 +127,14 @@ class HoldAndAnneal:
         """The hold goes on, or the anneal begins, after `done` epochs; `told`: rows are held out, or were once."""
         start, history = phase.start, trained.nats
         before = history[done - 1]
-        if not phase.lowered and done - start >= 2:  # before that, the value before is not of this hold
+        # Of a first hold the value before its second epoch is that of another rate.
+        if done - start >= (1 if phase.lowered else 2):
             fall, visible = before - history[done], math.sqrt(2.0) * trained.visible(done - 1)
-            if fall > visible:
+            # To fall to LR_top costs little, and may be for noise. To go below it takes a network that gets worse.
+            worse = history[start] - history[done] > math.sqrt(2.0) * trained.visible(start)
+            if fall > visible and (worse or not phase.lowered):
                 why = f"information fell by {fall:.2g} in one epoch, and {visible:.2g} would be visible"
-                return _Phase(done, lowered=True, why=why)
+                return _Phase(done, lowered=phase.lowered + 1, why=why)
         first = start + math.floor((1 - _WINDOW) * (done + 1 - start))
         seen = _rise(trained, unseen, first, done)
         if self.epochs is not None and done - start >= _LONGEST * (self.epochs - start) > 0:
@@ -164,7 +170,8 @@ class HoldAndAnneal:
             if epoch == 1:
                 return Decision(lr, f"start at lr_top = {lr:g}", "start")
             if epoch == phase.start + 1 and phase.lowered:
-                return Decision(lr, f"hold lr_top = {lr:g} from here: {phase.why}", "lowered")
+                what = f"lr_top = {lr:g}" if phase.lowered == 1 else f"{lr:.4g}, half as much,"
+                return Decision(lr, f"hold {what} from here: {phase.why}", "lowered")
             if epoch == phase.start + 1:
                 return Decision(lr, f"hold {lr:.4g} again: {phase.why}", "restart")
             if lr != _held_rate(phase, epoch - 1, bounds):
@@ -194,7 +201,7 @@ def _rise(trained: _Trace, unseen: HeldOut | None, first: int, done: int) -> tup
 def _held_rate(phase: _Phase, epoch: int, bounds: Bounds) -> float:
     """The learning rate of an epoch of a hold."""
     if phase.lowered or epoch == 1:
-        return bounds.first
+        return max(bounds.first * _LOWERED ** max(phase.lowered - 1, 0), bounds.lr_min)
     middle = bounds.first ** (1 - _MIDDLE) * bounds.lr_max**_MIDDLE
     return min(max(middle, bounds.first), bounds.lr_max)  # where the two are one, rounding may leave them
 
@@ -219,13 +226,13 @@ class _Trace:
 class _Phase:
     """A hold begun after `start` epochs, or the anneal that follows it, after `anneal` epochs up to epoch `end`.
 
-    `lowered` is whether information fell in the hold before, so that this one is at LR_top; `floor` what information
-    must not fall below, and `lost` whether the last did; `leap` what one epoch must not bring, and `leapt_from` the
-    value before the last epoch if that did.
+    `lowered` is how often in a row information fell in the hold before, so that this one is at LR_top or below;
+    `floor` what information must not fall below, and `lost` whether the last did; `leap` what one epoch must not
+    bring, and `leapt_from` the value before the last epoch if that did.
     """
 
     start: int
-    lowered: bool = False
+    lowered: int = 0
     anneal: int | None = None
     end: int = 0
     why: str = ""
