@@ -70,8 +70,16 @@ def moved_alone(
 def trained(spec: str, bounds: Bounds | None, **choices: Any) -> list[dict[str, Any]]:
     """The rows of epochs.jsonl of `infopace train SPEC` on one thread, with these choices.
 
-    Without bounds a range test finds them first. A training that diverged has the rows until then.
+    Without bounds a range test finds them first.
     """
+    rows, diverged = trained_or_not(spec, bounds, **choices)
+    if diverged:
+        raise RuntimeError(f"the training of {spec} diverged after {len(rows)} rows")
+    return rows
+
+
+def trained_or_not(spec: str, bounds: Bounds | None, **choices: Any) -> tuple[list[dict[str, Any]], bool]:
+    """The same, and whether the training diverged, or its range test found no bounds: then the rows until then."""
     limits: dict[str, float] = {}
     if bounds is not None:
         limits = {
@@ -84,7 +92,8 @@ def trained(spec: str, bounds: Bounds | None, **choices: Any) -> list[dict[str, 
         command = TrainConfig(spec, threads=1, out=Path(folder) / "run", **limits, **choices)
         with contextlib.suppress(Diverged, RangeTestError):
             train(command, Silent(), picture=False, std_error=False)
-        return RunFolder(Path(folder) / "run").read_rows()
+        run = RunFolder(Path(folder) / "run")
+        return run.read_rows(), run.read_json("summary.json") is None
 
 
 def read(path: Path) -> list[dict[str, Any]]:

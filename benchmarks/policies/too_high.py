@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from rows import Setting, make_missing, tested_bounds, trained
+from rows import Setting, make_missing, tested_bounds, trained_or_not
 from unseen import UNSEEN
 
 import infopace.scheduler
@@ -73,13 +73,18 @@ def _run(setting: Setting) -> dict[str, Any]:
         patch.object(training, "MutualInformationLR", partial(_scheduler, setting["undo"])),
         patch.multiple(infopace.scheduler, _LEFT=setting["left"], _LOWERED=setting["lowered"]),
     ):
-        rows = trained(spec, bounds, held_out=HELD_OUT, epochs=epochs, seed=setting["seed"])
+        rows, diverged = trained_or_not(spec, bounds, held_out=HELD_OUT, epochs=epochs, seed=setting["seed"])
     undone = sum(row["train_loss"] is None for row in rows[1:])
-    return {"undone": undone, "epochs": len(rows) - 1, "test": [row["test"] for row in rows[1:]]}
+    return {
+        "undone": undone,
+        "diverged": diverged,
+        "epochs": len(rows) - 1,
+        "test": [row["test"] for row in rows[1:]],
+    }
 
 
-def _scheduler(undo: bool, *arguments: Any, **options: Any) -> MutualInformationLR:
-    return MutualInformationLR(*arguments, **{**options, "undo": undo})
+def _scheduler(undoing: bool, *arguments: Any, **options: Any) -> MutualInformationLR:
+    return MutualInformationLR(*arguments, **{**options, "undo": undoing})
 
 
 if __name__ == "__main__":
