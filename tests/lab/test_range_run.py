@@ -95,6 +95,11 @@ BAD_INPUT = {
     "range-test --method paper --low 0.3": r"must have at least 3 candidates .* between them, got 0\.3 and 1",
     "range-test --method paper --c1 0": r"c1 must be a positive number, got 0\.0",
     "range-test --trial 1 --farm local": r"got both: 1 and local",
+    "range-test --c1 3": r"c1 is of --method paper, got c1 = 3\.0 with race",
+    "range-test --epochs-each 3": r"epochs_each is of --method paper, got epochs_each = 3 with race",
+    "range-test --method paper --share 0.2": r"share is of --method race, got share = 0\.2 with paper",
+    "range-test --merge nowhere --trials 7": r"--merge sums up what is there and takes no trials, got trials = 7",
+    "range-test --trials 2 --trial 2": r"trial must be in 0\.\.1, got 2",
     "range-test --merge nowhere": r"must hold a range test, got nowhere without test\.json",
     "range-test --device tpu": r"device must be cpu, cuda or cuda:<index>, got device = 'tpu'",
 }

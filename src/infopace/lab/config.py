@@ -148,6 +148,8 @@ class Plan:
             "augment": _named(self.workload.augment),
             **recipe,
         }
+        if self.workload.code:
+            common["code"] = self.workload.code
         return common | ({"lr": self.lr} if self.rival is not None else self._pacing())
 
     def _pacing(self) -> dict[str, Any]:

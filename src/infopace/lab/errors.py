@@ -1,4 +1,4 @@
-"""The two ways a run ends early: the input was wrong, or the training diverged."""
+"""The ways a command ends early: the input was wrong, the training diverged, or no run of a comparison finished."""
 
 from __future__ import annotations
 
@@ -12,3 +12,11 @@ class Diverged(RuntimeError):
 
     Exit code 3.
     """
+
+
+class NothingFinished(RuntimeError):
+    """No run of a comparison has finished. One line, and those of the table that says so all the same. Exit code 3."""
+
+    def __init__(self, reason: str, lines: list[str]) -> None:
+        super().__init__(reason)
+        self.lines = lines

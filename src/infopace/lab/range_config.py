@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -99,7 +99,8 @@ class RangePlan:
         """Everything that affects the numbers, but for the number of threads and the versions."""
         chosen = {f: getattr(self, f) for f in ("epochs", "attribute", "layer_wise", "seed", "bf16")}
         method = {"method": type(self.method).__name__, **vars(self.method)}
-        return {"workload": self.workload.name, "device": self.device.type, **chosen, **method}
+        code = {"code": self.workload.code} if self.workload.code else {}
+        return {"workload": self.workload.name, **code, "device": self.device.type, **chosen, **method}
 
     def folder(self, out: Path | None) -> Path:
         """Where the test lives: `out`, or a name that follows from the settings."""
@@ -107,6 +108,25 @@ class RangePlan:
             return out
         digest = hashlib.sha256(json.dumps(self.settings(), sort_keys=True).encode()).hexdigest()
         return Path("runs") / f"{self.workload.name}-range-test-seed{self.seed}-{digest[:6]}"
+
+
+# Options of one method only.
+_OF_METHOD = {"share": "race", "epochs_each": "paper", "c1": "paper", "c2": "paper"}
+
+
+def check_options(config: RangeTestConfig) -> None:
+    """Raise InputError for an option that the rest of the command line gives nothing to do."""
+    given = [field for field in fields(config) if getattr(config, field.name) != field.default]
+    for field in given:
+        value, owner = getattr(config, field.name), _OF_METHOD.get(field.name, config.method)
+        if config.merge is not None and field.name not in ("merge", "workload"):
+            raise InputError(
+                f"--merge sums up what is there and takes no {field.name}, got {field.name} = {value}"
+            )
+        if owner != config.method:
+            raise InputError(
+                f"{field.name} is of --method {owner}, got {field.name} = {value} with {config.method}"
+            )
 
 
 def resolve_range(config: RangeTestConfig) -> RangePlan:

@@ -23,6 +23,7 @@ from infopace.lab.range_config import BEFORE_TRAINING, RangePlan
 from infopace.lab.resume import check_same_data, check_same_run, recorded_run, take_up
 from infopace.lab.run_folder import Row, RunFolder
 from infopace.lab.training import NotFinite, Training, set_determinism
+from infopace.lab.trial import load_tried
 from infopace.lab.workload import Data
 
 # A checkpoint costs a flush to the disk; this keeps all of them together under 2 % of the training.
@@ -78,7 +79,7 @@ def _train(
     if record is not None:
         std_error = record.get("std_error", True)
     set_determinism(threads, plan.device)
-    data = plan.workload.load()
+    data = load_tried(plan.workload)
     if record is not None:
         check_same_data(data.digest(), record, folder)
     if plan.wants_test:

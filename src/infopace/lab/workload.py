@@ -156,3 +156,5 @@ class Workload:
     threads: int | None = None
     # Values of the test metric; a comparison says when each was reached.
     levels: tuple[float, ...] = ()
+    # Of one's own workload, filled in when it is found: what tells it from another of its name.
+    code: str = ""

@@ -262,6 +262,14 @@ def test_a_known_run_that_its_machine_lost_is_made_and_one_that_diverged_is_not(
         ('{"part": "test", "method": "adam"}', r"line 1: not a row of a comparison's rows\.jsonl"),
         ('{"workload": "mine", "epochs": 4, KNOWN}', r"another comparison: epochs is 4 there and 3 here"),
         ('{"workload": "digits", "epochs": 3, KNOWN}', r"workload is 'digits' there and 'mine' here"),
+        ("", r"known must name a rows\.jsonl of a comparison, got .*rows\.jsonl, which is empty"),
+        *(
+            (
+                '{"workload": "mine", "epochs": 3, KNOWN}'.replace("KNOWN", f"KNOWN, {wrong}"),
+                "line 1: not a row of",
+            )
+            for wrong in ('"final": "abc"', '"final": NaN', '"seed": null', '"test": ["a"]')
+        ),
     ],
 )
 def test_known_rows_that_cannot_be_used_are_refused_and_nothing_is_made(
@@ -300,6 +308,38 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     assert re.search(BAD_INPUT[line], error)
     assert error.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_a_comparison_of_which_nothing_finished_is_no_success(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "own.py").write_text(FILE.read_text().replace("nn.Linear(8, 3)", "nn.Linear(7, 3)"))
+    options = ["--methods", "vasudevan-2020", "dog", "--seeds", "1", "--jobs", "1", "--bounds", "workload"]
+    assert main(["compare", f"{tmp_path}/own.py:MINE", *options, "--out", str(tmp_path / "out")]) == 3
+    captured = capsys.readouterr()
+    assert "| vasudevan-2020" in captured.out and "| dog" in captured.out
+    assert captured.err.startswith("infopace: no run of the comparison has finished: ")
+    assert "mat1 and mat2 shapes cannot be multiplied" in captured.err
+    assert captured.err.count("\n") == 1
+
+
+def test_the_folder_of_a_training_is_no_comparison_s(tmp_path: Path) -> None:
+    assert main(["train", OWN, "--bounds", "workload", "--epochs", "1", "--out", str(tmp_path)]) == 0
+    names = {path.name for path in tmp_path.iterdir()}
+    with pytest.raises(InputError, match="must be new, empty or hold one"):
+        run(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == names
+
+
+def test_another_workload_of_the_same_name_is_another_comparison(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(FILE.read_text())
+    own = f"{tmp_path}/own.py:MINE"
+    run(tmp_path / "out", "vasudevan-2020", workload=own, seeds=1)
+    (tmp_path / "own.py").write_text(
+        FILE.read_text().replace("nn.Linear(8, 3)", "nn.Linear(8, 3, bias=False)")
+    )
+    with pytest.raises(InputError, match=r"holds another comparison: code is '.*' there and '.*' here"):
+        run(tmp_path / "out", "vasudevan-2020", workload=own, seeds=1)
 
 
 def test_a_folder_with_other_things_is_refused(tmp_path: Path) -> None:

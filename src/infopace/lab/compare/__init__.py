@@ -20,7 +20,7 @@ from infopace.lab.compare._table import table_lines
 from infopace.lab.compare._tuning import Tuned, choose
 from infopace.lab.config import find_device
 from infopace.lab.environment import commit, hardware, versions
-from infopace.lab.errors import InputError
+from infopace.lab.errors import InputError, NothingFinished
 from infopace.lab.files import held_folder, write_atomically
 
 ROWS, TABLE, REPORT, RECORD = "rows.jsonl", "table.md", "comparison.json", "compare.json"
@@ -30,7 +30,8 @@ _NO_BOUNDS = FoundBounds({}, 0.0, 0.0)
 def compare(config: CompareConfig, say: Say) -> list[str]:
     """Run `infopace compare`; the lines to end with. The same command again resumes and ends with the same table.
 
-    Raises InputError for input that cannot be used. A run that fails is reported, and the others go on.
+    Raises InputError for input that cannot be used, NothingFinished where there is nothing to compare. A run that fails
+    is reported, and the others go on.
     """
     plan = resolve_comparison(config)
     known = read_known(config.known, plan)
@@ -63,7 +64,12 @@ def compare(config: CompareConfig, say: Say) -> list[str]:
         methods = [_method(entry, plan, tuned, found) for entry in plan.entries]
         lines = summarise(methods, outcomes, plan.workload.metric, plan.workload.levels)
         tunings = [o for entry in plan.entries for o in bench.outcomes(tuning_cells(entry, plan))]
-        return _keep(plan, lines, tunings, [o for ended in outcomes.values() for o in ended], found)
+        finals_made = [o for ended in outcomes.values() for o in ended]
+        told = _keep(plan, lines, tunings, finals_made, found)
+        if not any(o.final is not None for o in finals_made):
+            why = next((o.failure for o in [*finals_made, *tunings] if o.failure), found.failure)
+            raise NothingFinished(f"no run of the comparison has finished: {why}", told)
+        return told
 
 
 def _finals(entry: Entry, plan: ComparePlan, tuned: Mapping[str, Tuned], found: FoundBounds) -> list[Cell]:
@@ -124,7 +130,9 @@ def _held(plan: ComparePlan) -> Iterator[None]:
     folder = plan.folder
     if folder.exists() and not folder.is_dir():
         raise InputError(f"the folder of a comparison must be a folder, got the file {folder}")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "lock").exists():
+    # A training's folder has a lock, too.
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set[str]()
+    if names - {"lock"} and RECORD not in names:
         raise InputError(
             f"the folder of a comparison must be new, empty or hold one, not {folder}; choose another --out"
         )

@@ -95,6 +95,7 @@ class ComparePlan:
         """What a folder's comparison is, whatever methods and seeds are added to it."""
         return {
             "workload": self.workload.name,
+            **({"code": self.workload.code} if self.workload.code else {}),
             "epochs": self.epochs,
             "tuning_seeds": list(self.tuning_seeds),
             "bounds": self.bounds,

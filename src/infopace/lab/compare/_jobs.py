@@ -19,6 +19,7 @@ from infopace.lab.progress import Silent
 from infopace.lab.range_config import BEFORE_TRAINING, RangePlan
 from infopace.lab.run import train
 from infopace.lab.training import set_determinism
+from infopace.lab.trial import load_tried
 
 _FOUND = "bounds.json"
 
@@ -92,7 +93,7 @@ def keep_bounds(found: FoundBounds, comparison: Path) -> None:
 
 def _test_range(plan: ComparePlan, device: str) -> None:
     set_determinism(1, torch.device(device))
-    data = plan.workload.load()
+    data = load_tried(plan.workload)
     test = RangePlan(
         plan.workload,
         plan.epochs,

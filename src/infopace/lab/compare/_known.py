@@ -6,6 +6,7 @@ A comparison keeps the rows that it was given, so that the next command need not
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +80,8 @@ def _read(file: Path) -> list[Row]:
         lines = file.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"known must name a rows.jsonl of a comparison, got {file}: {error}") from error
+    if not lines:
+        raise InputError(f"known must name a rows.jsonl of a comparison, got {file}, which is empty")
     return [_row(line, f"{file}, line {number}") for number, line in enumerate(lines, 1)]
 
 
@@ -90,9 +93,18 @@ def _row(line: str, place: str) -> Row:
             row["epochs"],
             _found(row) if row["part"] == _RANGE_TEST else Outcome.from_row(row),
         )
+        numbers = () if row["part"] == _RANGE_TEST else _numbers(row)
+        if not all(isinstance(n, int | float) and math.isfinite(n) for n in numbers):
+            raise ValueError("a value that is no number")
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise InputError(f"{place}: not a row of a comparison's rows.jsonl: {line[:60]!r}") from error
     return row
+
+
+def _numbers(row: Row) -> list[Any]:
+    """What must be numbers: of a run that failed the curve until then, of another its end as well."""
+    ended = [] if row["failure"] else [row["final"], row["best"], row["best_epoch"]]
+    return [*ended, *row["test"], *row["seconds"], row["seed"], *([] if row["lr"] is None else [row["lr"]])]
 
 
 def _key(row: Row) -> Key:

@@ -28,6 +28,7 @@ _ALL = (
     IMAGENET_RESNET50,
     UCI_TEMPERATURE,
 )
+_OWN = "one of your own is path/to/file.py:OBJECT"
 WORKLOADS: dict[str, Workload] = {w.name: w for w in _ALL}
 
 
@@ -39,4 +40,4 @@ def find_workload(name: str) -> Workload:
         return WORKLOADS[name]
     near = difflib.get_close_matches(name.lower().replace("_", "-"), WORKLOADS, n=2, cutoff=0.4)
     hint = f"; did you mean {' or '.join(repr(n) for n in near)}?" if near else ";"
-    raise InputError(f"unknown workload {name!r}{hint} The workloads are: {', '.join(WORKLOADS)}")
+    raise InputError(f"unknown workload {name!r}{hint} The workloads are: {', '.join(WORKLOADS)}; {_OWN}")

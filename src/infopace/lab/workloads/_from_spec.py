@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import difflib
 import importlib
 import importlib.util
@@ -13,6 +14,7 @@ from types import ModuleType
 
 from infopace.lab.errors import InputError
 from infopace.lab.workload import Workload
+from infopace.lab.workloads._code import code_of
 
 
 def load_workload(spec: str) -> Workload:
@@ -35,7 +37,9 @@ def load_workload(spec: str) -> Workload:
     found = getattr(module, name)
     if not isinstance(found, Workload):
         raise InputError(f"{spec} must be an infopace.lab.workload.Workload, got {type(found).__name__}")
-    return found
+    if not found.name or Path(found.name).name != found.name:
+        raise InputError(f"{spec} must have a name that can name a folder, got {found.name!r}")
+    return dataclasses.replace(found, code=code_of(found, module.__name__))
 
 
 def _from_module(name: str) -> ModuleType:

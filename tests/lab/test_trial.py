@@ -1,0 +1,164 @@
+"""A workload of one's own is tried on a few rows first: what is wrong with it is said in one line."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+import jaxtyping
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from infopace.cli import main
+from infopace.lab import workloads
+from infopace.lab.errors import InputError
+from infopace.lab.trial import load_tried
+from infopace.lab.workload import MAE_CELSIUS, Data, Metric, Workload
+from infopace.lab.workloads import find_workload
+
+OWN = Path(__file__).with_name("own.py")
+MINE = find_workload(f"{OWN}:MINE")
+DATA: Any = MINE.load()  # of tensors throughout
+
+
+class Tuple(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, None]:
+        return self.last(x), None
+
+
+def of(**parts: Any) -> Any:
+    return lambda: dataclasses.replace(DATA, **parts)
+
+
+def failing() -> Any:
+    raise KeyError("no such table")
+
+
+SHAPES = "of outputs of shape (4, {}) and targets of shape (4,),"
+WRONG: dict[str, dict[str, Any]] = {
+    "train_inputs and train_targets must have as many rows, got 120 and 119": {
+        "load": of(train_targets=DATA.train_targets[:-1])
+    },
+    "test_targets must have 1 rows or more, got 0": {
+        "load": of(test_inputs=DATA.test_inputs[:0], test_targets=DATA.test_targets[:0])
+    },
+    "train_targets must have 2 rows or more, got 1": {
+        "load": of(train_inputs=DATA.train_inputs[:1], train_targets=DATA.train_targets[:1])
+    },
+    "load must return infopace.lab.workload.Data, got tuple": {"load": lambda: (DATA, DATA)},
+    "train_targets must be a tensor, got ndarray": {"load": of(train_targets=DATA.train_targets.numpy())},
+    "load raised KeyError: 'no such table'": {"load": failing},
+    "build_model must return a torch Module, got str": {"build_model": lambda: "net"},
+    "build_model raised KeyError: 'no such table'": {"build_model": failing},
+    "the model must return one tensor, got tuple": {"build_model": Tuple},
+    "the model, on inputs of shape (4, 4) and type float32, raised RuntimeError: "
+    "mat1 and mat2 shapes cannot be multiplied (4x4 and 7x2)": {"build_model": lambda: nn.Linear(7, 2)},
+    "the model, on inputs of shape (4, 4) and type float64, raised RuntimeError: "
+    "mat1 and mat2 must have the same dtype, but got Double and Float": {
+        "load": of(train_inputs=DATA.train_inputs.double())
+    },
+    f"loss, {SHAPES.format(1)} raised IndexError: Target 1 is out of bounds.": {
+        "build_model": lambda: nn.Linear(4, 1)
+    },
+    "loss must return one number as a tensor, the mean over the rows, got shape (4,)": {
+        "loss": nn.CrossEntropyLoss(reduction="none")
+    },
+    f"metric 'accuracy', {SHAPES.format(3)} raised KeyError: 'no such table'": {
+        "metric": Metric("accuracy", lambda outputs, targets: failing(), higher_is_better=True)
+    },
+    "batch_size must be at least 1, got 0": {"batch_size": 0},
+    "probe_size must be at least 2, got 0": {"probe_size": 0},
+}
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_what_is_wrong_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # it would refuse an array first
+    with pytest.raises(InputError) as error:
+        load_tried(dataclasses.replace(MINE, **WRONG[text]))
+    assert str(error.value) == f"workload 'mine': {text}"
+
+
+def test_outputs_that_torch_would_hold_against_every_target() -> None:
+    """(n, 1) beside (n,): torch warns, broadcasts, and trains a wrong thing."""
+    targets = DATA.train_inputs[:, 0]
+    wrong = dataclasses.replace(
+        MINE,
+        load=of(train_targets=targets, test_targets=targets[:60]),
+        build_model=lambda: nn.Linear(4, 1),
+        loss=F.mse_loss,
+        metric=MAE_CELSIUS,
+    )
+    with pytest.raises(
+        InputError, match=r"^workload 'mine': loss, .* raised UserWarning: Using a target size"
+    ):
+        load_tried(wrong)
+
+
+def test_a_sound_one_gives_its_data_and_leaves_the_random_state() -> None:
+    state = torch.get_rng_state()
+    data = load_tried(MINE)
+    assert isinstance(data, Data) and isinstance(data.train_inputs, Tensor)
+    assert torch.equal(data.train_inputs, DATA.train_inputs)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("command", ["train", "range-test"])
+def test_the_commands_try_it_and_leave_nothing(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.py").write_text(OWN.read_text().replace("nn.Linear(4, 8)", "nn.Linear(5, 8)"))
+    assert main([command, "own.py:MINE"]) == 2
+    assert re.fullmatch(r"infopace: workload 'mine': the model, on inputs .*\n", capsys.readouterr().err)
+    assert [path.name for path in tmp_path.iterdir() if path.name != "__pycache__"] == ["own.py"]
+
+
+def test_a_range_test_that_is_refused_leaves_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    numbers: Workload = dataclasses.replace(
+        MINE,
+        load=of(train_targets=DATA.train_inputs[:, :3], test_targets=DATA.test_inputs[:, :3]),
+        loss=F.mse_loss,
+        metric=MAE_CELSIUS,
+    )
+    monkeypatch.setitem(workloads.WORKLOADS, "numbers", numbers)
+    assert main(["range-test", "numbers", "--attribute", "accuracy"]) == 2
+    assert "attribute 'accuracy' needs integer labels" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+CHANGES = {
+    "the model": ("nn.Linear(8, 3)", "nn.Linear(8, 3, bias=False)"),
+    "the loss": ("return F.cross_entropy(outputs, targets)", "return 2 * F.cross_entropy(outputs, targets)"),
+    "the data": ("torch.arange(180) % 3", "torch.arange(180) // 60"),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_run_is_not_taken_up_by_another_workload_of_its_name(
+    what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "own.py"
+    own.write_text(OWN.read_text())
+    command = ["train", f"{own}:MINE", "--bounds", "workload", "--out", str(tmp_path / "run")]
+    assert main(command) == 0
+    own.write_text(f"{OWN.read_text()}\n# a remark\n")
+    assert main(command) == 0
+    assert OWN.read_text().count(CHANGES[what][0]) == 1
+    own.write_text(OWN.read_text().replace(*CHANGES[what]))
+    capsys.readouterr()
+    assert main(command) == 2
+    assert re.search(
+        r"holds a run with another config: code is '\w{12}' there and '\w{12}' here", capsys.readouterr().err
+    )
