@@ -120,6 +120,7 @@ def test_warnings_tell_what_to_know() -> None:
         "x is constant: it carries no information",
         "y is constant: it carries no information",
     ]
+    assert sentences(normal(60, 2), np.zeros(60, dtype=int))[0] == "y is constant: it carries no information"
     apart = normal(60, 3) + 9 * labels(60, 2)[:, None]
     assert sentences(apart, labels(60, 2)) == []
 
@@ -132,6 +133,22 @@ def test_warnings_come_from_the_data() -> None:
     dead = np.concatenate([normal(400, 1) + 9 * two[:, None], np.zeros((400, 2))], 1)
     assert kinds(dead, two) == ["dead-columns"]
     assert kinds(normal(400, 1), normal(400, 1, 5), estimator="gaussian") == ["inside-noise"]
+
+
+def test_labels_in_disguise_are_told() -> None:
+    """Floats of two values, one-hot rows, whole numbers of two columns: a value above their entropy says nothing."""
+    two = labels(400, 2)
+    apart = normal(400, 2) + 9 * two[:, None]
+    for disguised in (two.astype(float), np.eye(2)[two], np.stack([two, two], 1) * 1.0):
+        estimate = mutual_information(apart, disguised)
+        (caution,) = [caution for caution in estimate.warnings if caution.kind == "repeated"]
+        assert str(caution) == (
+            f"y takes 2 values in 400 rows, which tell at most {entropy(two):.3g} nats: where it can take no others, "
+            "give them as integers, which are labels"
+        )
+    rounded = np.round(normal(400, 1, 3), 2)  # some equals, as measured values have
+    for vectors in (normal(400, 1, 3), rounded, np.full((400, 1), 2.0)):
+        assert "repeated" not in kinds(apart, vectors)
 
 
 def test_rows_left_out_do_not_count() -> None:

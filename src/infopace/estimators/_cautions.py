@@ -9,7 +9,7 @@ from torch import Tensor
 
 from infopace.estimators._distances import Distances
 from infopace.estimators._estimate import Caution
-from infopace.estimators._labels import as_classes
+from infopace.estimators._labels import as_classes, entropy
 
 # Perfectly separable outputs of 1000 classes, one row each, measure 0.57 of 9.17 bits; from about 20 rows a
 # class the shortfall is within the sampling noise (measured for this project).
@@ -60,6 +60,20 @@ def columns(values: Tensor, name: str) -> list[Caution]:
     if 2 * still > width:
         return [Caution("dead-columns", f"{still} of {width} columns of {name} are constant (dead units)")]
     return []
+
+
+def repeats(values: Tensor, name: str, k: int) -> list[Caution]:
+    """Are these vectors labels in disguise? Most of their rows have more than k equals, at distance 0."""
+    number, sizes = torch.unique(values, dim=0, return_inverse=True, return_counts=True)[1:]
+    if len(sizes) == 1 or 2 * int((sizes[number] > k + 1).sum()) <= len(values):
+        return []
+    return [
+        Caution(
+            "repeated",
+            f"{name} takes {len(sizes)} values in {len(values)} rows, which tell at most {entropy(number):.3g} nats: "
+            "where it can take no others, give them as integers, which are labels",
+        )
+    ]
 
 
 def reach(

@@ -130,6 +130,7 @@ def _vectors_and_labels(x: Tensor, y: Tensor, options: _Options, estimator: str,
     warnings = [
         *cautions.class_sizes(sizes, alone),
         *cautions.columns(x, name),
+        *cautions.columns(y[:, None], "y" if name == "x" else "x"),
         *cautions.reach(found.distances, classes, options.k, options.norm, x.shape[1]),
     ]
     return _by_neighbours(
@@ -156,8 +157,8 @@ def _two_vectors(x: Tensor, y: Tensor, options: _Options, estimator: str) -> Est
     _check_kind(estimator, OF_VECTORS, "integer labels, got floating targets")
     if estimator in NEURAL:
         return _plain(neural_bound(x, y, bound=estimator), options)
-    warnings = [*cautions.columns(x, "x"), *cautions.columns(y, "y")]
     n, k, norm = len(x), options.k, options.norm
+    warnings = [*cautions.columns(x, "x"), *cautions.columns(y, "y"), *cautions.repeats(y, "y", k)]
     if estimator == "gaussian":
         nats = gaussian(x, y)
         error = gaussian_std_error(x, y) if math.isfinite(nats) else math.nan
