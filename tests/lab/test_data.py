@@ -184,7 +184,7 @@ def test_a_folder_of_images_that_does_not_fit_is_one_line(root: Path) -> None:
     write_folder(root / "own", {"train/c/1.png": images[2][:4]})
     assert "the images must all have one size, got 6 x 4 and 6 x 5 pixels" in complaint()
     (root / "own" / "train" / "c" / "1.png").write_bytes(b"no image")
-    assert "cannot identify image file" in complaint()
+    assert "train/c/1.png) cannot be decoded: cannot identify image file" in complaint()
 
 
 def test_columns_and_splits_that_are_missing_are_named(root: Path) -> None:

@@ -155,6 +155,8 @@ def _reading(source: _Source) -> Iterator[None]:
     datasets.disable_progress_bars()
     try:
         yield
+    except InputError:  # it says which image
+        raise
     except Exception as error:  # the loader raises whatever its transport or file format raises
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         origin, where = source.hub_name, "INFOPACE_DATA is not set, so the hub was asked"
@@ -193,7 +195,8 @@ def _decode(source: _Source) -> Data:
     """All images as tensors: grey where all are grey, else RGB."""
     (train, train_column, train_labels), (test, test_column, test_labels) = _splits(source, TEST_SPLITS)
     arrays = [
-        [pixels(row[column]) for row in rows] for rows, column in ((train, train_column), (test, test_column))
+        [_pixels(row[column], number) for number, row in enumerate(rows)]
+        for rows, column in ((train, train_column), (test, test_column))
     ]
     shapes = Counter(array.shape for part in arrays for array in part)
     if len({shape[:2] for shape in shapes}) > 1:
@@ -205,6 +208,15 @@ def _decode(source: _Source) -> Data:
         stacked = np.stack([np.broadcast_to(array, (*array.shape[:2], channels)) for array in part])
         inputs.append(torch.from_numpy(np.ascontiguousarray(stacked.transpose(0, 3, 1, 2))))
     return Data(inputs[0], train_labels, inputs[1], test_labels)
+
+
+def _pixels(encoded: Any, number: int) -> np.ndarray:
+    try:
+        return pixels(encoded)
+    except Exception as error:  # whatever Pillow makes of it
+        where = f" ({encoded['path']})" if encoded.get("path") else ""
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"image {number}{where} cannot be decoded: {reason}") from error
 
 
 def _read_cache(path: Path) -> Data | None:
