@@ -1,11 +1,12 @@
-"""The weights as they were when the epoch began: to be put back where the epoch has ruined them."""
+"""An epoch that ruined the network: how it is told, and the weights as they were before it."""
 
 from __future__ import annotations
 
 import contextlib
+import copy
 import math
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from infopace._contents import Contents, norm_of
+from infopace.probe import Measurement, Probe
 
 # Set on an optimizer whose steps are no training.
 _UNTOLD = "_infopace_untold"
@@ -71,6 +73,23 @@ class LastEpoch:
             self._kept = Contents(
                 self._model, self._optimizer, keep_on=torch.device("cpu") if on_gpu else None
             )
+
+
+def lost_all(probe: Probe, model: nn.Module, now: Measurement, history: Sequence[float], left: float) -> str:
+    """Why the outputs tell nothing any more, after a history of what they told; "" where they do.
+
+    Nothing: less than the share `left` of before, visibly, and no more than untrained. Only where that much is gone the
+    error bars are made.
+    """
+    untrained, before, nats = history[0], history[-1], now.output.estimate.nats
+    if before <= 0 or nats > left * before:
+        return ""
+    exact = copy.copy(probe)
+    exact.layers, exact.std_error = "output", True
+    low, high = exact.measure(model).output.estimate.interval
+    if low > max(untrained, 0.0) or before - (high - nats) <= high:
+        return ""
+    return f"the outputs tell {nats:.2g} nats, {before:.3g} before it and {untrained:.3g} untrained"
 
 
 @contextlib.contextmanager

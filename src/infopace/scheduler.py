@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass, replace
@@ -12,16 +11,12 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from infopace._last_epoch import LastEpoch
+from infopace._last_epoch import LastEpoch, lost_all
+from infopace._scheduler_state import VERSION, check_state
 from infopace.layers import check_parameters, unknown_layer, unwrap
 from infopace.policies import Bounds, Decision, HeldOut, HoldAndAnneal, Policy
 from infopace.probe import Measurement, Probe
 
-_STATE_VERSION = 1
-# What a state of this version has had from the first.
-_STATE = frozenset(
-    {"last_epoch", "step_count", "base_lrs", "last_lr", "reference", "driving_layers", "history", "decisions"}
-)
 # An epoch is undone that leaves less than this share of the information, and leaves the bounds this share of theirs.
 # benchmarks/policies/too_high.py moves both.
 _LEFT, _LOWERED = 0.5, 0.5
@@ -134,7 +129,9 @@ class MutualInformationLR(LRScheduler):
         if self.can_undo and self._last is not None and (why := self._last.ruin):
             return self.undo(why)
         measurement = self._probe.measure(self._model)
-        if self.can_undo and (why := self._lost_all(measurement)):
+        if self.can_undo and (
+            why := lost_all(self._probe, self._model, measurement, self.history["output"], _LEFT)
+        ):
             return self.undo(why)
         unseen = self._held_out.measure(self._model).layers if self._held_out and self.holds_out else {}
         for group, layer in enumerate(self.driving_layers):
@@ -220,7 +217,7 @@ class MutualInformationLR(LRScheduler):
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed run needs, as plain numbers, strings, lists and dicts."""
         return {
-            "version": _STATE_VERSION,
+            "version": VERSION,
             "last_epoch": self.last_epoch,
             "step_count": self._step_count,
             "base_lrs": [float(lr) for lr in self.base_lrs],
@@ -251,37 +248,20 @@ class MutualInformationLR(LRScheduler):
                 rows, or without what each of them contributed; one in which something is missing or of another length.
                 Nothing is changed then.
         """
-        version = state_dict.get("version")
-        if version != _STATE_VERSION:
-            raise ValueError(f"scheduler state must have version {_STATE_VERSION}, got {version!r}")
-        missing = sorted(_STATE - set(state_dict))
-        if missing:
-            raise ValueError(f"scheduler state must hold {', '.join(missing)}, got {sorted(state_dict)}")
-        for name, mine in (("driving_layers", self.driving_layers), ("history", self.history)):
-            theirs = list(state_dict[name])
-            if theirs != list(mine):
-                raise ValueError(f"scheduler state must be of this model's layers {list(mine)}, got {theirs}")
-        theirs, mine = state_dict.get("held_out_rows", 0), 0 if self._held_out is None else self._held_out.n
-        if theirs != mine:
-            raise ValueError(f"scheduler state must be of {mine} held-out rows, got one of {theirs}")
-        held_out, pointwise = (state_dict.get(f"held_out_{part}", {}) for part in ("history", "pointwise"))
-        looks = {layer: len(values) for layer, values in held_out.items()}
-        with_rows = {layer: len(rows) for layer, rows in pointwise.items() if len({*map(len, rows)}) == 1}
-        if looks != with_rows:
-            raise ValueError(
-                f"scheduler state must hold the held-out rows of all looks at them, {looks}, got {with_rows}"
-            )
-        if state_dict["reference"] != self.reference:
-            raise ValueError(
-                f"scheduler state must be of this probe, with reference {self.reference}, got {state_dict['reference']}"
-            )
-        self._check_lengths(state_dict)
+        check_state(
+            state_dict,
+            driving_layers=self.driving_layers,
+            layers=list(self.history),
+            held_out_rows=0 if self._held_out is None else self._held_out.n,
+            reference=self.reference,
+        )
         self.last_epoch = state_dict["last_epoch"]
         self._step_count = state_dict["step_count"]
         self.base_lrs = list(state_dict["base_lrs"])
         self._last_lr = list(state_dict["last_lr"])
         self.undone = list(state_dict.get("undone", []))
         self.history = {layer: list(values) for layer, values in state_dict["history"].items()}
+        held_out, pointwise = (state_dict.get(f"held_out_{part}", {}) for part in ("history", "pointwise"))
         self.held_out_history = {layer: list(values) for layer, values in held_out.items()}
         self.held_out_pointwise = {layer: list(rows) for layer, rows in pointwise.items()}
         self.decisions = [
@@ -308,19 +288,6 @@ class MutualInformationLR(LRScheduler):
         top, high = bounds.first * share, bounds.lr_max * share
         return Bounds(min(bounds.lr_min, top), high, top, bounds.epsilon) if self.undone else bounds
 
-    def _lost_all(self, measurement: Measurement) -> str:
-        """Why the network is ruined; "" where it is not. Only where most is gone the error bars are made."""
-        untrained, before = self.history["output"][0], self.history["output"][-1]
-        now = measurement.output.estimate.nats
-        if before <= 0 or now > _LEFT * before:
-            return ""
-        probe = copy.copy(self._probe)
-        probe.layers, probe.std_error = "output", True
-        low, high = probe.measure(self._model).output.estimate.interval
-        if low > max(untrained, 0.0) or before - (high - now) <= high:
-            return ""
-        return f"the outputs tell {now:.2g} nats, {before:.3g} before it and {untrained:.3g} untrained"
-
     def _check_groups(self) -> None:
         """`observe` also runs before torch's scheduler knows its optimizer."""
         groups = getattr(self, "optimizer", None)
@@ -329,18 +296,6 @@ class MutualInformationLR(LRScheduler):
                 f"the optimizer must keep its {len(self.driving_layers)} parameter groups, "
                 f"got {len(groups.param_groups)}; build the scheduler after the last is added"
             )
-
-    def _check_lengths(self, state: Mapping[str, Any]) -> None:
-        epochs, groups = len(state["decisions"]), len(self.driving_layers)
-        kept = epochs - len(state.get("undone", ()))
-        parts = [(f"the history of {layer}", len(v), kept) for layer, v in state["history"].items()]
-        parts += [(f"decisions of epoch {e}", len(d), groups) for e, d in enumerate(state["decisions"], 1)]
-        parts += [(name, len(state[name]), groups) for name in ("base_lrs", "last_lr")]
-        for name, got, wanted in parts:
-            if got != wanted or epochs == 0:
-                raise ValueError(
-                    f"scheduler state must fit together, {epochs} epochs of {groups} groups, got {got} in {name}"
-                )
 
     def _decide(
         self, history: dict[str, list[float]], pointwise: dict[str, list[list[float]]]
