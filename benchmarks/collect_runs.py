@@ -60,7 +60,9 @@ def read_run(folder: Path) -> dict[str, Any]:
         **json.loads((folder / "summary.json").read_text()),
         "reference": epochs[0].get("reference"),
         "lr": [[float(f"{lr:.6g}") for lr in row["lr"]] for row in epochs[1:]],
-        "train_loss": [float(f"{row['train_loss']:.5g}") for row in epochs[1:]],
+        "train_loss": [
+            None if row["train_loss"] is None else float(f"{row['train_loss']:.5g}") for row in epochs[1:]
+        ],  # an undone epoch has none
         "test": [float(f"{row['test']:.6g}") for row in epochs],
         "nats": {
             name: [round(row["information"][name]["nats"], 4) for row in epochs]

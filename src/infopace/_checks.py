@@ -16,7 +16,7 @@ def positive(name: str, value: object, what: str = "number") -> float:
     if not isinstance(value, str | bool):
         try:
             number = float(value)  # pyright: ignore[reportArgumentType]
-        except (TypeError, ValueError, RuntimeError):
+        except (TypeError, ValueError, RuntimeError, OverflowError):
             number = math.nan
         if math.isfinite(number) and number > 0:
             return number

@@ -1,4 +1,4 @@
-"""What a model holds, to be put back bit for bit."""
+"""What a model and an optimizer hold, to be put back bit for bit."""
 
 from __future__ import annotations
 
@@ -32,42 +32,66 @@ class Buffers:
                 buffer.copy_(value)
 
 
-class Contents:
-    """Weights and buffers of a model, and the state of an optimizer where one is given.
+class Weights:
+    """Some weights as they are; tensors keep their identity. `keep_on`: where the copies are, if not beside them."""
 
-    Tensors keep their identity. `keep_on` is where the copies are kept, if not beside what they are of.
-    """
-
-    def __init__(
-        self, model: nn.Module, optimizer: Optimizer | None = None, *, keep_on: torch.device | None = None
-    ) -> None:
-        self._weights = [(weight, _copy(weight, keep_on)) for weight in model.parameters()]
-        self._buffers = Buffers(model, keep_on)
-        self._optimizer = optimizer
-        self._state: dict[Any, dict[str, Any]] = {}
-        if optimizer is not None:
-            self._state = {
-                weight: {name: _copy(value, keep_on) for name, value in state.items()}
-                for weight, state in optimizer.state.items()
-            }
+    def __init__(self, weights: Iterable[Tensor], keep_on: torch.device | None = None) -> None:
+        self._values = [(weight, _copy(weight, keep_on)) for weight in weights]
 
     @property
-    def weight_norm(self) -> float:
-        """The Euclidean norm of all weights together, as they were."""
-        return norm_of(value for _, value in self._weights)
+    def norm(self) -> float:
+        """Their Euclidean norm."""
+        return norm_of(value for _, value in self._values)
 
     @torch.no_grad()
     def put_back(self) -> None:
         """All as it was."""
-        for weight, value in self._weights:
+        for weight, value in self._values:
             weight.copy_(value)
-        self._buffers.put_back()
-        if self._optimizer is not None:
-            self._optimizer.state.clear()
-            for weight, state in self._state.items():
-                # Copies again, to be put back more than once. What a step counts stays where it was kept.
-                self._optimizer.state[weight] = {name: _copy(value, None) for name, value in state.items()}
-                _to_device_of(weight, self._optimizer.state[weight])
+
+
+class OptimizerState:
+    """What an optimizer remembers, and its groups' settings but for the learning rate, as they are."""
+
+    def __init__(self, optimizer: Optimizer, keep_on: torch.device | None = None) -> None:
+        self._optimizer = optimizer
+        self._state = {weight: _Kept(state, keep_on) for weight, state in optimizer.state.items()}
+        self._groups = [
+            {name: _Kept(value, keep_on) for name, value in group.items() if name not in ("params", "lr")}
+            for group in optimizer.param_groups
+        ]
+
+    def put_back(self) -> None:
+        """All as it was, each tensor where it lay."""
+        self._optimizer.state.clear()
+        for weight, kept in self._state.items():
+            self._optimizer.state[weight] = kept.value()
+        for group, settings in zip(self._optimizer.param_groups, self._groups, strict=True):
+            group.update({name: kept.value() for name, kept in settings.items()})
+
+
+class _Kept:
+    """Numbers, tensors, and lists and dicts of them, copied; and where each tensor lay."""
+
+    def __init__(self, value: Any, keep_on: torch.device | None) -> None:
+        self._value: Any = value
+        self._device: torch.device | None = None
+        if isinstance(value, Tensor):
+            self._value, self._device = _copy(value, keep_on), value.device
+        elif isinstance(value, dict):
+            self._value = {name: _Kept(part, keep_on) for name, part in value.items()}
+        elif isinstance(value, list | tuple):
+            self._value = type(value)(_Kept(part, keep_on) for part in value)
+
+    def value(self) -> Any:
+        """A copy, to be put back more than once."""
+        if self._device is not None:
+            return _copy(self._value, self._device)
+        if isinstance(self._value, dict):
+            return {name: part.value() for name, part in self._value.items()}
+        if isinstance(self._value, list | tuple):
+            return type(self._value)(part.value() for part in self._value)
+        return self._value
 
 
 def norm_of(tensors: Iterable[Tensor]) -> float:
@@ -76,14 +100,5 @@ def norm_of(tensors: Iterable[Tensor]) -> float:
     return math.hypot(*norms)
 
 
-def _copy(value: Any, device: torch.device | None) -> Any:
-    if not isinstance(value, Tensor):
-        return value
-    return value.detach().to(value.device if device is None else device, copy=True)
-
-
-def _to_device_of(weight: Tensor, state: dict[str, Any]) -> None:
-    """What is of a weight's shape lies where it does."""
-    for name, value in state.items():
-        if isinstance(value, Tensor) and value.shape == weight.shape:
-            state[name] = value.to(weight.device)
+def _copy(tensor: Tensor, device: torch.device | None) -> Tensor:
+    return tensor.detach().to(tensor.device if device is None else device, copy=True)

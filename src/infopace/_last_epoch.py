@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from infopace._contents import Contents, norm_of
+from infopace._contents import Buffers, OptimizerState, Weights, norm_of
 from infopace.probe import Measurement, Probe
 
 # Set on an optimizer whose steps are no training.
@@ -21,15 +21,27 @@ _UNTOLD = "_infopace_untold"
 
 
 class LastEpoch:
-    """Weights, buffers and optimizer state before the first step since `forget`, kept when that is about to be taken.
+    """Trainable weights, buffers and optimizer state as they were when an epoch began.
 
-    So it does not matter in which order a resumed run loads its parts. Of a model on a GPU they are kept in the
-    computer's own memory.
+    Weights and state are kept as the first step since `forget` is about to be taken, so it does not matter in which
+    order a resumed run loads its parts. The buffers have seen the first batch by then: those of `forget` are kept, or,
+    where the weights have been loaded since, those of that step. Of a model on a GPU all lie in the computer's memory.
+
+    Raises:
+        ValueError: an optimizer whose steps cannot be followed.
     """
 
     def __init__(self, model: nn.Module, optimizer: Optimizer) -> None:
-        self._model, self._optimizer = model, optimizer
-        self._kept: Contents | None = None
+        followed = optimizer
+        if not hasattr(optimizer, "_optimizer_step_pre_hooks"):  # a wrapper that is one in name
+            followed = getattr(optimizer, "optimizer", None)
+        if not isinstance(followed, Optimizer):
+            raise ValueError(
+                f"steps of {type(optimizer).__name__} cannot be followed; give undo=False to do without"
+            )
+        self._model, self._optimizer = model, followed
+        self._kept: tuple[Weights, Buffers, OptimizerState] | None = None
+        self.forget()
         me = weakref.ref(self)
 
         def keep(optimizer: Optimizer, *_: Any) -> None:
@@ -37,7 +49,7 @@ class LastEpoch:
             if it is not None and not getattr(optimizer, _UNTOLD, False):
                 it._keep()
 
-        weakref.finalize(self, optimizer.register_step_pre_hook(keep).remove)
+        weakref.finalize(self, followed.register_step_pre_hook(keep).remove)
 
     @property
     def known(self) -> bool:
@@ -49,7 +61,7 @@ class LastEpoch:
         """What has become of the weights, where that is their ruin; otherwise ""."""
         if self._kept is None:
             return ""
-        now, before = norm_of(self._model.parameters()), self._kept.weight_norm
+        now, before = norm_of(self._weights()), self._kept[0].norm
         if not math.isfinite(now):
             return "a weight is not finite"
         # Beside such weights those of before are less than a rounding error: nothing of them is left.
@@ -58,21 +70,38 @@ class LastEpoch:
         return ""
 
     def forget(self) -> None:
-        """The epoch is over, and its weights stay."""
+        """An epoch is over, or a state was loaded, and the next begins."""
         self._kept = None
+        self._buffers, self._versions = Buffers(self._model, self._elsewhere()), self._version()
 
     def put_back(self) -> None:
-        """The weights as they were when the epoch began."""
+        """All as it was when the epoch began."""
         assert self._kept is not None, "steps were taken"
-        self._kept.put_back()
-        self._kept = None
+        for part in self._kept:
+            part.put_back()
+        self.forget()
 
     def _keep(self) -> None:
         if self._kept is None:
-            on_gpu = any(weight.device.type != "cpu" for weight in self._model.parameters())
-            self._kept = Contents(
-                self._model, self._optimizer, keep_on=torch.device("cpu") if on_gpu else None
+            elsewhere = self._elsewhere()
+            fresh = self._version() == self._versions
+            buffers = self._buffers if fresh else Buffers(self._model, elsewhere)
+            self._kept = (
+                Weights(self._weights(), elsewhere),
+                buffers,
+                OptimizerState(self._optimizer, elsewhere),
             )
+
+    def _weights(self) -> list[nn.Parameter]:
+        return [weight for weight in self._model.parameters() if weight.requires_grad]
+
+    def _version(self) -> list[int]:
+        """It changes with every change in place."""
+        return [weight._version for weight in self._model.parameters()]
+
+    def _elsewhere(self) -> torch.device | None:
+        on_gpu = any(weight.device.type != "cpu" for weight in self._model.parameters())
+        return torch.device("cpu") if on_gpu else None
 
 
 def lost_all(probe: Probe, model: nn.Module, now: Measurement, history: Sequence[float], left: float) -> str:
@@ -87,7 +116,9 @@ def lost_all(probe: Probe, model: nn.Module, now: Measurement, history: Sequence
     exact = copy.copy(probe)
     exact.layers, exact.std_error = "output", True
     low, high = exact.measure(model).output.estimate.interval
-    if low > max(untrained, 0.0) or before - (high - nats) <= high:
+    if not (
+        low <= max(untrained, 0.0) and high < before - (high - nats)
+    ):  # nor where the interval is not known
         return ""
     return f"the outputs tell {nats:.2g} nats, {before:.3g} before it and {untrained:.3g} untrained"
 

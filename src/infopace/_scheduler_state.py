@@ -62,7 +62,8 @@ def _check_lengths(state: Mapping[str, Any], groups: int) -> None:
     kept = epochs - len(state.get("undone", ()))  # an undone epoch has decisions, and no history
     parts = [(f"the history of {layer}", len(v), kept) for layer, v in state["history"].items()]
     parts += [(f"decisions of epoch {e}", len(d), groups) for e, d in enumerate(state["decisions"], 1)]
-    parts += [(name, len(state[name]), groups) for name in ("base_lrs", "last_lr")]
+    names = [name for name in ("base_lrs", "last_lr", "group_lrs") if name in state]
+    parts += [(name, len(state[name]), groups) for name in names]
     for name, got, wanted in parts:
         if got != wanted or epochs == 0:
             raise ValueError(

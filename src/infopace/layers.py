@@ -109,6 +109,12 @@ def check_parameters(optimizer: Optimizer, model: nn.Module) -> None:
             )
 
 
+def holds_all(optimizer: Optimizer, model: nn.Module) -> bool:
+    """Whether an optimizer holds all weights of the model that are trained."""
+    held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    return all(id(weight) in held for weight in unwrap(model).parameters() if weight.requires_grad)
+
+
 def unknown_layer(wanted: str, known: Iterable[str]) -> str:
     """One line for a layer name that does not exist: what was asked, the nearest names, all names."""
     known = list(known)

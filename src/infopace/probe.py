@@ -160,7 +160,7 @@ class Probe:
             ValueError: n larger than the data set, items that are not (input, target), and all that `Probe` refuses.
         """
         rows = count_rows(dataset)
-        n, seed = whole("n", n, -1), whole("seed", seed, 0)
+        n, seed = whole("n", n, -(2**63)), whole("seed", seed, 0)
         if not 2 <= n <= rows:
             raise ValueError(f"n must be in 2..{rows}, the rows of the data set, got n = {n}")
         index = stratified(dataset, rows, n, seed)

@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from infopace._last_epoch import LastEpoch, lost_all
 from infopace._scheduler_state import VERSION, check_state
-from infopace.layers import check_parameters, unknown_layer, unwrap
+from infopace.layers import check_parameters, holds_all, unknown_layer, unwrap
 from infopace.policies import Bounds, Decision, HeldOut, HoldAndAnneal, Policy
 from infopace.probe import Measurement, Probe
 
@@ -39,12 +39,12 @@ class MutualInformationLR(LRScheduler):
     other from the output's. Composes with `SequentialLR`, for a warm-up first: call `observe` in every epoch
     all the same.
 
-    An epoch that ruins the network is undone: where a weight is not finite, or all of them are so large that those of
-    before are rounding errors beside them; or where the outputs tell less than half of what they told before, and no
-    more than those of the untrained network (the 95 % intervals now and before do not meet, and the one now reaches
-    down to what was told untrained, or to 0). Weights, buffers and the optimizer's state are put back as they were when
-    the epoch began, and from then on all bounds are half of what they were: they had promised too much. The policy does
-    not hear of such an epoch; one that has a number of epochs has one less.
+    An epoch that ruins the network is undone: where a weight or an output is not finite, or all weights are so large
+    that those of before are rounding errors beside them; or where the outputs tell less than half of what they told
+    before, and no more than those of the untrained network (the 95 % intervals now and before do not meet, and the one
+    now reaches down to what was told untrained, or to 0). Weights, buffers and the optimizer's state are put back as
+    they were when the epoch began, and from then on lr_top and lr_max are half of what they were: they had promised too
+    much. The policy does not hear of such an epoch; one that has a number of epochs has one less.
 
     Args:
         optimizer: Any torch optimizer of the model's parameters.
@@ -57,7 +57,8 @@ class MutualInformationLR(LRScheduler):
             as `HoldAndAnneal` does to tell learning from memorizing. It is measured while `holds_out` is true. Rows of
             a validation set do, or some that are kept out of training until then and join it afterwards.
         undo: Whether an epoch that ruins the network is undone, for which a copy of the weights and of the optimizer's
-            state is kept. Without, such a network goes on, or `observe` raises where an output is not finite.
+            state is kept. Without, such a network goes on, or `observe` raises where an output is not finite. Nothing
+            is undone where the optimizer does not hold all trainable weights.
 
     Attributes:
         decisions: Per epoch from the first to the next, undone or not, the decision of each parameter group.
@@ -117,7 +118,9 @@ class MutualInformationLR(LRScheduler):
         self.held_out_pointwise: dict[str, list[list[float]]] = {}
         self.decisions: list[list[Decision]] = []
         self.undone: list[int] = []
-        self._last = LastEpoch(unwrap(model), optimizer) if undo else None
+        # Where another optimizer trains the rest, its part of an epoch could not be undone.
+        whole = undo and holds_all(optimizer, model)
+        self._last = LastEpoch(unwrap(model), optimizer) if whole else None
         self.reference = probe.reference
         self.measurement: Measurement | None = None
         self.observe()
@@ -128,7 +131,12 @@ class MutualInformationLR(LRScheduler):
         self._check_groups()
         if self.can_undo and self._last is not None and (why := self._last.ruin):
             return self.undo(why)
-        measurement = self._probe.measure(self._model)
+        try:
+            measurement = self._probe.measure(self._model)
+        except ValueError as error:
+            if self.can_undo and "must be finite" in str(error):  # an output, though all weights are
+                return self.undo(str(error))
+            raise
         if self.can_undo and (
             why := lost_all(self._probe, self._model, measurement, self.history["output"], _LEFT)
         ):
@@ -255,6 +263,7 @@ class MutualInformationLR(LRScheduler):
             held_out_rows=0 if self._held_out is None else self._held_out.n,
             reference=self.reference,
         )
+        decisions = [[Decision(**one) for one in taken] for taken in state_dict["decisions"]]
         self.last_epoch = state_dict["last_epoch"]
         self._step_count = state_dict["step_count"]
         self.base_lrs = list(state_dict["base_lrs"])
@@ -264,10 +273,9 @@ class MutualInformationLR(LRScheduler):
         held_out, pointwise = (state_dict.get(f"held_out_{part}", {}) for part in ("history", "pointwise"))
         self.held_out_history = {layer: list(values) for layer, values in held_out.items()}
         self.held_out_pointwise = {layer: list(rows) for layer, rows in pointwise.items()}
-        self.decisions = [
-            [Decision(**decision) for decision in decisions] for decisions in state_dict["decisions"]
-        ]
-        self.measurement = None
+        self.decisions, self.measurement = decisions, None
+        if self._last is not None:
+            self._last.forget()
         for group, lr in zip(self.optimizer.param_groups, state_dict.get("group_lrs", ()), strict=False):
             if isinstance(group["lr"], Tensor):
                 group["lr"].fill_(lr)

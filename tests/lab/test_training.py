@@ -184,8 +184,10 @@ def test_an_epoch_that_ruins_the_network_is_undone(
     rows = RunFolder(tmp_path / "ruined").read_rows()
     assert [row["epoch"] for row in rows if row["train_loss"] is None] == [0, 3, 4]
     for epoch in (3, 4):  # nothing of it is left
-        for what in ("test", "information"):
+        for what in ("test", "information", *(["held_out"] if held_out else [])):
             assert rows[epoch][what] == rows[2][what]
+    if held_out and "held" in rows[6]["decisions"][0]["cause"]:
+        assert rows[5]["held_out"] != rows[2]["held_out"]
     for epoch in (4, 5):
         for group, decision in enumerate(rows[epoch]["decisions"]):
             assert f"epoch {epoch - 1} undone, bounds halved: " in decision["reason"]
@@ -203,16 +205,24 @@ def test_an_epoch_that_ruins_the_network_is_undone(
     assert causes[:4] == [row["decisions"][0]["cause"] for row in usual[1:5]]
 
 
+@pytest.mark.parametrize("how", ["dead", "nan"])
 @pytest.mark.parametrize("epoch", [2, 3, 4, 5])
 def test_a_run_with_undone_epochs_resumes_bit_for_bit(
-    tiny: Any, stop_at: Any, stopped: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epoch: int
+    tiny: Any,
+    stop_at: Any,
+    stopped: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    epoch: int,
+    how: str,
 ) -> None:
-    ruined_in(monkeypatch, (3, 4), "dead")
-    tiny.run(tmp_path / "whole", epochs=8)
+    ruined_in(monkeypatch, (3, 4), how)
+    options = {"epochs": 8, "bf16": how == "nan"}
+    tiny.run(tmp_path / "whole", **options)
     stop = stop_at(epoch)
     with pytest.raises(stopped):
-        tiny.run(tmp_path / "stopped", stop, epochs=8)
-    tiny.run(tmp_path / "stopped", epochs=8)
+        tiny.run(tmp_path / "stopped", stop, **options)
+    tiny.run(tmp_path / "stopped", **options)
     tiny.assert_same_ending(tmp_path / "whole", tmp_path / "stopped")
 
 

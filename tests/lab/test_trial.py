@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from infopace.lab.workloads import find_workload
 
 OWN = Path(__file__).with_name("own.py")
 MINE = find_workload(f"{OWN}:MINE")
+CPU = torch.device("cpu")
 DATA: Any = MINE.load()  # of tensors throughout
 
 
@@ -83,7 +86,7 @@ WRONG: dict[str, dict[str, Any]] = {
 def test_what_is_wrong_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # it would refuse an array first
     with pytest.raises(InputError) as error:
-        load_tried(dataclasses.replace(MINE, **WRONG[text]))
+        load_tried(dataclasses.replace(MINE, **WRONG[text]), CPU)
     assert str(error.value) == f"workload 'mine': {text}"
 
 
@@ -100,12 +103,12 @@ def test_outputs_that_torch_would_hold_against_every_target() -> None:
     with pytest.raises(
         InputError, match=r"^workload 'mine': loss, .* raised UserWarning: Using a target size"
     ):
-        load_tried(wrong)
+        load_tried(wrong, CPU)
 
 
 def test_a_sound_one_gives_its_data_and_leaves_the_random_state() -> None:
     state = torch.get_rng_state()
-    data = load_tried(MINE)
+    data = load_tried(MINE, CPU)
     assert isinstance(data, Data) and isinstance(data.train_inputs, Tensor)
     assert torch.equal(data.train_inputs, DATA.train_inputs)
     assert torch.equal(torch.get_rng_state(), state)
@@ -162,3 +165,21 @@ def test_a_run_is_not_taken_up_by_another_workload_of_its_name(
     assert re.search(
         r"holds a run with another config: code is '\w{12}' there and '\w{12}' here", capsys.readouterr().err
     )
+
+
+def test_the_digest_of_a_workload_is_the_same_in_every_process(tmp_path: Path) -> None:
+    """Though functions, as arguments of others, are shown with where they lie in memory."""
+    own = tmp_path / "own.py"
+    text = OWN.read_text().replace("build_model=build", "build_model=functools.partial(made, F.relu, F.gelu)")
+    made = "def made(first: object, second: object) -> nn.Module:\n    return build()\n\n\nMINE = Workload("
+    own.write_text(
+        text.replace("import itertools", "import functools\nimport itertools").replace(
+            "MINE = Workload(", made
+        )
+    )
+    script = f"from infopace.lab.workloads import find_workload; print(find_workload({f'{own}:MINE'!r}).code)"
+    codes = {
+        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+        for _ in range(3)
+    }
+    assert len(codes) == 1 and len(codes.pop().strip()) == 12

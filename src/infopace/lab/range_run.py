@@ -45,12 +45,12 @@ def run_range_test(config: RangeTestConfig, listener: RangeListener) -> list[str
             f"the folder of a range test must be new, empty or hold one, not {folder}; choose another --out"
         )
     if config.farm != "no":
-        data = load_tried(plan.workload)
+        data = load_tried(plan.workload, plan.device)
         steps = plan.epochs * -(-len(data.train_targets) // plan.workload.batch_size)
         farm_trials(config, plan, steps, folder, listener, run_trial)
         return _result(merge_trials(folder), folder, plan.workload.name)
     set_determinism(config.threads or plan.workload.threads or torch.get_num_threads(), plan.device)
-    data = load_tried(plan.workload)
+    data = load_tried(plan.workload, plan.device)
     listener.started(plan, folder)
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)

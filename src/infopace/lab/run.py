@@ -79,7 +79,7 @@ def _train(
     if record is not None:
         std_error = record.get("std_error", True)
     set_determinism(threads, plan.device)
-    data = load_tried(plan.workload)
+    data = load_tried(plan.workload, plan.device)
     if record is not None:
         check_same_data(data.digest(), record, folder)
     if plan.wants_test:
@@ -162,6 +162,10 @@ def _epochs(
             raise Diverged(
                 f"training diverged in epoch {epoch} at learning rate {lrs}: {error}; {where}"
             ) from error
+        if row["train_loss"] is None and max(row["lr"]) <= plan.bounds.lr_min:
+            raise Diverged(
+                f"training diverged in epoch {epoch} even at learning rate {lrs}, at or below lr_min"
+            )
         rows.append(row)
         folder.append_row(row)
         listener.epoch(row)

@@ -169,7 +169,7 @@ class PacedSteps(Steps):
             "reference": measurement.reference,
             "warnings": list(measurement.warnings),
         }
-        seen = len(self.scheduler.decisions)
+        seen = len(self.scheduler.history["output"])
         now = {k: v[-1] for k, v in self.scheduler.held_out_history.items() if len(v) == seen}
         return facts | ({"held_out": now} if now else {})
 

@@ -181,31 +181,29 @@ class Training:
         """
         lrs, decisions, undone = self.steps.lrs(), self.steps.decisions(epoch), self.steps.undone
         times = [time.perf_counter()]
-        loss: float | None = None
-        test = math.nan
         try:
-            loss = self.train_epoch(epoch, on_batch)
-            times.append(time.perf_counter())
-            test = self.evaluate()
-            times.append(time.perf_counter())
-            self._end_epoch(loss)
+            loss: float | None = self.train_epoch(epoch, on_batch)
         except NotFinite as error:
             if not self.steps.can_undo:
                 raise
-            times = [*times[:2], *[time.perf_counter()] * (3 - len(times[:2]))]
-            self.steps.undo(str(error))
+            loss = None
+            with self._autocast():
+                self.steps.undo(str(error))
+        times.append(time.perf_counter())
+        if loss is not None:
+            self._end_epoch(loss)
+        times.append(time.perf_counter())
+        test = self.evaluate()
         times.append(time.perf_counter())
         spent = np.diff(times).tolist()
-        if self.steps.undone > undone:
-            loss, test = None, self.evaluate()
         return {
             "epoch": epoch,
             "lr": lrs,
-            "train_loss": loss,
+            "train_loss": None if self.steps.undone > undone else loss,
             "test": test,
             **self.steps.facts(),
             "decisions": decisions,
-            "seconds": dict(zip(("train", "evaluate", "measure"), spent, strict=True)),
+            "seconds": dict(zip(("train", "measure", "evaluate"), spent, strict=True)),
         }
 
     def _end_epoch(self, loss: float) -> None:

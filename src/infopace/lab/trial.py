@@ -18,11 +18,11 @@ _ROWS = 4
 _PLAIN_NUMBERS = ("batch_size", "probe_size", "epochs")
 
 
-def load_tried(workload: Workload) -> Data:
+def load_tried(workload: Workload, device: torch.device) -> Data:
     """The workload's data, once a few of its rows have gone through its model, its loss and its metric.
 
-    Raises InputError, one line with the workload's name, where one of its parts does not do what it must. No random
-    state is changed.
+    Raises InputError, one line with the workload's name, where one of its parts does not do what it must. The trial
+    leaves torch's random state as it was.
     """
     for name in _PLAIN_NUMBERS:
         least = 2 if name == "probe_size" else 1
@@ -31,7 +31,7 @@ def load_tried(workload: Workload) -> Data:
     data = _made(workload, "load", workload.load)
     _check_data(workload, data)
     with torch.random.fork_rng([]):
-        _try(workload, data)
+        _try(workload, data, device)
     return data
 
 
@@ -53,15 +53,16 @@ def _check_data(workload: Workload, data: object) -> None:
             raise _wrong(workload, f"{part}_targets must have {least} rows or more, got {len(targets)}")
 
 
-def _try(workload: Workload, data: Data) -> None:
+def _try(workload: Workload, data: Data, device: torch.device) -> None:
     model = _made(workload, "build_model", workload.build_model)
     if not isinstance(model, nn.Module):
         raise _wrong(workload, f"build_model must return a torch Module, got {type(model).__name__}")
+    model.to(device)
     if workload.channels_last:
         model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     rows = _few(data.train_targets)
     (inputs,) = in_turn(data.train_inputs, [rows])
-    targets = data.train_targets[rows]
+    inputs, targets = inputs.to(device), data.train_targets[rows].to(device)
     if workload.augment is not None:
         augment, plain = workload.augment, inputs
         inputs = _made(workload, "augment", lambda: augment(plain, torch.Generator().manual_seed(0)))

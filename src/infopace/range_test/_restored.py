@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from infopace._contents import Contents
+from infopace._contents import Buffers, Weights
 from infopace._last_epoch import untold
 from infopace._random_state import random_state_kept
 
@@ -41,7 +41,7 @@ def restored(
 @contextlib.contextmanager
 def _model(model: nn.Module) -> Iterator[None]:
     modes = [(module, module.training) for module in model.modules()]
-    contents = Contents(model)
+    weights, buffers = Weights(model.parameters()), Buffers(model)
     gradients = [(parameter, parameter.grad) for parameter in model.parameters()]
     for parameter, _ in gradients:
         parameter.grad = None
@@ -52,7 +52,8 @@ def _model(model: nn.Module) -> Iterator[None]:
             module.training = mode
         for parameter, gradient in gradients:
             parameter.grad = gradient
-        contents.put_back()
+        weights.put_back()
+        buffers.put_back()
 
 
 @contextlib.contextmanager

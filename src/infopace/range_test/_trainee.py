@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from infopace._contents import Contents
+from infopace._contents import Buffers, Weights
 from infopace._forward import as_found, call, hooked, main_tensor, map_tensors
 from infopace.layers import unwrap, weight_layers
 from infopace.probe import LayerInformation, Probe
@@ -69,7 +69,7 @@ class Trainee:
         self.step, self._batch_loss, self.first_batch_loss = 0, math.nan, math.nan
         self._fresh, self._precision, self._scaler, self._seed = fresh, precision, scaler, seed
         self._device = next(model.parameters()).device
-        self._given = Contents(model)
+        self._given = Weights(model.parameters()), Buffers(model)
         self._weights = self._given
         self._settings = [
             {name: value for name, value in group.items() if name != "params"}
@@ -123,7 +123,8 @@ class Trainee:
         if self._fresh is None:
             self._weights = self._given
             return
-        self._given.put_back()  # a buffer that the first pass makes is none in a fresh model
+        for part in self._given:
+            part.put_back()  # a buffer that the first pass makes is none in a fresh model
         self._seed_all(0)
         model = self._fresh()
         if not isinstance(model, nn.Module):
@@ -141,11 +142,12 @@ class Trainee:
                     value, built[name].to(value.device)
                 ):  # an expanded one cannot be written to
                     value.copy_(built[name])
-        self._weights = Contents(self.model)
+        self._weights = Weights(self.model.parameters()), Buffers(self.model)
 
     def start(self, lrs: list[float]) -> None:
         """Set the model back to the trial's weights, with an empty optimizer and a learning rate a group."""
-        self._weights.put_back()
+        for part in self._weights:
+            part.put_back()
         self.optimizer.state = defaultdict(dict)
         for group, settings, lr in zip(self.optimizer.param_groups, self._settings, lrs, strict=True):
             group.update(settings)

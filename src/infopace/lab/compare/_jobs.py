@@ -93,7 +93,7 @@ def keep_bounds(found: FoundBounds, comparison: Path) -> None:
 
 def _test_range(plan: ComparePlan, device: str) -> None:
     set_determinism(1, torch.device(device))
-    data = load_tried(plan.workload)
+    data = load_tried(plan.workload, torch.device(device))
     test = RangePlan(
         plan.workload,
         plan.epochs,

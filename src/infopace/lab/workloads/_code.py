@@ -38,7 +38,7 @@ def code_of(workload: Workload, module: str) -> str:
             text += [str(model), *(f"{name} {tuple(p.shape)}" for name, p in model.named_parameters())]
             own = {type(part) for part in model.modules() if type(part).__module__ == module}
             text += sorted(map(_source, own))
-    return hashlib.sha256("\n".join(text).encode()).hexdigest()[:12]
+    return hashlib.sha256(_ADDRESS.sub("", "\n".join(text)).encode()).hexdigest()[:12]
 
 
 def _source(part: object) -> str:
@@ -50,4 +50,4 @@ def _source(part: object) -> str:
         source = inspect.getsource(part if is_code else type(part))  # pyright: ignore[reportArgumentType]
     except (OSError, TypeError):  # built in, or typed into an interpreter
         source = str(getattr(part, "__qualname__", type(part).__qualname__))
-    return source if is_code else f"{source} {_ADDRESS.sub('', repr(part))}"
+    return source if is_code else f"{source} {part!r}"

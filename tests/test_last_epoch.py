@@ -1,0 +1,193 @@
+"""What an epoch is put back to: whatever the optimizer remembers, however the run got there."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import io
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from infopace import Bounds, MutualInformationLR, Probe
+
+BOUNDS = Bounds(1e-3, 0.1)
+
+
+def data() -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(400, 8, generator=generator)
+    return inputs, (inputs[:, 0] > 0).long() + 2 * (inputs[:, 1] > 0).long()
+
+
+def net() -> nn.Sequential:
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 4))
+
+
+def paced(model: nn.Module, optimizer: torch.optim.Optimizer, **options: Any) -> MutualInformationLR:
+    return MutualInformationLR(optimizer, model, Probe.sample(data(), 200), bounds=BOUNDS, **options)
+
+
+def train(model: nn.Module, optimizer: torch.optim.Optimizer, *, spoiled: bool = False) -> None:
+    inputs, labels = data()
+    if spoiled:
+        inputs[0, 0] = torch.nan
+    for x, y in zip(inputs.split(50), labels.split(50), strict=True):
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), y).backward()
+        optimizer.step()
+
+
+def contents(model: nn.Module, optimizer: torch.optim.Optimizer) -> list[Any]:
+    state = optimizer.state_dict()
+    groups = [{name: value for name, value in g.items() if name != "lr"} for g in state["param_groups"]]
+    return copy.deepcopy([dict(model.state_dict()), state["state"], groups])
+
+
+def equal(one: Any, other: Any) -> bool:
+    if isinstance(one, Tensor):
+        return isinstance(other, Tensor) and one.dtype == other.dtype and torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(equal(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(equal, one, other))
+    return one == other
+
+
+class Remembering(torch.optim.SGD):
+    """Its state holds a list, its groups a number that moves with every step."""
+
+    def step(self, closure: Any = None) -> Any:
+        for group in self.param_groups:
+            group["steps"] = group.get("steps", 0) + 1
+            for weight in group["params"]:
+                self.state[weight].setdefault("norms", []).append(weight.detach().norm())
+        return super().step(closure)
+
+
+OPTIMIZERS = {
+    "sgd": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True),
+    "adam": lambda p: torch.optim.Adam(p, lr=0.1),
+    "amsgrad": lambda p: torch.optim.AdamW(p, lr=0.1, amsgrad=True, foreach=True),
+    "fused": lambda p: torch.optim.AdamW(p, lr=0.1, fused=True),
+    "nested": lambda p: Remembering(p, lr=0.1),
+    "tensor rate": lambda p: torch.optim.SGD(p, lr=torch.tensor(0.1), momentum=0.9),
+}
+
+
+@pytest.mark.parametrize("spoiled", [False, True])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_everything_is_put_back(name: str, spoiled: bool) -> None:
+    """Batch norm's statistics too, though they have seen the first batch before its step is taken."""
+    model = net()
+    optimizer = OPTIMIZERS[name](model.parameters())
+    scheduler = paced(model, optimizer)
+    train(model, optimizer)
+    scheduler.observe()
+    scheduler.step()
+    before = contents(model, optimizer)
+    train(model, optimizer, spoiled=spoiled)
+    if spoiled:
+        scheduler.observe()
+    else:
+        scheduler.undo("as a test")
+    assert scheduler.undone == [2]
+    assert equal(contents(model, optimizer), before)
+    scheduler.step()
+    train(model, optimizer)
+    scheduler.observe()
+    assert scheduler.undone == [2]
+
+
+@pytest.mark.parametrize("order", [("model", "optimizer", "scheduler"), ("scheduler", "optimizer", "model")])
+def test_a_state_that_is_loaded_is_where_the_next_epoch_begins(order: tuple[str, ...]) -> None:
+    model = net()
+    optimizer = OPTIMIZERS["sgd"](model.parameters())
+    parts = {"model": model, "optimizer": optimizer, "scheduler": paced(model, optimizer)}
+    train(model, optimizer)
+    parts["scheduler"].observe()
+    states = copy.deepcopy({name: part.state_dict() for name, part in parts.items()})
+    weights = copy.deepcopy(model.state_dict())
+    train(model, optimizer)  # an epoch that is given up for the checkpoint
+    for name in order:
+        parts[name].load_state_dict(copy.deepcopy(states[name]))
+    assert not parts["scheduler"].can_undo
+    train(model, optimizer)
+    parts["scheduler"].undo("as a test")
+    found = model.state_dict()
+    assert all(torch.equal(found[name], weights[name]) for name in weights if "weight" in name)
+
+
+def test_an_output_that_is_not_finite_is_undone_though_all_weights_are() -> None:
+    model = net()
+    optimizer = OPTIMIZERS["sgd"](model.parameters())
+    scheduler = paced(model, optimizer)
+    train(model, optimizer)
+    norm = model[1]
+    assert isinstance(norm, nn.BatchNorm1d) and norm.running_var is not None
+    norm.running_var.fill_(torch.nan)
+    scheduler.observe()
+    assert scheduler.undone == [1]
+    assert bool(torch.isfinite(norm.running_var).all())
+
+
+def test_frozen_weights_of_whole_numbers_are_no_matter() -> None:
+    model = net()
+    model.register_parameter("codes", nn.Parameter(torch.zeros(3, dtype=torch.uint8), requires_grad=False))
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
+    scheduler = paced(model, optimizer)
+    train(model, optimizer)
+    scheduler.observe()
+    assert scheduler.undone == []
+
+
+def test_where_another_optimizer_holds_the_rest_nothing_is_undone() -> None:
+    model = net()
+    one, other = (torch.optim.SGD(part.parameters(), lr=0.1) for part in (model[0], model[3]))
+    scheduler = paced(model, one)
+    train(model, one)
+    assert not scheduler.can_undo
+    assert paced(model, other, undo=False).undone == []
+
+
+class Wrapper(torch.optim.Optimizer):
+    """An optimizer in name only, as frameworks have them."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        self.optimizer = optimizer
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("optimizer", "_optimizer_step_pre_hooks"):
+            raise AttributeError(name)
+        return getattr(self.optimizer, name)
+
+
+def test_a_wrapped_optimizer_is_followed_inside() -> None:
+    model = net()
+    inner = OPTIMIZERS["sgd"](model.parameters())
+    wrapped = Wrapper(inner)
+    wrapped.param_groups, wrapped.state = inner.param_groups, inner.state
+    scheduler = paced(model, wrapped)
+    train(model, inner)
+    assert scheduler.can_undo
+    wrapped.optimizer = None  # pyright: ignore[reportAttributeAccessIssue]
+    with pytest.raises(
+        ValueError, match=r"^steps of Wrapper cannot be followed; give undo=False to do without$"
+    ):
+        paced(model, wrapped)
+    paced(model, wrapped, undo=False)
+
+
+def test_optimizers_are_saved_as_ever_and_a_scheduler_that_is_gone_leaves_no_hook() -> None:
+    model = net()
+    optimizer = OPTIMIZERS["sgd"](model.parameters())
+    scheduler = paced(model, optimizer)
+    torch.save(optimizer, io.BytesIO())
+    assert len(optimizer._optimizer_step_pre_hooks) == 1
+    del scheduler
+    gc.collect()
+    assert len(optimizer._optimizer_step_pre_hooks) == 0
