@@ -10,6 +10,7 @@ from comparison_section import comparisons, update_readme
 from held_out_section import beside_the_cosine
 from page import ROOT, percent, read, section, table
 from policy_sections import policy_sections
+from rates_section import rate_and_shape_section, too_high_section
 from sample_size_section import sample_size
 from training_section import whole_trainings
 
@@ -27,6 +28,8 @@ def main() -> None:
         comparisons(),
         beside_the_cosine(),
         policy_sections(),
+        too_high_section(),
+        rate_and_shape_section(),
         whole_trainings(),
         range_tests(),
         range_layers(),
