@@ -96,7 +96,11 @@ class _Kept:
 
 def norm_of(tensors: Iterable[Tensor]) -> float:
     """The Euclidean norm of all tensors together; nan or inf where one is not finite."""
-    norms = [float(torch.linalg.vector_norm(tensor.detach(), dtype=torch.float64)) for tensor in tensors]
+    norms = []
+    for tensor in tensors:
+        # Apple's GPUs have no float64.
+        precise = torch.float32 if tensor.device.type == "mps" else torch.float64
+        norms.append(float(torch.linalg.vector_norm(tensor.detach(), dtype=precise)))
     return math.hypot(*norms)
 
 

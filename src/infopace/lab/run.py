@@ -186,7 +186,7 @@ def _tell_undone(rows: list[Row], listener: Listener) -> None:
         raise Diverged(f"training diverged in each of {len(undone)} epochs, down to learning rate {least:g}")
     listener.note(
         f"{len(undone)} of {len(rows) - 1} epochs ruined the network and were undone, the last at learning rate "
-        f"{last['lr']:.3g}: the bounds were too high and were halved each time"
+        f"{last['lr']:.3g}: lr_top and lr_max were too high and were halved each time"
     )
 
 
