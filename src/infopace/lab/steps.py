@@ -86,18 +86,13 @@ class Steps:
         return False
 
     @property
-    def can_undo(self) -> bool:
-        """Whether the last epoch can be undone."""
-        return False
-
-    @property
     def undone(self) -> int:
         """How many epochs were undone."""
         return 0
 
-    def undo(self, why: str) -> None:
-        """Undo the epoch that was trained last, in place of `end_epoch`."""
-        raise NotImplementedError(f"nothing keeps the last epoch: {why}")
+    def undo(self, why: str) -> bool:
+        """Undo the epoch that was trained last, in place of `end_epoch`; False where nothing keeps it."""
+        return False
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed run needs."""
@@ -139,19 +134,17 @@ class PacedSteps(Steps):
         self.scheduler.step()
 
     @property
-    def can_undo(self) -> bool:
-        """Where weights were moved, the scheduler keeps what they were."""
-        return self.scheduler.can_undo
-
-    @property
     def undone(self) -> int:
         """How many epochs were undone."""
         return len(self.scheduler.undone)
 
-    def undo(self, why: str) -> None:
+    def undo(self, why: str) -> bool:
         """Put the weights back, and go on with bounds half as high."""
+        if not self.scheduler.can_undo:
+            return False
         self.scheduler.undo(why)
         self.scheduler.step()
+        return True
 
     def facts(self) -> Row:
         """Information, reference and warnings of the latest measurement."""

@@ -184,11 +184,10 @@ class Training:
         try:
             loss: float | None = self.train_epoch(epoch, on_batch)
         except NotFinite as error:
-            if not self.steps.can_undo:
-                raise
-            loss = None
             with self._autocast():
-                self.steps.undo(str(error))
+                if not self.steps.undo(str(error)):
+                    raise
+            loss = None
         times.append(time.perf_counter())
         if loss is not None:
             self._end_epoch(loss)
