@@ -1,0 +1,55 @@
+"""A small training under the scheduler, with everything that a user's loop has."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from infopace import Bounds, MutualInformationLR, Probe, Vasudevan2020, layer_groups
+
+from .policies.every import EVERY
+
+BOUNDS = Bounds(1e-3, 0.2)
+EPOCHS = 6
+KEPT = 520  # of 600 rows; the others are those that may be held out
+POLICY = Vasudevan2020(epochs=EPOCHS)
+
+OURS = "HoldAndAnneal"
+
+
+def data() -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(600, 8, generator=generator)
+    return inputs, (inputs[:, 0] > 0).long() + 2 * (inputs[:, 1] > 0).long()
+
+
+class Run:
+    """A small training, with everything that a user's loop has."""
+
+    def __init__(self, layer_wise: bool, policy: str | None = None, *, held_out: bool = False) -> None:
+        torch.manual_seed(1)
+        self.model = nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 4))
+        params = layer_groups(self.model) if layer_wise else self.model.parameters()
+        self.optimizer = torch.optim.SGD(params, lr=0.1, momentum=0.9)
+        probe = Probe.sample(data(), 200, layers="all", std_error=False)  # no policy reads it
+        unseen = None
+        if held_out:
+            inputs, labels = data()
+            unseen = Probe(inputs[KEPT:], labels[KEPT:], layers="all", std_error=False)
+        rule = POLICY if policy is None else EVERY[policy]
+        self.scheduler = MutualInformationLR(self.optimizer, self.model, probe, rule, BOUNDS, unseen)
+        self.trained_on: list[int] = []
+
+    def epoch(self, number: int) -> None:
+        inputs, labels = data()
+        rows = KEPT if self.scheduler.holds_out else 600
+        self.trained_on.append(rows)
+        order = torch.randperm(rows, generator=torch.Generator().manual_seed(number))
+        for rows in order.split(50):
+            self.optimizer.zero_grad()
+            nn.functional.cross_entropy(self.model(inputs[rows]), labels[rows]).backward()
+            self.optimizer.step()
+        self.scheduler.observe()
+
+    def rates(self) -> list[float]:
+        return [group["lr"] for group in self.optimizer.param_groups]
