@@ -12,37 +12,12 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Dataset, TensorDataset
 
 from infopace import Estimate, Probe, entropy, mutual_information
 from infopace import probe as probe_module
 from infopace._forward import as_found
 
-
-def small_net() -> nn.Sequential:
-    torch.manual_seed(0)
-    return nn.Sequential(
-        nn.Linear(6, 16), nn.BatchNorm1d(16), nn.ReLU(inplace=True), nn.Dropout(0.5), nn.Linear(16, 3)
-    )
-
-
-def labelled(rows: int = 300, seed: int = 1) -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    labels = torch.arange(rows) % 3
-    return torch.randn(rows, 6, generator=generator) + labels[:, None], labels
-
-
-class Items(Dataset):
-    """A map-style data set without any attribute, with a random transform."""
-
-    def __init__(self, rows: int = 60) -> None:
-        self.inputs, self.labels = labelled(rows)
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, row: int) -> tuple[Tensor, int]:
-        return self.inputs[row] + torch.rand(()), int(self.labels[row])
+from .small_probe import labelled, small_net
 
 
 def test_measures_each_layer_as_a_direct_call_does() -> None:
@@ -430,117 +405,6 @@ def test_an_error_bar_that_has_told_too_much_from_noise_is_not_made_again(
     said = {probe.measure(model).warnings for _ in range(3)}
     assert calls.count(True) == bars
     assert len(said) == 1
-
-
-@pytest.mark.parametrize("kind", ["pair", "tensors", "targets attribute", "items"])
-def test_the_sample_is_stratified_and_repeatable(kind: str) -> None:
-    inputs, _ = labelled(1000)
-    labels = torch.tensor([0] * 700 + [1] * 290 + [2] * 10)
-    dataset: object = (inputs, labels)
-    if kind == "tensors":
-        dataset = TensorDataset(inputs, labels)
-    elif kind != "pair":
-        dataset = [(row, label) for row, label in zip(inputs, labels, strict=True)]
-        if kind == "targets attribute":
-
-            class Listed(list):
-                targets = labels
-
-            dataset = Listed(dataset)
-    state = torch.get_rng_state()
-    probe = Probe.sample(dataset, 100, seed=3)
-    assert torch.equal(torch.get_rng_state(), state)
-    assert torch.bincount(probe.targets).tolist() == [70, 29, 1]
-    again, other = Probe.sample(dataset, 100, seed=3), Probe.sample(dataset, 100, seed=4)
-    assert torch.equal(probe.inputs, again.inputs) and torch.equal(probe.targets, again.targets)
-    assert not torch.equal(probe.inputs, other.inputs)
-    assert len(torch.unique(probe.inputs, dim=0)) == 100
-
-
-probe_of: Any = Probe  # for what its types do not allow
-sample_of: Any = Probe.sample
-
-
-def test_random_transforms_are_applied_once() -> None:
-    first, second = Probe.sample(Items(), 30, seed=5), Probe.sample(Items(), 30, seed=5)
-    assert torch.equal(first.inputs, second.inputs)
-    assert torch.bincount(first.targets).tolist() == [10, 10, 10]
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (
-            lambda x, y: Probe.sample((x, y), 301),
-            "n must be in 2..300, the rows of the data set, got n = 301",
-        ),
-        (
-            lambda x, y: Probe(x, y * 0 + 7),
-            "the probe needs at least 2 classes, got only class 7 in 300 rows",
-        ),
-        (
-            lambda x, y: Probe(x[:5], y),
-            "inputs and targets must have the same number of rows, at least one, got 5 inputs for 300 targets",
-        ),
-        (
-            lambda x, y: Probe(x, y, reference="mine"),
-            "reference must be 'auto', 'entropy', 'ksg' or a number, got 'mine'",
-        ),
-        (
-            lambda x, y: Probe(x, y.float(), reference="entropy"),
-            "reference 'entropy' needs integer labels, got floating targets",
-        ),
-        (lambda x, y: Probe(x, y, reference=-1.0), "reference must be a positive number of nats, got -1.0"),
-        (lambda x, y: Probe(x, y, batch_size=0), "batch_size must be at least 1, got 0"),
-        (
-            lambda x, y: Probe.sample(iter([]), 10),
-            "the data set must have a length and items, or be (inputs, targets), got list_iterator",
-        ),
-        (
-            lambda x, y: Probe(x, y, layers=["9"]).measure(small_net()),
-            "unknown layer '9'; The layers are: 0, 1, 2, 3, 4",
-        ),
-        (
-            lambda x, y: Probe(x, y + 1).measure(small_net()),
-            "the output does not fit the probe: labels must be in 0..C-1 for scores with C = 3 columns, got label 3",
-        ),
-        (
-            lambda x, y: Probe(x, y).measure(nn.Sequential(nn.Linear(6, 3), nn.Flatten(0))),
-            "the output must have one row a sample, got shape (768,) for 256 rows",
-        ),
-        (
-            lambda x, y: Probe(x, y, k=300),
-            "k must be in 1..n-1, got k = 300 with n = 300",
-        ),
-        (lambda x, y: probe_of(x, y, k="3"), "k must be a whole number, got '3'"),
-        (lambda x, y: probe_of(x, y, norm="l2"), "norm must be 'euclidean' or 'chebyshev', got 'l2'"),
-        (
-            lambda x, y: probe_of(x, y, layers=[0]),
-            "layers must be 'output', 'all' or names of layers, got [0]",
-        ),
-        (
-            lambda x, y: probe_of(x, y, layers=None),
-            "layers must be 'output', 'all' or names of layers, got None",
-        ),
-        (lambda x, y: probe_of(x, y, batch_size=2.5), "batch_size must be a whole number, got 2.5"),
-        (lambda x, y: Probe(x, x / torch.zeros(1), reference=1.0), "targets must be finite, got -inf"),
-        (
-            lambda x, y: Probe(y[:, None], x[:, 0]),
-            "reference 'ksg' needs floating inputs, got int64; give a number",
-        ),
-        (lambda x, y: sample_of((x, y), "100"), "n must be a whole number, got '100'"),
-        (lambda x, y: sample_of((x, y), 0.1 * len(x)), "n must be a whole number, got 30.0"),
-        (lambda x, y: sample_of((x, y), 100, seed=None), "seed must be a whole number, got None"),
-        (lambda x, y: Probe.sample((x, y), 100, seed=-1), "seed must be at least 0, got -1"),
-    ],
-)
-def test_bad_input_is_refused_in_one_line(
-    monkeypatch: pytest.MonkeyPatch, make: object, message: str
-) -> None:
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # it would refuse some of it first
-    with pytest.raises(ValueError) as error:
-        make(*labelled())  # pyright: ignore[reportCallIssue]
-    assert str(error.value) == message
 
 
 def test_scores_that_are_no_class_scores() -> None:

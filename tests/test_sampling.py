@@ -15,6 +15,52 @@ from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
 from infopace import Probe
 
+from .small_probe import labelled
+
+
+class Items(Dataset):
+    """A map-style data set without any attribute, with a random transform."""
+
+    def __init__(self, rows: int = 60) -> None:
+        self.inputs, self.labels = labelled(rows)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, row: int) -> tuple[Tensor, int]:
+        return self.inputs[row] + torch.rand(()), int(self.labels[row])
+
+
+@pytest.mark.parametrize("kind", ["pair", "tensors", "targets attribute", "items"])
+def test_the_sample_is_stratified_and_repeatable(kind: str) -> None:
+    inputs, _ = labelled(1000)
+    labels = torch.tensor([0] * 700 + [1] * 290 + [2] * 10)
+    dataset: object = (inputs, labels)
+    if kind == "tensors":
+        dataset = TensorDataset(inputs, labels)
+    elif kind != "pair":
+        dataset = [(row, label) for row, label in zip(inputs, labels, strict=True)]
+        if kind == "targets attribute":
+
+            class Listed(list):
+                targets = labels
+
+            dataset = Listed(dataset)
+    state = torch.get_rng_state()
+    probe = Probe.sample(dataset, 100, seed=3)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.bincount(probe.targets).tolist() == [70, 29, 1]
+    again, other = Probe.sample(dataset, 100, seed=3), Probe.sample(dataset, 100, seed=4)
+    assert torch.equal(probe.inputs, again.inputs) and torch.equal(probe.targets, again.targets)
+    assert not torch.equal(probe.inputs, other.inputs)
+    assert len(torch.unique(probe.inputs, dim=0)) == 100
+
+
+def test_random_transforms_are_applied_once() -> None:
+    first, second = Probe.sample(Items(), 30, seed=5), Probe.sample(Items(), 30, seed=5)
+    assert torch.equal(first.inputs, second.inputs)
+    assert torch.bincount(first.targets).tolist() == [10, 10, 10]
+
 
 class Noisy(Dataset):
     """Items that are made when they are asked for, with random numbers of some kind."""
