@@ -1,6 +1,7 @@
 # Everything runs in .venv, which the first command makes; no environment has to be active.
 #   make demo   train on scikit-learn's digits; ends with the accuracy and the picture
 #   make test   the test suite           make lint    ruff and pyright
+#   make docs   the documentation site, in docs/_build; a warning is an error
 #   make lock   regenerate requirements.lock          make clean   remove what was made here
 # PYTHON=/path/to/python3 chooses the interpreter. DATA is the folder of data sets that the tests use when
 # INFOPACE_DATA is not set and the folder exists.
@@ -16,7 +17,7 @@ STAMP := .venv/.complete
 PIP_FLAGS := --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint lock clean moved
+.PHONY: help demo test lint docs lock clean moved
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -50,14 +51,18 @@ lint: $(STAMP)
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m pyright
 
+docs: $(STAMP)
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going -q -b html docs docs/_build
+	@echo "docs: docs/_build/index.html"
+
 # torch goes in first and by its exact version, so that no other package asks for a newer build. What torch needs
 # for a GPU differs by machine and comes with torch itself; the lock leaves it out, and the local part of versions.
 lock:
 	@rm -rf .lock-venv
 	@python="$$(sh .ci/find-python "$(PYTHON)")" || exit 1; "$$python" -m venv .lock-venv
 	@.lock-venv/bin/python -m pip install $(PIP_FLAGS) torch==$(TORCH)
-	@.lock-venv/bin/python -m pip install $(PIP_FLAGS) hatchling editables ".[lab,test,lint]"
-	@{ printf '%s\n' "# Every version that make demo, make test and make lint use. Regenerate: make lock"; \
+	@.lock-venv/bin/python -m pip install $(PIP_FLAGS) hatchling editables ".[lab,test,lint,docs]"
+	@{ printf '%s\n' "# Every version that make demo, make test, make lint and make docs use. Regenerate: make lock"; \
 	   printf '%s\n' "# Install: pip install -r requirements.lock && pip install --no-deps --no-build-isolation -e ."; \
 	   .lock-venv/bin/python -m pip freeze --disable-pip-version-check \
 	     | sed -e '/^infopace[ =]/d' -e '/^\(nvidia\|cuda\|triton\)[-=]/d' -e 's/+[^ ]*$$//' -e 's/ @ .*//'; \
@@ -67,5 +72,5 @@ lock:
 	@echo "requirements.lock: $$(grep -c == requirements.lock) packages"
 
 clean:
-	rm -rf .venv .lock-venv build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .lock-venv build dist docs/_build .pytest_cache .ruff_cache .hypothesis
 	find src tests examples -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,59 @@
+"""The documentation site: Sphinx, Markdown by MyST, the furo theme. Built by `make docs`; a warning is an error."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+_PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+
+project, author, release = _PROJECT["name"], _PROJECT["authors"][0]["name"], _PROJECT["version"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "sphinx_design",
+]
+exclude_patterns = ["_build"]
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+
+html_theme = "furo"
+html_title = "infopace"
+html_copy_source = False
+html_show_sphinx = False
+html_theme_options = {"navigation_with_keys": True}
+
+# A single backtick is code, as in the docstrings.
+default_role = "code"
+autodoc_typehints = "none"  # signatures show them; the docstrings say what they mean
+autodoc_member_order = "bysource"
+napoleon_google_docstring, napoleon_numpy_docstring = True, False
+napoleon_use_ivar, napoleon_use_rtype = True, False
+
+# |x| is an absolute value here, and a substitution in reStructuredText.
+_BARS = re.compile(r"\|(?=\S)")
+_SECTION = re.compile(r"^(Args|Attributes|Raises|Returns|Yields):$")
+
+
+def show_formulas(
+    app: object, what: str, name: str, thing: object, options: object, lines: list[str]
+) -> None:
+    """Indented formulas and examples of a docstring are literal blocks: reStructuredText would fold their lines."""
+    found: list[str] = []
+    literal = section = False
+    for line in lines:
+        if line and not line[0].isspace():
+            literal, section = False, bool(_SECTION.match(line)) or section
+        elif line.strip() and not literal and not section and (not found or not found[-1].strip()):
+            found += ["::", ""]
+            literal = True
+        found.append(line if literal else _BARS.sub(r"\|", line))
+    lines[:] = found
+
+
+def setup(app: object) -> None:
+    # Before napoleon, which has priority 500.
+    app.connect("autodoc-process-docstring", show_formulas, priority=400)  # pyright: ignore[reportAttributeAccessIssue]
