@@ -18,7 +18,7 @@ from infopace.policies import Bounds, Decision, HeldOut, HoldAndAnneal, Policy
 from infopace.probe import Measurement, Probe
 
 # An epoch is undone that leaves less than this share of the information, and leaves the bounds this share of theirs.
-# benchmarks/policies/too_high.py moves both.
+# studies/bounds_too_high/run.py moves both.
 _LEFT, _LOWERED = 0.5, 0.5
 # The causes of decisions from the anneal on; a policy that reads held-out rows has these.
 _PAST_HOLD = frozenset({"anneal", "floor", "finished"})

@@ -15,7 +15,7 @@ from infopace.estimators._labels import as_classes, entropy
 # class the shortfall is within the sampling noise (measured for this project).
 FEW_ROWS = 20
 # Distance to the k-th neighbour as a share of the mean distance, from which more than about a fifth of the
-# information is lost: benchmarks/estimators/reach.py, n = 1000. A class is a coarser thing than a target.
+# information is lost: studies/neighbour_reach/run.py, n = 1000. A class is a coarser thing than a target.
 _REACH_LABELS, _REACH_VECTORS = 0.7, 0.3
 # Rows on which that share is looked at.
 _LOOKED_AT = 200

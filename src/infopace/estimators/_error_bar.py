@@ -16,7 +16,7 @@ from torch import Tensor
 
 _MOST_PARTS = 10
 # n times the variance of KSG-1 and Ross grows slowly with n, as n^g: five laws give a g from -0.01 to 0.11 with this
-# mean (results/part_laws.jsonl, benchmarks/estimators/part_laws.py). Without it error bars are 8 % too short.
+# mean (results/part_laws.jsonl, studies/error_bar_law/run.py). Without it error bars are 8 % too short.
 _GROWTH = 0.075
 
 

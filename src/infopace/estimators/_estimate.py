@@ -77,7 +77,7 @@ class Estimate:
         the parts show to be too low is given room above, and loses none below, where it is safe. With a bias
         b of known size one end only can fail, and 1.645 standard errors beyond nats - b would do. But b is
         read off the same rows and moves against the value: nats - b was 1.1 to 1.3 times as noisy as nats
-        (five known cases, benchmarks/estimators/interval_coverage.py), and 1.2 x 1.645 = 1.97 again.
+        (five known cases, studies/interval_coverage/run.py), and 1.2 x 1.645 = 1.97 again.
 
         Raw like `nats`: the low end may be negative and the high end above the ceiling, and an interval wholly
         outside says that something is wrong. I(X;Y) is in [0, ceiling], so cutting the interval to that range

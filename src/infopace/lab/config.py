@@ -25,7 +25,7 @@ from infopace.lab.workloads import find_workload
 _OF_WORKLOAD = "(default: the workload's)"
 _OF_BOUNDS = "(default: as --bounds says)"
 _TESTED = "range test"
-# Of the training rows, what our rule keeps out of training while it holds. benchmarks/policies/held_out.py moves it.
+# Of the training rows, what our rule keeps out of training while it holds. studies/held_out_constants/run.py moves it.
 HELD_OUT = 0.1
 # Of the pacing only: a rival must be given none of them.
 _PACING = ("bounds", "lr_min", "lr_max", "lr_top", "epsilon", "layer_wise", "horizon", "held_out", *SWITCHES)

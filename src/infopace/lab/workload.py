@@ -91,7 +91,16 @@ def _absolute_error(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 ACCURACY = Metric("accuracy", _correct, higher_is_better=True, scale=100.0, unit="%")
+ABSOLUTE_ERROR = Metric("MAE", _absolute_error, higher_is_better=False)
 MAE_CELSIUS = Metric("MAE", _absolute_error, higher_is_better=False, unit="°C")
+
+
+def mlp(*widths: int) -> nn.Module:
+    """Fully connected layers of these widths, the inputs' first, with ReLU between them."""
+    layers: list[nn.Module] = [nn.Flatten()]
+    for i in range(len(widths) - 1):
+        layers += [nn.Linear(widths[i], widths[i + 1]), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
 
 
 def pixels_to_unit(batch: Tensor) -> Tensor:

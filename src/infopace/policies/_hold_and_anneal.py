@@ -15,7 +15,7 @@ from infopace.policies._policy import Decision, HeldOut, check_history
 # The two-sided 95 % quantile of the normal: what counts as visible, as in the range test.
 _VISIBLE = 1.96
 # Of the hold, where a rise is looked for; of the epochs, where E is known, the most that a hold takes; between LR_top
-# and LR_max, on a log scale, the rate that is held. benchmarks/policies/constants.py moves each of the four.
+# and LR_max, on a log scale, the rate that is held. studies/rule_constants/run.py moves each of the four.
 _WINDOW, _LONGEST, _MIDDLE = 0.5, 0.5, 0.5
 # Of LR_top, what is held after information has fallen there too, and again of that.
 _LOWERED = 0.5

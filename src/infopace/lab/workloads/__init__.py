@@ -11,10 +11,19 @@ from infopace.lab.workloads.cifar10_allconv import CIFAR10_ALLCONV
 from infopace.lab.workloads.cifar10_small import CIFAR10_SMALL
 from infopace.lab.workloads.cifar10_vgg16 import CIFAR10_VGG16
 from infopace.lab.workloads.cifar100_wrn28_10 import CIFAR100_WRN28_10
-from infopace.lab.workloads.digits import DIGITS
+from infopace.lab.workloads.digits import DIGITS, DIGITS_MLP
 from infopace.lab.workloads.imagenet_resnet50 import IMAGENET_RESNET50
 from infopace.lab.workloads.mnist_10k import MNIST_10K
 from infopace.lab.workloads.mnist_lenet import MNIST_LENET
+from infopace.lab.workloads.small_images import (
+    CIFAR_PLAIN,
+    DEEP_MLP,
+    MNIST_1K,
+    MNIST_MLP,
+    NOISY_MLP,
+    TURNED,
+)
+from infopace.lab.workloads.small_tables import CANCER_MLP, DIABETES, FLIPPED, FRIEDMAN_2K, FRIEDMAN_300
 from infopace.lab.workloads.uci_temperature import UCI_TEMPERATURE
 
 _ALL = (
@@ -27,6 +36,18 @@ _ALL = (
     CIFAR100_WRN28_10,
     IMAGENET_RESNET50,
     UCI_TEMPERATURE,
+    DIGITS_MLP,
+    MNIST_MLP,
+    DEEP_MLP,
+    NOISY_MLP,
+    MNIST_1K,
+    TURNED,
+    CIFAR_PLAIN,
+    CANCER_MLP,
+    DIABETES,
+    FLIPPED,
+    FRIEDMAN_300,
+    FRIEDMAN_2K,
 )
 _OWN = "one of your own is path/to/file.py:OBJECT"
 WORKLOADS: dict[str, Workload] = {w.name: w for w in _ALL}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from infopace import Bounds
-from infopace.lab.workload import ACCURACY, Data, Workload
+from infopace.lab.workload import ACCURACY, Data, Workload, mlp
 
 
 class SmallCNN(nn.Module):
@@ -56,7 +58,7 @@ DIGITS = Workload(
     loss=F.cross_entropy,
     metric=ACCURACY,
     # [measured] by `infopace compare digits`, its range test with seed 1000, rounded. Constant rates agree
-    # (benchmarks/constant_lr_grid.py digits --epochs 30 --seeds 100 101): 0.950 at 0.003, 0.969 at 0.01, 0.979 at 0.03,
+    # (studies/constant_rates/run.py digits --epochs 30 --seeds 100 101): 0.950 at 0.003, 0.969 at 0.01, 0.979 at 0.03,
     # 0.522 at 0.1, where one seed lost all, 0.149 at 0.2.
     bounds=Bounds(lr_min=0.0026, lr_max=0.105, lr_top=0.046),
     epochs=30,
@@ -64,4 +66,10 @@ DIGITS = Workload(
     threads=1,
     prepare=grey_levels_to_unit,
     levels=(0.95, 0.97),
+)
+DIGITS_MLP = dataclasses.replace(
+    DIGITS,
+    name="digits-mlp",
+    summary="scikit-learn's 8x8 digits, MLP 64-64-64-10",
+    build_model=lambda: mlp(64, 64, 64, 10),
 )

@@ -1,0 +1,52 @@
+"""Write docs/results.md from the rows in results/: python -m studies.results_page"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from studies.shared.page import ROOT
+from studies.tuned_cosine.comparisons import comparisons, update_readme
+
+HEAD = """# Results
+
+Every number on this page is read from the rows in `results/` by `python -m studies.results_page`; each section
+names the command that made its rows. CPU only; whatever needs a GPU was not run.
+"""
+# The studies in the order of the page, after the comparisons; each has a section.py.
+ORDER = (
+    "tuned_cosine",
+    "held_out_constants",
+    "longer_decay",
+    "change_in_mid_run",
+    "driving_signal",
+    "rule_constants",
+    "probe_size",
+    "reference_ends_hold",
+    "layer_holds",
+    "bounds_too_high",
+    "held_rate_and_decay_shape",
+    "paper_recipes",
+    "range_test_repeatability",
+    "range_test_layers",
+    "kill_and_resume",
+    "measuring_cost",
+    "loop_speed",
+    "sample_size",
+    "label_traps",
+    "benchmark_mi",
+    "interval_coverage",
+    "estimator_speed",
+    "estimator_scaling",
+    "neighbour_trees",
+)
+
+
+def main() -> None:
+    """Write the page."""
+    sections = [import_module(f"studies.{study}.section").text() for study in ORDER]
+    (ROOT / "docs" / "results.md").write_text("\n".join([HEAD, comparisons(), *sections]))
+    update_readme()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""Tables of `infopace compare`, from the rows that it left: its rows.jsonl as results/compare_WORKLOAD.jsonl."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from infopace.lab.compare._cells import Outcome
+from infopace.lab.compare._config import DEFAULT
+from infopace.lab.compare._summary import Line, Method, summarise
+from infopace.lab.compare._table import table_lines
+from infopace.lab.compare._tuning import choose
+from infopace.lab.workloads import WORKLOADS
+from studies.shared.page import ROOT, read, section, workload_of
+
+_README = re.compile(r"(<!-- compare digits, by studies/results_page.py -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def comparisons() -> str:
+    """A section a workload that has rows."""
+    parts = []
+    for path in sorted((ROOT / "results").glob("compare_*.jsonl")):
+        rows = read(path.stem)
+        workload = workload_of(rows)
+        lines = lines_of(rows)
+        text = "\n".join(_blocks(table_lines(lines, workload.metric)))
+        seeds = max(line.n + line.failed for line in lines)
+        parts.append(
+            section(
+                f"Comparison: {workload.name}, {rows[0]['epochs']} epochs",
+                f"`infopace compare {workload.name}{_methods(rows)} --seeds {seeds}`{_added(rows)},"
+                f" its rows.jsonl; p is against {lines[0].method}; how to read it: [Comparisons](compare.md)",
+                text,
+            )
+        )
+    return "\n".join(parts)
+
+
+def update_readme() -> None:
+    """Put the digits table, without its times, between its two marks in the README."""
+    path = ROOT / "README.md"
+    found = _README.search(path.read_text())
+    if found is None or not (ROOT / "results" / "compare_digits.jsonl").exists():
+        return
+    lines = table_lines(lines_of(read("compare_digits")), WORKLOADS["digits"].metric, times=False)
+    body = "\n".join(line for line in lines if line.startswith("|"))
+    path.write_text(_README.sub(lambda m: f"{m[1]}{body}\n{m[2]}", path.read_text()))
+
+
+def lines_of(rows: list[dict[str, Any]]) -> list[Line]:
+    """The lines of the table, as the command made them."""
+    workload = workload_of(rows)
+    tested = next((row for row in rows if row["part"] == "range test"), None)
+    runs = [row for row in rows if row["part"] != "range test"]
+    names = list(dict.fromkeys(row["method"] for row in runs if row["part"] == "test"))
+    # What p is against comes first: the rule that train uses, where it was compared.
+    names.sort(key=lambda name: name != DEFAULT[0])
+    methods, outcomes = [], {}
+    for name in names:
+        tuning = [Outcome.from_row(row) for row in runs if row["method"] == name and row["part"] == "tuning"]
+        outcomes[name] = [
+            Outcome.from_row(row) for row in runs if row["method"] == name and row["part"] == "test"
+        ]
+        if tuning:
+            grid = sorted({outcome.cell.lr for outcome in tuning if outcome.cell.lr is not None})
+            choice = choose(tuning, grid, workload.metric)
+            note = f"{choice.lr:g} is at the edge of its grid" if choice.at_edge else ""
+            epochs = float(len(tuning) * rows[0]["epochs"])
+            methods.append(Method(name, choice.lr, choice.seconds, epochs, note))
+        elif tested is not None and _paced(name):
+            methods.append(Method(name, None, tested["seconds"], tested["cost_epochs"], ""))
+        else:
+            methods.append(Method(name, None, 0.0, 0.0, ""))
+    return summarise(methods, outcomes, workload.metric, workload.levels)
+
+
+def _paced(name: str) -> bool:
+    return name.startswith(("hold-and-anneal", "vasudevan", "wang"))
+
+
+def _methods(rows: list[dict[str, Any]]) -> str:
+    names = list(dict.fromkeys(row["method"] for row in rows if row["part"] == "test"))
+    return "" if set(DEFAULT) <= set(names) else f" --methods {' '.join(names)}"
+
+
+def _added(rows: list[dict[str, Any]]) -> str:
+    """What was added to the rows of the command that names no methods."""
+    names = list(dict.fromkeys(row["method"] for row in rows if row["part"] == "test"))
+    more = " ".join(name for name in names if name not in DEFAULT)
+    return f", `{more}` added with `--known`" if more and set(DEFAULT) <= set(names) else ""
+
+
+def _blocks(lines: list[str]) -> list[str]:
+    """The table, and below it its notes as a list."""
+    rows = [line for line in lines if line.startswith("|")]
+    notes = [f"- {line}" for line in lines if not line.startswith("|")]
+    return [*rows, "", *notes] if notes else rows
