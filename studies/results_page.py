@@ -5,7 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 
 from studies.shared.page import ROOT
-from studies.tuned_cosine.comparisons import comparisons, update_readme
+from studies.tuned_cosine.comparisons import comparisons
+from studies.tuned_cosine.section import update_readme
 
 HEAD = """# Results
 

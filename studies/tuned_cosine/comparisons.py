@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from infopace.lab.compare._cells import Outcome
@@ -10,10 +9,7 @@ from infopace.lab.compare._config import DEFAULT
 from infopace.lab.compare._summary import Line, Method, summarise
 from infopace.lab.compare._table import table_lines
 from infopace.lab.compare._tuning import choose
-from infopace.lab.workloads import WORKLOADS
 from studies.shared.page import ROOT, read, section, workload_of
-
-_README = re.compile(r"(<!-- compare digits, by studies/results_page.py -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def comparisons() -> str:
@@ -34,17 +30,6 @@ def comparisons() -> str:
             )
         )
     return "\n".join(parts)
-
-
-def update_readme() -> None:
-    """Put the digits table, without its times, between its two marks in the README."""
-    path = ROOT / "README.md"
-    found = _README.search(path.read_text())
-    if found is None or not (ROOT / "results" / "compare_digits.jsonl").exists():
-        return
-    lines = table_lines(lines_of(read("compare_digits")), WORKLOADS["digits"].metric, times=False)
-    body = "\n".join(line for line in lines if line.startswith("|"))
-    path.write_text(_README.sub(lambda m: f"{m[1]}{body}\n{m[2]}", path.read_text()))
 
 
 def lines_of(rows: list[dict[str, Any]]) -> list[Line]:
