@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.optim.swa_utils import update_bn
 
 from infopace import MutualInformationLR, Probe, RollBackError, layer_groups
-from infopace.lab.batches import caster
+from infopace.lab.batches import caster, in_batches, spans
 from infopace.lab.config import Plan
 from infopace.lab.errors import InputError
 from infopace.lab.hold_out import hold_out
@@ -120,7 +120,7 @@ class Training:
         return Setting(
             self.model,
             self.plan.epochs,
-            -(-len(self.data.train_targets) // workload.batch_size),
+            len(spans(len(self.data.train_targets), workload.batch_size)),
             self.plan.lr,
             workload.momentum,
             workload.nesterov,
@@ -239,7 +239,7 @@ class Training:
         data, workload = self.data, self.plan.workload
         order = self._seed_epoch(epoch)
         n = len(data.train_inputs)
-        batches = torch.randperm(n, generator=order).to(self.device).split(workload.batch_size)
+        batches = in_batches(torch.randperm(n, generator=order).to(self.device), workload.batch_size)
         losses: list[torch.Tensor] = []
         self.model.train()
         for i, (batch, inputs) in enumerate(zip(batches, in_turn(data.train_inputs, batches), strict=True)):
@@ -267,8 +267,7 @@ class Training:
         metric = self.plan.workload.metric
         total, count = torch.zeros((), dtype=torch.float64, device=self.device), 0
         self.model.eval()
-        starts = range(0, len(self.data.test_targets), _EVALUATION_BATCH)
-        batches = [slice(start, start + _EVALUATION_BATCH) for start in starts]
+        batches = spans(len(self.data.test_targets), _EVALUATION_BATCH)
         with self.steps.evaluating():
             for batch, inputs in zip(batches, in_turn(self.data.test_inputs, batches), strict=True):
                 with self._autocast():
@@ -314,7 +313,7 @@ class Training:
         data, workload = self.data, self.plan.workload
         draws = torch.Generator().manual_seed(self.plan.config.seed)
         order = torch.randperm(len(data.train_targets), generator=draws).to(self.device)
-        batches = order.split(workload.batch_size)[:_SETTLING_BATCHES]
+        batches = in_batches(order, workload.batch_size)[:_SETTLING_BATCHES]
         for inputs in in_turn(data.train_inputs, batches):
             yield self._inputs(inputs if workload.augment is None else workload.augment(inputs, draws))
 

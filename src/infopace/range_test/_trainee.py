@@ -237,7 +237,8 @@ class Trainee:
         return targets.reshape(-1, *self._like.shape[1:]).to(self._like.dtype)
 
     def _parts(self) -> Iterator[slice]:
-        for rows in torch.arange(self.probe.n).tensor_split(min(_PARTS, self.probe.n)):
+        # Two examples or more in each: one alone may lose its dimension in the model.
+        for rows in torch.arange(self.probe.n).tensor_split(min(_PARTS, max(self.probe.n // 2, 1))):
             yield slice(int(rows[0]), int(rows[-1]) + 1)
 
     def _inputs(self, part: slice) -> Any:
