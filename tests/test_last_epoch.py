@@ -292,6 +292,31 @@ def test_a_copy_rolls_back_by_itself_and_leaves_the_original_alone(how: str, wit
     assert another.state_dict() == scheduler.state_dict()
 
 
+@pytest.mark.parametrize("how", ["deepcopy", "pickle"])
+def test_a_model_that_holds_its_scheduler_can_be_copied(how: str) -> None:
+    model = Holding()
+    optimizer = OPTIMIZERS["sgd"](model.parameters())
+    model.scheduler = paced(model, optimizer)
+    twin = copied(how, model)
+    before = contents(twin, twin.scheduler.optimizer)
+    train(twin, twin.scheduler.optimizer, spoiled=True)
+    twin.scheduler.observe()
+    assert twin.scheduler.undone == [1] and not model.scheduler.can_undo
+    assert equal(contents(twin, twin.scheduler.optimizer), before)
+
+
+class Holding(nn.Module):
+    """As a framework's module does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = net()
+        self.scheduler: Any = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
+
+
 def test_steps_of_an_optimizer_that_is_copied_with_its_hooks_are_another_s() -> None:
     model = net()
     optimizer = OPTIMIZERS["sgd"](model.parameters())

@@ -57,13 +57,14 @@ class LastEpoch:
         self._follow()
 
     def __getstate__(self) -> dict[str, Any]:
-        # The copied weights count their changes anew.
-        return {**self.__dict__, "_versions": None, "_fresh": self._is_fresh()}
+        # Copied weights count their changes anew.
+        weights = [weight for weight, _ in self._versions] if self._is_fresh() else []
+        return {**self.__dict__, "_versions": weights}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        fresh = state.pop("_fresh")
         self.__dict__.update(state)
-        self._versions = self._version() if fresh else None
+        # Not by way of the model: one that holds its scheduler is not whole yet.
+        self._versions = [(weight, weight._version) for weight in state["_versions"]]
         self._follow()
 
     @property
@@ -142,10 +143,8 @@ class LastEpoch:
     def _is_fresh(self) -> bool:
         """Whether no weight has changed since `forget`."""
         now, then = self._version(), self._versions
-        return (
-            then is not None
-            and len(now) == len(then)
-            and all(a is b and one == other for (a, one), (b, other) in zip(now, then, strict=True))
+        return len(now) == len(then) and all(
+            a is b and one == other for (a, one), (b, other) in zip(now, then, strict=True)
         )
 
     def _elsewhere(self) -> torch.device | None:
