@@ -62,8 +62,10 @@ def _in_batches(
 ) -> list[str]:
     kept: dict[str, list[Tensor]] = {name: [] for name in (*layers, "output")}
     silent: list[str] = []
-    for start in range(0, n, batch_size):
-        stop = min(start + batch_size, n)
+    starts = list(range(0, n, batch_size))
+    if batch_size > 1 and n - starts[-1] == 1:
+        starts.pop()  # one example alone may lose its dimension in the model; it joins the batch before
+    for start, stop in zip(starts, [*starts[1:], n], strict=True):
         latest: dict[str, Tensor] = {}
         part = map_tensors(inputs, lambda tensor, s=start, e=stop: tensor[s:e])
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from infopace._checks import whole
 from infopace._forward import layer_outputs, map_tensors
 from infopace._sampling import as_arrays, count_rows, draw, stratified
-from infopace.estimators import Estimate, decoder_bound, entropy, mutual_information
+from infopace.estimators import Estimate, OutOfRangeError, decoder_bound, entropy, mutual_information
 from infopace.layers import pick_layers, unwrap
 
 # Rows run at once where only the output is kept: larger batches are no faster (measured on a small LeNet, CPU).
@@ -252,7 +252,8 @@ class Probe:
                 decoder = decoder_bound(values, self.targets) if decodes else None
         except ValueError as error:
             what = "the output" if name == "output" else f"layer {name!r}"
-            raise ValueError(f"{what} does not fit the probe: {error}") from error
+            kind = OutOfRangeError if isinstance(error, OutOfRangeError) else ValueError
+            raise kind(f"{what} does not fit the probe: {error}") from error
         return LayerInformation(name, estimate, decoder, values.shape[1])
 
     def _estimate(self, values: Tensor, std_error: bool) -> Estimate:

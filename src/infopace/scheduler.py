@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass, replace
 from typing import Any
 
@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from infopace._last_epoch import LastEpoch, lost_all
+from infopace._last_epoch import LastEpoch, lost_all, no_rate_helps
+from infopace._last_epoch import RollBackError as RollBackError
 from infopace._scheduler_state import VERSION, check_state
+from infopace.estimators import OutOfRangeError
 from infopace.layers import check_parameters, holds_all, unknown_layer, unwrap
 from infopace.policies import Bounds, Decision, HeldOut, HoldAndAnneal, Policy
 from infopace.probe import Measurement, Probe
@@ -43,8 +45,13 @@ class MutualInformationLR(LRScheduler):
     that those of before are rounding errors beside them; or where the outputs tell less than half of what they told
     before, and no more than those of the untrained network (the 95 % intervals now and before do not meet, and the one
     now reaches down to what was told untrained, or to 0). Weights, buffers and the optimizer's state are put back as
-    they were when the epoch began, and from then on lr_top and lr_max are half of what they were: they had promised too
-    much. The policy does not hear of such an epoch; one that has a number of epochs has one less.
+    they were when the epoch began, and from then on lr_top and lr_max are half of what they were, but never below
+    lr_min: they had promised too much. The policy does not hear of such an epoch; one that has a number of epochs has
+    one less. What was not finite from the start does not count, and weights that begin at zero may grow as large as
+    others are (see `LastEpoch.ruin`). Where epoch after epoch is rolled back, RollBackError says so.
+
+    What the training keeps beside the network, such as a moving average of the weights, is not known here and would
+    stay ruined: name it in `also`, and it is rolled back too.
 
     Args:
         optimizer: Any torch optimizer of the model's parameters.
@@ -59,6 +66,8 @@ class MutualInformationLR(LRScheduler):
         undo: Whether an epoch that ruins the network is undone, for which a copy of the weights and of the optimizer's
             state is kept. Without, such a network goes on, or `observe` raises where an output is not finite. Nothing
             is undone where the optimizer does not hold all trainable weights.
+        also: What else is put back with the network: modules (`torch.optim.swa_utils.AveragedModel`, a teacher),
+            tensors, or objects with `state_dict` and `load_state_dict`, as many averages and a `GradScaler` are.
 
     Attributes:
         decisions: Per epoch from the first to the next, undone or not, the decision of each parameter group.
@@ -72,9 +81,10 @@ class MutualInformationLR(LRScheduler):
 
     Raises:
         TypeError: not an optimizer, not a probe, not a policy, no bounds, a held_out that is no probe or that the
-            policy does not read.
+            policy does not read, something in `also` that has no state.
         ValueError: an optimizer that holds parameters which are not the model's, a group whose layer is not measured
-            or has no bounds, held-out rows of other classes than the probe's, and all that `Probe.measure` refuses.
+            or has no bounds, held-out rows of other classes than the probe's, outputs that are not finite before any
+            training, and all that `Probe.measure` refuses.
     """
 
     def __init__(
@@ -87,6 +97,7 @@ class MutualInformationLR(LRScheduler):
         held_out: Probe | None = None,
         *,
         undo: bool = True,
+        also: Sequence[Any] = (),
     ) -> None:
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer must be a torch Optimizer, got {type(optimizer).__name__}")
@@ -120,7 +131,7 @@ class MutualInformationLR(LRScheduler):
         self.undone: list[int] = []
         # Where another optimizer trains the rest, its part of an epoch could not be undone.
         whole = undo and holds_all(optimizer, model)
-        self._last = LastEpoch(unwrap(model), optimizer) if whole else None
+        self._last = LastEpoch(unwrap(model), optimizer, also) if whole else None
         self.reference = probe.reference
         self.measurement: Measurement | None = None
         self.observe()
@@ -133,15 +144,20 @@ class MutualInformationLR(LRScheduler):
             return self.undo(why)
         try:
             measurement = self._probe.measure(self._model)
-        except ValueError as error:
-            if self.can_undo and "must be finite" in str(error):  # an output, though all weights are
+            unseen = self._held_out.measure(self._model).layers if self._held_out and self.holds_out else {}
+        except OutOfRangeError as error:  # an output is not finite, though all weights are
+            if self.can_undo:
                 return self.undo(str(error))
-            raise
+            if self.decisions:
+                raise
+            raise ValueError(
+                f"the model cannot be measured before training: {error}; check the probe's inputs, the weights, "
+                "frozen ones too, and the model in evaluation mode"
+            ) from error
         if self.can_undo and (
             why := lost_all(self._probe, self._model, measurement, self.history["output"], _LEFT)
         ):
             return self.undo(why)
-        unseen = self._held_out.measure(self._model).layers if self._held_out and self.holds_out else {}
         for group, layer in enumerate(self.driving_layers):
             if layer not in measurement.layers:
                 raise ValueError(
@@ -178,6 +194,8 @@ class MutualInformationLR(LRScheduler):
 
         Raises:
             RuntimeError: there is nothing to undo.
+            RollBackError: no rate helps: the third epoch in a row, or a later one, at lr_min, or the tenth at any rate.
+                The network is put back all the same.
         """
         if self._last is None or not self.can_undo:
             raise RuntimeError("there must be an epoch to undo, got no step since the last observation")
@@ -185,6 +203,12 @@ class MutualInformationLR(LRScheduler):
         if self.measurement is None:  # a state was loaded since
             self.measurement = self._probe.measure(self._model)
         epoch = len(self.decisions)
+        lr_mins = [self._bounds_of(layer).lr_min for layer in self.driving_layers]
+        if tried := no_rate_helps(self.decisions, self.undone, lr_mins):
+            raise RollBackError(
+                f"{tried}; the last because {why}; check the data and the loss for nan or inf, and the model in "
+                "evaluation mode"
+            )
         self.undone.append(epoch)
         self.decisions.append(
             [
@@ -290,11 +314,13 @@ class MutualInformationLR(LRScheduler):
         return replace(self.policy, epochs=max(epochs - len(self.undone), 1))
 
     def _bounds_of(self, layer: str) -> Bounds:
-        """The bounds of a driving layer, halved as often as an epoch was undone."""
+        """The bounds of a driving layer, halved as often as an epoch was undone, down to lr_min."""
         bounds = self.bounds[layer] if isinstance(self.bounds, Mapping) else self.bounds
+        if not self.undone:
+            return bounds
         share = _LOWERED ** len(self.undone)
-        top, high = bounds.first * share, bounds.lr_max * share
-        return Bounds(min(bounds.lr_min, top), high, top, bounds.epsilon) if self.undone else bounds
+        top, high = (max(lr * share, bounds.lr_min) for lr in (bounds.first, bounds.lr_max))
+        return Bounds(bounds.lr_min, high, top, bounds.epsilon)
 
     def _check_groups(self) -> None:
         """`observe` also runs before torch's scheduler knows its optimizer."""

@@ -13,6 +13,10 @@ from torch import Tensor
 _LARGEST = 1e150
 
 
+class OutOfRangeError(ValueError):
+    """A value that no estimator takes: nan, inf, or too large to be squared."""
+
+
 def as_matrix(values: Any, name: str) -> Tensor:
     """(n, ...) floating samples as a (n, d) tensor on their own device; nan and inf are refused."""
     tensor = as_tensor(values, name)
@@ -76,7 +80,9 @@ def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
 
 def _refuse(matrix: Tensor, wrong: Tensor, requirement: str) -> None:
     for row, column in wrong.nonzero()[:1].tolist():
-        raise ValueError(f"{requirement}, got {matrix[row, column].item()} at row {row}, column {column}")
+        raise OutOfRangeError(
+            f"{requirement}, got {matrix[row, column].item()} at row {row}, column {column}"
+        )
 
 
 def _rows(tensor: Tensor) -> str:

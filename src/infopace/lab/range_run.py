@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from infopace import RangeTest, RangeTestError, merge_trials
+from infopace.lab.batches import spans
 from infopace.lab.bounds import as_json, find_bounds, keep_result, workload_of
 from infopace.lab.environment import commit, hardware, versions
 from infopace.lab.errors import InputError
@@ -46,7 +47,7 @@ def run_range_test(config: RangeTestConfig, listener: RangeListener) -> list[str
         )
     if config.farm != "no":
         data = load_tried(plan.workload, plan.device)
-        steps = plan.epochs * -(-len(data.train_targets) // plan.workload.batch_size)
+        steps = plan.epochs * len(spans(len(data.train_targets), plan.workload.batch_size))
         farm_trials(config, plan, steps, folder, listener, run_trial)
         return _result(merge_trials(folder), folder, plan.workload.name)
     set_determinism(config.threads or plan.workload.threads or torch.get_num_threads(), plan.device)

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import update_bn
 
-from infopace import MutualInformationLR, Probe, layer_groups
-from infopace.lab.batches import caster
+from infopace import MutualInformationLR, Probe, RollBackError, layer_groups
+from infopace.lab.batches import caster, in_batches, spans
 from infopace.lab.config import Plan
 from infopace.lab.errors import InputError
 from infopace.lab.hold_out import hold_out
@@ -65,6 +65,8 @@ class Training:
         self.model = workload.build_model().to(plan.device)
         if workload.channels_last:
             self.model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        # A mask may hold -inf for good.
+        self._never_finite = self._not_finite()
         if plan.rival is None:
             with self._autocast():
                 self.steps: Steps = self._paced(held_out)
@@ -118,7 +120,7 @@ class Training:
         return Setting(
             self.model,
             self.plan.epochs,
-            -(-len(self.data.train_targets) // workload.batch_size),
+            len(spans(len(self.data.train_targets), workload.batch_size)),
             self.plan.lr,
             workload.momentum,
             workload.nesterov,
@@ -185,7 +187,7 @@ class Training:
             loss: float | None = self.train_epoch(epoch, on_batch)
         except NotFinite as error:
             with self._autocast():
-                if not self.steps.undo(str(error)):
+                if not self._roll_back(str(error)):
                     raise
             loss = None
         times.append(time.perf_counter())
@@ -209,7 +211,16 @@ class Training:
         try:
             with self._autocast():
                 self.steps.end_epoch(loss)
-        except ValueError as error:  # weights are finite, but an activation of the probe is not
+        except (
+            ValueError,
+            RollBackError,
+        ) as error:  # or weights are finite, but an activation of the probe is not
+            raise NotFinite(str(error)) from error
+
+    def _roll_back(self, why: str) -> bool:
+        try:
+            return self.steps.undo(why)
+        except RollBackError as error:
             raise NotFinite(str(error)) from error
 
     def state(self) -> dict[str, Any]:
@@ -228,7 +239,7 @@ class Training:
         data, workload = self.data, self.plan.workload
         order = self._seed_epoch(epoch)
         n = len(data.train_inputs)
-        batches = torch.randperm(n, generator=order).to(self.device).split(workload.batch_size)
+        batches = in_batches(torch.randperm(n, generator=order).to(self.device), workload.batch_size)
         losses: list[torch.Tensor] = []
         self.model.train()
         for i, (batch, inputs) in enumerate(zip(batches, in_turn(data.train_inputs, batches), strict=True)):
@@ -246,7 +257,7 @@ class Training:
         mean = float(torch.stack(losses).double() @ sizes) / n
         if not math.isfinite(mean):
             raise NotFinite(f"the training loss is {mean}")
-        if not all(bool(torch.isfinite(p).all()) for p in self.model.parameters()):
+        if self._not_finite() > self._never_finite:
             raise NotFinite("a weight is not finite")
         return mean
 
@@ -256,8 +267,7 @@ class Training:
         metric = self.plan.workload.metric
         total, count = torch.zeros((), dtype=torch.float64, device=self.device), 0
         self.model.eval()
-        starts = range(0, len(self.data.test_targets), _EVALUATION_BATCH)
-        batches = [slice(start, start + _EVALUATION_BATCH) for start in starts]
+        batches = spans(len(self.data.test_targets), _EVALUATION_BATCH)
         with self.steps.evaluating():
             for batch, inputs in zip(batches, in_turn(self.data.test_inputs, batches), strict=True):
                 with self._autocast():
@@ -269,6 +279,10 @@ class Training:
         if not math.isfinite(value):
             raise NotFinite(f"the test {metric.name} is {value}")
         return value
+
+    def _not_finite(self) -> int:
+        """How many numbers in the weights are not finite."""
+        return sum(int((~torch.isfinite(weight)).sum()) for weight in self.model.parameters())
 
     def _autocast(self) -> contextlib.AbstractContextManager[object]:
         # One that is switched off is not free either, and a small model feels it in every batch.
@@ -299,7 +313,7 @@ class Training:
         data, workload = self.data, self.plan.workload
         draws = torch.Generator().manual_seed(self.plan.config.seed)
         order = torch.randperm(len(data.train_targets), generator=draws).to(self.device)
-        batches = order.split(workload.batch_size)[:_SETTLING_BATCHES]
+        batches = in_batches(order, workload.batch_size)[:_SETTLING_BATCHES]
         for inputs in in_turn(data.train_inputs, batches):
             yield self._inputs(inputs if workload.augment is None else workload.augment(inputs, draws))
 

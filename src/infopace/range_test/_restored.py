@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from infopace._contents import Buffers, Weights
+from infopace._contents import Buffers, Weights, optimizers_in
 from infopace._last_epoch import untold
 from infopace._random_state import random_state_kept
 
@@ -58,20 +58,25 @@ def _model(model: nn.Module) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _optimizer(optimizer: Optimizer) -> Iterator[None]:
-    state = optimizer.state
+    inside = optimizers_in(optimizer)
+    states = [one.state for one in inside]
     # A learning rate may be a tensor, which others hold too: its value is put back into it.
     settings = [
         {name: (value, copy.deepcopy(value)) for name, value in group.items() if name != "params"}
-        for group in optimizer.param_groups
+        for one in inside
+        for group in one.param_groups
     ]
     # The old state is set aside, not copied: the test works on one of its own.
-    optimizer.state = defaultdict(dict)
+    for one in inside:
+        one.state = defaultdict(dict)
     try:
         with untold(optimizer):
             yield
     finally:
-        optimizer.state = state
-        for group, before in zip(optimizer.param_groups, settings, strict=True):
+        for one, state in zip(inside, states, strict=True):
+            one.state = state
+        groups = [group for one in inside for group in one.param_groups]
+        for group, before in zip(groups, settings, strict=True):
             for name in [name for name in group if name != "params" and name not in before]:
                 del group[name]
             for name, (value, content) in before.items():

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from infopace._contents import Buffers, Weights
+from infopace._contents import Buffers, Weights, optimizers_in
 from infopace._forward import as_found, call, hooked, main_tensor, map_tensors
 from infopace.layers import unwrap, weight_layers
 from infopace.probe import LayerInformation, Probe
@@ -148,7 +148,8 @@ class Trainee:
         """Set the model back to the trial's weights, with an empty optimizer and a learning rate a group."""
         for part in self._weights:
             part.put_back()
-        self.optimizer.state = defaultdict(dict)
+        for inside in optimizers_in(self.optimizer):
+            inside.state = defaultdict(dict)
         for group, settings, lr in zip(self.optimizer.param_groups, self._settings, lrs, strict=True):
             group.update(settings)
             group["lr"] = lr
@@ -236,7 +237,8 @@ class Trainee:
         return targets.reshape(-1, *self._like.shape[1:]).to(self._like.dtype)
 
     def _parts(self) -> Iterator[slice]:
-        for rows in torch.arange(self.probe.n).tensor_split(min(_PARTS, self.probe.n)):
+        # Two examples or more in each: one alone may lose its dimension in the model.
+        for rows in torch.arange(self.probe.n).tensor_split(min(_PARTS, max(self.probe.n // 2, 1))):
             yield slice(int(rows[0]), int(rows[-1]) + 1)
 
     def _inputs(self, part: slice) -> Any:
