@@ -62,11 +62,11 @@ class OptimizerState:
         ]
 
     def put_back(self) -> None:
-        """All as it was, each tensor where it lay."""
+        """All as it was, each tensor where it lay. A group that was added since stays as it was added."""
         self._optimizer.state.clear()
         for weight, kept in self._state.items():
             self._optimizer.state[weight] = kept.value()
-        for group, settings in zip(self._optimizer.param_groups, self._groups, strict=True):
+        for group, settings in zip(self._optimizer.param_groups, self._groups, strict=False):
             group.update({name: kept.value() for name, kept in settings.items()})
 
 

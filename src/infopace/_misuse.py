@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 # After so many calls of step, each after so many training steps, observe is missing. A call after one training step
 # alone may be that of a loop that calls step after every batch.
@@ -56,7 +57,7 @@ class Warner:
             if lr != wanted:
                 self.say(Misuse.CHANGED, found=lr, group=group, applied=wanted)
 
-    def say(self, misuse: Misuse, **values: float) -> None:
+    def say(self, misuse: Misuse, **values: Any) -> None:
         """Warn, if not done before."""
         if misuse not in self._said:
             self._said.add(misuse)
