@@ -189,7 +189,7 @@ def test_optimizers_are_saved_as_ever_and_a_scheduler_that_is_gone_leaves_no_hoo
     optimizer = OPTIMIZERS["sgd"](model.parameters())
     scheduler = paced(model, optimizer)
     torch.save(optimizer, io.BytesIO())
-    assert len(optimizer._optimizer_step_pre_hooks) == 1
+    assert len(optimizer._optimizer_step_pre_hooks) == 2
     del scheduler
     gc.collect()
     assert len(optimizer._optimizer_step_pre_hooks) == 0

@@ -5,13 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
 from infopace.policies._bounds import Bounds
+from infopace.policies._held_out import HeldOut
 
 
 @dataclass(frozen=True)
@@ -26,7 +23,8 @@ class Decision:
             paced again. Of `Vasudevan2018`: "change", by the relative change, and "deficit", by what is missing. Of
             `Wang2024`: "attenuated", after a cycle that brought little, and "triangle", an epoch's place in its cycle.
             Of `HoldAndAnneal`: "raised", from LR_top to the rate that is held, "lowered", back to it because
-            information fell, "anneal", "restart", a hold after something else has changed, and "finished".
+            information fell, "anneal", "restart", a hold after something else has changed, and "finished". Of the
+            scheduler: "absent", of an epoch before the layer had parameters to train.
     """
 
     lr: float
@@ -34,69 +32,14 @@ class Decision:
     cause: str
 
 
-class HeldOut:
-    """Information about rows that are not trained on, row by row.
-
-    The rows stay the same, and so does what makes one of them easy and another hard: how far their information has
-    risen is known much better than how high it is.
-
-    Args:
-        pointwise: (epochs, n) in nats: after 0, 1, .. epochs, for as long as these rows were kept out of training, what
-            each of them contributes (`Estimate.pointwise`).
-
-    Attributes:
-        pointwise: These, as an array.
-
-    Raises:
-        ValueError: other than two dimensions, fewer than two rows, or a value that is not finite.
-    """
-
-    def __init__(self, pointwise: ArrayLike) -> None:
-        self.pointwise: NDArray[np.float64] = np.array(pointwise, dtype=np.float64)
-        if self.pointwise.ndim != 2 or self.pointwise.shape[1] < 2:
-            raise ValueError(
-                f"held-out information must be (epochs, n) for two rows or more, got shape {self.pointwise.shape}"
-            )
-        _check_finite(self.nats)
-
-    @cached_property
-    def nats(self) -> list[float]:
-        """(epochs,) the information: the mean over the rows."""
-        return self.pointwise.mean(1).tolist()
-
-    def __len__(self) -> int:
-        return len(self.pointwise)
-
-    def until(self, epoch: int) -> HeldOut:
-        """What was known when an epoch began."""
-        return HeldOut(self.pointwise[:epoch])
-
-    def rise(self, first: int, last: int) -> tuple[float, float]:
-        """Rise of the least-squares line through nats[first..last], and its standard error, in nats.
-
-        Each row has a line of its own, and the mean of their rises is the rise of the mean: its error is that of a mean
-        of n, as if the rows were independent.
-
-        Raises:
-            ValueError: fewer than two epochs, or one that is not there.
-        """
-        if not 0 <= first < last < len(self):
-            raise ValueError(
-                f"a rise must be between two of {len(self)} epochs, got first = {first} and last = {last}"
-            )
-        window = self.pointwise[first : last + 1]
-        x = np.arange(len(window)) - (last - first) / 2
-        rises = x @ (window - window[-1]) / (x @ x) * (last - first)
-        return float(rises.mean()), float(rises.std(ddof=1)) / math.sqrt(len(rises))
-
-
 @runtime_checkable
 class Policy(Protocol):
     """A rule that paces the learning rate by information.
 
-    Pure: equal arguments give the equal decision, and nothing is remembered between calls. A rule that can use rows
-    which are not trained on takes one more, `held_out: HeldOut | None = None`, and gives one of the causes "anneal",
-    "floor" and "finished" once it needs them no more.
+    Pure: equal arguments give the equal decision, and nothing is remembered between calls. A rule that can use examples
+    which are not trained on takes one more, `held_out: HeldOut | None = None`. It reads `nats`, `rise` and `knows` of
+    it. It gives one of the causes "anneal", "floor" and "finished" once no later decision needs a new rise among the
+    values up to then.
     """
 
     def decide(self, history: Sequence[float], *, epoch: int, reference: float, bounds: Bounds) -> Decision:
