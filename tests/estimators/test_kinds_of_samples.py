@@ -145,7 +145,7 @@ GAPPED: dict[str, tuple[Callable[[], Any], bool]] = {
     "tensor with nan": (lambda: torch.as_tensor(np.where(GAPS[:, None], np.nan, X)), False),
     "frame with nan": (lambda: pd.DataFrame(np.where(GAPS[:, None], np.nan, X)), False),
     "frame, Float64": (lambda: pd.DataFrame(np.where(GAPS[:, None], np.nan, X)).convert_dtypes(), False),
-    "objects": (lambda: np.where(GAPS[:, None], None, X), False),
+    "objects": (lambda: gapped(X), False),
     "masked labels": (lambda: np.ma.masked_array(LABELS + 0, mask=GAPS), True),
     "masked text": (lambda: np.ma.masked_array(WORDS, mask=GAPS), True),
     "label objects": (lambda: gapped(LABELS), True),
