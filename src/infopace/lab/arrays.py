@@ -58,9 +58,9 @@ def _read(file: Any, size: int, source: str, suffix: str) -> np.ndarray:
             shape, _, dtype = np.lib.format.read_array_header_1_0(file)
         elif version == (2, 0):
             shape, _, dtype = np.lib.format.read_array_header_2_0(file)
-        else:  # only fields with names need a later one
+        else:  # only the names of fields need a later one
             raise InputError(
-                f"{source} must hold numbers, got named fields (format {version[0]}.{version[1]})"
+                f"{source} must hold numbers, got format {version[0]}.{version[1]}, for named fields"
             )
         if dtype.hasobject:
             raise InputError(f"{source} {_NO_OBJECTS}")
