@@ -168,8 +168,8 @@ def _column(
             raise InputError(
                 f"{lines.at(start + row, place)}: labels must be within 64 bits, got {cell}"
             ) from None
-    elif all(is_number(cell, decimal) for cell in there):
-        found = np.array([float(cell.replace(",", ".")) for cell in there])
+    elif (plain := _plain_numbers(there, decimal)) is not None:
+        found = plain
     elif not alone and all(cell.lower() in ("true", "false") for cell in there):
         found = np.array([cell.lower() == "true" for cell in there])
     else:
@@ -183,6 +183,17 @@ def _column(
     values = np.zeros(len(cells), dtype=found.dtype)
     values[present] = found
     return values
+
+
+def _plain_numbers(cells: list[str], decimal: str) -> np.ndarray | None:
+    """The numbers, where all are. Python takes 1_000 and nan too, which are none here."""
+    if decimal == ",":
+        cells = [cell.replace(",", ".") for cell in cells]
+    try:
+        found = np.array([float(cell) for cell in cells])
+    except ValueError:
+        return None
+    return None if np.isnan(found).any() or any("_" in cell for cell in cells) else found
 
 
 def _refuse_notation(place: str, cell: str) -> None:
