@@ -53,6 +53,8 @@ MEASURE_FLAGS = {
     "k": 3,
     "norm": "euclidean",
     "permutations": None,
+    "missing": "refuse",
+    "header": "auto",
     "json": False,
 }
 COMPARE_FLAGS = {
