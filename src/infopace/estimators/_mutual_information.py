@@ -11,7 +11,7 @@ from torch import Tensor
 
 from infopace.estimators import _cautions as cautions
 from infopace.estimators._dependence import calibrated_information
-from infopace.estimators._error_bar import ErrorBar, subsampling_error_bar
+from infopace.estimators._error_bar import ErrorBar, is_unresolved, subsampling_error_bar
 from infopace.estimators._estimate import Caution, Estimate
 from infopace.estimators._gaussian import gaussian, gaussian_std_error
 from infopace.estimators._inputs import as_matrix, as_targets, as_tensor, check_choice, check_neighbours
@@ -173,7 +173,7 @@ def _two_vectors(x: Tensor, y: Tensor, options: _Options, estimator: str) -> Est
         many = f"{_MOST_CALIBRATED} rows" if n > _MOST_CALIBRATED else f"{_WIDEST_CALIBRATED} columns"
         estimator, choice = "ksg1", f"ksg1: neighbours, for two vectors of more than {many}"
     found = of_vectors(estimator, x, y, k, norm, options.standardize)
-    warnings += cautions.reach(found.distances, None, k, norm, width)
+    warnings += cautions.reach(found.distances, None, k, norm, width) + cautions.few_examples(n, k)
     estimate = Estimate(
         found.nats, math.nan, estimator, n, k, norm, math.inf, choice=choice, pointwise=found.pointwise
     )
@@ -182,7 +182,14 @@ def _two_vectors(x: Tensor, y: Tensor, options: _Options, estimator: str) -> Est
 
 def _calibrated(x: Tensor, y: Tensor, options: _Options, estimator: str, warnings: list[Caution]) -> Estimate:
     found = calibrated_information(x.cpu(), y.cpu(), options.k, options.std_error)
-    choice = f"calibrated: {found.model} fits rows that it has not seen best" if estimator == "auto" else ""
+    fits = (
+        "neighbours alone" if found.model == "none" else f"{found.model} fits rows that it has not seen best"
+    )
+    choice = f"calibrated: {fits}" if estimator == "auto" else ""
+    error = found.error
+    if found.model == "none" and is_unresolved(found.nats, error.bias, len(x), options.k):
+        error = dataclasses.replace(error, bias=-math.inf)
+    warnings += cautions.few_examples(len(x), options.k)
     estimate = Estimate(
         found.nats,
         method="calibrated",
@@ -191,7 +198,7 @@ def _calibrated(x: Tensor, y: Tensor, options: _Options, estimator: str, warning
         norm="euclidean",
         ceiling=math.inf,
         choice=choice,
-        **dataclasses.asdict(found.error),
+        **dataclasses.asdict(error),
     )
     if not options.permutations:
         return _finish(estimate, len(x), None, options, warnings)
@@ -225,6 +232,8 @@ def _by_neighbours(
     bar = ErrorBar()
     if options.std_error:
         bar = subsampling_error_bar(found.of_part, found.nats, n, options.k, classes)
+    if classes is None and is_unresolved(found.nats, bar.bias, n, options.k):
+        bar = dataclasses.replace(bar, bias=-math.inf)
     estimate = dataclasses.replace(estimate, **dataclasses.asdict(bar))
     return _finish(estimate, n, found.shuffled, options, warnings)
 
@@ -242,6 +251,9 @@ def _finish(
     if options.permutations and shuffled is not None:
         null = permutation_null(shuffled, n, options.permutations)
         p = p_value(estimate.nats if tested is None else tested, null)
+    if estimate.bias == -math.inf:
+        what = "ranks" if estimate.method == "calibrated" else "distances"
+        warnings = [*warnings, cautions.unresolved(estimate.nats, estimate.n, what)]
     warnings = [*warnings, *cautions.noise(estimate.interval)]
     return dataclasses.replace(estimate, warnings=tuple(warnings), p_value=p)
 
