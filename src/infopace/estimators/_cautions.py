@@ -69,8 +69,8 @@ def unresolved(nats: float, n: int, what: str) -> Caution:
     """The dependence is finer than n examples show."""
     return Caution(
         "beyond-reach",
-        f"at least {nats:.3g} nats: the dependence is finer than the {what} of {n} examples can resolve, and there is no "
-        "upper limit; take more examples, or estimator gaussian if the vectors are jointly normal",
+        f"at least {nats:.3g} nats: the dependence is finer than the {what} of {n} examples can resolve, and there is "
+        "no upper limit; take more examples, or estimator gaussian if the vectors are jointly normal",
     )
 
 
