@@ -26,6 +26,7 @@ from infopace.estimators._scale import STANDARDIZE
 
 NORMS = ("euclidean", "chebyshev")
 NEURAL = ("mine", "infonce", "smile")
+BOUNDS = ("linear-probe", *NEURAL)
 OF_LABELS = ("ross", "linear-probe", *NEURAL)
 OF_VECTORS = ("calibrated", *VECTOR_FORMULAS, "gaussian", *NEURAL)
 ESTIMATORS = ("auto", *dict.fromkeys((*OF_LABELS, *OF_VECTORS)), "plug-in")
@@ -43,6 +44,7 @@ class _Options:
     standardize: str
     std_error: bool
     permutations: int
+    on_permutation: Callable[[int, int], None] | None = None
 
 
 def mutual_information(
@@ -55,6 +57,7 @@ def mutual_information(
     standardize: str = "block",
     std_error: bool = True,
     permutations: int = 0,
+    on_permutation: Callable[[int, int], None] | None = None,
 ) -> Estimate:
     """Mutual information I(X;Y) between vectors or labels and vectors or labels, in nats.
 
@@ -75,6 +78,8 @@ def mutual_information(
             again; a fifth for "calibrated").
         permutations: Random re-orderings of y for `p_value`, each about as much work as the estimate; 0: none.
             For "calibrated" the neighbour estimate ("ksg1") is what is permuted. Bounds have no p-value.
+        on_permutation: Called with (done, permutations) after each of them, and before the first with done = 0: to show
+            progress.
 
     Returns:
         An `Estimate`. The value does not depend on the order of rows, on the number format that holds the same
@@ -97,7 +102,9 @@ def mutual_information(
     check_choice("standardize", standardize, STANDARDIZE)
     if permutations < 0:
         raise ValueError(f"permutations must be at least 0, got {permutations}")
-    options = _Options(k, norm, standardize, std_error, permutations)
+    if permutations and estimator in BOUNDS:
+        raise ValueError(f"a bound has no p-value, got permutations = {permutations} for {estimator!r}")
+    options = _Options(k, norm, standardize, std_error, permutations, on_permutation)
     samples = as_tensor(x, "x")
     whole = not (samples.is_floating_point() or samples.is_complex())
     if whole and samples.ndim and samples.numel() == len(samples) > 0:
@@ -119,9 +126,9 @@ def mutual_information(
 def _vectors_and_labels(x: Tensor, y: Tensor, options: _Options, estimator: str, name: str) -> Estimate:
     _check_kind(estimator, OF_LABELS, "floating targets, got integer labels")
     if estimator in NEURAL:
-        return _plain(neural_bound(x, y, bound=estimator), options)
+        return neural_bound(x, y, bound=estimator)
     if estimator == "linear-probe":
-        return _plain(linear_probe_bound(x, y), options)
+        return linear_probe_bound(x, y)
     classes, sizes = as_classes(y)
     if int(sizes.max()) == 1:
         raise ValueError(f"labels must repeat, got {len(y)} rows with {len(y)} different labels")
@@ -156,7 +163,7 @@ def _vectors_and_labels(x: Tensor, y: Tensor, options: _Options, estimator: str,
 def _two_vectors(x: Tensor, y: Tensor, options: _Options, estimator: str) -> Estimate:
     _check_kind(estimator, OF_VECTORS, "integer labels, got floating targets")
     if estimator in NEURAL:
-        return _plain(neural_bound(x, y, bound=estimator), options)
+        return neural_bound(x, y, bound=estimator)
     n, k, norm = len(x), options.k, options.norm
     warnings = [*cautions.columns(x, "x"), *cautions.columns(y, "y"), *cautions.repeats(y, "y", k)]
     if estimator == "gaussian":
@@ -249,21 +256,13 @@ def _finish(
     """Add the p-value (of `tested`, where that is not the value itself) and the cautions."""
     p = math.nan
     if options.permutations and shuffled is not None:
-        null = permutation_null(shuffled, n, options.permutations)
+        null = permutation_null(shuffled, n, options.permutations, on_permutation=options.on_permutation)
         p = p_value(estimate.nats if tested is None else tested, null)
     if estimate.bias == -math.inf:
         what = "ranks" if estimate.method == "calibrated" else "distances"
         warnings = [*warnings, cautions.unresolved(estimate.nats, estimate.n, what)]
     warnings = [*warnings, *cautions.noise(estimate.interval)]
     return dataclasses.replace(estimate, warnings=tuple(warnings), p_value=p)
-
-
-def _plain(bound: Estimate, options: _Options) -> Estimate:
-    if options.permutations:
-        raise ValueError(
-            f"a bound has no p-value, got permutations = {options.permutations} for {bound.method!r}"
-        )
-    return bound
 
 
 def _check_kind(estimator: str, fitting: tuple[str, ...], need: str) -> None:

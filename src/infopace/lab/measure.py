@@ -18,6 +18,7 @@ from tyro.conf import Positional, arg
 
 from infopace import Estimate, mutual_information
 from infopace.lab.errors import InputError
+from infopace.lab.waiting import Waiting
 
 PERMUTATIONS = 200
 BOUNDS = ("linear-probe", "mine", "infonce", "smile")  # these have no p-value
@@ -91,14 +92,16 @@ def measure(config: MeasureConfig) -> tuple[str, ...]:
     if permutations is None:
         permutations = 0 if config.estimator in BOUNDS else PERMUTATIONS
     try:
-        estimate = mutual_information(
-            x.values,
-            y.values,
-            k=config.k,
-            norm=config.norm,
-            estimator=config.estimator,
-            permutations=permutations,
-        )
+        with Waiting(x.rows) as waiting:
+            estimate = mutual_information(
+                x.values,
+                y.values,
+                k=config.k,
+                norm=config.norm,
+                estimator=config.estimator,
+                permutations=permutations,
+                on_permutation=waiting.permutation,
+            )
     except ValueError as error:
         raise InputError(str(error)) from error
     if config.json:
