@@ -10,6 +10,7 @@ from torch import Tensor
 from infopace._typing import Float
 from infopace.estimators import _terms
 from infopace.estimators._distances import Distances, pairwise_distances
+from infopace.estimators._few_values import few_ross_terms, takes_few_values
 from infopace.estimators._gao import gao_terms
 from infopace.estimators._ksg import ksg1_terms, ksg2_terms
 from infopace.estimators._line import line_ross_terms
@@ -80,6 +81,17 @@ def of_labels(x: Tensor, classes: Tensor, k: int, norm: str) -> Neighbours:
             lambda order: on_line(x, classes[order.to(x.device)]),
             # All pairs only where few: then the caution about far neighbours looks at them.
             (pairwise_distances(x, norm),) if len(x) < _ROWS_LOOKED_AT else (),
+        )
+    if len(x) >= _ROWS_LOOKED_AT and takes_few_values(x):
+
+        def by_values(x: Tensor, classes: Tensor) -> Tensor:
+            return few_ross_terms(x, classes, k, norm)
+
+        return Neighbours(
+            by_values(x, classes),
+            lambda part: _terms.value(by_values(x[part.to(x.device)], classes[part.to(x.device)])),
+            lambda order: _terms.value(by_values(x, classes[order.to(x.device)])),
+            (),
         )
     distances = pairwise_distances(x, norm)
     return Neighbours(
