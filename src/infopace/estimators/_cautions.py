@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from infopace.estimators._distances import Distances
+from infopace.estimators._error_bar import fewest
 from infopace.estimators._estimate import Caution
 from infopace.estimators._labels import as_classes, entropy
 
@@ -48,15 +49,6 @@ def many_labels(sizes: Tensor, name: str, k: int) -> list[Caution]:
     return [Caution("many-labels", f"{sentence}: where they are quantities, give them as floats")]
 
 
-def few_examples(n: int) -> list[Caution]:
-    """Are there examples enough for two vectors?"""
-    if n >= FEW_ROWS:
-        return []
-    return [
-        Caution("few-rows", f"there are {n} examples, under {FEW_ROWS}: the value is unreliable; take more")
-    ]
-
-
 def class_sizes(sizes: Tensor, alone: int) -> list[Caution]:
     """Are there rows enough in every class?"""
     found = []
@@ -71,6 +63,28 @@ def class_sizes(sizes: Tensor, alone: int) -> list[Caution]:
             )
         )
     return found
+
+
+def few_examples(n: int, k: int) -> list[Caution]:
+    """Are there examples enough for an error bar between two vectors?"""
+    if n >= fewest(k):
+        return []
+    return [
+        Caution(
+            "few-rows",
+            f"{n} examples are too few for an error bar, which takes {fewest(k)} with k = {k}: "
+            "the value may be far off either way; take more examples",
+        )
+    ]
+
+
+def unresolved(nats: float, n: int, what: str) -> Caution:
+    """The dependence is finer than n examples show."""
+    return Caution(
+        "beyond-reach",
+        f"at least {nats:.3g} nats: the dependence is finer than the {what} of {n} examples can resolve, and there is "
+        "no upper limit; take more examples, or estimator gaussian if the vectors are jointly normal",
+    )
 
 
 def columns(values: Tensor, name: str) -> list[Caution]:

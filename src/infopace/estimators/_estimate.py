@@ -46,7 +46,8 @@ class Estimate:
         choice: Which estimator was taken and why, in a sentence; empty where the caller named it.
         bias: Bias of `nats` that the data show, below 0 where the value is too low: for neighbours from parts
             of the sample, which lie farther apart; nan where it was not computed. 0 where there is nothing to
-            see it by: formulas without neighbours, and bounds. Too noisy to correct a value with.
+            see it by: formulas without neighbours, and bounds. Too noisy to correct a value with. -inf where n examples
+            cannot resolve the dependence: the information is at least `nats`, with no upper limit.
         freedom: Degrees of freedom of `std_error`; inf where it does not come from a few parts.
         pointwise: (n,) what each of the rows that entered contributes: their mean is `nats`. Two looks at the same rows
             are compared by its differences, whose error is far smaller than `std_error`. None where the method
@@ -87,9 +88,9 @@ class Estimate:
         classes in 20 columns, docs/results.md).
         """
         reach = two_sided_quantile(self.freedom) * self.std_error
-        # min and max would drop a nan; the absolute value hands it on.
-        too_high, too_low = (abs(self.bias) + self.bias) / 2, (abs(self.bias) - self.bias) / 2
-        return self.nats - too_high - reach, self.nats + too_low + reach
+        if math.isnan(self.bias):
+            return math.nan, math.nan
+        return self.nats - max(self.bias, 0.0) - reach, self.nats - min(self.bias, 0.0) + reach
 
     @property
     def clipped(self) -> float:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from infopace.estimators import _cautions as cautions
 from infopace.estimators._dependence import calibrated_information
-from infopace.estimators._error_bar import ErrorBar, subsampling_error_bar
+from infopace.estimators._error_bar import ErrorBar, is_unresolved, subsampling_error_bar
 from infopace.estimators._estimate import Caution, Estimate
 from infopace.estimators._gaussian import gaussian, gaussian_std_error
 from infopace.estimators._inputs import (
@@ -34,6 +34,7 @@ from infopace.estimators._scale import STANDARDIZE
 
 NORMS = ("euclidean", "chebyshev")
 NEURAL = ("mine", "infonce", "smile")
+BOUNDS = ("linear-probe", *NEURAL)
 OF_LABELS = ("ross", "linear-probe", *NEURAL)
 OF_VECTORS = ("calibrated", *VECTOR_FORMULAS, "gaussian", *NEURAL)
 ESTIMATORS = ("auto", *dict.fromkeys((*OF_LABELS, *OF_VECTORS)), "plug-in")
@@ -51,6 +52,7 @@ class _Options:
     standardize: str
     std_error: bool
     permutations: int
+    on_permutation: Callable[[int, int], None] | None = None
 
 
 def mutual_information(
@@ -64,6 +66,7 @@ def mutual_information(
     std_error: bool = True,
     permutations: int = 0,
     missing: str = "refuse",
+    on_permutation: Callable[[int, int], None] | None = None,
 ) -> Estimate:
     """Mutual information I(X;Y) between vectors or labels and vectors or labels, in nats.
 
@@ -86,6 +89,8 @@ def mutual_information(
             For "calibrated" the neighbour estimate ("ksg1") is what is permuted. Bounds have no p-value.
         missing: nan, None, pandas' NA and NaT and what a mask covers are missing values. "refuse" raises where there
             is one; "drop" leaves out the examples that lack a value in x or in y, and says how many.
+        on_permutation: Called with (done, permutations) after each of them, and before the first with done = 0: to show
+            progress.
 
     Returns:
         An `Estimate`. The value does not depend on the order of rows, on the number format that holds the same
@@ -110,7 +115,9 @@ def mutual_information(
     check_choice("standardize", standardize, STANDARDIZE)
     if permutations < 0:
         raise ValueError(f"permutations must be at least 0, got {permutations}")
-    options = _Options(k, norm, standardize, std_error, permutations)
+    if permutations and estimator in BOUNDS:
+        raise ValueError(f"a bound has no p-value, got permutations = {permutations} for {estimator!r}")
+    options = _Options(k, norm, standardize, std_error, permutations, on_permutation)
     (samples, others), dropped = complete_examples({"x": x, "y": y}, missing)
     # A tensor may be a network's output, which nobody repairs by leaving examples out.
     remedy = "" if isinstance(x, Tensor) else DROP
@@ -141,9 +148,9 @@ def _by_kind(samples: Tensor, others: Tensor, options: _Options, estimator: str,
 def _vectors_and_labels(x: Tensor, y: Tensor, options: _Options, estimator: str, name: str) -> Estimate:
     _check_kind(estimator, OF_LABELS, "floating targets, got integer labels")
     if estimator in NEURAL:
-        return _plain(neural_bound(x, y, bound=estimator), options)
+        return neural_bound(x, y, bound=estimator)
     if estimator == "linear-probe":
-        return _plain(linear_probe_bound(x, y), options)
+        return linear_probe_bound(x, y)
     classes, sizes = as_classes(y)
     other = "y" if name == "x" else "x"
     if int(sizes.max()) == 1:
@@ -183,10 +190,10 @@ def _vectors_and_labels(x: Tensor, y: Tensor, options: _Options, estimator: str,
 def _two_vectors(x: Tensor, y: Tensor, options: _Options, estimator: str) -> Estimate:
     _check_kind(estimator, OF_VECTORS, "integer labels, got floating targets")
     if estimator in NEURAL:
-        return _plain(neural_bound(x, y, bound=estimator), options)
+        return neural_bound(x, y, bound=estimator)
     n, k, norm = len(x), options.k, options.norm
     warnings = [
-        *cautions.few_examples(n),
+        *cautions.few_examples(n, k),
         *cautions.columns(x, "x"),
         *cautions.columns(y, "y"),
         *cautions.repeats(y, "y", k),
@@ -214,7 +221,13 @@ def _two_vectors(x: Tensor, y: Tensor, options: _Options, estimator: str) -> Est
 
 def _calibrated(x: Tensor, y: Tensor, options: _Options, estimator: str, warnings: list[Caution]) -> Estimate:
     found = calibrated_information(x.cpu(), y.cpu(), options.k, options.std_error)
-    choice = f"calibrated: {found.model} fits rows that it has not seen best" if estimator == "auto" else ""
+    fits = (
+        "neighbours alone" if found.model == "none" else f"{found.model} fits rows that it has not seen best"
+    )
+    choice = f"calibrated: {fits}" if estimator == "auto" else ""
+    error = found.error
+    if found.model == "none" and is_unresolved(found.nats, error.bias, len(x), options.k):
+        error = dataclasses.replace(error, bias=-math.inf)
     estimate = Estimate(
         found.nats,
         method="calibrated",
@@ -223,7 +236,7 @@ def _calibrated(x: Tensor, y: Tensor, options: _Options, estimator: str, warning
         norm="euclidean",
         ceiling=math.inf,
         choice=choice,
-        **dataclasses.asdict(found.error),
+        **dataclasses.asdict(error),
     )
     if not options.permutations:
         return _finish(estimate, len(x), None, options, warnings)
@@ -257,6 +270,8 @@ def _by_neighbours(
     bar = ErrorBar()
     if options.std_error:
         bar = subsampling_error_bar(found.of_part, found.nats, n, options.k, classes)
+    if classes is None and is_unresolved(found.nats, bar.bias, n, options.k):
+        bar = dataclasses.replace(bar, bias=-math.inf)
     estimate = dataclasses.replace(estimate, **dataclasses.asdict(bar))
     return _finish(estimate, n, found.shuffled, options, warnings)
 
@@ -272,18 +287,13 @@ def _finish(
     """Add the p-value (of `tested`, where that is not the value itself) and the cautions."""
     p = math.nan
     if options.permutations and shuffled is not None:
-        null = permutation_null(shuffled, n, options.permutations)
+        null = permutation_null(shuffled, n, options.permutations, on_permutation=options.on_permutation)
         p = p_value(estimate.nats if tested is None else tested, null)
+    if estimate.bias == -math.inf:
+        what = "ranks" if estimate.method == "calibrated" else "distances"
+        warnings = [*warnings, cautions.unresolved(estimate.nats, estimate.n, what)]
     warnings = [*warnings, *cautions.noise(estimate.interval)]
     return dataclasses.replace(estimate, warnings=tuple(warnings), p_value=p)
-
-
-def _plain(bound: Estimate, options: _Options) -> Estimate:
-    if options.permutations:
-        raise ValueError(
-            f"a bound has no p-value, got permutations = {options.permutations} for {bound.method!r}"
-        )
-    return bound
 
 
 def _check_kind(estimator: str, fitting: tuple[str, ...], need: str) -> None:

@@ -17,6 +17,7 @@ from infopace import Caution, Estimate, mutual_information
 from infopace.lab.arrays import names_in, read_member, read_npy
 from infopace.lab.errors import InputError
 from infopace.lab.tables import Header, Missing, Table, read_csv, read_parquet
+from infopace.lab.waiting import Waiting
 
 PERMUTATIONS = 200
 BOUNDS = ("linear-probe", "mine", "infonce", "smile")  # these have no p-value
@@ -101,15 +102,17 @@ def measure(config: MeasureConfig) -> tuple[str, ...]:
     if permutations is None:
         permutations = 0 if config.estimator in BOUNDS else PERMUTATIONS
     try:
-        estimate = mutual_information(
-            x.values,
-            y.values,
-            k=config.k,
-            norm=config.norm,
-            estimator=config.estimator,
-            permutations=permutations,
-            missing=config.missing,
-        )
+        with Waiting(x.rows) as waiting:
+            estimate = mutual_information(
+                x.values,
+                y.values,
+                k=config.k,
+                norm=config.norm,
+                estimator=config.estimator,
+                permutations=permutations,
+                missing=config.missing,
+                on_permutation=waiting.permutation,
+            )
     except ValueError as error:
         raise InputError(str(error)) from error
     notes = tuple(Caution("read", note) for note in (*x.notes, *y.notes))
