@@ -10,7 +10,7 @@ from torch import Tensor
 from infopace._typing import Float, Int
 from infopace.estimators._dependence._scores import row_order
 from infopace.estimators._labels import as_classes
-from infopace.estimators._sparse_table import SPARSE
+from infopace.estimators._sparse_table import is_sparse
 
 # A value is an atom where it holds this share of the examples or this many of them. Normal values rounded to a
 # tenth of their deviation stay just below, and those rounded to a half are above.
@@ -56,7 +56,7 @@ class Atoms:
     def counted(self) -> bool:
         """Do the pairs of values repeat so often that their table is not sparse?"""
         n = len(self.x)
-        return int((self.sizes == 1).sum()) <= SPARSE * n and _A_PAIR * len(self.sizes) <= n
+        return not is_sparse(int((self.sizes == 1).sum()), n) and _A_PAIR * len(self.sizes) <= n
 
     @property
     def copied(self) -> bool:

@@ -81,8 +81,9 @@ def sparse_table(alone: int, n: int) -> list[Caution]:
     return [
         Caution(
             "sparse-table",
-            f"{alone} of {n} examples are alone with their pair of labels: counts show little, and the value is no better "
-            "than its interval; take more examples, merge labels, or give quantities as floats",
+            f"{alone} of {n} examples are alone with their pair of labels: counts show little, "
+            "and the value is no better than its interval; take more examples, merge labels, or give "
+            "quantities as floats",
         )
     ]
 

@@ -24,7 +24,7 @@ from infopace.estimators._permutation import p_value, permutation_null
 from infopace.estimators._plug_in import corrected_entropy, plug_in, plug_in_std_error
 from infopace.estimators._ross import singletons
 from infopace.estimators._scale import STANDARDIZE
-from infopace.estimators._sparse_table import SPARSE, adjusted_information, alone_in_cell, raw_information
+from infopace.estimators._sparse_table import adjusted_information, alone_in_cell, is_sparse, raw_information
 
 NORMS = ("euclidean", "chebyshev")
 OF_TABLES = ("plug-in", "adjusted")
@@ -166,7 +166,7 @@ def _two_vectors(x: Tensor, y: Tensor, options: _Options, estimator: str) -> Est
     _check_kind(estimator, OF_VECTORS, "integer labels, got floating targets")
     if estimator in NEURAL:
         return _plain(neural_bound(x, y, bound=estimator), options)
-    n, k, norm = len(x), options.k, options.norm
+    n, k = len(x), options.k
     atoms = Atoms.of(x, y, k)
     warnings = [*cautions.columns(x, "x"), *cautions.columns(y, "y")]
     if estimator == "auto":
@@ -247,7 +247,7 @@ def _calibrated(x: Tensor, y: Tensor, options: _Options, estimator: str, warning
 def _two_labels(x: Tensor, y: Tensor, options: _Options, estimator: str) -> Estimate:
     _check_kind(estimator, OF_TABLES, "a vector, got two sets of labels")
     n, alone = len(x), alone_in_cell(x, y)
-    sparse = alone > SPARSE * n
+    sparse = is_sparse(alone, n)
     warnings = cautions.sparse_table(alone, n) if sparse else []
     if estimator == "auto":
         estimator = "adjusted" if sparse else "plug-in"

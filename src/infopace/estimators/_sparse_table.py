@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from infopace._typing import Float, Int
+from infopace._typing import Int
 from infopace.estimators._error_bar import ErrorBar
 from infopace.estimators._labels import as_classes
 from infopace.estimators._permutation import permutation_null
@@ -16,7 +16,7 @@ from infopace.estimators._student import two_sided_quantile
 
 # From this share of examples that are alone in their cell the Miller-Madow correction leaves a bias beyond noise:
 # benchmarks/estimators/sparse_tables.py.
-SPARSE = 0.05
+_SPARSE = 0.02
 _GROUPS = 20
 _NULL = 20
 # As in `calibrated`: a difference counts from 2.5 of its standard deviations on.
@@ -39,6 +39,11 @@ class Adjusted:
 def alone_in_cell(x: Int[Tensor, " n"], y: Int[Tensor, " n"]) -> int:
     """Examples whose pair of labels occurs once."""
     return int((_Table.of(x, y).cells == 1).sum())
+
+
+def is_sparse(alone: int, n: int) -> bool:
+    """Are more of the n examples alone in their cell than the Miller-Madow correction bears?"""
+    return alone > max(1, _SPARSE * n)
 
 
 def raw_information(x: Int[Tensor, " n"], y: Int[Tensor, " n"]) -> float:
@@ -148,15 +153,17 @@ def seen_and_unseen_entropy(sizes: Int[Tensor, " classes"]) -> float:
     a = 2 * twice / ((n - 1) * once + 2 * twice) if twice else 2 / ((n - 1) * (once - 1) + 2)
     if a >= 1:
         return seen
-    # The bracket with its factor is (1 - A) int_0^1 t^(n-1) / (1 - (1 - A) t) dt, all of one sign: with t = exp(-s / n),
-    # by the trapezoid rule in ln s.
+    # The bracket with its factor is (1 - A) int_0^1 t^(n-1) / (1 - (1 - A) t) dt, all of one sign:
+    # with t = exp(-s / n), by the trapezoid rule in ln s.
     u = torch.linspace(-45, 6.6, 2001, dtype=torch.float64)
     s = u.exp()
-    unseen = float((s * (-s).exp() / -torch.expm1(math.log1p(-a) - s / n)).sum() * (u[1] - u[0])) * (1 - a) / n
+    unseen = (
+        float((s * (-s).exp() / -torch.expm1(math.log1p(-a) - s / n)).sum() * (u[1] - u[0])) * (1 - a) / n
+    )
     return seen + once / n * unseen
 
 
-def _log_factorial(value: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+def _log_factorial(value: Tensor) -> Tensor:
     return torch.lgamma(value + 1)
 
 
@@ -186,7 +193,11 @@ class _Table:
         """(A, U, H) where the expected value is this share of the smaller entropy."""
         h_x, h_y, h_xy = map(seen_and_unseen_entropy, (self.rows, self.columns, self.cells))
         least, ceiling = self.least, min(h_x, h_y)
-        low = ceiling * (self.raw - share * least) / (least * (1 - share)) if share < 1 - 1e-9 and least else 0.0
+        low = (
+            ceiling * (self.raw - share * least) / (least * (1 - share))
+            if share < 1 - 1e-9 and least
+            else 0.0
+        )
         return low, min(max(h_x + h_y - h_xy, 0.0), ceiling), ceiling
 
 
