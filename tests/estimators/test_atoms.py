@@ -45,7 +45,7 @@ def test_rounded_values(step: float, n: int, which: str) -> None:
     """Both rounded to a tenth, n 1000: ksg1 measures 1.05 (0.97 to 1.15), 0.83 is true."""
     truth = rounded_truth(step, which)
     found = [mutual_information(*rounded(n, step, which, seed)) for seed in (2, 3)]
-    assert np.mean([estimate.nats for estimate in found]) == pytest.approx(truth, abs=0.09)
+    assert np.mean([estimate.nats for estimate in found]) == pytest.approx(truth, abs=0.1)
     for estimate in found:
         assert estimate.interval[0] <= truth <= estimate.interval[1]
         assert estimate.warnings == ()

@@ -94,7 +94,7 @@ def test_unrelated_columns_show_nothing(name: str) -> None:
     [(300, 50, 0.0), (300, 200, 0.0), (300, 20, 0.3), (1000, 50, 0.7), (300, 200, 0.3), (300, 200, 1.0)],
 )
 def test_known_channels(n: int, classes: int, noise: float) -> None:
-    values, plain, inside = [], [], 0
+    values, plain, inside, truth = [], [], 0, 0.0
     for seed in range(4):
         x, y, truth = channel(n, classes, noise, seed)
         found = mutual_information(x, y)
