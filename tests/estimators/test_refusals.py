@@ -66,6 +66,7 @@ REFUSALS: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]] 
         {},
         "labels must repeat, got 10 rows with 10 different labels; where x is a quantity, give it as floats",
     ),
+    (MI, (X, Z), {"estimator": "adjusted"}, "estimator 'adjusted' needs two sets of labels, got a vector"),
     (MI, (X, Y), {"k": 0}, "k must be in 1..n-1, got k = 0 with n = 10"),
     (MI, (X, Z), {"k": 10}, "k must be in 1..n-1, got k = 10 with n = 10"),
     (MI, (X[:3], Y[:3]), {}, "k must be in 1..n-1, got k = 3 with n = 3"),
@@ -159,22 +160,6 @@ def test_warnings_come_from_the_data() -> None:
     dead = np.concatenate([normal(400, 1) + 9 * two[:, None], np.zeros((400, 2))], 1)
     assert kinds(dead, two) == ["dead-columns"]
     assert kinds(normal(400, 1), normal(400, 1, 5), estimator="gaussian") == ["inside-noise"]
-
-
-def test_labels_in_disguise_are_told() -> None:
-    """Floats of two values, one-hot rows, whole numbers of two columns: a value above their entropy says nothing."""
-    two = labels(400, 2)
-    apart = normal(400, 2) + 9 * two[:, None]
-    for disguised in (two.astype(float), np.eye(2)[two], np.stack([two, two], 1) * 1.0):
-        estimate = mutual_information(apart, disguised)
-        (caution,) = [caution for caution in estimate.warnings if caution.kind == "repeated"]
-        assert str(caution) == (
-            f"y takes 2 values in 400 rows, which tell at most {entropy(two):.3g} nats: where it can take no others, "
-            "give them as integers, which are labels"
-        )
-    rounded = np.round(normal(400, 1, 3), 2)  # some equals, as measured values have
-    for vectors in (normal(400, 1, 3), rounded, np.full((400, 1), 2.0)):
-        assert "repeated" not in kinds(apart, vectors)
 
 
 def test_rows_left_out_do_not_count() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from infopace.estimators import _cautions as cautions
+from infopace.estimators._atoms import Atoms, without_ties
 from infopace.estimators._dependence import calibrated_information
 from infopace.estimators._error_bar import ErrorBar, is_unresolved, subsampling_error_bar
 from infopace.estimators._estimate import Caution, Estimate
@@ -28,16 +29,18 @@ from infopace.estimators._linear_probe import linear_probe_bound
 from infopace.estimators._neighbours import VECTOR_FORMULAS, Neighbours, of_labels, of_vectors
 from infopace.estimators._neural import neural_bound
 from infopace.estimators._permutation import p_value, permutation_null
-from infopace.estimators._plug_in import plug_in, plug_in_std_error
+from infopace.estimators._plug_in import corrected_entropy, plug_in, plug_in_std_error
 from infopace.estimators._ross import singletons
 from infopace.estimators._scale import STANDARDIZE
+from infopace.estimators._sparse_table import adjusted_information, alone_in_cell, is_sparse, raw_information
 
 NORMS = ("euclidean", "chebyshev")
+OF_TABLES = ("plug-in", "adjusted")
 NEURAL = ("mine", "infonce", "smile")
 BOUNDS = ("linear-probe", *NEURAL)
 OF_LABELS = ("ross", "linear-probe", *NEURAL)
 OF_VECTORS = ("calibrated", *VECTOR_FORMULAS, "gaussian", *NEURAL)
-ESTIMATORS = ("auto", *dict.fromkeys((*OF_LABELS, *OF_VECTORS)), "plug-in")
+ESTIMATORS = ("auto", *dict.fromkeys((*OF_LABELS, *OF_VECTORS, *OF_TABLES)))
 # Calibration compares all rows a dozen times: about 3 s at 5,000 rows on one core, and growing with the square.
 _MOST_CALIBRATED = 10_000
 # And it ranks and factors all columns: at 1,000 rows 3 s for 1,000 columns, 10 s for 10,000, 47 s and 5 GB for
@@ -79,8 +82,10 @@ def mutual_information(
         estimator: "auto" looks at the kind of x and y and at n. Vectors and labels: "ross" (neighbours),
             "linear-probe" (cross-validated lower bound). Two vectors: "calibrated" (a model of the dependence,
             corrected by neighbours), "ksg1", "ksg2", "gao" (neighbours; gao for mixtures with point masses),
-            "gaussian" (jointly normal). Two labels: "plug-in". And critics trained on some rows and tested on
-            others: "mine", "infonce", "smile".
+            "gaussian" (jointly normal). Two labels: "plug-in" (counts), "adjusted" (counts, where few examples share
+            a pair of labels). And critics trained on some rows and tested on others: "mine", "infonce", "smile".
+            Floats that repeat, as labels given as numbers and rounded values do, are counted as what they are: see
+            `Estimate.choice`.
         standardize: Scale of the two blocks for KSG and Gao: "block" divides each by the norm of its column
             deviations, "columns" each column by its own, "none" leaves them. The others do not depend on it.
         std_error: Whether to compute the error bar and bias of estimators with neighbours (about as much work
@@ -191,18 +196,22 @@ def _two_vectors(x: Tensor, y: Tensor, options: _Options, estimator: str) -> Est
     _check_kind(estimator, OF_VECTORS, "integer labels, got floating targets")
     if estimator in NEURAL:
         return neural_bound(x, y, bound=estimator)
-    n, k, norm = len(x), options.k, options.norm
-    warnings = [
-        *cautions.few_examples(n, k),
-        *cautions.columns(x, "x"),
-        *cautions.columns(y, "y"),
-        *cautions.repeats(y, "y", k),
-    ]
+    n, k = len(x), options.k
+    atoms = Atoms.of(x, y, k)
+    warnings = [*cautions.few_examples(n, k), *cautions.columns(x, "x"), *cautions.columns(y, "y")]
+    if estimator == "auto":
+        found = _of_atoms(x, y, atoms, options, warnings)
+        if found is not None:
+            return found
+    elif estimator != "gao":
+        warnings += cautions.repeats(atoms, estimator)
     if estimator == "gaussian":
         nats = gaussian(x, y)
         error = gaussian_std_error(x, y) if math.isfinite(nats) else math.nan
         estimate = Estimate(nats, error, estimator, n, 0, "", math.inf)
         return _finish(estimate, n, lambda order: gaussian(x, y[order.to(y.device)]), options, warnings)
+    if estimator == "auto" and atoms.copied:
+        x, y = (block.to(x.device) for block in without_ties(x, y))
     width = x.shape[1] + y.shape[1]
     fits = n <= _MOST_CALIBRATED and width <= _WIDEST_CALIBRATED
     if estimator == "calibrated" or (estimator == "auto" and fits):
@@ -211,12 +220,39 @@ def _two_vectors(x: Tensor, y: Tensor, options: _Options, estimator: str) -> Est
     if estimator == "auto":
         many = f"{_MOST_CALIBRATED} rows" if n > _MOST_CALIBRATED else f"{_WIDEST_CALIBRATED} columns"
         estimator, choice = "ksg1", f"ksg1: neighbours, for two vectors of more than {many}"
-    found = of_vectors(estimator, x, y, k, norm, options.standardize)
-    warnings += cautions.reach(found.distances, None, k, norm, width)
-    estimate = Estimate(
-        found.nats, math.nan, estimator, n, k, norm, math.inf, choice=choice, pointwise=found.pointwise
-    )
+    return dataclasses.replace(_by_formula(estimator, x, y, options, warnings), choice=choice)
+
+
+def _by_formula(name: str, x: Tensor, y: Tensor, options: _Options, warnings: list[Caution]) -> Estimate:
+    n, k, norm = len(x), options.k, options.norm
+    found = of_vectors(name, x, y, k, norm, options.standardize)
+    warnings = [*warnings, *cautions.reach(found.distances, None, k, norm, x.shape[1] + y.shape[1])]
+    estimate = Estimate(found.nats, math.nan, name, n, k, norm, math.inf, pointwise=found.pointwise)
     return _by_neighbours(found, estimate, options, warnings, n, None)
+
+
+def _of_atoms(
+    x: Tensor, y: Tensor, atoms: Atoms, options: _Options, warnings: list[Caution]
+) -> Estimate | None:
+    """Floats that repeat so often that densities do not describe them; None where they do not."""
+    if atoms.constant:
+        return None
+    if atoms.counted:
+        seen = f"plug-in: counts; the {len(atoms.sizes)} pairs of values repeat like labels"
+        found = _two_labels(atoms.x, atoms.y, options, "plug-in")
+        return dataclasses.replace(found, choice=seen, warnings=(*warnings, *found.warnings))
+    for name, other, other_name, classes, sizes in (
+        ("y", x, "x", atoms.y, atoms.y_sizes),
+        ("x", y, "y", atoms.x, atoms.x_sizes),
+    ):
+        if int(sizes.min()) >= cautions.FEW_ROWS:
+            seen = f"ross: neighbours; the {len(sizes)} values of {name} repeat like labels"
+            found = _vectors_and_labels(other, classes, options, "ross", other_name)
+            return dataclasses.replace(found, choice=seen)
+    if not atoms.heavy:
+        return None
+    found = _by_formula("gao", x, y, options, warnings)
+    return dataclasses.replace(found, choice="gao: neighbours; most examples are at values that repeat")
 
 
 def _calibrated(x: Tensor, y: Tensor, options: _Options, estimator: str, warnings: list[Caution]) -> Estimate:
@@ -245,18 +281,34 @@ def _calibrated(x: Tensor, y: Tensor, options: _Options, estimator: str, warning
 
 
 def _two_labels(x: Tensor, y: Tensor, options: _Options, estimator: str) -> Estimate:
-    _check_kind(estimator, ("plug-in",), "a vector, got two sets of labels")
+    _check_kind(estimator, OF_TABLES, "a vector, got two sets of labels")
+    n, alone = len(x), alone_in_cell(x, y)
+    sparse = is_sparse(alone, n)
+    warnings = cautions.sparse_table(alone, n) if sparse else []
+    if estimator == "auto":
+        estimator = "adjusted" if sparse else "plug-in"
+        why = "few examples share a pair of labels" if sparse else "for two sets of labels"
+        choice = f"{estimator}: counts, {why}"
+    else:
+        choice = ""
+    adjusted = adjusted_information(x, y, options.std_error) if sparse or estimator == "adjusted" else None
+    if estimator == "adjusted" and adjusted is not None:
+        nats, error, ceiling = adjusted.nats, adjusted.error, adjusted.ceiling
+    else:
+        nats, error = plug_in(x, y), ErrorBar(plug_in_std_error(x, y), 0.0, math.inf)
+        ceiling = min(corrected_entropy(x), corrected_entropy(y))
+        if adjusted is not None:
+            # The correction is for labels and pairs that occur: what the table hides is the bias.
+            noise = max(error.std_error, adjusted.error.std_error)
+            error = ErrorBar(noise, nats - adjusted.nats, adjusted.error.freedom)
     estimate = Estimate(
-        plug_in(x, y),
-        plug_in_std_error(x, y),
-        "plug-in",
-        len(x),
-        0,
-        "",
-        min(entropy(x), entropy(y)),
-        choice="plug-in: counts, for two sets of labels" if estimator == "auto" else "",
+        nats, method=estimator, n=n, k=0, norm="", ceiling=ceiling, choice=choice, **dataclasses.asdict(error)
     )
-    return _finish(estimate, len(x), lambda order: plug_in(x, y[order.to(y.device)]), options, [])
+
+    def shuffled(order: Tensor) -> float:
+        return raw_information(x, y[order.to(y.device)])
+
+    return _finish(estimate, n, shuffled, options, warnings, raw_information(x, y))
 
 
 def _by_neighbours(
@@ -297,7 +349,7 @@ def _finish(
 
 
 def _check_kind(estimator: str, fitting: tuple[str, ...], need: str) -> None:
-    if estimator == "plug-in" and estimator not in fitting:
+    if estimator in OF_TABLES and estimator not in fitting:
         need = "two sets of labels, got a vector"
     if estimator != "auto" and estimator not in fitting:
         raise ValueError(f"estimator {estimator!r} needs {need}")
