@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from infopace.lab.batches import caster
-from infopace.lab.errors import InputError
+from infopace.lab.errors import InputError, missing_of_the_extra
 from infopace.lab.lazy_images import LazyImages, in_turn
 from infopace.lab.workload import Data, Workload
 
@@ -101,7 +101,9 @@ def _made(workload: Workload, what: str, make: Callable[[], Any]) -> Any:
         return make()
     except InputError:
         raise
-    except Exception as error:  # a user's code may raise anything
+    except (Exception, SystemExit) as error:  # a user's code may raise anything
+        if isinstance(error, ModuleNotFoundError) and missing_of_the_extra(error):
+            raise
         reason = " ".join(str(error).split())[:200]
         raise _wrong(workload, f"{what} raised {type(error).__name__}: {reason}") from error
 
