@@ -64,7 +64,7 @@ def run(arguments: list[str]) -> int:
             print(*lines, sep="\n")
             return 0
         if isinstance(config, ReportConfig):
-            print(*report(config), sep="\n")
+            print(*report(config, _complain), sep="\n")
             return 0
         with contextlib.closing(tracked(make_progress(), config.track)) as progress:
             result = train(config, progress)
@@ -87,8 +87,12 @@ def run(arguments: list[str]) -> int:
 
 
 def _fail(error: object, code: int) -> int:
-    print(f"infopace: {' '.join(str(error).split())}", file=sys.stderr)
+    _complain(error)
     return code
+
+
+def _complain(what: object) -> None:
+    print(f"infopace: {' '.join(str(what).split())}", file=sys.stderr)
 
 
 def _parse(arguments: list[str]) -> Config | None:
