@@ -92,7 +92,8 @@ def numbers(generator: Any) -> list[float]:
 )
 def test_it_is_put_back_and_begins_where_it_is_told(make: Callable[[], Any]) -> None:
     one, reference = make(), make()
-    numbers(one), numbers(reference)
+    numbers(one)
+    numbers(reference)
     with generators_kept([one]):
         seed_generators([one], 3, 0)
         first = numbers(one)

@@ -8,6 +8,8 @@ import io
 import itertools
 import re
 import sys
+import sysconfig
+import traceback
 
 import tyro
 
@@ -79,11 +81,26 @@ def run(arguments: list[str]) -> int:
         return _fail(error, BAD_INPUT)
     except RangeTestError as error:
         return _fail(error, NO_ANSWER)
+    except SystemExit as stop:  # no code of this package calls it
+        return _fail(
+            f"{_place(stop)} ended the program with {_shown(stop)}; code of a workload must not", BAD_INPUT
+        )
     except KeyboardInterrupt:
         resumes = arguments[:1] in (["train"], ["range-test"], ["compare"])
         return _fail("stopped; the same command resumes where it was" if resumes else "stopped", INTERRUPTED)
     print(*result.lines, sep="\n")
     return 0
+
+
+def _place(stop: SystemExit) -> str:
+    """The innermost line that is not Python's own."""
+    own = sysconfig.get_path("stdlib")
+    frames = [f for f in traceback.extract_tb(stop.__traceback__) if not f.filename.startswith((own, "<"))]
+    return f"{frames[-1].filename}:{frames[-1].lineno}"
+
+
+def _shown(stop: SystemExit) -> str:
+    return f"sys.exit({'' if stop.code is None else repr(stop.code)})"
 
 
 def _fail(error: object, code: int) -> int:
@@ -97,6 +114,12 @@ def _complain(what: object) -> None:
 
 def _parse(arguments: list[str]) -> Config | None:
     """The command line as a config; None where help was asked for and given."""
+    for before, argument in itertools.pairwise(["infopace", *arguments]):
+        name, equals, value = (
+            argument.partition("=") if argument.startswith("--") else (before, "=", argument)
+        )
+        if equals and not value.strip():
+            raise InputError(f"{name} must be followed by a value, got {value!r}")
     app = tyro.extras.SubcommandApp()
     for name, command in _COMMANDS.items():
         app.command(name=name)(command)
