@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import random
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -45,6 +46,21 @@ class Slots:
         self.rng = RNG
 
 
+class Listed(list[int]):
+    """A list that may not be iterated, with an attribute."""
+
+    def __init__(self) -> None:
+        super().__init__([1, 2])
+        self.rng = RNG
+
+    def __iter__(self) -> Any:
+        raise AssertionError("it may draw numbers")
+
+
+class Gone:
+    """What a dead proxy stood for."""
+
+
 def closure() -> Callable[[Any], Any]:
     rng = RNG
     return lambda batch: (rng.normal(), batch)
@@ -61,6 +77,8 @@ PLACES: dict[str, Callable[[], Any]] = {
     "a class": OfTheClass,
     "the module's variable that a method names": OfTheModule,
     "slots": Slots,
+    "an attribute of a list": Listed,
+    "beside a proxy of what is gone": lambda: [weakref.proxy(Gone()), RNG],
     "a default": lambda: lambda row, rng=RNG: (row, rng),
 }
 

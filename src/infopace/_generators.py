@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+import itertools
 import random
 import sys
 import types
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -19,6 +21,7 @@ import torch
 _MOST_OBJECTS, _MOST_ITEMS = 20_000, 100
 # What these hold is numbers and text, or the code of others.
 _LEAVES = (str, bytes, bytearray, int, float, complex, np.ndarray, np.generic, torch.Tensor, types.ModuleType)
+_STANDING = (weakref.ReferenceType, *weakref.ProxyTypes)
 _NOT_THEIRS = {"torch", "numpy", *sys.stdlib_module_names}
 
 _State = tuple[Callable[[Any], Any], Any]
@@ -36,7 +39,8 @@ def generators_of(*holders: Any) -> list[Any]:
     waiting = deque(holders)
     while waiting and len(seen) < _MOST_OBJECTS:
         thing = waiting.popleft()
-        if id(thing) in seen or thing is None or isinstance(thing, _LEAVES):
+        # What stands for another object, as a weak reference may, says that it is of its class.
+        if id(thing) in seen or thing is None or issubclass(type(thing), _LEAVES + _STANDING):
             continue
         seen[id(thing)] = thing
         if isinstance(thing, np.random.Generator | np.random.RandomState | random.Random | torch.Generator):
@@ -88,10 +92,6 @@ def _state(generator: Any) -> _State:
 
 
 def _held_by(thing: Any) -> list[Any]:
-    if isinstance(thing, dict):
-        return [part for pair in list(thing.items())[:_MOST_ITEMS] for part in pair]
-    if isinstance(thing, list | tuple | deque | set | frozenset):
-        return [part for part, _ in zip(thing, range(_MOST_ITEMS), strict=False)]
     if isinstance(thing, functools.partial):
         return [thing.func, thing.args, thing.keywords]
     if isinstance(thing, types.MethodType | types.BuiltinMethodType):
@@ -101,9 +101,24 @@ def _held_by(thing: Any) -> list[Any]:
     if isinstance(thing, type):
         return _held_by_class(thing)
     kind = type(thing)
-    slots = [name for base in kind.__mro__ for name in _slots(base)]
-    attributes = [getattr(thing, name, None) for name in slots]
-    return [*getattr(thing, "__dict__", {}).values(), *attributes, *kind.__mro__]
+    names = ["__dict__", *(name for base in kind.__mro__ for name in _slots(base))]
+    return [*_items(thing), *(_attribute(thing, name) for name in names), *kind.__mro__]
+
+
+def _items(thing: Any) -> list[Any]:
+    """The first items of a container. Its own way to iterate, if it has one, may draw numbers: it is passed by."""
+    if isinstance(thing, dict):
+        return [part for pair in itertools.islice(dict.items(thing), _MOST_ITEMS) for part in pair]
+    kind: Any = next((kind for kind in (list, tuple, deque, set, frozenset) if isinstance(thing, kind)), None)
+    return [] if kind is None else list(itertools.islice(kind.__iter__(thing), _MOST_ITEMS))
+
+
+def _attribute(thing: Any, name: str) -> Any:
+    """An attribute that is there, without asking `__getattr__`."""
+    try:
+        return object.__getattribute__(thing, name)
+    except AttributeError:
+        return None
 
 
 def _held_by_class(kind: type) -> list[Any]:

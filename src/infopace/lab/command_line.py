@@ -95,8 +95,10 @@ def run(arguments: list[str]) -> int:
 def _place(stop: SystemExit) -> str:
     """The innermost line that is not Python's own."""
     own = sysconfig.get_path("stdlib")
-    frames = [f for f in traceback.extract_tb(stop.__traceback__) if not f.filename.startswith((own, "<"))]
-    return f"{frames[-1].filename}:{frames[-1].lineno}"
+    frames = traceback.extract_tb(stop.__traceback__)
+    # Installed packages may lie in Python's own folder.
+    theirs = [f for f in frames if "-packages" in f.filename or not f.filename.startswith((own, "<"))]
+    return f"{theirs[-1].filename}:{theirs[-1].lineno}"
 
 
 def _shown(stop: SystemExit) -> str:
