@@ -169,7 +169,7 @@ def test_a_refusal_for_its_range_is_answered_with_low_and_high(
     )
     assert max(tried(small / "narrow")) == 0.0178
     assert main([*command, "narrow", "--high", "100"]) == 2  # another test: another folder
-    assert "holds another range test: method is" in capsys.readouterr().err
+    assert "holds another range test: high is 0.02 there and 100.0 here" in capsys.readouterr().err
     assert main([*command, "wide", "--high", "100"]) == 0
     assert max(tried(small / "wide")) == 100
     assert main([*command, "high", "--low", "1"]) == 4
