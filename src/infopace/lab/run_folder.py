@@ -92,11 +92,16 @@ class RunFolder:
         append_line(self._rows, _line(row))
 
     def read_rows(self) -> list[Row]:
-        """The rows of epochs 0, 1, 2, ... up to the first that is torn, missing or out of order."""
+        """The rows of epochs 0, 1, 2, ... up to the first that is torn, missing or out of order.
+
+        Raises InputError where there is something that is no file that can be read.
+        """
         try:
             lines = self._rows.read_bytes().split(b"\n")
-        except OSError:
+        except FileNotFoundError:
             return []
+        except OSError as error:
+            raise InputError(f"cannot read {self._rows}: {error.strerror}; remove it") from error
         rows: list[Row] = []
         for line in lines[:-1]:  # what follows the last newline is empty or torn
             try:
