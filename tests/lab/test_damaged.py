@@ -74,7 +74,8 @@ def check_refused(
         for command in commands:
             code = main([*command, str(folder)])
             error = capsys.readouterr().err
-            if code != 2 or error.count("\n") != 1 or name not in error or contents(folder) != before:
+            # What is read as another test or another comparison is told of the folder.
+            if code != 2 or error.count("\n") != 1 or str(folder) not in error or contents(folder) != before:
                 wrong.append((how, command[0], code, error[:300]))
         shutil.rmtree(folder)
     assert wrong == []
@@ -90,8 +91,7 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 ALL = [*DAMAGES, "folder"]
-# What changes no value that is gone on from.
-_NUMBERS = ["strings", "nan", "lists"]
+_OF_NUMBERS = ("strings", "nan", "lists")  # which a file of tensors has none of
 
 
 def test_the_record_of_a_run_without_its_checkpoints(
@@ -143,7 +143,7 @@ CHECKPOINTS: dict[str, Callable[[dict[str, Any]], object]] = {
     "texts for weights": lambda state: {**state, "model": dict.fromkeys(state["model"], "x")},
     "no optimizer": lambda state: {name: part for name, part in state.items() if name != "optimizer"},
     "an optimizer that is a number": lambda state: {**state, "optimizer": 3},
-    "a text for a learning rate": lambda state: _with_groups(state, lr="x"),
+    "a text for a weight decay": lambda state: _with_groups(state, weight_decay="x"),
     "nothing for a momentum": lambda state: _with_groups(state, momentum=None),
     "a momentum of another shape": lambda state: _with_momentum(state, torch.ones(7)),
     "a momentum that is a list": lambda state: {
@@ -263,7 +263,7 @@ def test_a_cache_of_images_that_is_none_is_made_again(
         torch.save(change, tmp_path / "other.pt")
         assert data._read_cache(tmp_path / "other.pt") is None
     whole = (tmp_path / "cache.pt").read_bytes()
-    for how in DAMAGES:
+    for how in [how for how in DAMAGES if how not in _OF_NUMBERS]:
         (tmp_path / "other.pt").write_bytes(DAMAGES[how](whole))
         assert data._read_cache(tmp_path / "other.pt") is None, how
     assert data._read_cache(tmp_path) is None

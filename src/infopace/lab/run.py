@@ -58,7 +58,7 @@ def train(config: TrainConfig, listener: Listener, *, picture: bool = True, std_
             check_same_run(plan, record, folder)
             rows = sound_rows(folder.read_rows())
             summary = folder.read_json("summary.json")
-            whole = summary is not None and len(rows) == summary.get("epochs", plan.epochs) + 1
+            whole = summary is not None and len(rows) - 1 == summary.get("epochs", plan.epochs)
             if whole and (folder.picture.is_file() or not picture):
                 listener.note(
                     f"this run is finished; to train anew, remove {folder.path} or choose another --out"

@@ -111,21 +111,20 @@ def found_in(content: object) -> FoundBounds | None:
     names = {part.name for part in dataclasses.fields(FoundBounds)}
     if not isinstance(content, dict) or not names - {"failure", "verified"} <= content.keys() <= names:
         return None
-    found = FoundBounds(**content)
-    kinds = (
-        isinstance(found.failure, str) and isinstance(found.verified, bool) and isinstance(found.bounds, dict)
-    )
-    if not kinds or not all(is_number(cost) and cost >= 0 for cost in (found.seconds, found.epochs)):
+    bounds, failure = content["bounds"], content.get("failure", "")
+    if not (isinstance(failure, str) and isinstance(content.get("verified", True), bool)):
         return None
-    if found.failure:
-        return None if found.bounds else found
-    if found.bounds.keys() != set(BOUNDS) or not all(map(is_number, found.bounds.values())):
+    if not all(is_number(content[cost]) and content[cost] >= 0 for cost in ("seconds", "epochs")):
+        return None
+    if not isinstance(bounds, dict) or not all(map(is_number, bounds.values())):
+        return None
+    if bounds.keys() != (set() if failure else set(BOUNDS)):
         return None
     try:
-        infopace.Bounds(**found.bounds)
+        _ = None if failure else infopace.Bounds(**bounds)
     except ValueError:
         return None
-    return found
+    return FoundBounds(**content)
 
 
 def keep_bounds(found: FoundBounds, comparison: Path) -> None:
