@@ -157,6 +157,29 @@ def test_a_process_that_is_killed_is_one_run_missing_and_the_next_command_makes_
     assert [row["failure"] for row in rows(tmp_path / "out")] == [""] * 4
 
 
+def test_a_killed_tuning_run_is_no_bad_learning_rate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Really killed, on a condition in a user's workload: nothing is tuned over the rates that are left."""
+    shutil.copy(FILE, tmp_path)
+    (tmp_path / "bomb").touch()
+    options = ["--methods", "sgd-cosine", "dog", "--seeds", "1", "--jobs", "1", "--bounds", "workload"]
+    command = ["compare", f"{tmp_path / FILE.name}:MINE", *options, "--out", str(tmp_path / "out")]
+    assert main(command) == 3
+    captured = capsys.readouterr()
+    assert re.fullmatch(
+        r"infopace: the comparison is incomplete, runs are missing: 1; the first: sgd-cosine lr \S+ seed 1000: its "
+        r"process was ended by SIGKILL[^\n]*; the same command makes what is missing\n",
+        captured.err,
+    )
+    assert re.search(r"\| sgd-cosine +\| +\| 0 +\| incomplete ", captured.out)
+    assert "sgd-cosine: incomplete, 1 of 10 tuning runs are missing: sgd-cosine lr " in captured.out
+    assert {row["method"] for row in rows(tmp_path / "out") if row["part"] == "test"} == {"dog"}
+    assert main(command) == 0
+    assert "incomplete" not in capsys.readouterr().out
+    assert {row["ended"] for row in rows(tmp_path / "out")} <= {"finished", "diverged"}
+
+
 def test_what_stops_by_itself_is_not_cut_off_at_the_epochs_of_the_others(tmp_path: Path) -> None:
     run(tmp_path, "hold-and-anneal-free", "hold-and-anneal", seeds=1, epochs=4)
     free, known = (row["test"] for row in rows(tmp_path))
