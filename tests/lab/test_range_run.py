@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import types
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +170,7 @@ def test_a_refusal_for_its_range_is_answered_with_low_and_high(
     )
     assert max(tried(small / "narrow")) == 0.0178
     assert main([*command, "narrow", "--high", "100"]) == 2  # another test: another folder
-    assert "holds another range test: method is" in capsys.readouterr().err
+    assert "holds another range test: high is 0.02 there and 100.0 here" in capsys.readouterr().err
     assert main([*command, "wide", "--high", "100"]) == 0
     assert max(tried(small / "wide")) == 100
     assert main([*command, "high", "--low", "1"]) == 4
@@ -219,6 +220,36 @@ def test_trials_farmed_out_to_processes(
         "trial-0.jsonl",
         "trial-1.jsonl",
     }
+
+
+def test_a_job_that_was_killed_is_one_line_and_its_trial_is_missing(
+    small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    submitit = pytest.importorskip("submitit")
+
+    class Killed:
+        paths = types.SimpleNamespace(stderr=Path("jobs/7_log.err"))
+
+        def exception(self) -> Exception:
+            return submitit.core.utils.UncompletedJobError("Job 7 has not produced\nany output")
+
+    class Executor:
+        def __init__(self, *arguments: Any, **named: Any) -> None: ...
+
+        def update_parameters(self, **named: Any) -> None: ...
+
+        def submit(self, *arguments: Any) -> Killed:
+            return Killed()
+
+    monkeypatch.setattr(submitit, "AutoExecutor", Executor)
+    assert (
+        main(["range-test", "tiny", "--threads", "1", "--trials", "1", "--farm", "local", "--out", "out"])
+        == 4
+    )
+    assert capsys.readouterr().err == (
+        "infopace: 1 of 1 jobs ended without their trials, the first trial 0: see jobs/7_log.err; the same command "
+        "runs what is missing\n"
+    )
 
 
 def test_slurm_that_is_not_there(

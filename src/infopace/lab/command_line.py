@@ -16,7 +16,7 @@ import tyro
 from infopace import RangeTestError
 from infopace.lab.compare import CompareConfig, compare
 from infopace.lab.config import TrainConfig
-from infopace.lab.errors import Diverged, InputError, NothingFinished
+from infopace.lab.errors import Diverged, InputError, Unfinished
 from infopace.lab.measure import MeasureConfig, measure
 from infopace.lab.memory import keep_freed_memory
 from infopace.lab.progress import make_progress
@@ -44,8 +44,8 @@ _BOX_OR_COLOUR = re.compile(r"[─-╿]|\x1b\[[0-9;]*m")
 
 
 def run(arguments: list[str]) -> int:
-    """Run a command; returns 0, 2 for input that cannot be used, 3 for a diverged training or a comparison without a
-    finished run, 4 for no bounds."""
+    """Run a command; returns 0, 2 for input that cannot be used, 3 for a run that diverged or a comparison that lacks
+    runs, 4 for no bounds."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that has no '±' gets a '?'
@@ -74,7 +74,7 @@ def run(arguments: list[str]) -> int:
         return _fail(error, BAD_INPUT)
     except Diverged as error:
         return _fail(error, DIVERGED)
-    except NothingFinished as error:
+    except Unfinished as error:
         print(*error.lines, sep="\n")
         return _fail(error, DIVERGED)
     except OSError as error:  # a name that is too long, a disk that is full, a folder that is not ours

@@ -21,6 +21,7 @@ from infopace.lab.picture import draw_run
 from infopace.lab.progress import Listener
 from infopace.lab.range_config import BEFORE_TRAINING, RangePlan
 from infopace.lab.resume import check_same_data, check_same_run, recorded_run, take_up
+from infopace.lab.rows import sound_rows
 from infopace.lab.run_folder import Row, RunFolder
 from infopace.lab.training import NotFinite, Training, set_determinism
 from infopace.lab.trial import load_tried
@@ -55,9 +56,9 @@ def train(config: TrainConfig, listener: Listener, *, picture: bool = True, std_
         record = recorded_run(folder)
         if record is not None:
             check_same_run(plan, record, folder)
-            rows = folder.read_rows()
+            rows = sound_rows(folder.read_rows())
             summary = folder.read_json("summary.json")
-            whole = summary is not None and len(rows) == summary.get("epochs", plan.epochs) + 1
+            whole = summary is not None and len(rows) - 1 == summary.get("epochs", plan.epochs)
             if whole and (folder.picture.is_file() or not picture):
                 listener.note(
                     f"this run is finished; to train anew, remove {folder.path} or choose another --out"

@@ -22,7 +22,7 @@ from infopace.lab.lazy_images import in_turn
 from infopace.lab.pacing import OURS, PACED, SWITCHES
 from infopace.lab.rivals import Setting
 from infopace.lab.run_folder import Row
-from infopace.lab.steps import PacedSteps, Steps
+from infopace.lab.steps import PacedSteps, Steps, check_loaded
 from infopace.lab.workload import Data, Rows
 
 _EVALUATION_BATCH = 250  # [measured] 1,000 images through LeNet, one CPU thread: 0.27 s, in one go 0.47 s
@@ -228,9 +228,11 @@ class Training:
         return {"model": self.model.state_dict(), **self.steps.state_dict()}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take up a state. Raises ValueError, RuntimeError or KeyError where it is another model's."""
+        """Take up a state. Raises ValueError, RuntimeError, or what torch makes of it, where it is another model's."""
         self.model.load_state_dict(state["model"])
+        own = [dict(group) for group in self.steps.optimizer.param_groups]
         self.steps.load_state_dict(state)
+        check_loaded(self.steps.optimizer, own)
 
     def train_epoch(self, epoch: int, on_batch: Callable[[int, int], None]) -> float:
         """Train for one epoch and return the mean training loss.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+import hashlib
 import tempfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 from infopace._checks import whole
 from infopace.layers import check_parameters, pick_layers
 from infopace.probe import Probe
-from infopace.range_test._conclude import conclude, race_bounds, trials_needed
+from infopace.range_test._conclude import check_settings, conclude, race_bounds, trials_needed
 from infopace.range_test._methods import Algorithm2, Race
 from infopace.range_test._paper import paper_trial
 from infopace.range_test._race import race_trial
@@ -25,7 +25,7 @@ from infopace.range_test._refusal import RangeTestError
 from infopace.range_test._restored import restored
 from infopace.range_test._result import RangeTest
 from infopace.range_test._trainee import Trainee
-from infopace.range_test._trial_files import Claim, TrialFolder
+from infopace.range_test._trial_files import Claim, TrialFolder, read_settings
 from infopace.range_test._values import ATTRIBUTES
 
 Listener = Callable[[int, Candidate], None]
@@ -47,6 +47,7 @@ def range_test(
     scaler: Any = None,
     seed: int = 0,
     folder: str | Path | None = None,
+    identity: Mapping[str, Any] | None = None,
     only: Collection[int] | None = None,
     on_candidate: Listener | None = None,
     unpack: Callable[[Any], tuple[Any, Any]] | None = None,
@@ -82,6 +83,8 @@ def range_test(
         seed: Equal seeds give equal results.
         folder: Keep a file a trial there. A killed test goes on where it was; processes that share the folder share out
             the trials; a finished trial is never run again.
+        identity: What the trials depend on and the test cannot see, such as a digest of the data: names to plain
+            values. It is kept in the folder, and a folder with another one is refused.
         only: Run these trials only. RangeTestError of kind "unfinished" tells if others are still to be run.
         on_candidate: Called with (trial, candidate) as each is finished.
         unpack: batch -> (inputs, targets), for batches that are none of these.
@@ -159,9 +162,14 @@ def range_test(
         "momentum": trainee.momentum,
         "nesterov": trainee.nesterov,
         "fresh": fresh is not None,
+        "weight_decay": [float(group.get("weight_decay", 0.0)) for group in optimizer.param_groups],
+        "precision": str(precision),
+        "loss": getattr(loss, "__qualname__", type(loss).__qualname__),
         "probe_rows": probe.n,
+        "probe_targets": _digest(probe.targets),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
     }
+    settings = {**(identity or {}), **settings}
     count = most * (1 + (len(layers) if isinstance(method, Race) else 0))
     wrong = [number for number in only or () if not 0 <= number < count]
     if wrong:
@@ -182,18 +190,17 @@ def merge_trials(folder: str | Path) -> RangeTest:
     """The result of the trials in a folder, from their files alone.
 
     Raises:
-        ValueError: no range test is there.
+        ValueError: no range test is there, or a file that none wrote.
         RangeTestError: trials are missing, or they give no answer.
     """
     path = Path(folder)
+    settings = read_settings(path)
+    if settings is None:
+        raise ValueError(f"the folder must hold a range test, got {path} without test.json")
     try:
-        settings = json.loads((path / "test.json").read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        raise ValueError(f"the folder must hold a range test, got {path} without test.json") from None
+        check_settings(settings)
     except ValueError as error:
-        raise ValueError(
-            f"{path / 'test.json'} must be the settings of a range test, got no JSON: {error}"
-        ) from None
+        raise ValueError(f"{path / 'test.json'} must be the settings of a range test: {error}") from None
     files = TrialFolder(path, settings)
     if missing := _missing(settings, files):
         listed = ", ".join(map(str, missing[:8])) + (" .." if len(missing) > 8 else "")
@@ -296,6 +303,11 @@ class _Runner:
         finished = self._files.finished()
         shared: list[Trial] = [finished[t] for t in range(self._trials)]
         return race_bounds(self._settings, shared)[0].first
+
+
+def _digest(values: Tensor) -> str:
+    content = f"{values.dtype}{tuple(values.shape)}".encode() + values.cpu().double().numpy().tobytes()
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def _check_kinds(model: object, optimizer: object, probe: object, method: object) -> None:
