@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass, replace
 from typing import Any
@@ -11,10 +10,12 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from infopace._checks import shown
 from infopace._last_epoch import LastEpoch, lost_all
 from infopace._scheduler_state import VERSION, check_state
-from infopace.layers import check_parameters, holds_all, unknown_layer, unwrap
+from infopace.layers import check_model, check_parameters, holds_all, unknown_layer, unwrap
 from infopace.policies import Bounds, Decision, HeldOut, HoldAndAnneal, Policy
+from infopace.policies._policy import check_reads_held_out
 from infopace.probe import Measurement, Probe
 
 # An epoch is undone that leaves less than this share of the information, and leaves the bounds this share of theirs.
@@ -90,13 +91,14 @@ class MutualInformationLR(LRScheduler):
     ) -> None:
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer must be a torch Optimizer, got {type(optimizer).__name__}")
+        check_model(model)
         if not isinstance(probe, Probe):
             raise TypeError(f"probe must be a Probe, got {type(probe).__name__}; Probe.sample draws one")
         if isinstance(policy, type):
             raise TypeError(f"policy must be an object, not its class: {policy.__name__}(...)")
         if not (policy is None or isinstance(policy, Policy)):
             raise TypeError(
-                f"policy must have a method decide, got {policy!r}; bounds go by name: bounds=..."
+                f"policy must have a method decide, got {shown(policy)}; bounds go by name: bounds=..."
             )
         if bounds is None:
             raise TypeError("bounds must be given, Bounds(lr_min, lr_max) or those of a range_test, got None")
@@ -342,9 +344,7 @@ def _check_bounds(bounds: object) -> None:
 def _check_held_out(held_out: Probe, probe: Probe, policy: Policy) -> None:
     if not isinstance(held_out, Probe):
         raise TypeError(f"held_out must be a Probe, got {type(held_out).__name__}")
-    takes = inspect.signature(policy.decide).parameters.values()
-    if not any(one.name == "held_out" or one.kind is one.VAR_KEYWORD for one in takes):
-        raise TypeError(f"held_out needs a policy that reads it, got {policy!r}")
+    check_reads_held_out(policy)
     # What few classes hold at most would look like memory of the others.
     if held_out.classes != probe.classes:
         raise ValueError(

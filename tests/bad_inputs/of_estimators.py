@@ -42,7 +42,7 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
     ("mutual_information(None, y)", mi(None), ("x ", "None")),
     ("mutual_information(x, None)", mi(y=None), ("y ", "None")),
     ("mutual_information(object(), y)", mi(object()), ("x ", "object")),
-    ("mutual_information(torch.Tensor, y)", mi(torch.Tensor), ("x ", "type")),
+    ("mutual_information(torch.Tensor, y)", mi(torch.Tensor), ("x ",)),
     ("mutual_information(dict, y)", mi({"a": [1.0] * N}), ("x ", "dict")),
     ("mutual_information(generator, y)", mi(v for v in X.tolist()), ("x ", "generator")),
     ("mutual_information(ragged list, y)", mi([[1.0, 2.0], [3.0]], [0, 1]), ("x ", "list")),
@@ -131,7 +131,7 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
     ("entropy([])", lambda: entropy(torch.empty(0, dtype=torch.long)), ("labels",)),
     ("entropy(None)", lambda: entropy(None), ("labels", "None")),  # pyright: ignore[reportArgumentType]
     ("entropy(matrix)", lambda: entropy(torch.stack([Y, Y], 1)), ("labels", "(60, 2)")),
-    ("entropy(3)", lambda: entropy(torch.tensor(3)), ("labels", "3")),
+    ("entropy(3)", lambda: entropy(torch.tensor(3)), ("labels", "()")),
     ("entropy(complex)", lambda: entropy(Y + 1j), ("labels", "complex64")),
     # Bounds from class scores
     ("linear_probe_bound(floating labels)", lambda: linear_probe_bound(X, Z), ("labels", "float32")),

@@ -51,13 +51,14 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
             ("lr_max", {"lr_min": 1e-3, "lr_max": INF}),
             ("lr_max", {"lr_min": 1e-3, "lr_max": [0.1]}),
             ("lr_max", {"lr_min": 1e-3, "lr_max": 1j}),
-            ("lr_max", {"lr_min": 1e-3, "lr_max": 10**400}),
             ("lr_top", {"lr_min": 1e-3, "lr_max": 0.1, "lr_top": 0.2}),
             ("lr_top", {"lr_min": 1e-3, "lr_max": 0.1, "lr_top": 1e-4}),
             ("epsilon", {"lr_min": 1e-3, "lr_max": 0.1, "epsilon": 0}),
             ("epsilon", {"lr_min": 1e-3, "lr_max": 0.1, "epsilon": None}),
         )
     ],
+    ("Bounds(lr_max=10**400)", lambda: Bounds(1e-3, 10**400), ("lr_max", "1000")),
+    ("Bounds(lr_max=10**5000)", lambda: Bounds(1e-3, 10**5000), ("lr_max", "bits")),
     ("Bounds(lr_max=tensor of two)", lambda: Bounds(1e-3, torch.ones(2)), ("lr_max",)),  # pyright: ignore[reportArgumentType]
     # The rules' own settings
     *[
@@ -133,7 +134,7 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
     ),
     ("simulate(held_out=array)", run(HoldAndAnneal(), held_out=[[0.0, 1.0]]), ("held_out", "list")),
     # Held-out information
-    ("HeldOut(None)", lambda: HeldOut(None), ("held-out", "None")),  # pyright: ignore[reportArgumentType]
+    ("HeldOut(None)", lambda: HeldOut(None), ("held-out", "()")),  # pyright: ignore[reportArgumentType]
     ("HeldOut([1.0, 2.0])", lambda: HeldOut([1.0, 2.0]), ("held-out", "(2,)")),
     ("HeldOut(one example)", lambda: HeldOut([[1.0], [2.0]]), ("held-out", "(2, 1)")),
     ("HeldOut([])", lambda: HeldOut([]), ("held-out", "(0,)")),

@@ -40,7 +40,7 @@ def outcome(row: Row) -> dict[str, Any]:
     """What came of a row: the error's class, where it was raised, and its text."""
     found: dict[str, Any] = {"name": row.name, "told": row.told, "error": None, "text": "", "place": ""}
     with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
-        warnings.simplefilter("ignore")  # torch's own, of kinds of tensors that few use
+        warnings.simplefilter("ignore")
         try:
             found["text"] = f"returned {row.call()!r}"
         except BaseException as error:
@@ -63,7 +63,9 @@ def tables() -> dict[str, list[Row]]:
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
-        spec.loader.exec_module(module)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's own, of kinds of tensors that few use
+            spec.loader.exec_module(module)
         found[name] = [Row(*row) for row in module.ROWS]
     return found
 

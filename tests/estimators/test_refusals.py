@@ -38,7 +38,7 @@ REFUSALS: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]] 
     (MI, (torch.ones(10, 2, dtype=torch.bool), Y), {}, "x must be floating, got dtype bool"),
     (MI, (X.astype(complex), Y), {}, "x must be floating, got dtype complex128"),
     (MI, (X.astype(str), Y), {}, "x must be numbers, got dtype <U32"),
-    (MI, (None, Y), {}, "x must be numbers, got dtype object"),
+    (MI, (None, Y), {}, "x must be numbers, got None"),
     (MI, (X, Y.astype(object)), {}, "y must be numbers, got dtype object"),
     (MI, (X, Y.astype(complex)), {}, "y must be integer labels or floating targets, got dtype complex128"),
     (MI, (X[:0], Y[:0]), {}, "x must not be empty, got shape (0, 4)"),
@@ -53,7 +53,7 @@ REFUSALS: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]] 
     (MI, (X, Y), {"k": 0}, "k must be in 1..n-1, got k = 0 with n = 10"),
     (MI, (X, Z), {"k": 10}, "k must be in 1..n-1, got k = 10 with n = 10"),
     (MI, (X[:3], Y[:3]), {}, "k must be in 1..n-1, got k = 3 with n = 3"),
-    (MI, (X, Y), {"k": True}, "k must be an integer, got True"),
+    (MI, (X, Y), {"k": True}, "k must be a whole number, got True"),
     (MI, (X, Y), {"norm": "l2"}, "norm must be one of 'euclidean', 'chebyshev', got 'l2'"),
     (
         MI,

@@ -9,12 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from infopace._checks import check_choice
 from infopace.estimators._cautions import left_out
 from infopace.estimators._distances import Distances, pairwise_distances, row_blocks
 from infopace.estimators._error_bar import ErrorBar, subsampling_error_bar
 from infopace.estimators._estimate import Estimate
 from infopace.estimators._gao import gao
-from infopace.estimators._inputs import as_matrix, as_targets, check_choice, check_neighbours
+from infopace.estimators._inputs import as_matrix, as_targets, check_neighbours
 from infopace.estimators._joint import Held, Joint, SameClass, kth_radius, tied_count, tied_neighbours
 from infopace.estimators._labels import as_classes, entropy
 from infopace.estimators._ross import ross
@@ -73,7 +74,7 @@ def conditional_mutual_information(
     n = len(matrix)
     targets = as_targets(y, n).to(matrix.device)
     given = as_targets(z, n, name="z").to(matrix.device)
-    check_neighbours(k, n)
+    k = check_neighbours(k, n)
     ceiling = math.inf if targets.is_floating_point() else entropy(targets)
     if given.is_floating_point():
         return _given_vectors(matrix, targets, given, k, norm, standardize, std_error, ceiling)

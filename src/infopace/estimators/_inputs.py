@@ -9,8 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from infopace._checks import shown, whole
+
 # Squares of larger differences, summed over a million columns, would leave float64.
 _LARGEST = 1e150
+# What torch can compare; of its 8-bit kinds it cannot find the largest.
+_FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def as_matrix(values: Any, name: str) -> Tensor:
@@ -51,27 +55,52 @@ def as_targets(values: Any, n: int, samples: str = "x", name: str = "y") -> Tens
 def as_tensor(values: Any, name: str) -> Tensor:
     """Tensors as they are, all else through numpy: Python floats stay float64, any layout is read."""
     if isinstance(values, Tensor):
-        return values.detach()
-    array = np.asarray(values)
+        return check_plain(values.detach(), name)
+    try:
+        array = np.asarray(values)
+    except ValueError as error:  # numpy's, of a ragged list
+        raise ValueError(f"{name} must be numbers in one array, got {kind_of(values)}") from error
     if array.dtype.kind not in "biufc":
-        raise ValueError(f"{name} must be numbers, got dtype {array.dtype}")
+        raise ValueError(f"{name} must be numbers, got {kind_of(values, array)}")
     # torch takes neither reversed nor read-only nor foreign-endian arrays.
     array = np.require(array, array.dtype.newbyteorder("="), ["C", "W"])
     return torch.from_numpy(array)
 
 
-def check_neighbours(k: int, n: int) -> None:
+def check_plain(tensor: Tensor, name: str) -> Tensor:
+    """A tensor whose values are there, each in its place: not sparse, nested, quantised or on the meta device."""
+    kind = ""
+    if tensor.is_nested:
+        kind = "a nested tensor"
+    elif tensor.layout != torch.strided:
+        kind = f"a tensor of layout {str(tensor.layout).removeprefix('torch.')}"
+    elif tensor.is_meta:
+        kind = "a tensor on the meta device"
+    elif tensor.is_quantized:
+        kind = f"a quantized tensor of dtype {_dtype(tensor)}"
+    elif tensor.is_floating_point() and tensor.dtype not in _FLOATING:
+        kind = f"a tensor of dtype {_dtype(tensor)}"
+    if kind:
+        raise ValueError(f"{name} must be a dense tensor with values to compare, got {kind}")
+    return tensor
+
+
+def kind_of(values: Any, array: np.ndarray | None = None) -> str:
+    """What was given where an array of numbers is needed, in a few words."""
+    if values is None or (array is not None and array.ndim == 0 and array.dtype.kind in "US"):
+        return shown(values)
+    if array is not None and (array.ndim or array.dtype.kind != "O"):
+        return f"dtype {shown(array.dtype)}" if array.dtype.names else f"dtype {array.dtype}"
+    kind = type(values).__name__
+    return f"{kind} of {type(values[0]).__name__}" if isinstance(values, list | tuple) and values else kind
+
+
+def check_neighbours(k: object, n: int) -> int:
     """A k-th neighbour needs k other rows."""
-    if isinstance(k, bool) or not isinstance(k, int):
-        raise ValueError(f"k must be an integer, got {k!r}")
-    if not 1 <= k < n:
-        raise ValueError(f"k must be in 1..n-1, got k = {k} with n = {n}")
-
-
-def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    """One of a few words."""
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+    number = whole("k", k)
+    if not 1 <= number < n:
+        raise ValueError(f"k must be in 1..n-1, got k = {shown(number)} with n = {n}")
+    return number
 
 
 def _refuse(matrix: Tensor, wrong: Tensor, requirement: str) -> None:

@@ -9,12 +9,13 @@ from typing import Any
 
 from torch import Tensor
 
+from infopace._checks import check_choice, whole
 from infopace.estimators import _cautions as cautions
 from infopace.estimators._dependence import calibrated_information
 from infopace.estimators._error_bar import ErrorBar, subsampling_error_bar
 from infopace.estimators._estimate import Caution, Estimate
 from infopace.estimators._gaussian import gaussian, gaussian_std_error
-from infopace.estimators._inputs import as_matrix, as_targets, as_tensor, check_choice, check_neighbours
+from infopace.estimators._inputs import as_matrix, as_targets, as_tensor, check_neighbours
 from infopace.estimators._labels import as_classes, entropy
 from infopace.estimators._linear_probe import linear_probe_bound
 from infopace.estimators._neighbours import VECTOR_FORMULAS, Neighbours, of_labels, of_vectors
@@ -95,12 +96,11 @@ def mutual_information(
     check_choice("norm", norm, NORMS)
     check_choice("estimator", estimator, ESTIMATORS)
     check_choice("standardize", standardize, STANDARDIZE)
-    if permutations < 0:
-        raise ValueError(f"permutations must be at least 0, got {permutations}")
+    k, permutations = whole("k", k), whole("permutations", permutations, 0)
     options = _Options(k, norm, standardize, std_error, permutations)
     samples = as_tensor(x, "x")
-    whole = not (samples.is_floating_point() or samples.is_complex())
-    if whole and samples.ndim and samples.numel() == len(samples) > 0:
+    integers = not (samples.is_floating_point() or samples.is_complex())
+    if integers and samples.ndim and samples.numel() == len(samples) > 0:
         labels = as_targets(samples, len(samples), name="x")
         targets = as_targets(y, len(labels)).to(labels.device)
         check_neighbours(k, len(labels))
