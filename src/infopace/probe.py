@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,30 +144,35 @@ class Probe:
         *,
         seed: int = 0,
         reference: str | float = "auto",
+        unpack: Callable[[Any], tuple[Any, Any]] | None = None,
         **options: Any,
     ) -> Probe:
         """Draw n rows of a data set and fix them.
 
         Args:
-            dataset: (inputs, targets), or a map-style data set whose items are (input, target). Random
+            dataset: (inputs, targets), or a map-style data set. Its items are (input, target); or longer tuples, where
+                what follows the target is a text or a whole number of each example's own; or dicts with the target as
+                "labels", "label", "targets", "target" or "y", and the rest as the input or as keywords. Random
                 transforms of a data set are applied once, with the given seed.
             n: Rows. Where there are classes each gets its share, rounded to the nearest.
             seed: Equal seeds draw equal rows, also of items that are made with random numbers (torch's on the CPU,
-                numpy's or Python's), whose states are left as they were.
+                numpy's or Python's, or generators that the data set keeps), whose states are left as they were.
             reference: As for `Probe`; "ksg", the default for continuous targets, is measured on the whole data set.
+            unpack: item -> (input, target), for a data set whose items are none of these.
             **options: Passed to `Probe`.
 
         Raises:
-            ValueError: n larger than the data set, items that are not (input, target), and all that `Probe` refuses.
+            ValueError: n larger than the data set, items of which it is not clear what is the target, and all that
+                `Probe` refuses.
         """
         rows = count_rows(dataset)
         n, seed = whole("n", n), check_seed(seed)
         if not 2 <= n <= rows:
             raise ValueError(f"n must be in 2..{rows}, the rows of the data set, got n = {n}")
-        index = stratified(dataset, rows, n, seed)
-        inputs, targets = draw(dataset, index, seed)
+        index = stratified(dataset, rows, n, seed, unpack)
+        inputs, targets = draw(dataset, index, seed, unpack)
         if targets.is_floating_point() and reference in ("auto", "ksg"):
-            everything = draw(dataset, range(rows), seed)
+            everything = draw(dataset, range(rows), seed, unpack)
             reference = _ksg_reference(*everything, options.get("k", 3), options.get("norm", "euclidean"))
         return cls(inputs, targets, reference=reference, **options)
 

@@ -20,3 +20,26 @@ class NothingFinished(RuntimeError):
     def __init__(self, reason: str, lines: list[str]) -> None:
         super().__init__(reason)
         self.lines = lines
+
+
+# What the packages of the extra `lab` are imported as.
+OF_THE_EXTRA = (
+    "PIL",
+    "datasets",
+    "filelock",
+    "matplotlib",
+    "numba",
+    "prodigyopt",
+    "pytorch_optimizer",
+    "rich",
+    "schedulefree",
+    "scipy",
+    "sklearn",
+    "tyro",
+)
+
+
+def missing_of_the_extra(error: ModuleNotFoundError) -> str:
+    """The package of the extra `lab` that is not installed; "" where it is another's."""
+    package = (error.name or "").partition(".")[0]
+    return package if package in OF_THE_EXTRA else ""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from infopace.lab.errors import InputError
 
@@ -29,6 +30,8 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 def flush_folder(folder: Path) -> None:
     """Flush a folder's entries, so that a rename survives a power cut."""
+    if os.name == "nt":  # which opens no folders
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -48,17 +51,18 @@ def held_folder(folder: Path, *, name: str, doing: str) -> Iterator[None]:
 
     Raises InputError where it cannot be written to (the message calls it `name`) or another process is `doing` there.
     """
+    lock = FileLock(folder / "lock", timeout=0)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = open(folder / "lock", "a")  # noqa: SIM115 - held as long as the context
+        lock.acquire()
+    except Timeout:
+        raise InputError(
+            f"another process is {doing} in {folder}; wait for it or choose another --out"
+        ) from None
     except OSError as error:
         raise InputError(f"cannot write to {name} {folder}: {error.strerror}") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise InputError(
-                f"another process is {doing} in {folder}; wait for it or choose another --out"
-            ) from None
+    try:
         remove_leftovers(folder)
         yield
+    finally:
+        lock.release()

@@ -100,16 +100,23 @@ def _train(
         listener.note(
             f"the run was started with {record['versions']}, now {fresh['versions']}: last bits may differ"
         )
+    rows = take_up(folder, plan, training, listener.note)
+    begins = not rows
+    # Before a file is written: a workload may turn out to be unsound.
+    untrained = [_untrained(plan, training)] if begins else []
     if folder.read_json("run.json") != record:
         folder.write_json("run.json", record)
-
-    rows = take_up(folder, plan, training, listener.note)
-    if not rows:
-        rows = [training.untrained_row()]
+    if begins:
+        rows = untrained
         folder.keep_rows(rows)
         _save(folder, training, rows, record)
     listener.started(plan, folder.path, training.n_parameters, rows)
-    _epochs(plan, folder, training, rows, record, listener)
+    try:
+        _epochs(plan, folder, training, rows, record, listener)
+    except InputError:
+        if begins and len(rows) == 1:
+            folder.discard()
+        raise
     _tell_undone(rows, listener)
 
     if picture:
@@ -119,6 +126,13 @@ def _train(
     summary = {"final": test[-1], "best": test[best], "best_epoch": best + 1, "epochs": len(test)}
     folder.write_json("summary.json", summary)
     return _result(plan, folder, rows)
+
+
+def _untrained(plan: Plan, training: Training) -> Row:
+    try:
+        return training.untrained_row()
+    except NotFinite as error:
+        raise InputError(f"workload {plan.workload.name!r}: before any training {error}") from error
 
 
 def _tested_bounds(plan: Plan, data: Data, folder: RunFolder, listener: Listener) -> Bounds:

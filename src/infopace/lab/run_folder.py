@@ -70,6 +70,11 @@ class RunFolder:
                 for folder in made:
                     folder.rmdir()
 
+    def discard(self) -> None:
+        """Remove what a run wrote that came to nothing. Call it only while holding the folder."""
+        for path in (self.path / "run.json", self._rows, *self.checkpoints()):
+            path.unlink(missing_ok=True)
+
     # run.json and summary.json: whole or absent
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:

@@ -222,7 +222,10 @@ class Training:
         self.steps.load_state_dict(state)
 
     def train_epoch(self, epoch: int, on_batch: Callable[[int, int], None]) -> float:
-        """Train for one epoch and return the mean training loss. Raises NotFinite where it diverged."""
+        """Train for one epoch and return the mean training loss.
+
+        Raises NotFinite where it diverged, InputError where a loss would not be finite without any training.
+        """
         if self._whole is not None and not self.steps.holds_out:
             self.data, self._whole = self._whole, None
         data, workload = self.data, self.plan.workload
@@ -245,16 +248,43 @@ class Training:
         sizes = torch.tensor([len(batch) for batch in batches], dtype=torch.float64, device=self.device)
         mean = float(torch.stack(losses).double() @ sizes) / n
         if not math.isfinite(mean):
+            odd = ~torch.isfinite(torch.stack(losses))
+            if bool(odd.any()):
+                self._check_untrained(epoch, int(odd.nonzero()[0]))
             raise NotFinite(f"the training loss is {mean}")
         if not all(bool(torch.isfinite(p).all()) for p in self.model.parameters()):
             raise NotFinite("a weight is not finite")
         return mean
 
     @torch.no_grad()
+    def _check_untrained(self, epoch: int, number: int) -> None:
+        """Raise InputError where the loss of a batch of an epoch is not finite with untrained weights either."""
+        data, workload = self.data, self.plan.workload
+        order = self._seed_epoch(epoch)
+        every = torch.randperm(len(data.train_inputs), generator=order).to(self.device)
+        batches = every.split(workload.batch_size)[: number + 1]
+        inputs = torch.empty(0)
+        for inputs in in_turn(data.train_inputs, batches):
+            if workload.augment is not None:
+                inputs = workload.augment(inputs, order)
+        inputs = self._inputs(inputs)
+        where = f"workload {workload.name!r}: in training batch {number} of epoch {epoch}"
+        if not bool(torch.isfinite(inputs).all()):
+            raise InputError(f"{where} what augment and prepare return must be finite, and is not")
+        self._seed_epoch(0)
+        with self._autocast():
+            outputs = workload.build_model().to(self.device).train()(inputs)
+            loss = workload.loss(outputs, data.train_targets[batches[-1]])
+        if not bool(torch.isfinite(loss)):
+            what = "loss" if bool(torch.isfinite(outputs).all()) else "the model's output"
+            raise InputError(f"{where} {what} is not finite before training either; the inputs are")
+
+    @torch.no_grad()
     def evaluate(self) -> float:
-        """The metric on the test set, in eval mode."""
+        """The metric on the test set, in eval mode. Raises NotFinite where that or an output is none."""
         metric = self.plan.workload.metric
         total, count = torch.zeros((), dtype=torch.float64, device=self.device), 0
+        odd = torch.zeros((), dtype=torch.bool, device=self.device)
         self.model.eval()
         starts = range(0, len(self.data.test_targets), _EVALUATION_BATCH)
         batches = [slice(start, start + _EVALUATION_BATCH) for start in starts]
@@ -265,6 +295,10 @@ class Training:
                 scores = metric.score(outputs.float(), self.data.test_targets[batch])
                 total += scores.sum()
                 count += scores.numel()
+                odd |= outputs.isnan().any()
+        # The class of an output that is nan is a class like any other.
+        if bool(odd):
+            raise NotFinite("an output on the test set is nan")
         value = float(total) / count
         if not math.isfinite(value):
             raise NotFinite(f"the test {metric.name} is {value}")

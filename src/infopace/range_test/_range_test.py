@@ -50,6 +50,7 @@ def range_test(
     folder: str | Path | None = None,
     only: Collection[int] | None = None,
     on_candidate: Listener | None = None,
+    unpack: Callable[[Any], tuple[Any, Any]] | None = None,
 ) -> RangeTest:
     """Find the bounds of the learning rate by short trainings; puts back everything it touches, bit for bit.
 
@@ -61,8 +62,11 @@ def range_test(
         optimizer: The optimizer of the training, with its momentum and weight decay; its learning rate does not matter.
         loss: (outputs, targets) -> mean loss, a scalar. The probe's labels come in the shape and the type that the
             batches have. Where the loss is a module, its buffers are put back, too.
-        batches: What an epoch trains on: a data loader, or anything with a length whose iteration gives pairs (inputs,
-            targets). It is iterated anew for each candidate.
+        batches: What an epoch trains on: a data loader, or anything with a length whose iteration gives batches. It is
+            iterated anew for each candidate. A batch is a pair (inputs, targets); or longer: as many inputs as the
+            probe has, targets, and what is left out; or a dict with the targets as "labels", "label", "targets",
+            "target" or "y", and the inputs under the names that the probe has, or the only one. Random generators that
+            it keeps are put back, but those of other processes (see docs/range-test.md).
         probe: The rows on which candidates are compared, in evaluation mode; with error bars, which bounds are made
             of, also where the probe itself does without.
         epochs: Epochs of the training that the test serves; its cost is measured by that.
@@ -81,11 +85,12 @@ def range_test(
             the trials; a finished trial is never run again.
         only: Run these trials only. RangeTestError of kind "unfinished" tells if others are still to be run.
         on_candidate: Called with (trial, candidate) as each is finished.
+        unpack: batch -> (inputs, targets), for batches that are none of these.
 
     Raises:
         TypeError: what is no model, optimizer, probe or method.
-        ValueError: a word, a number or an input that does not fit; an optimizer that holds parameters which are not the
-            model's, and would not be put back.
+        ValueError: a word, a number or an input that does not fit; a batch that is not finite; an optimizer that holds
+            parameters which are not the model's, and would not be put back.
         RangeTestError: no answer, with the reason: the range is too narrow, every candidate crashes, nothing
             learns, trials disagree, trials are missing.
 
@@ -129,6 +134,7 @@ def range_test(
         scaler=scaler,
         seed=seed,
         attribute=attribute,
+        unpack=unpack,
     )
     silent = trainee.silent(layers) if layers else []
     if silent:

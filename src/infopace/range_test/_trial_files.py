@@ -7,7 +7,6 @@ trial-0.jsonl   a line a candidate, as it is finished, and a last line that says
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import re
@@ -15,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from infopace.range_test._lock import lock
 from infopace.range_test._records import Candidate, Trial
 
 _NAME = re.compile(r"trial-(\d+)\.jsonl")
@@ -34,8 +34,8 @@ class TrialFolder:
         except (FileExistsError, NotADirectoryError):
             raise ValueError(f"the folder must be one, got {self.path}, where there is a file") from None
         file = self.path / "test.json"
-        with open(self.path / ".lock", "a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with open(self.path / ".lock", "a") as held:
+            lock(held, wait=True)
             there = _read_json(file)
             if there is None:
                 partial = file.with_suffix(".tmp")
@@ -60,9 +60,7 @@ class TrialFolder:
         The system frees the claim of a process that was killed.
         """
         with open(self._file(number), "a+b") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | (0 if patient else fcntl.LOCK_NB))
-            except OSError:
+            if not lock(file, wait=patient):
                 yield None
                 return
             yield Claim(number, file)
