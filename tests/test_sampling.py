@@ -229,7 +229,10 @@ PARTS = ", or a tuple (arguments) or dict (keywords) of such"
             "the data set must have a length and items, or be (inputs, targets), got Stream",
         ),
         (lambda: Probe(X, ["a"] * 40), "targets must be numbers in one array, got list of str"),
-        (lambda: Probe(X, np.array(["a"] * 40)), "targets must be numbers in one array, got dtype <U1"),
+        (
+            lambda: Probe(X, np.array(["a"] * 40)),
+            "targets must be numbers in one array, got text or other labels without a number; number them",
+        ),
         (lambda: Probe(X, None), "targets must be numbers in one array, got NoneType"),
         (lambda: Probe([X, X], Y), f"inputs must be numbers in one array{PARTS}, got list of Tensor"),
         (

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from infopace._forward import map_tensors
+from infopace.estimators._inputs import as_numbers
 
 # What data sets of a hub call their targets.
 TARGETS = ("labels", "label", "targets", "target", "y")
@@ -19,14 +20,17 @@ Unpack = Callable[[Any], tuple[Any, Any]]
 
 
 def numbers(values: Any, name: str) -> Tensor:
-    """Numbers of any kind as a tensor."""
-    if isinstance(values, np.ndarray) and values.dtype.kind in "biufc":
-        # torch takes neither reversed nor read-only nor foreign-endian arrays.
-        values = np.require(values, values.dtype.newbyteorder("="), ["C", "W"])
+    """Numbers of any kind as a tensor; plain lists in torch's own default format."""
+    if isinstance(values, Tensor):
+        return values
+    # torch would read a masked array without its mask, and knows no columns and tables.
+    foreign = any(hasattr(values, sign) for sign in ("__array__", "isna", "to_pylist"))
+    if foreign or (isinstance(values, list) and any(isinstance(v, np.ma.MaskedArray) for v in values)):
+        return as_numbers(values, name)
     try:
         return torch.as_tensor(values)
     except (TypeError, ValueError, RuntimeError):
-        kind = f"dtype {values.dtype}" if isinstance(values, np.ndarray) else type(values).__name__
+        kind = type(values).__name__
         if isinstance(values, list | tuple) and len(values):
             kind += f" of {type(values[0]).__name__}"
     several = ", or a tuple (arguments) or dict (keywords) of such" if name == "inputs" else ""

@@ -35,6 +35,28 @@ def left_out(alone: int, of: str = "") -> Caution:
     return Caution("left-out", f"{alone} rows are alone in their class{of} and were left out")
 
 
+def missing_values(dropped: int, of: int) -> Caution:
+    """Examples that lack a value."""
+    return Caution("missing", f"{dropped} of {of} examples have a missing value and were left out")
+
+
+def many_labels(sizes: Tensor, name: str, k: int) -> list[Caution]:
+    """Are these labels quantities in disguise? Most of the classes have not even k neighbours to offer."""
+    if 2 * int((sizes <= k).sum()) <= len(sizes):
+        return []
+    sentence = f"{name} has {len(sizes)} different labels in {int(sizes.sum())} examples"
+    return [Caution("many-labels", f"{sentence}: where they are quantities, give them as floats")]
+
+
+def few_examples(n: int) -> list[Caution]:
+    """Are there examples enough for two vectors?"""
+    if n >= FEW_ROWS:
+        return []
+    return [
+        Caution("few-rows", f"there are {n} examples, under {FEW_ROWS}: the value is unreliable; take more")
+    ]
+
+
 def class_sizes(sizes: Tensor, alone: int) -> list[Caution]:
     """Are there rows enough in every class?"""
     found = []

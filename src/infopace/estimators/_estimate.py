@@ -15,8 +15,8 @@ class Caution:
     """Something that a reader must know before believing a number.
 
     Attributes:
-        kind: For programs: "inside-noise", "few-rows", "left-out", "constant", "dead-columns", "repeated"
-            or "beyond-reach".
+        kind: For programs: "inside-noise", "few-rows", "left-out", "missing", "constant", "dead-columns", "repeated",
+            "many-labels" or "beyond-reach".
         sentence: For people, with the numbers and what to do.
     """
 

@@ -15,7 +15,14 @@ from infopace.estimators._dependence import calibrated_information
 from infopace.estimators._error_bar import ErrorBar, subsampling_error_bar
 from infopace.estimators._estimate import Caution, Estimate
 from infopace.estimators._gaussian import gaussian, gaussian_std_error
-from infopace.estimators._inputs import as_matrix, as_targets, as_tensor, check_neighbours
+from infopace.estimators._inputs import (
+    DROP,
+    as_matrix,
+    as_targets,
+    check_neighbours,
+    complete_examples,
+    is_labels,
+)
 from infopace.estimators._labels import as_classes, entropy
 from infopace.estimators._linear_probe import linear_probe_bound
 from infopace.estimators._neighbours import VECTOR_FORMULAS, Neighbours, of_labels, of_vectors
@@ -56,13 +63,14 @@ def mutual_information(
     standardize: str = "block",
     std_error: bool = True,
     permutations: int = 0,
+    missing: str = "refuse",
 ) -> Estimate:
     """Mutual information I(X;Y) between vectors or labels and vectors or labels, in nats.
 
     Args:
-        x: (n, ...) floating samples, one a row; trailing dimensions are flattened. Tensor (any device) or array.
-            Or (n,) integers, which are labels.
-        y: (n,) integers, which are class labels, or (n, ...) floats, which are continuous targets.
+        x: (n, ...) numbers, one example a row; trailing dimensions are flattened. Tensor (any device), array, list,
+            table or column of pandas. Or (n,) labels: whole numbers, text, categories, anything hashable.
+        y: The same. One column of whole numbers is labels: give a quantity as floats. Several are a vector.
         k: Neighbours, 1..n-1. Small k: less bias, more spread.
         norm: Distance inside a block: "euclidean", which is the more accurate in high dimension, or "chebyshev".
         estimator: "auto" looks at the kind of x and y and at n. Vectors and labels: "ross" (neighbours),
@@ -76,6 +84,8 @@ def mutual_information(
             again; a fifth for "calibrated").
         permutations: Random re-orderings of y for `p_value`, each about as much work as the estimate; 0: none.
             For "calibrated" the neighbour estimate ("ksg1") is what is permuted. Bounds have no p-value.
+        missing: nan, None, pandas' NA and NaT and what a mask covers are missing values. "refuse" raises where there
+            is one; "drop" leaves out the examples that lack a value in x or in y, and says how many.
 
     Returns:
         An `Estimate`. The value does not depend on the order of rows, on the number format that holds the same
@@ -83,8 +93,8 @@ def mutual_information(
         input gives equal output.
 
     Raises:
-        ValueError: nan or inf, an empty or mismatched input, k outside 1..n-1, an unknown word, an estimator
-            that does not fit the kind of x and y.
+        ValueError: a missing value that was not to be dropped, inf, an empty or mismatched input, k outside 1..n-1,
+            an unknown word, an estimator that does not fit the kind of x and y.
 
     Sources are named with each estimator; see the page "Which estimator?" for when each is right.
 
@@ -92,25 +102,36 @@ def mutual_information(
     >>> x = torch.linspace(0, 1, 200)
     >>> round(mutual_information(x, (x > 0.5).long()).nats, 2)
     0.69
+    >>> mutual_information(["a", None, "b"] * 50, ["u", "v", "w"] * 50, missing="drop").n
+    100
     """
     check_choice("norm", norm, NORMS)
     check_choice("estimator", estimator, ESTIMATORS)
     check_choice("standardize", standardize, STANDARDIZE)
     k, permutations = whole("k", k), whole("permutations", permutations, 0)
     options = _Options(k, norm, standardize, std_error, permutations)
-    samples = as_tensor(x, "x")
-    integers = not (samples.is_floating_point() or samples.is_complex())
-    if integers and samples.ndim and samples.numel() == len(samples) > 0:
+    (samples, others), dropped = complete_examples({"x": x, "y": y}, missing)
+    # A tensor may be a network's output, which nobody repairs by leaving examples out.
+    remedy = "" if isinstance(x, Tensor) else DROP
+    estimate = _by_kind(samples, others, options, estimator, remedy)
+    if not dropped:
+        return estimate
+    left_out = cautions.missing_values(dropped, dropped + len(samples))
+    return dataclasses.replace(estimate, warnings=(left_out, *estimate.warnings))
+
+
+def _by_kind(samples: Tensor, others: Tensor, options: _Options, estimator: str, remedy: str) -> Estimate:
+    if is_labels(samples):
         labels = as_targets(samples, len(samples), name="x")
-        targets = as_targets(y, len(labels)).to(labels.device)
-        check_neighbours(k, len(labels))
+        targets = as_targets(others, len(labels), remedy=remedy).to(labels.device)
+        check_neighbours(options.k, len(labels))
         if not targets.is_floating_point():
             return _two_labels(labels, targets, options, estimator)
         # I(X;Y) = I(Y;X)
         return _vectors_and_labels(targets, labels, options, estimator, "y")
-    matrix = as_matrix(samples, "x")
-    targets = as_targets(y, len(matrix)).to(matrix.device)
-    check_neighbours(k, len(matrix))
+    matrix = as_matrix(samples, "x", remedy)
+    targets = as_targets(others, len(matrix), remedy=remedy).to(matrix.device)
+    check_neighbours(options.k, len(matrix))
     if targets.is_floating_point():
         return _two_vectors(matrix, targets, options, estimator)
     return _vectors_and_labels(matrix, targets, options, estimator, "x")
@@ -123,14 +144,19 @@ def _vectors_and_labels(x: Tensor, y: Tensor, options: _Options, estimator: str,
     if estimator == "linear-probe":
         return _plain(linear_probe_bound(x, y), options)
     classes, sizes = as_classes(y)
+    other = "y" if name == "x" else "x"
     if int(sizes.max()) == 1:
-        raise ValueError(f"labels must repeat, got {len(y)} rows with {len(y)} different labels")
+        raise ValueError(
+            f"labels must repeat, got {len(y)} rows with {len(y)} different labels; where {other} is a quantity,"
+            " give it as floats"
+        )
     alone = singletons(classes)
     found = of_labels(x, classes, options.k, options.norm)
     warnings = [
         *cautions.class_sizes(sizes, alone),
         *cautions.columns(x, name),
-        *cautions.columns(y[:, None], "y" if name == "x" else "x"),
+        *cautions.columns(y[:, None], other),
+        *cautions.many_labels(sizes, other, options.k),
         *cautions.reach(found.distances, classes, options.k, options.norm, x.shape[1]),
     ]
     return _by_neighbours(
@@ -158,7 +184,12 @@ def _two_vectors(x: Tensor, y: Tensor, options: _Options, estimator: str) -> Est
     if estimator in NEURAL:
         return _plain(neural_bound(x, y, bound=estimator), options)
     n, k, norm = len(x), options.k, options.norm
-    warnings = [*cautions.columns(x, "x"), *cautions.columns(y, "y"), *cautions.repeats(y, "y", k)]
+    warnings = [
+        *cautions.few_examples(n),
+        *cautions.columns(x, "x"),
+        *cautions.columns(y, "y"),
+        *cautions.repeats(y, "y", k),
+    ]
     if estimator == "gaussian":
         nats = gaussian(x, y)
         error = gaussian_std_error(x, y) if math.isfinite(nats) else math.nan
