@@ -141,7 +141,7 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
     ("Probe.sample(generator)", sample(iter([(X[0], 0)])), ("data set", "iterator")),
     ("Probe.sample(no examples)", sample(Items([])), ("n ", "30")),
     ("Probe.sample(items of 3)", sample(Items([(X[0], 1, 2)] * N)), ("item", "tuple of 3")),
-    ("Probe.sample(items are dicts)", sample(Items([{"x": X[0]}] * N)), ("item", "dict")),
+    ("Probe.sample(items are dicts)", sample(Items([{"x": X[0]}] * N)), ("dict", "'x'")),
     ("Probe.sample(items are None)", sample(Items([None] * N)), ("item", "NoneType")),
     (
         "Probe.sample(images of two sizes)",

@@ -271,7 +271,7 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
     ("range_test(batches=[])", test(batches=[]), ("batches",)),
     ("range_test(batches=3)", test(batches=3), ("batches", "int")),
     ("range_test(batches=generator)", test(batches=iter([(X, Y)])), ("batches", "iterator")),
-    ("range_test(batches of 4)", test(batches=[(X, Y, Y, Y)]), ("batch", "tuple")),
+    ("range_test(batches of 1)", test(batches=[(X,)]), ("batch", "tuple")),
     ("range_test(batches of text)", test(batches=["abc"]), ("batch", "str")),
     ("range_test(batches of None)", test(batches=[None]), ("batch", "NoneType")),
     ("range_test(probe=(x, y))", test(probe=(X, Y)), ("probe", "tuple")),
