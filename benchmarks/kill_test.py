@@ -224,7 +224,7 @@ def summary(rows: list[dict[str, Any]]) -> tuple[str, bool]:
     """The last line, and whether all endings are the same."""
     trials = [row for row in rows if row["trial"] is not None]
     kills = [kill for row in trials for kill in row["kills"]]
-    first = sum(1 >= min(t for t in (kill["after"], kill["after_folder"]) if t is not None) for kill in kills)
+    first = sum(min(t for t in (kill["after"], kill["after_folder"]) if t is not None) <= 1 for kill in kills)
     differ = [row["trial"] for row in trials if not row["same"]]
     text = (
         f"{len(kills)} kills in {len(trials)} commands, {first} within the first second of the process or of its "
