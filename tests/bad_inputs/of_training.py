@@ -162,35 +162,37 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
         ("output", "nan"),
     ),
     # States
-    ("load_state_dict(None)", loaded(lambda state: 0), ("state", "int")),
-    ("load_state_dict([])", loaded(lambda state: [1]), ("state", "list")),
+    ("load_state_dict(3)", loaded(lambda state: 3), ("state", "3")),
+    ("load_state_dict([])", loaded(lambda state: [1]), ("state", "[1]")),
     ("load_state_dict({})", loaded(lambda state: {}), ("state", "version")),
-    (
-        "load_state_dict(of another scheduler)",
-        loaded(lambda state: {"base_lrs": [0.1], "last_epoch": 3}),
-        ("state", "version"),
-    ),
+    ("load_state_dict(of torch's)", loaded(lambda state: {"base_lrs": [0.1]}), ("state", "version")),
     ("load_state_dict(version 99)", loaded(put("version", 99)), ("version", "99")),
     *[
         (f"load_state_dict(without {name})", loaded(drop(name)), ("state", name))
-        for name in ("last_epoch", "base_lrs", "history", "decisions", "reference", "driving_layers")
+        for name in ("last_epoch", "group_lrs", "history", "decisions", "reference", "scales")
     ],
     *[
-        (f"load_state_dict({name}={str(value)[:20]})", loaded(put(name, value)), ("state", name))
+        (
+            f"load_state_dict({name}={str(value)[:50]})",
+            loaded(put(name, value)),
+            ("state", name, str(value)[:30]),
+        )
         for name, value in (
             ("last_epoch", None),
             ("last_epoch", -3),
             ("last_epoch", "0"),
             ("step_count", "one"),
-            ("base_lrs", None),
-            ("base_lrs", []),
-            ("base_lrs", ["0.1"]),
-            ("last_lr", [NAN]),
+            ("group_lrs", None),
+            ("group_lrs", []),
+            ("group_lrs", {"output": ["0.1"]}),
+            ("last_lr", {"output": [NAN]}),
             ("last_lr", 0.1),
             ("reference", None),
             ("reference", NAN),
-            ("driving_layers", None),
-            ("driving_layers", ["fc"]),
+            ("scales", {"output": None}),
+            ("undone", 3),
+            ("used", [3]),
+            ("begun", {"output": -1}),
             ("history", None),
             ("history", {"output": None}),
             ("history", {"output": ["a"]}),
@@ -198,12 +200,14 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
             ("history", [0.1]),
             ("decisions", None),
             ("decisions", []),
-            ("decisions", [[{"lr": 0.1}]]),
-            ("decisions", [["0.1"]]),
-            ("decisions", [[{"lr": NAN, "reason": "", "cause": ""}]]),
-            ("decisions", [[{"lr": 0.1, "reason": "", "cause": "", "more": 1}]]),
+            ("decisions", {"output": [{"lr": 0.1}]}),
+            ("decisions", {"output": ["0.1"]}),
+            ("decisions", {"output": [{"lr": NAN, "reason": "", "cause": ""}]}),
+            ("decisions", {"output": [{"lr": 0.1, "reason": "", "cause": "", "more": 1}]}),
         )
     ],
+    ("load_state_dict(of other layers)", loaded(put("history", {"fc": [0.1]})), ("state", "fc")),
+    ("load_state_dict(driven by other layers)", loaded(put("decisions", {"fc": []})), ("state", "fc")),
     # The methods of a range test
     *[
         (
@@ -304,7 +308,7 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
     ("range_test(fresh of another shape)", test(fresh=lambda: nn.Linear(6, 3)), ("fresh",)),
     ("range_test(layer_wise without groups)", test(layer_wise=True), ("layer_wise", "layer_groups")),
     ("range_test(folder is a file)", test(folder=folder_with(a_txt="x") / "a.txt"), ("a.txt",)),
-    ("range_test(folder of other things)", test(folder=folder_with(test_json="{}")), ("test.json",)),
+    ("range_test(folder of other settings)", test(folder=folder_with(test_json="{}")), ("test.json",)),
     ("range_test(accuracy of floats)", test(probe=Probe(X, X[:, 0]), attribute="accuracy"), ("accuracy",)),
     # Folders of trials
     ("merge_trials(None)", lambda: merge_trials(None), ("folder", "None")),  # pyright: ignore[reportArgumentType]
