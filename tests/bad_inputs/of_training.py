@@ -308,7 +308,11 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
     ("range_test(fresh of another shape)", test(fresh=lambda: nn.Linear(6, 3)), ("fresh",)),
     ("range_test(layer_wise without groups)", test(layer_wise=True), ("layer_wise", "layer_groups")),
     ("range_test(folder is a file)", test(folder=folder_with(a_txt="x") / "a.txt"), ("a.txt",)),
-    ("range_test(folder of other settings)", test(folder=folder_with(test_json="{}")), ("test.json",)),
+    (
+        "range_test(folder of other settings)",
+        test(folder=folder_with(test_json="{}")),
+        ("folder", "method is None there"),
+    ),
     ("range_test(accuracy of floats)", test(probe=Probe(X, X[:, 0]), attribute="accuracy"), ("accuracy",)),
     # Folders of trials
     ("merge_trials(None)", lambda: merge_trials(None), ("folder", "None")),  # pyright: ignore[reportArgumentType]

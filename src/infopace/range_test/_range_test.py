@@ -186,9 +186,11 @@ def merge_trials(folder: str | Path) -> RangeTest:
     """The result of the trials in a folder, from their files alone.
 
     Raises:
+        TypeError: what is no path.
         ValueError: no range test is there.
         RangeTestError: trials are missing, or they give no answer.
     """
+    _check_path(folder)
     path = Path(folder)
     try:
         settings = json.loads((path / "test.json").read_bytes())
@@ -319,7 +321,12 @@ def _check_makers(loss: object, fresh: object, folder: object) -> None:
         raise TypeError(f"loss must be a function of (outputs, targets), got {shown(loss)}")
     if fresh is not None and (isinstance(fresh, nn.Module) or not callable(fresh)):
         raise TypeError(f"fresh must be a function that builds a model, got {type(fresh).__name__}")
-    if not (folder is None or isinstance(folder, str | os.PathLike)):
+    if folder is not None:
+        _check_path(folder)
+
+
+def _check_path(folder: object) -> None:
+    if not isinstance(folder, str | os.PathLike):
         raise TypeError(f"folder must be a path, got {shown(folder)}")
 
 
