@@ -5,8 +5,8 @@
 Trials of `train`, `compare` and `range-test` on digits take turns. Each begins with no folder. The command is killed
 with all its processes (SIGKILL), up to three times in a row, and given once more. What its folder then holds is
 compared with what an undisturbed one leaves: every number in every JSON file but times, and every bit of the last
-checkpoint. Of ten kills, two are within the first second of the process and four within the first second after its folder
-appears, when files are written for the first time; the others are anywhere in its whole time.
+checkpoint. Of ten kills, two are within the first second of the process and four within the first second after its
+folder appears, when files are written for the first time; the others are anywhere in its whole time.
 
 A row a trial is written to results/kill_test.jsonl as it ends, after one a command for the undisturbed. Given again,
 this script goes on where it was, and begins anew where the rows are of other commands or versions.
