@@ -10,6 +10,7 @@ import io
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,8 @@ def npy(values: object) -> bytes:
 
 def npz(**arrays: object) -> bytes:
     file = io.BytesIO()
-    np.savez(file, **{name: np.asarray(values) for name, values in arrays.items()})
+    arguments: dict[str, Any] = {name: np.asarray(values) for name, values in arrays.items()}
+    np.savez(file, **arguments)
     return file.getvalue()
 
 
@@ -120,7 +122,7 @@ COMMAND_LINES: list[Row] = [
     ("range-test --out file.txt", {"file.txt": "x"}, ("file.txt",)),
     ("range-test --out thesis", {"thesis/text.tex": "x"}, ("thesis",)),
     ("range-test --merge nowhere", {}, ("nowhere",)),
-    ("range-test --merge ''", {}, ("test.json",)),
+    ("range-test --merge ''", {}, ("merge",)),
     ("range-test --merge file.txt", {"file.txt": "x"}, ("file.txt",)),
     ("range-test --merge empty", {"empty/": ""}, ("empty",)),
     ("range-test --merge test", {"test/test.json": "{"}, ("test.json",)),

@@ -1,5 +1,8 @@
 """Bad inputs of the estimators: (name, call, what the line must hold)."""
 
+# pyright: reportArgumentType=false
+# The arguments are wrong on purpose.
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -127,7 +130,7 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
     # Labels
     ("entropy(floats)", lambda: entropy(Z), ("labels", "float32")),
     ("entropy([])", lambda: entropy(torch.empty(0, dtype=torch.long)), ("labels",)),
-    ("entropy(None)", lambda: entropy(None), ("labels", "None")),  # pyright: ignore[reportArgumentType]
+    ("entropy(None)", lambda: entropy(None), ("labels", "None")),
     ("entropy(matrix)", lambda: entropy(torch.stack([Y, Y], 1)), ("labels", "(60, 2)")),
     ("entropy(3)", lambda: entropy(torch.tensor(3)), ("labels", "()")),
     ("entropy(complex)", lambda: entropy(Y + 1j), ("labels", "complex64")),

@@ -1,5 +1,8 @@
 """Bad inputs of the policies and of what they read: (name, call, what the line must hold)."""
 
+# pyright: reportArgumentType=false
+# The arguments are wrong on purpose.
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -59,7 +62,7 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
     ],
     ("Bounds(lr_max=10**400)", lambda: Bounds(1e-3, 10**400), ("lr_max", "1000")),
     ("Bounds(lr_max=10**5000)", lambda: Bounds(1e-3, 10**5000), ("lr_max", "bits")),
-    ("Bounds(lr_max=tensor of two)", lambda: Bounds(1e-3, torch.ones(2)), ("lr_max",)),  # pyright: ignore[reportArgumentType]
+    ("Bounds(lr_max=tensor of two)", lambda: Bounds(1e-3, torch.ones(2)), ("lr_max",)),
     # The rules' own settings
     *[
         (
@@ -134,7 +137,7 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
     ),
     ("simulate(held_out=array)", run(HoldAndAnneal(), held_out=[[0.0, 1.0]]), ("held_out", "list")),
     # Held-out information
-    ("HeldOut(None)", lambda: HeldOut(None), ("held-out", "()")),  # pyright: ignore[reportArgumentType]
+    ("HeldOut(None)", lambda: HeldOut(None), ("held-out", "()")),
     ("HeldOut([1.0, 2.0])", lambda: HeldOut([1.0, 2.0]), ("held-out", "(2,)")),
     ("HeldOut(one example)", lambda: HeldOut([[1.0], [2.0]]), ("held-out", "(2, 1)")),
     ("HeldOut([])", lambda: HeldOut([]), ("held-out", "(0,)")),

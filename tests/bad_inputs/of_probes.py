@@ -1,5 +1,8 @@
 """Bad inputs of the probe and of what it measures: (name, call, what the line must hold)."""
 
+# pyright: reportArgumentType=false
+# The arguments are wrong on purpose.
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -73,7 +76,7 @@ def net() -> nn.Sequential:
 def broken(value: float) -> nn.Module:
     model = net()
     with torch.no_grad():
-        model[2].weight.fill_(value)
+        next(model.parameters()).fill_(value)
     return model
 
 
@@ -189,14 +192,14 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
     ("probe.measure(puts out sparse)", measure(Model(lambda out: out.to_sparse())), ("output", "sparse")),
     ("probe.measure(puts out half)", measure(Model(lambda out: out[: N // 2])), ("output", "(30, 3)")),
     ("probe.measure(puts out nothing)", measure(Model(lambda out: out[:, :0])), ("output", "(60, 0)")),
-    ("probe.of_output(None)", lambda: PROBE.of_output(None), ("output", "NoneType")),  # pyright: ignore[reportArgumentType]
+    ("probe.of_output(None)", lambda: PROBE.of_output(None), ("output", "NoneType")),
     ("probe.of_output(59 of 60)", lambda: PROBE.of_output(X[:-1]), ("output", "59", "60")),
-    ("probe.of_output(array)", lambda: PROBE.of_output(np.zeros((N, 3))), ("output", "ndarray")),  # pyright: ignore[reportArgumentType]
+    ("probe.of_output(array)", lambda: PROBE.of_output(np.zeros((N, 3))), ("output", "ndarray")),
     # Layers
-    ("weight_layers(None)", lambda: weight_layers(None), ("model", "NoneType")),  # pyright: ignore[reportArgumentType]
-    ("weight_layers(parameters)", lambda: weight_layers(net().parameters()), ("model", "generator")),  # pyright: ignore[reportArgumentType]
+    ("weight_layers(None)", lambda: weight_layers(None), ("model", "NoneType")),
+    ("weight_layers(parameters)", lambda: weight_layers(net().parameters()), ("model", "generator")),
     ("layer_groups(no layers)", lambda: layer_groups(nn.ReLU()), ("ReLU",)),
     ("layer_groups(all frozen)", lambda: layer_groups(net().requires_grad_(False)), ("Sequential",)),
-    ("layer_groups(class)", lambda: layer_groups(nn.Linear), ("model", "type")),  # pyright: ignore[reportArgumentType]
-    ("layer_groups(optimizer)", lambda: layer_groups(torch.optim.SGD(net().parameters())), ("model", "SGD")),  # pyright: ignore[reportArgumentType]
+    ("layer_groups(class)", lambda: layer_groups(nn.Linear), ("model", "type")),
+    ("layer_groups(optimizer)", lambda: layer_groups(torch.optim.SGD(net().parameters())), ("model", "SGD")),
 ]

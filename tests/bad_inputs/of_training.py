@@ -1,5 +1,8 @@
 """Bad inputs of the scheduler and of the range test: (name, call, what the line must hold)."""
 
+# pyright: reportArgumentType=false
+# The arguments are wrong on purpose.
+
 from __future__ import annotations
 
 import copy
@@ -250,8 +253,8 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
     ],
     ("Algorithm2.grid(1, 0.1)", lambda: Algorithm2.grid(1, 0.1), ("low", "0.1")),
     ("Algorithm2.grid(0.1, 0.2)", lambda: Algorithm2.grid(0.1, 0.2), ("low", "0.1", "0.2")),
-    ("Algorithm2.grid(None)", lambda: Algorithm2.grid(None), ("low", "None")),  # pyright: ignore[reportArgumentType]
-    ("Algorithm2.grid('1')", lambda: Algorithm2.grid("1"), ("low", "'1'")),  # pyright: ignore[reportArgumentType]
+    ("Algorithm2.grid(None)", lambda: Algorithm2.grid(None), ("low", "None")),
+    ("Algorithm2.grid('1')", lambda: Algorithm2.grid("1"), ("low", "'1'")),
     # The range test
     ("range_test(model=None)", test(model=None), ("model", "NoneType")),
     ("range_test(model=nn.Linear)", test(model=nn.Linear), ("model", "type")),
@@ -315,7 +318,7 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
     ),
     ("range_test(accuracy of floats)", test(probe=Probe(X, X[:, 0]), attribute="accuracy"), ("accuracy",)),
     # Folders of trials
-    ("merge_trials(None)", lambda: merge_trials(None), ("folder", "None")),  # pyright: ignore[reportArgumentType]
+    ("merge_trials(None)", lambda: merge_trials(None), ("folder", "None")),
     ("merge_trials('nowhere')", lambda: merge_trials("nowhere"), ("nowhere",)),
     ("merge_trials(file)", lambda: merge_trials(folder_with(a_txt="x") / "a.txt"), ("a.txt",)),
     ("merge_trials(empty folder)", merged(), ("test.json",)),
@@ -329,5 +332,5 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
         merged(test_json=json.dumps({"method": 3, "layers": 3})),
         ("test.json",),
     ),
-    ("HeldOut(object)", lambda: HeldOut(object()), ("held-out", "object")),  # pyright: ignore[reportArgumentType]
+    ("HeldOut(object)", lambda: HeldOut(object()), ("held-out", "object")),
 ]
