@@ -261,7 +261,7 @@ COMMAND_LINES: list[Row] = [
     # Reports
     ("report", {}, ("folder",)),
     ("report nowhere", {}, ("nowhere",)),
-    ("report ''", {}, ("empty",)),
+    ("report ''", {}, ("''",)),
     ("report file.txt", {"file.txt": "x"}, ("file.txt",)),
     ("report empty", {"empty/": ""}, ("empty",)),
     ("report run", {"run/run.json": ""}, ("run",)),
