@@ -8,6 +8,7 @@ import statistics
 import estimator_sections as estimators
 from comparison_section import comparisons, update_readme
 from held_out_section import beside_the_cosine
+from kill_test import summary
 from page import ROOT, percent, read, section, table
 from policy_sections import policy_sections
 from rates_section import rate_and_shape_section, too_high_section
@@ -65,10 +66,10 @@ def loops() -> str:
 
 
 def kills() -> str:
-    """Endings after a kill."""
-    first, *rows = read("kill_test")
-    same = sum(row["ending"] == first["ending"] for row in rows)
-    text = f"{same} of {len(rows)} runs of digits, each killed before its end and resumed, end with the same bits."
+    """Endings after kills."""
+    rows = read("kill_test")
+    commands = ", ".join(f"`infopace {command}`" for command in dict.fromkeys(row["command"] for row in rows))
+    text = f"{summary(rows)[0]}. Killed and given again: {commands}."
     return section("Kill and resume", "`python benchmarks/kill_test.py`", text)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from infopace._contents import Buffers
 from infopace._random_state import random_state_kept
+from infopace.estimators._inputs import check_plain
 
 
 def layer_outputs(
@@ -145,6 +146,7 @@ def check_rows(name: str, values: Tensor | None, n: int) -> Tensor:
     what = "the output" if name == "output" else f"the output of layer {name!r}"
     if values is None:
         raise ValueError(f"{what} must hold a tensor to be measured, got none")
+    check_plain(values, what)
     if values.ndim == 0 or len(values) != n:
         raise ValueError(f"{what} must have one row a sample, got shape {tuple(values.shape)} for {n} rows")
     return values

@@ -10,15 +10,17 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from infopace._batch import Items, Unpack, as_tensors, numbers, tensors_of
+from infopace._checks import shown
 from infopace._forward import map_tensors
 from infopace._generators import generators_kept, generators_of, seed_generators
 from infopace._random_state import random_state_kept
+from infopace.estimators._inputs import check_plain
 
 
 def as_arrays(inputs: Any, targets: Any) -> tuple[Any, Tensor]:
     """Inputs and targets as tensors with the same number of rows; integer targets become (n,) labels."""
     inputs = as_tensors(inputs)
-    values = numbers(targets, "targets")
+    values = check_plain(numbers(targets, "targets"), "targets")
     if values.is_complex() or values.ndim == 0:
         raise ValueError(
             f"targets must be labels or numbers, one a row, got {values.dtype} of {values.ndim} dimensions"
@@ -28,6 +30,10 @@ def as_arrays(inputs: Any, targets: Any) -> tuple[Any, Tensor]:
             raise ValueError(f"integer targets must hold one label a row, got shape {tuple(values.shape)}")
         values = values.reshape(-1).long()
     parts = tensors_of(inputs)
+    if not parts:
+        raise ValueError(f"inputs must hold at least one tensor, got {shown(inputs)}")
+    if any(part.is_meta for part in parts):
+        raise ValueError("inputs must have values, got a tensor on the meta device")
     if any(part.ndim == 0 for part in parts):
         raise ValueError("inputs must have one row a sample, got a single number among them")
     lengths = [len(part) for part in parts]
@@ -42,7 +48,7 @@ def count_rows(dataset: Any) -> int:
     if _is_pair(dataset):
         return len(as_arrays(*dataset)[1])
     indexed = hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")
-    if not indexed or isinstance(dataset, IterableDataset):
+    if not indexed or isinstance(dataset, IterableDataset | type):
         raise ValueError(
             f"the data set must have a length and items, or be (inputs, targets), got {type(dataset).__name__}"
         )
@@ -109,11 +115,15 @@ def _read(
 def _stack(parts: list[Any], name: str) -> Any:
     first = parts[0]
     if name == "inputs" and isinstance(first, Mapping):
+        _check_alike([sorted(map(str, part)) if isinstance(part, Mapping) else type(part) for part in parts])
         return {key: _stack([part[key] for part in parts], name) for key in first}
     # As in torch's own batches a list of tensors is one of arguments, of numbers one row.
     if name == "inputs" and (
         isinstance(first, tuple) or (isinstance(first, list) and any(isinstance(x, Tensor) for x in first))
     ):
+        _check_alike(
+            [f"{len(part)} parts" if isinstance(part, tuple | list) else type(part) for part in parts]
+        )
         return tuple(_stack(list(column), name) for column in zip(*parts, strict=True))
     rows = [numbers(part, name) for part in parts]
     shapes = {tuple(row.shape) for row in rows}
@@ -122,6 +132,12 @@ def _stack(parts: list[Any], name: str) -> Any:
             f"{name} must have one shape in all rows, got {' and '.join(map(str, sorted(shapes)[:2]))}"
         )
     return torch.stack(rows)
+
+
+def _check_alike(kinds: list[Any]) -> None:
+    other = next((kind for kind in kinds if kind != kinds[0]), None)
+    if other is not None:
+        raise ValueError(f"inputs must be alike in all examples, got {kinds[0]} and {other}")
 
 
 def _is_pair(dataset: Any) -> bool:

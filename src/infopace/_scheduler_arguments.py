@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Collection, Iterable, Mapping
 
 from torch.optim import Optimizer
 
+from infopace._checks import shown
 from infopace.layers import unknown_layer
 from infopace.policies import Bounds, Policy
+from infopace.policies._policy import check_reads_held_out
 from infopace.probe import Probe
 
 
@@ -21,7 +22,9 @@ def check_arguments(optimizer: object, probe: object, policy: object, bounds: ob
     if isinstance(policy, type):
         raise TypeError(f"policy must be an object, not its class: {policy.__name__}(...)")
     if not (policy is None or isinstance(policy, Policy)):
-        raise TypeError(f"policy must have a method decide, got {policy!r}; bounds go by name: bounds=...")
+        raise TypeError(
+            f"policy must have a method decide, got {shown(policy)}; bounds go by name: bounds=..."
+        )
     if bounds is None:
         raise TypeError("bounds must be given, Bounds(lr_min, lr_max) or those of a range_test, got None")
     parts = list(bounds.values()) if isinstance(bounds, Mapping) else [bounds]
@@ -38,9 +41,7 @@ def check_held_out(held_out: object, probe: Probe, policy: Policy) -> None:
     """Raise TypeError for what is no probe or not read by the policy, ValueError for other classes."""
     if not isinstance(held_out, Probe):
         raise TypeError(f"held_out must be a Probe, got {type(held_out).__name__}")
-    takes = inspect.signature(policy.decide).parameters.values()
-    if not any(one.name == "held_out" or one.kind is one.VAR_KEYWORD for one in takes):
-        raise TypeError(f"held_out needs a policy that reads it, got {policy!r}")
+    check_reads_held_out(policy)
     # What few classes hold at most would look like memory of the others.
     if held_out.classes != probe.classes:
         raise ValueError(

@@ -22,7 +22,7 @@ from infopace._parameter_groups import ParameterGroups
 from infopace._scheduler_arguments import check_arguments, check_bounds, check_driven, check_held_out
 from infopace._scheduler_state import VERSION, check_state
 from infopace.estimators import OutOfRangeError
-from infopace.layers import check_parameters, holds_all, unwrap
+from infopace.layers import check_model, check_parameters, holds_all, unwrap
 from infopace.policies import Bounds, Decision, HeldOut, HoldAndAnneal, Policy
 from infopace.probe import Measurement, Probe
 
@@ -114,6 +114,7 @@ class MutualInformationLR(LRScheduler):
     ) -> None:
         check_arguments(optimizer, probe, policy, bounds)
         assert bounds is not None, "just checked"
+        check_model(model)
         check_parameters(optimizer, model)
         self._model, self._probe, self._held_out = model, probe, held_out
         self.policy: Policy = HoldAndAnneal() if policy is None else policy

@@ -70,7 +70,7 @@ REFUSALS: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]] 
     (MI, (X, Y), {"k": 0}, "k must be in 1..n-1, got k = 0 with n = 10"),
     (MI, (X, Z), {"k": 10}, "k must be in 1..n-1, got k = 10 with n = 10"),
     (MI, (X[:3], Y[:3]), {}, "k must be in 1..n-1, got k = 3 with n = 3"),
-    (MI, (X, Y), {"k": True}, "k must be an integer, got True"),
+    (MI, (X, Y), {"k": True}, "k must be a whole number, got True"),
     (MI, (X, Y), {"norm": "l2"}, "norm must be one of 'euclidean', 'chebyshev', got 'l2'"),
     (
         MI,

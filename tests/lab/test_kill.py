@@ -1,4 +1,4 @@
-"""A real process, really killed. benchmarks/kill_test.py does the same at twenty points of a whole run."""
+"""A real process, really killed. benchmarks/kill_test.py does the same a hundred times, to all commands."""
 
 from __future__ import annotations
 

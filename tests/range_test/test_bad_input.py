@@ -146,7 +146,7 @@ REFUSED: dict[str, dict[str, Any]] = {
         "layer_wise": True,
         "layers": ["0"],
     },
-    "seed must be at least 0, got -1": {"seed": -1},
+    "seed must be in 0..2^63-1, got -1": {"seed": -1},
     "seed must be a whole number, got 1.5": {"seed": 1.5},
     "epochs must be a whole number, got '3'": {"epochs": "3"},
     "precision must be a torch type, such as torch.bfloat16, got 'bf16'": {"precision": "bf16"},

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from infopace._checks import check_choice
 from infopace.estimators._cautions import left_out, missing_values
 from infopace.estimators._distances import Distances, pairwise_distances, row_blocks
 from infopace.estimators._error_bar import ErrorBar, subsampling_error_bar
@@ -18,7 +19,6 @@ from infopace.estimators._inputs import (
     DROP,
     as_matrix,
     as_targets,
-    check_choice,
     check_neighbours,
     complete_examples,
     is_labels,
@@ -89,7 +89,7 @@ def conditional_mutual_information(
     n = len(matrix)
     targets = as_targets(second, n, *names, remedy=DROP).to(matrix.device)
     given = as_targets(third, n, names[0], "z", DROP).to(matrix.device)
-    check_neighbours(k, n)
+    k = check_neighbours(k, n)
     ceiling = math.inf if targets.is_floating_point() else entropy(targets)
     of = _given_vectors if given.is_floating_point() else _given_labels
     estimate = of(matrix, targets, given, k, norm, standardize, std_error, ceiling)

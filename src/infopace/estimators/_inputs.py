@@ -9,10 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from infopace._checks import check_choice, shown, whole
 from infopace.estimators._arrays import as_array
 
 # Squares of larger differences, summed over a million columns, would leave float64.
 _LARGEST = 1e150
+# What torch can compare; of its 8-bit kinds it cannot find the largest.
+_FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 class OutOfRangeError(ValueError):
@@ -143,7 +146,7 @@ def complete_examples(blocks: dict[str, Any], missing: str) -> tuple[list[Tensor
 def _read(values: Any, name: str) -> tuple[Tensor, Tensor | None]:
     """The tensor, and where values are missing that are not nan."""
     if isinstance(values, Tensor):
-        return values.detach(), None
+        return check_plain(values.detach(), name), None
     found = as_array(values, name)
     array, missing = found.array, found.missing
     # torch takes neither reversed nor read-only nor foreign-endian arrays.
@@ -161,18 +164,30 @@ def _floating(tensor: Tensor) -> Tensor:
     return tensor.to(torch.float32 if narrow else torch.float64)
 
 
-def check_neighbours(k: int, n: int) -> None:
-    """A k-th neighbour needs k other rows."""
-    if isinstance(k, bool) or not isinstance(k, int):
-        raise ValueError(f"k must be an integer, got {k!r}")
-    if not 1 <= k < n:
-        raise ValueError(f"k must be in 1..n-1, got k = {k} with n = {n}")
+def check_plain(tensor: Tensor, name: str) -> Tensor:
+    """A tensor whose values are there, each in its place: not sparse, nested, quantised or on the meta device."""
+    kind = ""
+    if tensor.is_nested:
+        kind = "a nested tensor"
+    elif tensor.layout != torch.strided:
+        kind = f"a tensor of layout {str(tensor.layout).removeprefix('torch.')}"
+    elif tensor.is_meta:
+        kind = "a tensor on the meta device"
+    elif tensor.is_quantized:
+        kind = f"a quantized tensor of dtype {_dtype(tensor)}"
+    elif tensor.is_floating_point() and tensor.dtype not in _FLOATING:
+        kind = f"a tensor of dtype {_dtype(tensor)}"
+    if kind:
+        raise ValueError(f"{name} must be a dense tensor with values to compare, got {kind}")
+    return tensor
 
 
-def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    """One of a few words."""
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+def check_neighbours(k: object, n: int) -> int:
+    """A k-th neighbour needs k other examples."""
+    number = whole("k", k)
+    if not 1 <= number < n:
+        raise ValueError(f"k must be in 1..n-1, got k = {shown(number)} with n = {n}")
+    return number
 
 
 def _refuse(matrix: Tensor, wrong: Tensor, requirement: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from infopace._checks import check_choice, whole
 from infopace.estimators import _cautions as cautions
 from infopace.estimators._atoms import Atoms, without_ties
 from infopace.estimators._dependence import calibrated_information
@@ -19,7 +20,6 @@ from infopace.estimators._inputs import (
     DROP,
     as_matrix,
     as_targets,
-    check_choice,
     check_neighbours,
     complete_examples,
     is_labels,
@@ -118,8 +118,7 @@ def mutual_information(
     check_choice("norm", norm, NORMS)
     check_choice("estimator", estimator, ESTIMATORS)
     check_choice("standardize", standardize, STANDARDIZE)
-    if permutations < 0:
-        raise ValueError(f"permutations must be at least 0, got {permutations}")
+    k, permutations = whole("k", k), whole("permutations", permutations, 0)
     if permutations and estimator in BOUNDS:
         raise ValueError(f"a bound has no p-value, got permutations = {permutations} for {estimator!r}")
     options = _Options(k, norm, standardize, std_error, permutations, on_permutation)

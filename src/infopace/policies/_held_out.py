@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from infopace._checks import shown
+
 
 class HeldOut:
     """Information about examples that are not trained on, example by example.
@@ -32,7 +34,13 @@ class HeldOut:
     """
 
     def __init__(self, pointwise: ArrayLike) -> None:
-        self.pointwise: NDArray[np.float64] = np.array(pointwise, dtype=np.float64)
+        try:
+            self.pointwise: NDArray[np.float64] = np.array(pointwise, dtype=np.float64)
+        except (TypeError, ValueError) as error:  # numpy's, of lists of several lengths, words, ..
+            kind = type(pointwise).__name__
+            raise ValueError(
+                f"held-out information must be (epochs, n) numbers in one array, got {kind} {shown(pointwise)}"
+            ) from error
         if self.pointwise.ndim != 2 or self.pointwise.shape[1] < 2:
             raise ValueError(
                 "held-out information must be (epochs, n) for two examples or more, "

@@ -100,7 +100,7 @@ class HoldAndAnneal:
         held_out: HeldOut | None = None,
     ) -> Decision:
         """The learning rate of an epoch; see `Policy.decide`."""
-        check_history(history, epoch, reference)
+        check_history(history, epoch, reference, bounds)
         trained = _Trace(history, bounds.epsilon)
         phase = _Phase(0)
         for done in range(epoch):

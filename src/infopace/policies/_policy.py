@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+from infopace._checks import is_finite, positive, shown, whole
 from infopace.policies._bounds import Bounds
 from infopace.policies._held_out import HeldOut
 
@@ -50,6 +51,9 @@ class Policy(Protocol):
             epoch: The epoch about to run, from 1.
             reference: I(X;Y) in nats.
             bounds: The range to stay in.
+
+        Raises:
+            TypeError, ValueError: a history, an epoch, a reference or bounds that are none.
         """
         ...
 
@@ -72,6 +76,13 @@ def simulate(
     >>> [round(decision.lr, 4) for decision in decisions]
     [0.1, 0.0348, 0.0348]
     """
+    if isinstance(policy, type) or not isinstance(policy, Policy):
+        raise TypeError(f"policy must be an object with a method decide, got {shown(policy)}")
+    _check_sequence("trace", trace)
+    if held_out is not None:
+        if not isinstance(held_out, HeldOut):
+            raise TypeError(f"held_out must be HeldOut(...), got {type(held_out).__name__}")
+        check_reads_held_out(policy)
     decisions = []
     for epoch in range(1, len(trace) + 1):
         more: dict[str, Any] = {} if held_out is None else {"held_out": held_out.until(epoch)}
@@ -81,18 +92,37 @@ def simulate(
     return decisions
 
 
-def check_history(history: Sequence[float], epoch: int, reference: float) -> None:
+def check_reads_held_out(policy: Policy) -> None:
+    """Raise TypeError for a policy whose `decide` takes no held-out information."""
+    takes = inspect.signature(policy.decide).parameters.values()
+    if not any(one.name == "held_out" or one.kind is one.VAR_KEYWORD for one in takes):
+        raise TypeError(f"held_out needs a policy that reads it, got {policy!r}")
+
+
+def check_history(history: Sequence[float], epoch: int, reference: float, bounds: Bounds) -> None:
     """A history fits an epoch if it holds one finite value for the untrained model and each epoch before."""
+    _check_sequence("history", history)
+    whole("epoch", epoch)
     if epoch < 1 or len(history) != epoch:
         raise ValueError(
             f"epoch e needs the e values before it, got epoch = {epoch} with {len(history)} values"
         )
     _check_finite(history)
-    if not (math.isfinite(reference) and reference > 0):
-        raise ValueError(f"reference must be a positive number of nats, got {reference}")
+    positive("reference", reference, "number of nats")
+    if not isinstance(bounds, Bounds):
+        raise TypeError(f"bounds must be Bounds(lr_min, lr_max), got {type(bounds).__name__} {shown(bounds)}")
+
+
+def _check_sequence(name: str, values: object) -> None:
+    if (
+        isinstance(values, str | bytes)
+        or not hasattr(values, "__len__")
+        or not hasattr(values, "__getitem__")
+    ):
+        raise TypeError(f"{name} must be a list of numbers of nats, got {shown(values)}")
 
 
 def _check_finite(nats: Sequence[float]) -> None:
-    wrong = next((i for i, value in enumerate(nats) if not math.isfinite(value)), None)
+    wrong = next((i for i, value in enumerate(nats) if not is_finite(value)), None)
     if wrong is not None:
-        raise ValueError(f"information must be finite, got {nats[wrong]} at index {wrong}")
+        raise ValueError(f"information must be finite, got {shown(nats[wrong])} at index {wrong}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 import tempfile
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -13,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from infopace._checks import whole
-from infopace.layers import check_parameters, pick_layers
+from infopace._checks import check_seed, shown, whole
+from infopace.layers import check_model, check_parameters, pick_layers
 from infopace.probe import Probe
 from infopace.range_test._conclude import check_settings, conclude, race_bounds, trials_needed
 from infopace.range_test._methods import Algorithm2, Race
@@ -100,11 +101,12 @@ def range_test(
     """
     method = Race() if method is None else method
     _check_kinds(model, optimizer, probe, method)
+    _check_makers(loss, fresh, folder)
     check_parameters(optimizer, model)
     labelled = not probe.targets.is_floating_point()
-    if attribute not in ("auto", *ATTRIBUTES):
+    if not isinstance(attribute, str) or attribute not in ("auto", *ATTRIBUTES):
         raise ValueError(
-            f"attribute must be one of 'auto', {', '.join(map(repr, ATTRIBUTES))}, got {attribute!r}"
+            f"attribute must be one of 'auto', {', '.join(map(repr, ATTRIBUTES))}, got {shown(attribute)}"
         )
     if attribute == "auto":
         attribute = "accuracy" if labelled else "information"
@@ -112,13 +114,15 @@ def range_test(
         raise ValueError(
             "attribute 'accuracy' needs integer labels, got floating targets; take 'information' or 'loss'"
         )
-    epochs, seed = whole("epochs", epochs, 1), whole("seed", seed, 0)
+    epochs, seed = whole("epochs", epochs, 1), check_seed(seed)
     if not (precision is None or isinstance(precision, torch.dtype)):
-        raise ValueError(f"precision must be a torch type, such as torch.bfloat16, got {precision!r}")
+        raise ValueError(f"precision must be a torch type, such as torch.bfloat16, got {shown(precision)}")
     if not (scaler is None or hasattr(scaler, "state_dict")):
-        raise ValueError(f"scaler must be a GradScaler, got {scaler!r}")
-    if not (only is None or isinstance(only, Collection)):
-        raise ValueError(f"only must be numbers of trials, such as [0, 1], got {only!r}")
+        raise ValueError(f"scaler must be a GradScaler, got {shown(scaler)}")
+    if only is not None:
+        if isinstance(only, str | bytes) or not isinstance(only, Collection):
+            raise ValueError(f"only must be numbers of trials, such as [0, 1], got {shown(only)}")
+        only = [whole("only", number) for number in only]
     layers = _layers(optimizer, layer_wise)
     if layer_wise and isinstance(method, Algorithm2):
         _check_measured(layers, model, probe)
@@ -190,9 +194,11 @@ def merge_trials(folder: str | Path) -> RangeTest:
     """The result of the trials in a folder, from their files alone.
 
     Raises:
+        TypeError: what is no path.
         ValueError: no range test is there, or a file that none wrote.
         RangeTestError: trials are missing, or they give no answer.
     """
+    _check_path(folder)
     path = Path(folder)
     settings = read_settings(path)
     if settings is None:
@@ -311,8 +317,7 @@ def _digest(values: Tensor) -> str:
 
 
 def _check_kinds(model: object, optimizer: object, probe: object, method: object) -> None:
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model must be a torch Module, got {type(model).__name__}")
+    check_model(model)
     if not isinstance(optimizer, Optimizer) or isinstance(optimizer, torch.optim.LBFGS):
         raise TypeError(
             f"optimizer must be a torch Optimizer that steps without a closure, got {type(optimizer).__name__}"
@@ -320,7 +325,21 @@ def _check_kinds(model: object, optimizer: object, probe: object, method: object
     if not isinstance(probe, Probe):
         raise TypeError(f"probe must be a Probe, got {type(probe).__name__}; Probe.sample draws one")
     if not isinstance(method, Race | Algorithm2):
-        raise TypeError(f"method must be Race(...) or Algorithm2(...), got {method!r}")
+        raise TypeError(f"method must be Race(...) or Algorithm2(...), got {shown(method)}")
+
+
+def _check_makers(loss: object, fresh: object, folder: object) -> None:
+    if isinstance(loss, type) or not callable(loss):
+        raise TypeError(f"loss must be a function of (outputs, targets), got {shown(loss)}")
+    if fresh is not None and (isinstance(fresh, nn.Module) or not callable(fresh)):
+        raise TypeError(f"fresh must be a function that builds a model, got {type(fresh).__name__}")
+    if folder is not None:
+        _check_path(folder)
+
+
+def _check_path(folder: object) -> None:
+    if not isinstance(folder, str | os.PathLike):
+        raise TypeError(f"folder must be a path, got {shown(folder)}")
 
 
 def _layers(optimizer: Optimizer, layer_wise: bool) -> list[str]:

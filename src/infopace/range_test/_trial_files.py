@@ -15,10 +15,12 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
+from infopace._checks import shown
 from infopace.range_test._lock import lock
 from infopace.range_test._records import Candidate, Trial
 
 _SETTINGS = "test.json"
+_MOST_TOLD = 2
 _NAME = re.compile(r"trial-(\d+)\.jsonl")
 
 
@@ -46,8 +48,11 @@ class TrialFolder:
         different = [name for name in {**there, **asked} if there.get(name) != asked.get(name)]
         if different:
             told = ", ".join(
-                f"{name} is {there.get(name)!r} there and {asked.get(name)!r} here" for name in different
+                f"{name} is {shown(there.get(name))} there and {shown(asked.get(name))} here"
+                for name in different[:_MOST_TOLD]
             )
+            if len(different) > _MOST_TOLD:
+                told += f", and {len(different) - _MOST_TOLD} more differ"
             raise ValueError(
                 f"the folder {self.path} holds another range test: {told}; choose another folder"
             )
