@@ -67,7 +67,11 @@ def _by_layer(fits: _Fits) -> _Fits:
 _COUNT, _RATES = (_is_count, "a whole number"), (_by_layer(_list_of(_is_rate)), "rates by layer")
 _NATS = (_by_layer(_list_of(_is_number)), "finite numbers of nats by layer")
 _KINDS: dict[str, tuple[_Fits, str]] = {
-    "last_epoch": _COUNT,
+    # -1 before a warm-up's first step
+    "last_epoch": (
+        lambda value: _is_count(value) or (isinstance(value, int) and value == -1),
+        "a whole number",
+    ),
     "step_count": _COUNT,
     "held_out_rows": _COUNT,
     "last_lr": _RATES,
@@ -115,8 +119,11 @@ def check_state(
     if not set(theirs) <= set(mine):
         raise ValueError(f"scheduler state must be driven by this model's layers {mine}, got {theirs}")
     for name in ("begun", "scales"):
-        if set(state[name]) != set(theirs):
-            raise ValueError(f"scheduler state must hold {name} of {theirs}, got that of {list(state[name])}")
+        without = [layer for layer in theirs if layer not in state[name]]
+        if without:
+            raise ValueError(
+                f"scheduler state must hold {name} of layer {without[0]!r}, got {_shown(state[name])}"
+            )
     if (theirs := list(state["history"])) != list(layers):
         raise ValueError(f"scheduler state must be of this model's layers {list(layers)}, got {theirs}")
     if (n := state["held_out_rows"]) != held_out_rows:
