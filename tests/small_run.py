@@ -1,6 +1,8 @@
-"""A small training under the scheduler, with everything that a user's loop has."""
+"""A small run under the scheduler, with everything that a user's loop has."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,8 +25,19 @@ def data() -> tuple[Tensor, Tensor]:
     return inputs, (inputs[:, 0] > 0).long() + 2 * (inputs[:, 1] > 0).long()
 
 
+def same(one: Any, other: Any) -> bool:
+    """Whether two states are equal, in all their tensors too."""
+    if isinstance(one, Tensor):
+        return isinstance(other, Tensor) and one.dtype == other.dtype and torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[name], other[name]) for name in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return type(one) is type(other) and one == other
+
+
 class Run:
-    """A small training, with everything that a user's loop has."""
+    """A small run, with everything that a user's loop has."""
 
     def __init__(self, layer_wise: bool, policy: str | None = None, *, held_out: bool = False) -> None:
         torch.manual_seed(1)
@@ -50,6 +63,13 @@ class Run:
             nn.functional.cross_entropy(self.model(inputs[rows]), labels[rows]).backward()
             self.optimizer.step()
         self.scheduler.observe()
+
+    def spare_step(self) -> None:
+        """One optimizer step, as an epoch that is as short as can be."""
+        self.optimizer.zero_grad()
+        inputs, labels = data()
+        nn.functional.cross_entropy(self.model(inputs), labels).backward()
+        self.optimizer.step()
 
     def rates(self) -> list[float]:
         return [group["lr"] for group in self.optimizer.param_groups]

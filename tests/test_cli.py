@@ -53,6 +53,8 @@ MEASURE_FLAGS = {
     "k": 3,
     "norm": "euclidean",
     "permutations": None,
+    "missing": "refuse",
+    "header": "auto",
     "json": False,
 }
 COMPARE_FLAGS = {
@@ -157,7 +159,15 @@ BAD_INPUT = {
     "train --epsilon -1": r"epsilon must be a positive number, got -1",
     "train --epochs 0": r"epochs must be >= 1, got epochs = 0",
     "train --seed -1": r"seed must be in 0\.\.2\^63-1, got seed = -1",
-    "train --threads 0": r"threads must be >= 1, got threads = 0",
+    "train --threads 0": r"threads must be in 1\.\.1024, got threads = 0",
+    "train --threads 99999999999999": r"threads must be in 1\.\.1024, got threads = 99999999999999",
+    "train --out ": r"--out must be followed by a value, got ''",
+    "train --out=": r"--out must be followed by a value, got ''",
+    "train --out=\t": r"--out must be followed by a value, got '\\t'",
+    "measure ": r"measure must be followed by a value, got ''",
+    "range-test --merge ": r"--merge must be followed by a value, got ''",
+    "compare --known ": r"--known must be followed by a value, got ''",
+    "report runs ": r"runs must be followed by a value, got ''",
     "train --device tpu": r"device must be cpu, cuda or cuda:<index>, got device = 'tpu'",
     "train --device cpu:1": r"device must be cpu, cuda or cuda:<index>, got device = 'cpu:1'",
 }
@@ -168,7 +178,7 @@ def test_bad_input_gets_one_line_and_exit_code_2_and_leaves_nothing(
     line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(line.split()) == 2
+    assert main(line.split(" ") if line else []) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
     assert re.fullmatch(rf"infopace: [^\n]*{BAD_INPUT[line]}[^\n]*\n", captured.err), captured.err

@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import gc
 import io
+import pickle
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel
 
 from infopace import Bounds, MutualInformationLR, Probe
 
@@ -187,7 +189,140 @@ def test_optimizers_are_saved_as_ever_and_a_scheduler_that_is_gone_leaves_no_hoo
     optimizer = OPTIMIZERS["sgd"](model.parameters())
     scheduler = paced(model, optimizer)
     torch.save(optimizer, io.BytesIO())
-    assert len(optimizer._optimizer_step_pre_hooks) == 1
+    assert len(optimizer._optimizer_step_pre_hooks) == 2
     del scheduler
     gc.collect()
     assert len(optimizer._optimizer_step_pre_hooks) == 0
+
+
+class Average:
+    """A moving average of weights that is no module, as packages have it; it goes on with every step."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.values = [weight.detach().clone() for weight in model.parameters()]
+        self.steps = 0
+
+    def update(self, model: nn.Module) -> None:
+        self.steps += 1
+        for value, weight in zip(self.values, model.parameters(), strict=True):
+            value.lerp_(weight.detach(), 0.1)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"values": self.values, "steps": self.steps}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.values, self.steps = state["values"], state["steps"]
+
+
+def everything(*parts: Any) -> list[Any]:
+    return copy.deepcopy([part if isinstance(part, Tensor) else part.state_dict() for part in parts])
+
+
+def test_averages_kept_beside_are_put_back_where_they_are_named() -> None:
+    model = net()
+    optimizer = OPTIMIZERS["sgd"](model.parameters())
+    average, module = Average(model), AveragedModel(model, use_buffers=True)
+    first, tensor = next(model.parameters()), torch.zeros(16, 8)
+    scheduler = paced(model, optimizer, also=[average, module, tensor])
+
+    def epoch(*, spoiled: bool = False) -> None:
+        for _ in range(2):
+            train(model, optimizer, spoiled=spoiled)
+            average.update(model)
+            module.update_parameters(model)
+            tensor.add_(first.detach())
+        scheduler.observe()
+
+    epoch()
+    before = everything(model, average, module, tensor)
+    for undone in ([2], [2, 3]):  # what was put back is put back again
+        epoch(spoiled=True)
+        assert scheduler.undone == undone
+        assert equal(everything(model, average, module, tensor), before)
+    epoch()
+    assert scheduler.undone == [2, 3] and average.steps == 4 and bool(tensor.isfinite().all())
+    with pytest.raises(TypeError) as error:
+        paced(model, optimizer, also=[average, "average"])
+    assert str(error.value) == (
+        "also must list tensors, modules or objects with state_dict and load_state_dict, got str in it"
+    )
+
+
+def copied(how: str, parts: Any) -> Any:
+    return copy.deepcopy(parts) if how == "deepcopy" else pickle.loads(pickle.dumps(parts))
+
+
+@pytest.mark.parametrize("within", [False, True])
+@pytest.mark.parametrize("how", ["deepcopy", "pickle"])
+def test_a_copy_rolls_back_by_itself_and_leaves_the_original_alone(how: str, within: bool) -> None:
+    """Between two epochs, or within one: then the copy goes back to where that one began."""
+    model = net()
+    optimizer = OPTIMIZERS["adam"](model.parameters())
+    average = AveragedModel(model)
+    scheduler = paced(model, optimizer, also=[average])
+    train(model, optimizer)
+    scheduler.observe()
+    scheduler.step()
+    before = contents(model, optimizer)
+    if within:
+        train(model, optimizer)
+    parts = (scheduler, model, optimizer, average)
+    another, its_model, its_optimizer, its_average = copied(how, parts)
+    assert another.can_undo == within
+    here = contents(model, optimizer)
+    train(its_model, its_optimizer, spoiled=True)
+    its_average.update_parameters(its_model)
+    another.observe()
+    assert another.undone == [2] and scheduler.undone == []
+    assert equal(contents(its_model, its_optimizer), before)
+    assert all(bool(weight.isfinite().all()) for weight in its_average.parameters())
+    assert equal(contents(model, optimizer), here) and scheduler.can_undo == within
+    # And the other way round.
+    there = contents(its_model, its_optimizer)
+    train(model, optimizer, spoiled=True)
+    scheduler.observe()
+    assert scheduler.undone == [2] and equal(contents(model, optimizer), before)
+    assert equal(contents(its_model, its_optimizer), there) and not another.can_undo
+    # Both go on alike.
+    for one_scheduler, one, steps in ((scheduler, model, optimizer), (another, its_model, its_optimizer)):
+        one_scheduler.step()
+        train(one, steps)
+        one_scheduler.observe()
+    assert equal(contents(model, optimizer), contents(its_model, its_optimizer))
+    assert another.state_dict() == scheduler.state_dict()
+
+
+@pytest.mark.parametrize("how", ["deepcopy", "pickle"])
+def test_a_model_that_holds_its_scheduler_can_be_copied(how: str) -> None:
+    model = Holding()
+    optimizer = OPTIMIZERS["sgd"](model.parameters())
+    model.scheduler = paced(model, optimizer)
+    twin = copied(how, model)
+    before = contents(twin, twin.scheduler.optimizer)
+    train(twin, twin.scheduler.optimizer, spoiled=True)
+    twin.scheduler.observe()
+    assert twin.scheduler.undone == [1] and not model.scheduler.can_undo
+    assert equal(contents(twin, twin.scheduler.optimizer), before)
+
+
+class Holding(nn.Module):
+    """As a framework's module does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = net()
+        self.scheduler: Any = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
+
+
+def test_steps_of_an_optimizer_that_is_copied_with_its_hooks_are_another_s() -> None:
+    model = net()
+    optimizer = OPTIMIZERS["sgd"](model.parameters())
+    scheduler = paced(model, optimizer)
+    twin_model = net()
+    twin = OPTIMIZERS["sgd"](twin_model.parameters())
+    twin._optimizer_step_pre_hooks.update(optimizer._optimizer_step_pre_hooks)
+    train(twin_model, twin)
+    assert not scheduler.can_undo

@@ -222,7 +222,9 @@ def test_leaves_the_model_as_found_after_an_error() -> None:
     with torch.no_grad():
         next(iter(model[4].parameters()))[0, 0] = torch.nan
     with pytest.raises(
-        ValueError, match=r"^layer '4' does not fit the probe: x must be finite, got nan at row 0, column 0$"
+        ValueError,
+        match=r"^layer '4' does not fit the probe: x must be finite, got nan in 300 of 300 examples, "
+        r"first at example 0, column 0$",
     ):
         Probe(inputs, labels, layers="all").measure(model)
     assert model.training and not any(module._forward_hooks for module in model.modules())

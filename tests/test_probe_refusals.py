@@ -81,7 +81,7 @@ sample_of: Any = Probe.sample
         (lambda x, y: sample_of((x, y), "100"), "n must be a whole number, got '100'"),
         (lambda x, y: sample_of((x, y), 0.1 * len(x)), "n must be a whole number, got 30.0"),
         (lambda x, y: sample_of((x, y), 100, seed=None), "seed must be a whole number, got None"),
-        (lambda x, y: Probe.sample((x, y), 100, seed=-1), "seed must be at least 0, got -1"),
+        (lambda x, y: Probe.sample((x, y), 100, seed=-1), "seed must be in 0..2^63-1, got -1"),
     ],
 )
 def test_bad_input_is_refused_in_one_line(

@@ -95,6 +95,67 @@ def test_equal_seeds_draw_equal_rows_and_leave_no_trace(
     assert not torch.equal(one.inputs, other.inputs)
 
 
+class Own(Dataset):
+    """Items with the noise of a generator of its own, deep inside."""
+
+    def __init__(self, generator: Any, noise: Callable[[], float]) -> None:
+        self.transforms, self.noise = [{"generator": generator}], noise
+
+    def __len__(self) -> int:
+        return 100
+
+    def __getitem__(self, row: int) -> tuple[Tensor, int]:
+        return torch.ones(3) * self.noise(), row % 2
+
+
+def owners() -> dict[str, tuple[Dataset, Callable[[], Any]]]:
+    """Data sets by the kind of their generator, each with what shows its state."""
+    new, old, plain, torchs = (
+        np.random.default_rng(0),
+        np.random.RandomState(0),
+        random.Random(0),
+        torch.Generator(),
+    )
+    return {
+        "numpy Generator": (Own(new, new.normal), lambda: new.bit_generator.state),
+        "numpy RandomState": (Own(old, old.normal), lambda: str(old.get_state())),
+        "random.Random": (Own(plain, plain.random), plain.getstate),
+        "torch": (
+            Own(torchs, lambda: float(torch.rand((), generator=torchs))),
+            lambda: torchs.get_state().tolist(),
+        ),
+    }
+
+
+@pytest.mark.parametrize("kind", list(owners()))
+def test_generators_of_the_data_set_are_left_as_found_and_begin_at_the_seed(kind: str) -> None:
+    dataset, state = owners()[kind]
+    before = state()
+    one, same, other = (Probe.sample(dataset, 50, seed=seed) for seed in (3, 3, 4))
+    assert state() == before
+    assert torch.equal(one.inputs, same.inputs) and not torch.equal(one.inputs, other.inputs)
+
+
+def test_a_dict_is_one_input_or_keywords() -> None:
+    one = Probe.sample([{"img": row, "label": int(label)} for row, label in zip(X, Y, strict=True)], 40)
+    assert torch.equal(one.inputs, X) and torch.equal(one.targets, Y)
+    items = [{"a": row, "labels": int(label), "b": 2 * row} for row, label in zip(X, Y, strict=True)]
+    several = Probe.sample(items, 40)
+    assert list(several.inputs) == ["a", "b"] and torch.equal(several.inputs["b"], 2 * X)
+
+
+def test_what_says_which_example_it_is_comes_after_the_target() -> None:
+    items = [(row, label, 7 * i, f"{i}.png") for i, (row, label) in enumerate(zip(X, Y, strict=True))]
+    probe = Probe.sample(items, 40)
+    assert torch.equal(probe.inputs, X) and torch.equal(probe.targets, Y)
+
+
+def test_any_item_can_be_handed_over() -> None:
+    items = [(row, row, label) for row, label in zip(X, Y, strict=True)]
+    probe = Probe.sample(items, 40, unpack=lambda item: (item[:2], item[2]))
+    assert isinstance(probe.inputs, tuple) and torch.equal(probe.targets, Y)
+
+
 def test_inputs_in_parts_are_arguments() -> None:
     x, y = torch.randn(40, 3), torch.arange(40) % 2
     items = [([row, row * 2], int(label)) for row, label in zip(x, y, strict=True)]
@@ -123,6 +184,7 @@ class Stream(IterableDataset):
 
 
 X, Y = torch.randn(40, 3), torch.arange(40) % 2
+HOW = "unpack=f hands it over, with f(item) -> (inputs, targets)"
 PARTS = ", or a tuple (arguments) or dict (keywords) of such"
 
 
@@ -131,15 +193,28 @@ PARTS = ", or a tuple (arguments) or dict (keywords) of such"
     [
         (
             lambda: Probe.sample(TensorDataset(X, X, Y), 20),
-            "an item of the data set must be (input, target), got tuple of 3; or give (inputs, targets)",
+            f"an item of the data set must be a pair (inputs, targets), got tuple of 3; {HOW}",
         ),
         (
-            lambda: Probe.sample([{"input_ids": X[0], "labels": 1}] * 40, 20),
-            "an item of the data set must be (input, target), got dict of 2; or give (inputs, targets)",
+            lambda: Probe.sample(list(zip(X, Y, Y * 0.5, strict=True)), 20),
+            f"an item of the data set must be a pair (inputs, targets), got tuple of 3; {HOW}",
+        ),
+        (
+            lambda: Probe.sample([{"image": X[0], "fine": 1}] * 40, 20),
+            "a dict must hold targets as one of labels, label, targets, target, y, and inputs, got 'image', 'fine'; "
+            "unpack=f hands it over, with f(dict) -> (inputs, targets)",
+        ),
+        (
+            lambda: Probe.sample([{"image": X[0], "path": "a.png", "label": 1}] * 40, 20),
+            f"inputs must be numbers, got text as 'path'; {HOW}",
+        ),
+        (
+            lambda: Probe.sample([{"image": X[0]}] * 40, 20, unpack=lambda item: item["image"]),
+            "unpack(item) must return (inputs, targets), got Tensor",
         ),
         (
             lambda: Probe.sample(list(X), 20),
-            "an item of the data set must be (input, target), got Tensor; or give (inputs, targets)",
+            f"an item of the data set must be a pair (inputs, targets), got Tensor; {HOW}",
         ),
         (
             lambda: Probe.sample([(X[0], "cat"), (X[1], "dog"), (X[2], "dog")], 3),
@@ -154,7 +229,10 @@ PARTS = ", or a tuple (arguments) or dict (keywords) of such"
             "the data set must have a length and items, or be (inputs, targets), got Stream",
         ),
         (lambda: Probe(X, ["a"] * 40), "targets must be numbers in one array, got list of str"),
-        (lambda: Probe(X, np.array(["a"] * 40)), "targets must be numbers in one array, got dtype <U1"),
+        (
+            lambda: Probe(X, np.array(["a"] * 40)),
+            "targets must be numbers in one array, got text or other labels without a number; number them",
+        ),
         (lambda: Probe(X, None), "targets must be numbers in one array, got NoneType"),
         (lambda: Probe([X, X], Y), f"inputs must be numbers in one array{PARTS}, got list of Tensor"),
         (

@@ -36,6 +36,7 @@ from infopace.range_test import Trial as Trial
 from infopace.range_test import merge_trials as merge_trials
 from infopace.range_test import range_test as range_test
 from infopace.scheduler import MutualInformationLR as MutualInformationLR
+from infopace.scheduler import RollBackError as RollBackError
 
 __all__ = [
     "Algorithm2",
@@ -54,6 +55,7 @@ __all__ = [
     "Race",
     "RangeTest",
     "RangeTestError",
+    "RollBackError",
     "Trial",
     "Vasudevan2018",
     "Vasudevan2020",

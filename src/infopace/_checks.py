@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 import numbers
 import operator
+from collections.abc import Collection
+
+# Longer values are cut: the line must stay one that is read.
+_LONGEST = 100
 
 
 def positive(name: str, value: object, what: str = "number") -> float:
@@ -13,30 +17,79 @@ def positive(name: str, value: object, what: str = "number") -> float:
     >>> positive("lr_max", 1)
     1.0
     """
-    if not isinstance(value, str | bool):
-        try:
-            number = float(value)  # pyright: ignore[reportArgumentType]
-        except (TypeError, ValueError, RuntimeError, OverflowError):
-            number = math.nan
-        if math.isfinite(number) and number > 0:
-            return number
-    raise ValueError(f"{name} must be a positive {what}, got {_shown(value)}")
+    number = _as_float(value)
+    if math.isfinite(number) and number > 0:
+        return number
+    raise ValueError(f"{name} must be a positive {what}, got {shown(value)}")
 
 
-def whole(name: str, value: object, least: int, unit: str = "") -> int:
-    """A whole number of at least so many, as a plain int.
+def is_finite(value: object) -> bool:
+    """Whether a value is a number, and neither nan nor infinite.
+
+    >>> is_finite(0.5), is_finite("0.5"), is_finite(math.nan)
+    (True, False, False)
+    """
+    return math.isfinite(_as_float(value))
+
+
+def whole(name: str, value: object, least: int | None = None, unit: str = "") -> int:
+    """A whole number, of at least so many where that is given, as a plain int.
 
     >>> whole("epochs", 3, 1)
     3
     """
     if not isinstance(value, numbers.Integral) or isinstance(value, bool):
-        raise ValueError(f"{name} must be a whole number, got {_shown(value)}")
+        raise ValueError(f"{name} must be a whole number, got {shown(value)}")
     number = operator.index(value)
-    if number < least:
-        raise ValueError(f"{name} must be at least {least}{unit and f' {unit}'}, got {number}")
+    if least is not None and number < least:
+        raise ValueError(f"{name} must be at least {least}{unit and f' {unit}'}, got {shown(number)}")
     return number
 
 
-def _shown(value: object) -> str:
-    """A number as it is printed, all else as it is written: '3' is no 3."""
-    return str(value) if isinstance(value, numbers.Real) and not isinstance(value, bool) else repr(value)
+def check_seed(value: object) -> int:
+    """A seed that every generator takes, torch's, numpy's and Python's.
+
+    >>> check_seed(3)
+    3
+    """
+    seed = whole("seed", value)
+    if not 0 <= seed < 2**63:
+        raise ValueError(f"seed must be in 0..2^63-1, got {shown(value)}")
+    return seed
+
+
+def flag(name: str, value: object) -> bool:
+    """True or False, and nothing that merely counts as one of them: "no" counts as true.
+
+    >>> flag("triangle", False)
+    False
+    """
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be True or False, got {shown(value)}")
+    return value
+
+
+def check_choice(name: str, value: object, choices: Collection[str]) -> None:
+    """One of a few words."""
+    if not (isinstance(value, str) and value in choices):
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {shown(value)}")
+
+
+def shown(value: object) -> str:
+    """A value in one line: a number as it is printed, all else as it is written ('3' is no 3), cut where it is long."""
+    plain = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    try:
+        text = " ".join((str(value) if plain else repr(value)).split())
+    except ValueError:  # Python prints no whole number of more than some thousand digits
+        text = f"a number of {value.bit_length()} bits" if isinstance(value, int) else type(value).__name__
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}.."
+
+
+def _as_float(value: object) -> float:
+    """nan where it is no number."""
+    if isinstance(value, str | bytes | bool):
+        return math.nan
+    try:
+        return float(value)  # pyright: ignore[reportArgumentType]
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        return math.nan

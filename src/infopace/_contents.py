@@ -1,10 +1,11 @@
-"""What a model and an optimizer hold, to be put back bit for bit."""
+"""What a model, an optimizer and what goes with them hold, to be put back bit for bit."""
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -40,8 +41,27 @@ class Weights:
 
     @property
     def norm(self) -> float:
-        """Their Euclidean norm."""
+        """The Euclidean norm of the copies; what is not finite is left out."""
         return norm_of(value for _, value in self._values)
+
+    @property
+    def norm_now(self) -> float:
+        """The Euclidean norm of the weights themselves; what is not finite is left out."""
+        return norm_of(weight for weight, _ in self._values)
+
+    @property
+    def unit_norm(self) -> float:
+        """The norm of weights of this shape that have norm 1 for each unit, which they lead to."""
+        return math.sqrt(sum(len(value) if value.ndim else 1 for _, value in self._values))
+
+    @property
+    def newly_not_finite(self) -> bool:
+        """Whether a number that was finite in the copies is not in the weights themselves."""
+        for weight, value in self._values:
+            spoiled = ~weight.detach().isfinite()
+            if bool(spoiled.any()) and bool((spoiled & value.to(weight.device).isfinite()).any()):
+                return True
+        return False
 
     @torch.no_grad()
     def put_back(self) -> None:
@@ -51,23 +71,94 @@ class Weights:
 
 
 class OptimizerState:
-    """What an optimizer remembers, and its groups' settings but for the learning rate, as they are."""
+    """What an optimizer and those inside it remember, and their groups' settings but for the learning rate."""
 
     def __init__(self, optimizer: Optimizer, keep_on: torch.device | None = None) -> None:
-        self._optimizer = optimizer
-        self._state = {weight: _Kept(state, keep_on) for weight, state in optimizer.state.items()}
+        # A wrapper may share both with what it wraps.
+        inside = optimizers_in(optimizer)
+        states = {
+            id(one.state): one for one in reversed(inside) if isinstance(getattr(one, "state", None), dict)
+        }
+        groups = {id(one.param_groups): one for one in reversed(inside) if hasattr(one, "param_groups")}
+        self._states = [
+            (one, {weight: _Kept(state, keep_on) for weight, state in one.state.items()})
+            for one in states.values()
+        ]
         self._groups = [
-            {name: _Kept(value, keep_on) for name, value in group.items() if name not in ("params", "lr")}
-            for group in optimizer.param_groups
+            (
+                one,
+                [
+                    {n: _Kept(value, keep_on) for n, value in group.items() if n not in ("params", "lr")}
+                    for group in one.param_groups
+                ],
+            )
+            for one in groups.values()
         ]
 
     def put_back(self) -> None:
-        """All as it was, each tensor where it lay."""
-        self._optimizer.state.clear()
-        for weight, kept in self._state.items():
-            self._optimizer.state[weight] = kept.value()
-        for group, settings in zip(self._optimizer.param_groups, self._groups, strict=True):
-            group.update({name: kept.value() for name, kept in settings.items()})
+        """All as it was, each tensor where it lay. A group that was added since stays as it was added."""
+        for optimizer, state in self._states:
+            optimizer.state.clear()
+            for weight, kept in state.items():
+                optimizer.state[weight] = kept.value()
+        for optimizer, groups in self._groups:
+            for group, settings in zip(optimizer.param_groups, groups, strict=False):
+                group.update({name: kept.value() for name, kept in settings.items()})
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """What gives its state and takes it up again."""
+
+    def state_dict(self) -> Any: ...
+
+    def load_state_dict(self, state_dict: Any, /) -> Any: ...
+
+
+class State:
+    """The state of anything that has one, as it is."""
+
+    def __init__(self, owner: Stateful) -> None:
+        self._owner, self._state = owner, copy.deepcopy(owner.state_dict())
+
+    def put_back(self) -> None:
+        """All as it was."""
+        self._owner.load_state_dict(copy.deepcopy(self._state))
+
+
+Contents = Buffers | Weights | OptimizerState | State
+
+
+def contents_of(holder: Any, keep_on: torch.device | None = None) -> list[Contents]:
+    """What a tensor, a module, an optimizer or anything else with a state holds.
+
+    Raises:
+        TypeError: it is none of these.
+    """
+    if isinstance(holder, Tensor):
+        return [Weights([holder], keep_on)]
+    if isinstance(holder, nn.Module):
+        return [Weights(holder.parameters(), keep_on), Buffers(holder, keep_on)]
+    if isinstance(holder, Optimizer):
+        return [OptimizerState(holder, keep_on)]
+    if isinstance(holder, Stateful):
+        return [State(holder)]
+    raise TypeError(
+        "also must list tensors, modules or objects with state_dict and load_state_dict, "
+        f"got {type(holder).__name__} in it"
+    )
+
+
+def optimizers_in(optimizer: Optimizer) -> list[Optimizer]:
+    """The optimizer itself, and all that it holds as attributes, or in lists and dicts of these: a wrapper's inner."""
+    found: list[Optimizer] = [optimizer]
+    for one in found:  # which grows on the way
+        for value in vars(one).values():
+            parts = value if isinstance(value, list | tuple) else [value]
+            parts = value.values() if isinstance(value, dict) else parts
+            inner = [part for part in parts if isinstance(part, Optimizer)]
+            found += [part for part in inner if all(part is not known for known in found)]
+    return found
 
 
 class _Kept:
@@ -95,13 +186,23 @@ class _Kept:
 
 
 def norm_of(tensors: Iterable[Tensor]) -> float:
-    """The Euclidean norm of all tensors together; nan or inf where one is not finite."""
+    """The Euclidean norm of all tensors together, of what is finite in them; inf where that is too large."""
     norms = []
     for tensor in tensors:
-        # Apple's GPUs have no float64.
-        precise = torch.float32 if tensor.device.type == "mps" else torch.float64
-        norms.append(float(torch.linalg.vector_norm(tensor.detach(), dtype=precise)))
+        tensor = tensor.detach()
+        if tensor.is_complex():
+            tensor = torch.view_as_real(tensor.resolve_conj())
+        norm = _norm(tensor)
+        if not math.isfinite(norm):
+            norm = _norm(torch.where(tensor.isfinite(), tensor, 0))
+        norms.append(norm)
     return math.hypot(*norms)
+
+
+def _norm(tensor: Tensor) -> float:
+    # Apple's GPUs have no float64.
+    precise = torch.float32 if tensor.device.type == "mps" else torch.float64
+    return float(torch.linalg.vector_norm(tensor, dtype=precise))
 
 
 def _copy(tensor: Tensor, device: torch.device | None) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from infopace._contents import Buffers
 from infopace._random_state import random_state_kept
+from infopace.estimators._inputs import check_plain
 
 
 def layer_outputs(
@@ -62,8 +63,10 @@ def _in_batches(
 ) -> list[str]:
     kept: dict[str, list[Tensor]] = {name: [] for name in (*layers, "output")}
     silent: list[str] = []
-    for start in range(0, n, batch_size):
-        stop = min(start + batch_size, n)
+    starts = list(range(0, n, batch_size))
+    if batch_size > 1 and n - starts[-1] == 1:
+        starts.pop()  # one example alone may lose its dimension in the model; it joins the batch before
+    for start, stop in zip(starts, [*starts[1:], n], strict=True):
         latest: dict[str, Tensor] = {}
         part = map_tensors(inputs, lambda tensor, s=start, e=stop: tensor[s:e])
 
@@ -143,6 +146,7 @@ def check_rows(name: str, values: Tensor | None, n: int) -> Tensor:
     what = "the output" if name == "output" else f"the output of layer {name!r}"
     if values is None:
         raise ValueError(f"{what} must hold a tensor to be measured, got none")
+    check_plain(values, what)
     if values.ndim == 0 or len(values) != n:
         raise ValueError(f"{what} must have one row a sample, got shape {tuple(values.shape)} for {n} rows")
     return values

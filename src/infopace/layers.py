@@ -8,11 +8,24 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from torch import nn
+from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import is_parametrized
 from torch.optim import Optimizer
 
 # Modules that run their own descendants' weights without calling them: one layer with all they hold.
 _WHOLE = (nn.MultiheadAttention, nn.RNNBase)
+
+
+def check_model(model: object) -> None:
+    """Raise TypeError for what is no torch module, ValueError for one that has no weights yet."""
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a torch Module, got {type(model).__name__}")
+    for module in model.modules():
+        if any(map(is_lazy, module.parameters(recurse=False))):
+            raise ValueError(
+                f"the model must have its weights, got a {type(module).__name__} that has not run yet; "
+                "call the model on a batch first"
+            )
 
 
 def unwrap(model: nn.Module) -> nn.Module:
@@ -34,6 +47,7 @@ def weight_layers(model: nn.Module) -> dict[str, nn.Module]:
     whose parameters are vectors, are no layers of their own: they keep the information of the layer they belong to.
     A module used in several places goes by its first name; a model that is itself one layer is called "output".
     """
+    check_model(model)
     found: dict[str, nn.Module] = {}
     for name, module in _pieces(unwrap(model)):
         if any(parameter.ndim >= 2 for parameter in module.parameters()) and module not in found.values():
@@ -56,6 +70,7 @@ def layer_groups(model: nn.Module, **options: Any) -> list[dict[str, Any]]:
     >>> [group["layer"] for group in layer_groups(nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 2)))]
     ['0', '2']
     """
+    check_model(model)
     model = unwrap(model)
     layers = weight_layers(model)
     owner: dict[int, str] = {}

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from infopace._checks import whole
-from infopace._forward import layer_outputs, map_tensors
+from infopace._checks import check_seed, positive, shown, whole
+from infopace._forward import check_rows, layer_outputs, map_tensors
 from infopace._sampling import as_arrays, count_rows, draw, stratified
-from infopace.estimators import Estimate, decoder_bound, entropy, mutual_information
-from infopace.layers import pick_layers, unwrap
+from infopace.estimators import Estimate, OutOfRangeError, decoder_bound, entropy, mutual_information
+from infopace.layers import check_model, pick_layers, unwrap
 
 # Rows run at once where only the output is kept: larger batches are no faster (measured on a small LeNet, CPU).
 _OUTPUT_BATCH = 256
@@ -110,14 +110,15 @@ class Probe:
         # What the caller does with his own must not change the sample.
         self.inputs, self.targets = map_tensors(inputs, torch.clone), targets.clone()
         self.n = len(self.targets)
-        if not (isinstance(layers, str) or all(isinstance(name, str) for name in layers or (None,))):
-            raise ValueError(f"layers must be 'output', 'all' or names of layers, got {layers!r}")
+        names = [layers] if isinstance(layers, str) else list(layers) if isinstance(layers, Sequence) else []
+        if not (names and all(isinstance(name, str) for name in names)):
+            raise ValueError(f"layers must be 'output', 'all' or names of layers, got {shown(layers)}")
         self.layers = layers
         self.k, self.norm = whole("k", k, 1), norm
         if self.k >= self.n:
             raise ValueError(f"k must be in 1..n-1, got k = {k} with n = {self.n}")
-        if norm not in ("euclidean", "chebyshev"):
-            raise ValueError(f"norm must be 'euclidean' or 'chebyshev', got {norm!r}")
+        if not isinstance(norm, str) or norm not in ("euclidean", "chebyshev"):
+            raise ValueError(f"norm must be 'euclidean' or 'chebyshev', got {shown(norm)}")
         self.decoder, self.std_error = decoder, std_error
         self.batch_size = None if batch_size is None else whole("batch_size", batch_size, 1)
         if not bool(torch.isfinite(self.targets).all()):
@@ -143,30 +144,35 @@ class Probe:
         *,
         seed: int = 0,
         reference: str | float = "auto",
+        unpack: Callable[[Any], tuple[Any, Any]] | None = None,
         **options: Any,
     ) -> Probe:
         """Draw n rows of a data set and fix them.
 
         Args:
-            dataset: (inputs, targets), or a map-style data set whose items are (input, target). Random
+            dataset: (inputs, targets), or a map-style data set. Its items are (input, target); or longer tuples, where
+                what follows the target is a text or a whole number of each example's own; or dicts with the target as
+                "labels", "label", "targets", "target" or "y", and the rest as the input or as keywords. Random
                 transforms of a data set are applied once, with the given seed.
             n: Rows. Where there are classes each gets its share, rounded to the nearest.
             seed: Equal seeds draw equal rows, also of items that are made with random numbers (torch's on the CPU,
-                numpy's or Python's), whose states are left as they were.
+                numpy's or Python's, or generators that the data set keeps), whose states are left as they were.
             reference: As for `Probe`; "ksg", the default for continuous targets, is measured on the whole data set.
+            unpack: item -> (input, target), for a data set whose items are none of these.
             **options: Passed to `Probe`.
 
         Raises:
-            ValueError: n larger than the data set, items that are not (input, target), and all that `Probe` refuses.
+            ValueError: n larger than the data set, items of which it is not clear what is the target, and all that
+                `Probe` refuses.
         """
         rows = count_rows(dataset)
-        n, seed = whole("n", n, -(2**63)), whole("seed", seed, 0)
+        n, seed = whole("n", n), check_seed(seed)
         if not 2 <= n <= rows:
             raise ValueError(f"n must be in 2..{rows}, the rows of the data set, got n = {n}")
-        index = stratified(dataset, rows, n, seed)
-        inputs, targets = draw(dataset, index, seed)
+        index = stratified(dataset, rows, n, seed, unpack)
+        inputs, targets = draw(dataset, index, seed, unpack)
         if targets.is_floating_point() and reference in ("auto", "ksg"):
-            everything = draw(dataset, range(rows), seed)
+            everything = draw(dataset, range(rows), seed, unpack)
             reference = _ksg_reference(*everything, options.get("k", 3), options.get("norm", "euclidean"))
         return cls(inputs, targets, reference=reference, **options)
 
@@ -176,7 +182,15 @@ class Probe:
         return self.targets.unique().tolist() if self._labelled else None
 
     def to(self, device: torch.device | str) -> Probe:
-        """Move the sample; returns the probe."""
+        """Move the sample; returns the probe.
+
+        Raises:
+            ValueError: a device that torch does not know.
+        """
+        try:
+            device = torch.device(device)
+        except (RuntimeError, TypeError) as error:
+            raise ValueError(f"device must be one of torch's, such as 'cuda', got {shown(device)}") from error
         self.inputs = map_tensors(self.inputs, lambda tensor: tensor.to(device))
         self.targets = self.targets.to(device)
         return self
@@ -195,8 +209,7 @@ class Probe:
                 whose output has no row a sample, nan or inf in an output, an output that does not fit the targets.
         """
         began = time.perf_counter()
-        if not isinstance(model, nn.Module):
-            raise TypeError(f"model must be a torch Module, got {type(model).__name__}")
+        check_model(model)
         model = unwrap(model)
         picked = pick_layers(model, self.layers)
         picked.pop("output", None)
@@ -237,8 +250,12 @@ class Probe:
         """What `measure` finds at the output, from outputs (n, ...) of the probe's inputs that are there already.
 
         Raises:
+            TypeError: what is no tensor.
             ValueError: nan or inf, or outputs that do not fit the targets.
         """
+        if not isinstance(outputs, Tensor):
+            raise TypeError(f"outputs must be a tensor, got {type(outputs).__name__}")
+        check_rows("output", outputs, self.n)
         self.targets = self.targets.to(outputs.device)
         return self._look("output", outputs)
 
@@ -252,7 +269,8 @@ class Probe:
                 decoder = decoder_bound(values, self.targets) if decodes else None
         except ValueError as error:
             what = "the output" if name == "output" else f"layer {name!r}"
-            raise ValueError(f"{what} does not fit the probe: {error}") from error
+            kind = OutOfRangeError if isinstance(error, OutOfRangeError) else ValueError
+            raise kind(f"{what} does not fit the probe: {error}") from error
         return LayerInformation(name, estimate, decoder, values.shape[1])
 
     def _estimate(self, values: Tensor, std_error: bool) -> Estimate:
@@ -284,15 +302,15 @@ class Probe:
     def _reference(self, wanted: str | float, inputs: Any, targets: Tensor) -> float:
         if isinstance(wanted, str):
             if wanted not in ("auto", "entropy", "ksg"):
-                raise ValueError(f"reference must be 'auto', 'entropy', 'ksg' or a number, got {wanted!r}")
+                raise ValueError(
+                    f"reference must be 'auto', 'entropy', 'ksg' or a number, got {shown(wanted)}"
+                )
             if wanted == "entropy" and not self._labelled:
                 raise ValueError("reference 'entropy' needs integer labels, got floating targets")
             if self._labelled and wanted != "ksg":
                 return entropy(targets)
             wanted = _ksg_reference(inputs, targets, self.k, self.norm)
-        if not (math.isfinite(wanted) and wanted > 0):
-            raise ValueError(f"reference must be a positive number of nats, got {wanted}")
-        return float(wanted)
+        return positive("reference", wanted, "number of nats")
 
 
 def _ksg_reference(inputs: Any, targets: Tensor, k: int, norm: str) -> float:

@@ -1,10 +1,15 @@
-"""Twenty runs of digits, each killed once at a random instant and resumed: do they all end the same?
+"""Commands killed at random instants and given again: do they all end as one that nobody killed?
 
     python -m studies.kill_and_resume.run
 
-One row a kill in results/kill_test.jsonl, after one of the run that nobody killed. The instants are spread
-over the whole run, start-up and picture included: the i-th is uniform in the i-th of `kills` equal parts. A run that
-ended before its instant is done again.
+Trials of `train`, `compare` and `range-test` on digits take turns. Each begins with no folder. The command is killed
+with all its processes (SIGKILL), up to three times in a row, and given once more. What its folder then holds is
+compared with what an undisturbed one leaves: every number in every JSON file but times, and every bit of the last
+checkpoint. Of ten kills, two are within the first second of the process and four within the first second after its
+folder appears, when files are written for the first time; the others are anywhere in its whole time.
+
+A row a trial is written to results/kill_test.jsonl as it ends, after one a command for the undisturbed. Given again,
+this script goes on where it was, and begins anew where the rows are of other commands or versions.
 """
 
 from __future__ import annotations
@@ -12,9 +17,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -22,113 +29,224 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from infopace.lab.environment import versions
-from infopace.lab.run_folder import RunFolder
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "results" / "kill_test.jsonl"
+OUT = "run"
+COMMANDS = {
+    "train": "train digits --epochs 3 --bounds workload --threads 1",
+    "compare": "compare digits --methods hold-and-anneal yamadam --seeds 2 --epochs 1 --bounds workload --jobs 1",
+    "range-test": "range-test digits --epochs 1 --trials 2 --low 1e-3 --high 1 --threads 1",
+}
+# By the number of the trial, so that every tenth is alike.
+_KINDS = ("process", "folder", "any", "folder", "any", "process", "folder", "any", "folder", "any")
+_SEVERAL = {3: 2, 4: 3, 8: 3}  # trials of ten that are killed more than once
+_DIGEST = re.compile(r"-[0-9a-f]{16}(?=\.pt$)")
+_LIMIT = 900.0  # seconds after which a command is taken to hang
 
 
 def main() -> None:
-    """Run the test, write its rows, and exit with 1 if an ending differs."""
-    parser = argparse.ArgumentParser(description="Kill digits at random instants")
-    parser.add_argument("--kills", type=int, default=20)
+    """Run the trials that are missing, write their rows, and exit with 1 if an ending differs."""
+    parser = argparse.ArgumentParser(description="Kill commands at random instants")
+    parser.add_argument("--kills", type=int, default=100, help="kills, at least")
     parser.add_argument("--seed", type=int, default=0, help="of the instants")
+    parser.add_argument("--rows", type=Path, default=RESULTS, help="where the rows are kept")
     arguments = parser.parse_args()
-    draw = random.Random(arguments.seed)
-    rows = []
+    about = {"versions": versions(), "cores": os.cpu_count(), "seed": arguments.seed}
+    rows = [row for row in _read(arguments.rows) if all(row.get(name) == about[name] for name in about)]
+    rows = [row for row in rows if row.get("command") in COMMANDS.values()]
+    arguments.rows.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+
+    def keep(row: dict[str, Any]) -> None:
+        rows.append({**row, **about})
+        with open(arguments.rows, "a") as file:
+            file.write(f"{json.dumps(rows[-1])}\n")
+        print(json.dumps(row), flush=True)
+
+    for command in COMMANDS.values():
+        if not any(row["command"] == command and row["trial"] is None for row in rows):
+            keep(undisturbed(command))
+    whole = {row["command"]: row for row in rows if row["trial"] is None}
+    tried = {row["trial"] for row in rows}
+    for number in itertools.count():
+        if sum(len(row["kills"]) for row in rows) >= arguments.kills:
+            break
+        if number not in tried:
+            command = list(COMMANDS.values())[number % len(COMMANDS)]
+            keep(trial(number, command, whole[command], arguments.seed))
+    text, same = summary(rows)
+    print(text)
+    sys.exit(not same)
+
+
+def undisturbed(command: str) -> dict[str, Any]:
+    """The row of a command that nobody kills."""
     with tempfile.TemporaryDirectory() as scratch:
-        whole = Path(scratch) / "whole"
         began = time.monotonic()
-        check(start(whole))
-        duration = time.monotonic() - began
-        expected = ending(whole)
-        rows.append(
-            {
-                "kill": None,
-                "seconds": round(duration, 2),
-                "epoch": None,
-                "checkpoint": None,
-                "ending": expected,
-            }
-        )
-        print(rows[-1], flush=True)
-        for i in range(arguments.kills):
-            out, died, instant = Path(scratch) / f"kill-{i}", False, 0.0
-            while not died:
-                # A run that was over before its instant shows nothing, but that runs have become faster.
-                shutil.rmtree(out, ignore_errors=True)
-                instant = (i + draw.random()) / arguments.kills * duration
-                began = time.monotonic()
-                process = start(out)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(instant)
-                    duration = min(duration, time.monotonic() - began)
-                process.send_signal(signal.SIGKILL)
-                died = process.wait() == -signal.SIGKILL
-            folder = RunFolder(out)
-            written, kept = folder.read_rows(), folder.checkpoints()
-            check(start(out))
-            rows.append(
-                {
-                    "kill": i,
-                    "seconds": round(instant, 2),
-                    "epoch": written[-1]["epoch"] if written else None,
-                    "checkpoint": int(kept[0].name[6:10]) if kept else None,
-                    "ending": ending(out),
-                }
-            )
-            print(rows[-1], flush=True)
-    same = sum(row["ending"] == expected for row in rows[1:])
-    print(f"{same} of {arguments.kills} endings are that of the run which was not killed")
-    about = {
-        "command": "infopace train digits --bounds workload --threads 1",
-        "versions": versions(),
-        "cores": os.cpu_count(),
+        error = finish(start(command, scratch))
+        seconds = round(time.monotonic() - began, 2)
+        if error:
+            raise SystemExit(f"infopace {command}: {error}")
+        found, left_over = ending(Path(scratch) / OUT)
+    return {
+        "command": command,
+        "trial": None,
+        "kills": [],
+        "seconds": seconds,
+        "ending": found,
+        "left_over": left_over,
     }
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text("".join(json.dumps({**row, **about}) + "\n" for row in rows))
-    sys.exit(same != arguments.kills)
 
 
-def start(out: Path) -> subprocess.Popen[bytes]:
-    """The command of the README, in a process of its own."""
-    command = [
-        sys.executable,
-        "-m",
-        "infopace.cli",
-        "train",
-        "digits",
-        "--bounds",
-        "workload",
-        "--threads",
-        "1",
-        "--out",
-        str(out),
-    ]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL)
+def trial(number: int, command: str, whole: dict[str, Any], seed: int) -> dict[str, Any]:
+    """Kill a command some times, give it once more, and say how it ended."""
+    draw = random.Random(seed * 1_000_003 + number)
+    turn = number // len(COMMANDS) % len(_KINDS)
+    kind, wanted, longest = _KINDS[turn], _SEVERAL.get(turn, 1), whole["seconds"]
+    with tempfile.TemporaryDirectory() as scratch:
+        out, kills = Path(scratch) / OUT, []
+        while not kills:
+            # A command that was over before its instant shows nothing but that it has become faster.
+            shutil.rmtree(out, ignore_errors=True)
+            for _ in range(wanted):
+                instant = draw.uniform(0.0, longest if kind == "any" else 1.0)
+                kill = kill_once(
+                    command, scratch, instant, after_folder=kind == "folder" and not out.exists()
+                )
+                if kill is None:
+                    longest *= 0.9
+                    break
+                kills.append(kill)
+        error = finish(start(command, scratch))
+        found, left_over = ending(out) if not error else (error, [])
+    same = found == whole["ending"] and left_over == whole["left_over"]
+    row = {"command": command, "trial": number, "kills": kills, "ending": found, "left_over": left_over}
+    return {**row, "same": same}
 
 
-def check(process: subprocess.Popen[bytes]) -> None:
-    """Wait for a run that must end well."""
-    if process.wait() != 0:
-        raise SystemExit(f"a run ended with exit code {process.returncode}")
+def kill_once(command: str, scratch: str, instant: float, *, after_folder: bool) -> dict[str, Any] | None:
+    """Start a command and kill it, so many seconds after its start or after its folder appears; None: it was over."""
+    process, out = start(command, scratch), Path(scratch) / OUT
+    began = time.monotonic()
+    while after_folder and not out.exists() and process.poll() is None:
+        time.sleep(0.001)
+    appeared = time.monotonic()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(instant)
+    killed = time.monotonic()
+    over = process.poll() is not None
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    if over:
+        return None
+    return {
+        "after": round(killed - began, 3),
+        "after_folder": round(killed - appeared, 3) if after_folder else None,
+        "files": sorted(path.name for path in out.rglob("*")) if out.is_dir() else [],
+    }
 
 
-def ending(out: Path) -> str:
-    """A digest of every row but its seconds, and of the final weights, all bits."""
-    folder = RunFolder(out)
-    sha = hashlib.sha256()
-    for row in folder.read_rows():
-        sha.update(json.dumps({k: v for k, v in row.items() if k != "seconds"}, sort_keys=True).encode())
-    state = folder.load_checkpoint(folder.checkpoints()[0])
-    if state is None:
-        raise SystemExit(f"the last checkpoint in {out} is corrupt")
-    for name, weight in state["model"].items():
-        sha.update(name.encode())
-        sha.update(weight.numpy().tobytes())
-    return sha.hexdigest()[:16]
+def start(command: str, scratch: str) -> subprocess.Popen[bytes]:
+    """A command in a process group of its own."""
+    words = [sys.executable, "-m", "infopace.cli", *command.split(), "--out", OUT]
+    return subprocess.Popen(
+        words,
+        cwd=scratch,
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+
+
+def finish(process: subprocess.Popen[bytes]) -> str:
+    """Wait for a command; what it said where it did not end well."""
+    try:
+        _, errors = process.communicate(timeout=_LIMIT)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        return f"it had not ended after {_LIMIT:g} s"
+    return (
+        f"exit code {process.returncode}: {errors.decode(errors='replace')[-300:]}"
+        if process.returncode
+        else ""
+    )
+
+
+def ending(folder: Path) -> tuple[str, list[str]]:
+    """A digest of all numbers in a folder but its seconds, and the names of temporary files that were left there."""
+    sha, left_over = hashlib.sha256(), []
+    for path in sorted(folder.rglob("*")):
+        name = _DIGEST.sub("", str(path.relative_to(folder)))
+        if path.suffix == ".tmp" or path.name.endswith(".part"):
+            left_over.append(name)
+        elif path.suffix in (".json", ".jsonl"):
+            lines = [path.read_text()] if path.suffix == ".json" else path.read_text().splitlines()
+            sha.update(f"{name} {[_timeless(json.loads(line)) for line in lines]}".encode())
+        elif path.suffix == ".pt":
+            # When the others were written depends on the clock.
+            if path != max(path.parent.glob("*.pt")):
+                continue
+            sha.update(name.encode())
+            _add(sha, torch.load(path, weights_only=True, map_location="cpu"))
+        else:
+            sha.update(name.encode())
+    return sha.hexdigest()[:16], left_over
+
+
+def _is_time(name: object) -> bool:
+    return "second" in str(name) or name == "started"
+
+
+def _timeless(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _timeless(part) for name, part in sorted(value.items()) if not _is_time(name)}
+    return [_timeless(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def _add(sha: Any, value: Any) -> None:
+    """Every bit of a checkpoint, but for seconds."""
+    if isinstance(value, torch.Tensor):
+        sha.update(value.detach().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    elif isinstance(value, dict):
+        for name, part in value.items():
+            if not _is_time(name):
+                sha.update(str(name).encode())
+                _add(sha, part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            _add(sha, part)
+    else:
+        sha.update(repr(value).encode())
+
+
+def summary(rows: list[dict[str, Any]]) -> tuple[str, bool]:
+    """The last line, and whether all endings are the same."""
+    trials = [row for row in rows if row["trial"] is not None]
+    kills = [kill for row in trials for kill in row["kills"]]
+    first = sum(min(t for t in (kill["after"], kill["after_folder"]) if t is not None) <= 1 for kill in kills)
+    differ = [row["trial"] for row in trials if not row["same"]]
+    text = (
+        f"{len(kills)} kills in {len(trials)} commands, {first} within the first second of the process or of its "
+        f"folder: {len(trials) - len(differ)} endings are identical, {len(differ)} differ"
+    )
+    return text + (f" (trials {differ})" if differ else ""), not differ
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    """Whole rows; one that a kill of this script tore is run again."""
+    rows = []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        with contextlib.suppress(ValueError):
+            rows.append(json.loads(line))
+    return rows
 
 
 if __name__ == "__main__":

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from studies.kill_and_resume.run import summary
 from studies.shared.page import read, section
 
 
 def text() -> str:
     """Endings after a kill."""
-    first, *rows = read("kill_test")
-    same = sum(row["ending"] == first["ending"] for row in rows)
-    text = f"{same} of {len(rows)} runs of digits, each killed before its end and resumed, end with the same bits."
+    rows = read("kill_test")
+    commands = ", ".join(f"`infopace {command}`" for command in dict.fromkeys(row["command"] for row in rows))
+    text = f"{summary(rows)[0]}. Killed and given again: {commands}."
     return section("Kill and resume", "`python -m studies.kill_and_resume.run`", text)

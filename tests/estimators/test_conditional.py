@@ -137,9 +137,15 @@ def test_rows_alone_in_their_class_are_left_out_and_said() -> None:
         ({"norm": "l1"}, "got 'l1'"),
         ({"standardize": "rank"}, "got 'rank'"),
         ({"z": torch.zeros(19, 1)}, "got 20 and 19"),
-        ({"z": torch.full((20, 1), math.nan)}, "z must be finite, got nan at row 0"),
+        (
+            {"z": torch.full((20, 1), math.nan)},
+            "z must be finite, got nan in 20 of 20 examples, first at example 0",
+        ),
         ({"y": torch.full((20, 1), math.inf)}, "y must be finite, got inf at row 0"),
-        ({"x": torch.zeros(20, dtype=torch.long)}, "x must be floating"),
+        (
+            {"x": [0] * 20, "y": [0] * 20},
+            "x must be floating",
+        ),
         ({"z": torch.arange(20)}, "20 different labels"),
         ({"y": torch.arange(20) // 3}, "a class of 2"),
     ],

@@ -140,7 +140,9 @@ def test_bad_input_is_refused(name: str) -> None:
     x, y = case.draw(0)
     holed = x.copy()
     holed[5] = math.nan
-    with pytest.raises(ValueError, match="must be finite, got nan at row 5, column 0"):
+    with pytest.raises(
+        ValueError, match="must be finite, got nan in 1 of 400 examples, first at example 5, column 0"
+    ):
         case.estimate(holed, y)
     with pytest.raises(ValueError, match=f"must have the same number of rows, got {N} and {N - 1}"):
         case.estimate(x, y[:-1])

@@ -190,11 +190,16 @@ def test_deterministic_without_the_global_generator() -> None:
 @pytest.mark.parametrize(
     ("x", "y", "folds", "message"),
     [
-        (torch.ones(4, 2), torch.rand(4), 5, "labels must be integers .* got dtype float32"),
+        (torch.ones(4, 2), torch.rand(4), 5, "labels must be whole numbers or text, .* got float32"),
         (torch.ones(4, 2), torch.tensor([0, 0, 1, 1]), 5, "folds must be in 2..n, got folds = 5 with n = 4"),
         (torch.ones(4, 2), torch.tensor([0, 0, 1, 1]), 1, "folds must be in 2..n, got folds = 1 with n = 4"),
         (torch.ones(4, 2), torch.arange(4), 2, "labels must repeat, got 4 rows with 4 different labels"),
-        (torch.tensor([[1.0], [math.nan]]), torch.tensor([0, 0]), 2, "x must be finite, got nan at row 1"),
+        (
+            torch.tensor([[1.0], [math.nan]]),
+            torch.tensor([0, 0]),
+            2,
+            "got nan in 1 of 2 examples, first at example 1",
+        ),
         (torch.ones(4, 2), torch.tensor([0, 1]), 2, "same number of rows, got 4 and 2"),
     ],
 )

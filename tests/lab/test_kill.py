@@ -1,4 +1,4 @@
-"""A real process, really killed. studies/kill_and_resume/run.py does the same at twenty points of a whole run."""
+"""A real process, really killed. studies/kill_and_resume does the same a hundred times, to all commands."""
 
 from __future__ import annotations
 

@@ -220,7 +220,8 @@ def write_bad() -> None:
     np.save("different.npy", np.arange(90))
     np.save("objects.npy", np.array([{}, None]), allow_pickle=True)
     np.savez("objects.npz", x=np.array([{}, None]), y=LABELS)
-    np.save("words.npy", np.array(["a", "b"]))
+    np.save("words.npy", np.array([["a", "b"]]))
+    np.save("dates.npy", np.array(["2026-01-01"], dtype="datetime64[D]"))
     np.save("scalar.npy", np.float64(3))
     np.save("nan.npy", np.where(np.arange(180).reshape(90, 2) == 5, np.nan, VECTORS))
     np.savez("other.npz", a=VECTORS, b=LABELS)
@@ -239,7 +240,7 @@ def write_bad() -> None:
     Path("empty.csv").write_text("")
     Path("latin.csv").write_bytes(b"gr\xf6\xdfe\n1\n")
     Path("huge.csv").write_text("1\n" + "9" * 30 + "\n")
-    parquet.write_table(pyarrow.table({"a": ["u", "v"]}), "words.parquet")
+    parquet.write_table(pyarrow.table({"a": ["u", "v"], "b": [1, 2]}), "words.parquet")
     parquet.write_table(pyarrow.table({"a": [1, 2], "b": [1, None]}), "gap.parquet")
     parquet.write_table(pyarrow.table({"__index_level_0__": [1, 2]}), "none.parquet")
 
@@ -256,28 +257,29 @@ REFUSED = {
     "x.npz": r"x\.npz must hold the arrays x and y, got x",
     "other.npz labels.npy": r"other\.npz must hold the array x or a single one, got a, b",
     "objects.npy labels.npy": r"objects\.npy must hold numbers, got Python objects, .*",
-    "objects.npz": r"objects\.npz must hold numbers, got Python objects, .*",
-    "words.npy labels.npy": r"words\.npy must hold numbers, got dtype <U1",
+    "objects.npz": r"objects\.npz\[x\] must hold numbers, got Python objects, .*",
+    "words.npy labels.npy": r"x must be numbers or one column of labels, got labels of shape \(1, 2\); .*",
+    "dates.npy labels.npy": r"dates\.npy must hold numbers or labels, got dtype datetime64\[D\]",
     "text.npy labels.npy": r"text\.npy is no readable \.npy file: .*",
     "cut.npy labels.npy": r"cut\.npy is no readable \.npy file: .*",
     "text.npz": r"text\.npz is no readable \.npz file: it is no zip archive",
     "text.parquet labels.npy": r"text\.parquet is no readable \.parquet file: .*",
-    "cell.csv labels.npy": r"cell\.csv, line 3, column 2: a number is needed, got 'high'",
-    "gap.csv labels.npy": r"gap\.csv, line 2, column 2: a number is needed, got ''",
-    "ragged.csv labels.npy": r"ragged\.csv, line 2: 2 cells are needed, as before, got 1",
-    "under.csv labels.npy": r"under\.csv, line 2, column 1: a number is needed, got '1_000'",
+    "cell.csv labels.npy": r"cell\.csv, line 3, column 2: a number is needed, got 'high'; text is .*",
+    "gap.csv labels.npy": r"gap\.csv, line 2, column 2: a value is needed, got ''; 1 of 2 .*",
+    "ragged.csv labels.npy": r"ragged\.csv, line 2: 2 cells are needed, as before, got 1; where a comma is .*",
+    "under.csv labels.npy": r"under\.csv, line 2, column 1: a number is needed, got a number with .*",
     "header.csv labels.npy": r"header\.csv must have a line of numbers, got none",
     "empty.csv labels.npy": r"empty\.csv must have a line of numbers, got none",
     "latin.csv labels.npy": r"latin\.csv is no readable \.csv file: .*",
-    "huge.csv labels.npy": r"huge\.csv: labels must be within 64 bits, .*",
-    "words.parquet labels.npy": r"words\.parquet, column 'a' must hold numbers, got string",
-    "gap.parquet labels.npy": r"gap\.parquet, row 1, column 'b': a number is needed, got a missing value",
+    "huge.csv labels.npy": r"huge\.csv, line 2, column 1: labels must be within 64 bits, .*",
+    "words.parquet labels.npy": r"words\.parquet, column 'a' must hold numbers, got string; text is .*",
+    "gap.parquet labels.npy": r"gap\.parquet, row 1, column 'b': a value is needed, got a missing one .*",
     "none.parquet labels.npy": r"none\.parquet must have a column of numbers, got none",
     # and what the estimator itself refuses
     "good.npy short.npy": r"x and y must have the same number of rows, got 90 and 7",
     "scalar.npy labels.npy": r"x must have one row a sample, got a scalar 3\.0",
-    "nan.npy labels.npy": r"x must be finite, got nan at row 2, column 1",
-    "good.npy different.npy": r"labels must repeat, got 90 rows with 90 different labels",
+    "nan.npy labels.npy": r"x must be finite, got nan in 1 of 90 examples, first at example 2, column 1; .*",
+    "good.npy different.npy": r"labels must repeat, got 90 rows with 90 different labels; where y is a quantity, .*",
     "good.npy labels.npy --k 90": r"k must be in 1\.\.n-1, got k = 90 with n = 90",
     "good.npy labels.npy --permutations -1": r"permutations must be at least 0, got -1",
     "good.npy labels.npy --estimator best": r"estimator must be one of 'auto', .*, got 'best'",

@@ -61,6 +61,15 @@ def test_a_row_without_a_station_but_with_a_date_is_data(tmp_path: Path) -> None
     [
         ("Next_Tmin", "Tmin", r"must have the columns Next_Tmin, got \['station'"),
         ("31.1,23.9", "31.1,warm", r"line 5: Next_Tmin must be a number, got 'warm'"),
+        # Lines count as in the file, those without a date and those without anything too.
+        (
+            "1,2013-06-30,10",
+            ",,1,2,3,4\n\n1,2013-06-30,ten",
+            r"line 4: Present_Tmax must be a number, got 'ten'",
+        ),
+        ("31.1,23.9", "31,1,23,9", r"line 5: 6 cells are needed, got 8"),
+        ("16,37.5,31.1,23.9", "16,37.5", r"line 5: 6 cells are needed, got 4"),
+        ("31.1,23.9", "31.1,inf", r"line 5: Next_Tmin must be finite, got 'inf'"),
         ("2017-", "2012-", r"must have rows of 2017 and of earlier years, got \['2012'"),
     ],
 )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from infopace import Bounds, Vasudevan2020, simulate
 from infopace.cli import main
@@ -232,6 +234,45 @@ def test_a_published_rule_is_as_it_was_published(
     ruined_in(monkeypatch, (3,), "nan")
     with pytest.raises(Diverged, match="training diverged in epoch 3"):
         tiny.run(tmp_path, method="vasudevan-2020", bounds="workload")
+
+
+def test_where_no_rate_helps_the_run_says_what_was_tried(
+    tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ruined_in(monkeypatch, tuple(range(2, 20)), "nan")
+    with pytest.raises(Diverged) as error:
+        tiny.run(tmp_path, epochs=20)
+    lines = str(error.value).splitlines()
+    assert len(lines) == 1
+    assert re.fullmatch(
+        r"training diverged in epoch (\d+) at learning rate 0.001: epochs 2 to \1 were rolled back "
+        r"one after the other, "
+        r"at learning rates from 0.1\d* to 0.001, and no rate helps; the last because the training loss is nan; "
+        r"check the data and the loss .*; last good checkpoint: .*",
+        lines[0],
+    ), lines[0]
+
+
+class Masked(nn.Module):
+    """A mask holds -inf for good."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 3)
+        self.mask = nn.Parameter(torch.tensor([0.0, -torch.inf, 0.0, 0.0]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x * self.mask.exp())
+
+
+@pytest.mark.parametrize("method", ["hold-and-anneal", "sgd-cosine"])
+def test_a_weight_that_is_not_finite_from_the_start_is_no_divergence(
+    tiny: Any, tmp_path: Path, method: str
+) -> None:
+    tiny.change(build_model=Masked)
+    options = {"bounds": "workload"} if method == "hold-and-anneal" else {"lr": 0.1}
+    tiny.run(tmp_path, epochs=3, method=method, **options)
+    assert all(row["train_loss"] is not None for row in RunFolder(tmp_path).read_rows()[1:])
 
 
 def test_a_training_of_which_nothing_is_left_has_diverged(tiny: Any, tmp_path: Path) -> None:

@@ -46,6 +46,39 @@ def failing() -> Any:
 
 
 SHAPES = "of outputs of shape (4, {}) and targets of shape (4,),"
+ON_TEST = SHAPES.format(3).replace("of outputs", "of test outputs")
+
+
+def changed(part: str, place: Any, value: float) -> Any:
+    """The data with one number of them changed."""
+    tensor = getattr(DATA, part).clone()
+    tensor[place] = value
+    return of(**{part: tensor})
+
+
+def frozen() -> nn.Module:
+    return nn.Linear(4, 3).requires_grad_(False)
+
+
+def ending() -> Any:
+    raise SystemExit("enough")
+
+
+def zeros(batch: Tensor) -> Tensor:
+    return batch / torch.zeros(())
+
+
+class Nans(nn.Module):
+    """A model whose outputs are nan before any training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(x) * torch.nan
+
+
 WRONG: dict[str, dict[str, Any]] = {
     "train_inputs and train_targets must have as many rows, got 120 and 119": {
         "load": of(train_targets=DATA.train_targets[:-1])
@@ -74,9 +107,46 @@ WRONG: dict[str, dict[str, Any]] = {
     "loss must return one number as a tensor, the mean over the rows, got shape (4,)": {
         "loss": nn.CrossEntropyLoss(reduction="none")
     },
-    f"metric 'accuracy', {SHAPES.format(3)} raised KeyError: 'no such table'": {
+    f"metric 'accuracy', {ON_TEST} raised KeyError: 'no such table'": {
         "metric": Metric("accuracy", lambda outputs, targets: failing(), higher_is_better=True)
     },
+    "train_inputs must be finite, got nan in example 70, and in 1 of 120": {
+        "load": changed("train_inputs", (70, 2), torch.nan)
+    },
+    "test_inputs must be finite, got inf in example 0, and in 60 of 60": {
+        "load": changed("test_inputs", (slice(None), 1), torch.inf)
+    },
+    f"loss, {SHAPES.format(3)} raised IndexError: Target -1 is out of bounds.": {
+        "load": changed("train_targets", 100, -1)
+    },
+    f"loss, {ON_TEST} raised IndexError: Target -1 is out of bounds.": {
+        "load": changed("test_targets", 50, -1)
+    },
+    f"loss, {ON_TEST} raised IndexError: Target 7 is out of bounds.": {
+        "load": changed("test_targets", 50, 7)
+    },
+    "the model, on test inputs of shape (4, 3) and type float32, raised RuntimeError: "
+    "mat1 and mat2 shapes cannot be multiplied (4x3 and 4x8)": {
+        "load": of(test_inputs=DATA.test_inputs[:, :3])
+    },
+    "the model must have weights to train, got none that takes a gradient": {"build_model": frozen},
+    "loss must depend on the model's outputs, got one without a gradient": {
+        "loss": lambda outputs, targets: F.cross_entropy(outputs.detach(), targets)
+    },
+    "loss must be finite before training, got nan, of outputs that are": {
+        "loss": lambda outputs, targets: outputs.sum() * torch.nan
+    },
+    "the model must return finite numbers before training, got outputs of shape (4, 3) and targets of shape (4,) "
+    "that are not": {"build_model": Nans},
+    "prepare must return finite numbers, got inputs of shape (4, 4) and type float32 that are not": {
+        "prepare": zeros
+    },
+    f"metric 'mine', {ON_TEST} must be finite before training, got nan": {
+        "metric": Metric("mine", lambda outputs, targets: outputs[:, 0] * torch.nan, higher_is_better=True)
+    },
+    "load raised SystemExit: enough": {"load": ending},
+    "metric must be infopace.lab.workload.Metric, got str": {"metric": "accuracy"},
+    "epochs must be at least 1, got '3'": {"epochs": "3"},
     "batch_size must be at least 1, got 0": {"batch_size": 0},
     "probe_size must be at least 2, got 0": {"probe_size": 0},
 }
@@ -139,6 +209,57 @@ def test_a_range_test_that_is_refused_leaves_no_folder(
     assert main(["range-test", "numbers", "--attribute", "accuracy"]) == 2
     assert "attribute 'accuracy' needs integer labels" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+ENDING: dict[str, tuple[tuple[str, str], str]] = {
+    "while it is imported": (
+        ("_batches = ", "raise SystemExit(3)\n_batches = "),
+        r"cannot be imported: SystemExit: 3",
+    ),
+    "in a batch": (
+        (
+            "return F.cross_entropy",
+            "if next(_batches) > 9:\n        raise SystemExit(3)\n    return F.cross_entropy",
+        ),
+        r"own\.py:\d+ ended the program with sys\.exit\(3\); code of a workload must not",
+    ),
+    "nan in a batch": (
+        (
+            "return F.cross_entropy",
+            "if len(targets) > 9:\n        return outputs.sum() * torch.nan\n    return F.cross_entropy",
+        ),
+        r"in training batch 0 of epoch 1 loss is not finite before training either; the inputs are",
+    ),
+    "nan metric": (
+        ("metric=ACCURACY", "metric=Metric('m', lambda o, t: (o[:, 0] - t) / (len(t) < 9), True)"),
+        r"workload 'mine': before any training the test m is -?(inf|nan)",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", ENDING)
+def test_a_workload_that_ends_it_in_the_middle_gets_one_line_and_leaves_nothing(
+    what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "own.py"
+    (before, after), says = ENDING[what]
+    text = OWN.read_text().replace("import ACCURACY,", "import ACCURACY, Metric,")
+    assert text.count(before) == 1
+    own.write_text(text.replace(before, after))
+    command = [
+        "train",
+        f"{own}:MINE",
+        "--bounds",
+        "workload",
+        "--held-out",
+        "0",
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    assert main(command) == 2
+    assert re.fullmatch(rf"infopace: [^\n]*{says}\n", error := capsys.readouterr().err), error
+    # What ended a batch may come from anywhere; the run is resumed then.
+    assert (tmp_path / "run").exists() == (what == "in a batch")
 
 
 CHANGES = {

@@ -298,9 +298,9 @@ def test_one_rate_for_bounds_is_that_rate(lr: float) -> None:
 def test_bad_input() -> None:
     with pytest.raises(ValueError, match=r"information must be finite, got nan at index 1"):
         HeldOut([[0.0, 0.0], [0.0, math.nan]])
-    with pytest.raises(ValueError, match=r"\(epochs, n\) for two rows or more, got shape \(2, 1\)"):
+    with pytest.raises(ValueError, match=r"\(epochs, n\) for two examples or more, got shape \(2, 1\)"):
         HeldOut([[0.0], [1.0]])
-    with pytest.raises(ValueError, match=r"\(epochs, n\) for two rows or more, got shape \(2,\)"):
+    with pytest.raises(ValueError, match=r"\(epochs, n\) for two examples or more, got shape \(2,\)"):
         HeldOut([0.0, 1.0])
     for first, last in ((1, 1), (0, 2), (-1, 1)):
         with pytest.raises(ValueError, match=f"got first = {first} and last = {last}"):

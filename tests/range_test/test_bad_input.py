@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from infopace import Algorithm2, Probe, Race, RangeTestError, merge_trials, range_test
+from infopace._batch import batch_of
 
 from .small import clouds, small_net, small_test
 
@@ -63,7 +64,7 @@ def test_a_model_that_is_not_finite_before_training(method: Any) -> None:
         small_test(model=NotFinite(), fresh=NotFinite, method=method)
     assert caught.value.kind == "crashed"
     assert str(caught.value) == (
-        "the model crashes before training: the loss is not finite after 0 steps; "
+        "the model crashes before training: an output is not finite after 0 steps; "
         "check the model, the loss and the probe"
     )
 
@@ -145,7 +146,7 @@ REFUSED: dict[str, dict[str, Any]] = {
         "layer_wise": True,
         "layers": ["0"],
     },
-    "seed must be at least 0, got -1": {"seed": -1},
+    "seed must be in 0..2^63-1, got -1": {"seed": -1},
     "seed must be a whole number, got 1.5": {"seed": 1.5},
     "epochs must be a whole number, got '3'": {"epochs": "3"},
     "precision must be a torch type, such as torch.bfloat16, got 'bf16'": {"precision": "bf16"},
@@ -255,3 +256,107 @@ def test_a_candidate_that_stops_being_finite_is_a_crash_and_no_refusal() -> None
     crashed = found.trials[0].crashed
     assert any("not finite" in candidate.crash for candidate in crashed)
     assert all(torch.isfinite(torch.tensor(look.loss)) for c in crashed for look in c.looks)
+
+
+# Whose fault it is: with the weights as they were before training, the batch has no finite loss either.
+
+UNBLAMED = "no learning rate is to blame"
+
+
+def with_nan(inputs: Tensor, labels: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Batches of 16; one number of one example is nan."""
+    inputs = inputs.clone()
+    inputs[37, 1] = torch.nan
+    return list(zip(inputs.split(16), labels.split(16), strict=True))
+
+
+@pytest.mark.parametrize("method", [Race(trials=1), PAPER], ids=["race", "paper"])
+def test_a_nan_in_one_training_example_is_no_rate_that_is_too_high(method: Any) -> None:
+    with pytest.raises(ValueError) as caught:
+        small_test(batches=with_nan(*clouds()), method=method)
+    assert str(caught.value) == (
+        "batch 2 of the training data must hold finite numbers, got nan in the inputs of example 5; "
+        + UNBLAMED
+    )
+
+
+def test_a_nan_in_the_probe_is_named() -> None:
+    inputs, labels = clouds()
+    inputs[3, 0] = torch.inf
+    with pytest.raises(ValueError) as caught:
+        small_test(probe=Probe(inputs, labels), method=Race(trials=1))
+    assert str(caught.value) == (
+        "the probe must hold finite numbers, got inf in the inputs of example 3; " + UNBLAMED
+    )
+
+
+def test_a_loss_that_is_nan_on_a_batch_whatever_the_weights() -> None:
+    def log_of_nothing(outputs: Tensor, labels: Tensor) -> Tensor:
+        # The probe's parts are smaller than a batch.
+        bad = len(labels) == 16 and int(labels[0]) == 0
+        return F.cross_entropy(outputs, labels) * (torch.tensor(0.0).log() * 0 if bad else 1)
+
+    inputs, labels = clouds()
+    batches = list(zip(inputs.split(16), labels.split(16), strict=True))
+    first = next(i for i, (_, found) in enumerate(batches) if int(found[0]) == 0)
+    with pytest.raises(RangeTestError) as caught:
+        small_test(batches=batches, loss=log_of_nothing, method=Race(trials=1))
+    assert caught.value.kind == "crashed"
+    assert str(caught.value) == (
+        f"the loss is not finite before training, on batch {first}, whose inputs and targets are; {UNBLAMED}: "
+        "check the loss"
+    )
+
+
+def test_a_rate_that_is_too_high_still_crashes() -> None:
+    found = small_test(method=Race(trials=1, high=1e6))
+    assert any("not finite" in candidate.crash for trial in found.trials for candidate in trial.crashed)
+
+
+# Batches that are no pairs.
+
+X, Y = clouds()
+AS_DICTS = [{"x": x, "labels": y} for x, y in zip(X.split(16), Y.split(16), strict=True)]
+AS_TRIPLES = [(x, y, torch.arange(len(y))) for x, y in zip(X.split(16), Y.split(16), strict=True)]
+
+
+def test_dicts_and_longer_tuples_give_what_pairs_give() -> None:
+    pairs = list(zip(X.split(16), Y.split(16), strict=True))
+    expected = small_test(batches=pairs, method=Race(trials=1)).bounds
+    assert small_test(batches=AS_DICTS, method=Race(trials=1)).bounds == expected
+    assert small_test(batches=AS_TRIPLES, method=Race(trials=1)).bounds == expected
+    found = small_test(
+        batches=AS_DICTS, method=Race(trials=1), unpack=lambda batch: (batch["x"], batch["labels"])
+    )
+    assert found.bounds == expected
+
+
+UNCLEAR: dict[str, tuple[Any, Any]] = {
+    "a batch must have one input, as the probe has, got 'x', 'z'": ({"x": X, "z": X, "y": Y}, X),
+    "a batch must hold the probe's input 'a', got 'x', 'label'": ({"x": X, "label": Y}, {"a": X}),
+    "a dict must hold targets as one of labels, label, targets, target, y, and inputs, got 'x', 'label', 'labels'": (
+        {"x": X, "label": Y, "labels": Y},
+        X,
+    ),
+    "entry 1 of a batch must be targets like the probe's, got shape (120, 4)": ((X, X, Y), X),
+    "a batch must hold the probe's 3 inputs and the targets, got tuple of 3": ((X, X, Y), (X, X, X)),
+    "a batch must be a pair (inputs, targets), got tuple of 3": ((X, X, Y), {"a": X}),
+}
+
+
+@pytest.mark.parametrize("text", UNCLEAR)
+def test_a_batch_that_is_not_clear_is_refused_with_the_way_out(text: str) -> None:
+    batch, like = UNCLEAR[text]
+    with pytest.raises(ValueError) as caught:
+        batch_of(batch, (like, Y))
+    assert re.fullmatch(
+        re.escape(text) + r"; unpack=f hands it over, with f\((batch|dict)\) -> \(inputs, targets\)",
+        str(caught.value),
+    )
+
+
+def test_as_many_inputs_as_the_probe_has() -> None:
+    inputs, targets = batch_of([X, 2 * X, Y, Y], ((X, X), Y))
+    assert isinstance(inputs, tuple) and torch.equal(inputs[1], 2 * X) and targets is Y
+    named, _ = batch_of({"a": X, "unused": X, "y": Y}, ({"a": X}, Y))
+    assert list(named) == ["a"]

@@ -209,7 +209,7 @@ def test_a_limit_holds_for_short_trainings_and_leaves_long_ones_alone() -> None:
         ({"trials": 0}, "trials must be at least 1, got 0"),
         ({"most": 0.0}, r"most must be a positive number of trainings, got 0.0"),
         ({"share": 0.0}, r"share must be in \(0, 1\], got 0.0"),
-        ({"low": 0.5, "high": 1.0}, "at least a decade apart, got 0.5 and 1"),
+        ({"low": 0.5, "high": 1.0}, "at least a decade apart, got low = 0.5 and high = 1"),
         ({"low": -1.0}, "must be positive"),
     ],
 )

@@ -212,7 +212,9 @@ REFUSED = {
         "attribute": "accuracy",
         "probe": Probe(clouds()[0], clouds()[0][:, :1], reference=1.0),
     },
-    "a batch must be a pair \\(inputs, targets\\), got Tensor": {"batches": [torch.zeros(4, 4)]},
+    r"a batch must be a pair \(inputs, targets\), got Tensor; unpack=f hands it over, with f\(batch\) -> ": {
+        "batches": [torch.zeros(4, 4)]
+    },
     "batches must hold at least one batch, got none": {"batches": []},
 }
 

@@ -217,6 +217,30 @@ def test_generators_of_loader_and_sampler_and_the_epoch_of_a_distributed_one() -
     assert sampler.epoch == 4
 
 
+class Noisy(TensorDataset):
+    """It augments with a generator of its own, as numpy advises."""
+
+    def __init__(self) -> None:
+        super().__init__(*samples())
+        self.rng = np.random.default_rng(0)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, ...]:
+        inputs, label = super().__getitem__(index)
+        return inputs + 0.1 * torch.tensor(self.rng.normal(size=4), dtype=torch.float32), label
+
+
+def test_the_generator_that_a_data_set_keeps() -> None:
+    data = Noisy()
+    before = data.rng.bit_generator.state
+    model, optimizer = trained()
+    found = [run(model, optimizer, DataLoader(data, batch_size=16, shuffle=True)).bounds for _ in range(2)]
+    assert data.rng.bit_generator.state == before
+    data.rng.normal()
+    found.append(run(model, optimizer, DataLoader(data, batch_size=16, shuffle=True)).bounds)
+    # Each candidate begins at the test's seed, wherever the generator stood.
+    assert found[0] == found[1] == found[2]
+
+
 def test_the_gradient_scaler(batches: DataLoader) -> None:
     model, optimizer = trained()
     scaler = torch.amp.GradScaler("cpu", init_scale=8.0, growth_interval=3)

@@ -7,9 +7,11 @@ import math
 import torch
 from torch import Tensor
 
+from infopace.estimators._atoms import Atoms
 from infopace.estimators._distances import Distances
+from infopace.estimators._error_bar import fewest
 from infopace.estimators._estimate import Caution
-from infopace.estimators._labels import as_classes, entropy
+from infopace.estimators._labels import as_classes
 
 # Perfectly separable outputs of 1000 classes, one row each, measure 0.57 of 9.17 bits; from about 20 rows a
 # class the shortfall is within the sampling noise (measured for this project).
@@ -35,6 +37,19 @@ def left_out(alone: int, of: str = "") -> Caution:
     return Caution("left-out", f"{alone} rows are alone in their class{of} and were left out")
 
 
+def missing_values(dropped: int, of: int) -> Caution:
+    """Examples that lack a value."""
+    return Caution("missing", f"{dropped} of {of} examples have a missing value and were left out")
+
+
+def many_labels(sizes: Tensor, name: str, k: int) -> list[Caution]:
+    """Are these labels quantities in disguise? Most of the classes have not even k neighbours to offer."""
+    if 2 * int((sizes <= k).sum()) <= len(sizes):
+        return []
+    sentence = f"{name} has {len(sizes)} different labels in {int(sizes.sum())} examples"
+    return [Caution("many-labels", f"{sentence}: where they are quantities, give them as floats")]
+
+
 def class_sizes(sizes: Tensor, alone: int) -> list[Caution]:
     """Are there rows enough in every class?"""
     found = []
@@ -51,6 +66,28 @@ def class_sizes(sizes: Tensor, alone: int) -> list[Caution]:
     return found
 
 
+def few_examples(n: int, k: int) -> list[Caution]:
+    """Are there examples enough for an error bar between two vectors?"""
+    if n >= fewest(k):
+        return []
+    return [
+        Caution(
+            "few-rows",
+            f"{n} examples are too few for an error bar, which takes {fewest(k)} with k = {k}: "
+            "the value may be far off either way; take more examples",
+        )
+    ]
+
+
+def unresolved(nats: float, n: int, what: str) -> Caution:
+    """The dependence is finer than n examples show."""
+    return Caution(
+        "beyond-reach",
+        f"at least {nats:.3g} nats: the dependence is finer than the {what} of {n} examples can resolve, and there is "
+        "no upper limit; take more examples, or estimator gaussian if the vectors are jointly normal",
+    )
+
+
 def columns(values: Tensor, name: str) -> list[Caution]:
     """Does the block move at all?"""
     still = int((values == values[:1]).all(0).sum())
@@ -62,16 +99,27 @@ def columns(values: Tensor, name: str) -> list[Caution]:
     return []
 
 
-def repeats(values: Tensor, name: str, k: int) -> list[Caution]:
-    """Are these vectors labels in disguise? Most of their rows have more than k equals, at distance 0."""
-    number, sizes = torch.unique(values, dim=0, return_inverse=True, return_counts=True)[1:]
-    if len(sizes) == 1 or 2 * int((sizes[number] > k + 1).sum()) <= len(values):
+def repeats(atoms: Atoms, estimator: str) -> list[Caution]:
+    """Do values repeat where the estimator wants none that do?"""
+    if atoms.constant or not (atoms.copied or atoms.heavy):
         return []
     return [
         Caution(
             "repeated",
-            f"{name} takes {len(sizes)} values in {len(values)} rows, which tell at most {entropy(number):.3g} nats: "
-            "where it can take no others, give them as integers, which are labels",
+            f"x takes {len(atoms.x_sizes)} values and y {len(atoms.y_sizes)} in {len(atoms.x)} examples, and "
+            f"{estimator} is for values that do not repeat: take estimator auto or gao",
+        )
+    ]
+
+
+def sparse_table(alone: int, n: int) -> list[Caution]:
+    """Are there examples enough for a table of counts?"""
+    return [
+        Caution(
+            "sparse-table",
+            f"{alone} of {n} examples are alone with their pair of labels: counts show little, "
+            "and the value is no better than its interval; take more examples, merge labels, or give "
+            "quantities as floats",
         )
     ]
 

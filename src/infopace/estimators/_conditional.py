@@ -9,12 +9,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from infopace.estimators._cautions import left_out
+from infopace._checks import check_choice
+from infopace.estimators._cautions import left_out, missing_values
 from infopace.estimators._distances import Distances, pairwise_distances, row_blocks
 from infopace.estimators._error_bar import ErrorBar, subsampling_error_bar
 from infopace.estimators._estimate import Estimate
 from infopace.estimators._gao import gao
-from infopace.estimators._inputs import as_matrix, as_targets, check_choice, check_neighbours
+from infopace.estimators._inputs import (
+    DROP,
+    as_matrix,
+    as_targets,
+    check_neighbours,
+    complete_examples,
+    is_labels,
+)
 from infopace.estimators._joint import Held, Joint, SameClass, kth_radius, tied_count, tied_neighbours
 from infopace.estimators._labels import as_classes, entropy
 from infopace.estimators._ross import ross
@@ -32,6 +40,7 @@ def conditional_mutual_information(
     norm: str = "euclidean",
     standardize: str = "block",
     std_error: bool = True,
+    missing: str = "refuse",
 ) -> Estimate:
     """Conditional mutual information I(X;Y|Z), in nats: what x tells of y to someone who knows z.
 
@@ -47,17 +56,19 @@ def conditional_mutual_information(
     size.
 
     Args:
-        x: (n, ...) floating samples, one a row; trailing dimensions are flattened. Tensor or array.
-        y: (n, ...) floats, or (n,) integers, which are class labels.
-        z: (n, ...) floats, or (n,) integers, which are class labels.
+        x: (n, ...) numbers or (n,) labels, as for `mutual_information`; but x and y cannot both be labels.
+        y: The same.
+        z: The same.
         k: Neighbours, 1..n-1. Classes of z with at most k rows use fewer, one less than their rows.
         norm: Distance inside a block: "euclidean" or "chebyshev".
         standardize: Scale of the blocks, as for `mutual_information`; for labels z within each class.
         std_error: Whether to compute the error bar (about as much work again).
+        missing: "refuse" raises where a value is missing; "drop" leaves out the examples that lack one in x, y or z.
 
     Raises:
-        ValueError: nan or inf, an empty or mismatched input, k outside 1..n-1, an unknown word, labels z that
-            never repeat, and beside vectors z labels y with a class of at most k rows.
+        ValueError: a missing value that was not to be dropped, inf, an empty or mismatched input, k outside 1..n-1,
+            an unknown word, labels for both x and y, labels z that never repeat, and beside vectors z labels y with
+            a class of at most k rows.
 
     Sources: Frenzel & Pompe, Phys. Rev. Lett. 99, 204101 (2007); counts that include ties after Mesner &
         Shalizi, IEEE Trans. Inf. Theory 67(1), 2021.
@@ -69,15 +80,22 @@ def conditional_mutual_information(
     """
     check_choice("norm", norm, _NORMS)
     check_choice("standardize", standardize, STANDARDIZE)
-    matrix = as_matrix(x, "x")
+    (first, second, third), dropped = complete_examples({"x": x, "y": y, "z": z}, missing)
+    names = ("x", "y")
+    if is_labels(first) and not is_labels(second):
+        # I(X;Y|Z) = I(Y;X|Z)
+        first, second, names = second, first, ("y", "x")
+    matrix = as_matrix(first, names[0], DROP)
     n = len(matrix)
-    targets = as_targets(y, n).to(matrix.device)
-    given = as_targets(z, n, name="z").to(matrix.device)
-    check_neighbours(k, n)
+    targets = as_targets(second, n, *names, remedy=DROP).to(matrix.device)
+    given = as_targets(third, n, names[0], "z", DROP).to(matrix.device)
+    k = check_neighbours(k, n)
     ceiling = math.inf if targets.is_floating_point() else entropy(targets)
-    if given.is_floating_point():
-        return _given_vectors(matrix, targets, given, k, norm, standardize, std_error, ceiling)
-    return _given_labels(matrix, targets, given, k, norm, standardize, std_error, ceiling)
+    of = _given_vectors if given.is_floating_point() else _given_labels
+    estimate = of(matrix, targets, given, k, norm, standardize, std_error, ceiling)
+    if not dropped:
+        return estimate
+    return dataclasses.replace(estimate, warnings=(missing_values(dropped, dropped + n), *estimate.warnings))
 
 
 def frenzel_pompe(x: Distances, y: Distances, z: Distances, k: int) -> float:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from infopace.estimators._estimate import Estimate
-from infopace.estimators._inputs import as_matrix, as_targets, as_tensor
+from infopace.estimators._inputs import as_class_numbers, as_matrix, as_tensor, check_same_number
 from infopace.estimators._labels import as_classes, entropy
 
 # bfloat16 keeps 8 bits, so the probabilities of a softmax in it sum to 1 within 2^-7.
@@ -35,9 +35,8 @@ def decoder_bound(scores: Any, labels: Any) -> Estimate:
     if math.prod(shape[2:]) != 1:
         raise ValueError(f"scores must be (n, C), one a class, got shape {tuple(shape)}")
     matrix = as_matrix(scores, "scores").double()
-    y = as_targets(labels, len(matrix), "scores", "labels").to(matrix.device)
-    if y.is_floating_point():
-        raise ValueError(f"labels must be integers for the decoder bound, got dtype {str(y.dtype)[6:]}")
+    y = as_class_numbers(labels, "labels", "the numbers 0..C-1 of the scores' columns").to(matrix.device)
+    check_same_number(matrix, y, "scores", "labels")
     log_probability = _log_probabilities(matrix)
     low, high, classes = int(y.min()), int(y.max()), log_probability.shape[1]
     if low < 0 or high >= classes:

@@ -15,6 +15,11 @@ import torch
 from torch import Tensor
 
 _MOST_PARTS = 10
+# Neighbours of examples that leave no doubt about y gain ln 2 with twice the examples, which is a bias of -1.07. From
+# this bias on most of the value is such growth, and there is no telling where it ends.
+GROWING = -0.4
+# Nearer than this to the most that n examples can show, neighbours in x and in y are almost the same.
+_NEAR_CAP = 0.8
 # n times the variance of KSG-1 and Ross grows slowly with n, as n^g: five laws give a g from -0.01 to 0.11 with this
 # mean (results/part_laws.jsonl, studies/error_bar_law/run.py). Without it error bars are 8 % too short.
 _GROWTH = 0.075
@@ -56,6 +61,22 @@ def subsampling_error_bar(
     return ErrorBar(_std_error(parts), _slope(parts, whole), _freedom(list(parts)))
 
 
+def fewest(k: int) -> int:
+    """Examples from which on there is an error bar: two parts of 4 (k + 1)."""
+    return 8 * (k + 1)
+
+
+def is_unresolved(nats: float, bias: float, n: int, k: int) -> bool:
+    """Whether a neighbour estimate between two vectors is limited by n and not by the information.
+
+    It cannot exceed psi(n) - psi(k), which it reaches where the k nearest in x are the k nearest in y. The value is
+    near that, or the parts show that it grows with n as it then does.
+    """
+    psi = torch.digamma(torch.tensor([n, k], dtype=torch.float64))
+    cap = float(psi[0] - psi[1])
+    return bias < GROWING or nats > cap - min(_NEAR_CAP, cap / 3)
+
+
 def _part_values(
     estimate: Callable[[Tensor], float], n: int, k: int, classes: Tensor | None
 ) -> dict[int, list[float]]:
@@ -63,7 +84,7 @@ def _part_values(
     order = torch.randperm(n, generator=torch.Generator().manual_seed(0))
     if classes is not None:
         order = order[torch.argsort(classes.cpu()[order], stable=True)]
-    most = min(_MOST_PARTS, n // (4 * (k + 1)))
+    most = min(_MOST_PARTS, 2 * n // fewest(k))
     found = {parts: [estimate(order[part::parts]) for part in range(parts)] for parts in range(2, most + 1)}
     return {parts: values for parts, values in found.items() if all(map(math.isfinite, values))}
 

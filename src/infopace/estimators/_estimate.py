@@ -15,8 +15,8 @@ class Caution:
     """Something that a reader must know before believing a number.
 
     Attributes:
-        kind: For programs: "inside-noise", "few-rows", "left-out", "constant", "dead-columns", "repeated"
-            or "beyond-reach".
+        kind: For programs: "inside-noise", "few-rows", "left-out", "missing", "constant", "dead-columns", "repeated",
+            "many-labels", "sparse-table" or "beyond-reach".
         sentence: For people, with the numbers and what to do.
     """
 
@@ -39,14 +39,17 @@ class Estimate:
         n: Rows that entered the estimate.
         k: Neighbours; 0 for methods without neighbours.
         norm: Norm inside a block, "euclidean" or "chebyshev"; "" for methods without distances.
-        ceiling: H(Y) in nats of the same rows for labels, inf for continuous targets.
+        ceiling: H(Y) in nats of the same rows for labels, inf for continuous targets. For two sets of labels
+            the smaller entropy, corrected as the value is.
         warnings: What a reader must know before believing the number.
         p_value: Probability of a value at least this large were x and y independent, by permutation; nan
             where it was not asked for.
         choice: Which estimator was taken and why, in a sentence; empty where the caller named it.
         bias: Bias of `nats` that the data show, below 0 where the value is too low: for neighbours from parts
-            of the sample, which lie farther apart; nan where it was not computed. 0 where there is nothing to
-            see it by: formulas without neighbours, and bounds. Too noisy to correct a value with.
+            of the sample, which lie farther apart; for sparse tables from corrections that disagree; nan where it
+            was not computed. 0 where there is nothing to see it by: formulas without neighbours, and bounds. Too
+            noisy to correct a value with. -inf where n examples cannot resolve the dependence: the information is at
+            least `nats`, with no upper limit.
         freedom: Degrees of freedom of `std_error`; inf where it does not come from a few parts.
         pointwise: (n,) what each of the rows that entered contributes: their mean is `nats`. Two looks at the same rows
             are compared by its differences, whose error is far smaller than `std_error`. None where the method
@@ -87,9 +90,9 @@ class Estimate:
         classes in 20 columns, docs/results.md).
         """
         reach = two_sided_quantile(self.freedom) * self.std_error
-        # min and max would drop a nan; the absolute value hands it on.
-        too_high, too_low = (abs(self.bias) + self.bias) / 2, (abs(self.bias) - self.bias) / 2
-        return self.nats - too_high - reach, self.nats + too_low + reach
+        if math.isnan(self.bias):
+            return math.nan, math.nan
+        return self.nats - max(self.bias, 0.0) - reach, self.nats - min(self.bias, 0.0) + reach
 
     @property
     def clipped(self) -> float:

@@ -9,74 +9,200 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from infopace._checks import check_choice, shown, whole
+from infopace.estimators._arrays import as_array
+
 # Squares of larger differences, summed over a million columns, would leave float64.
 _LARGEST = 1e150
+# What torch can compare; of its 8-bit kinds it cannot find the largest.
+_FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
-def as_matrix(values: Any, name: str) -> Tensor:
-    """(n, ...) floating samples as a (n, d) tensor on their own device; nan and inf are refused."""
-    tensor = as_tensor(values, name)
+class OutOfRangeError(ValueError):
+    """A value that no estimator takes: missing, nan, inf, or too large to be squared."""
+
+
+# What to do about missing values, for functions that take the word.
+DROP = '; missing="drop" leaves them out'
+
+
+def as_matrix(values: Any, name: str, remedy: str = "") -> Tensor:
+    """(n, ...) samples as a floating (n, d) tensor on their own device; nan and inf are refused.
+
+    Whole numbers in several columns are a vector. In one column they would be labels, and are refused.
+    """
+    tensor = as_tensor(values, name, remedy)
     if tensor.ndim == 0:
         raise ValueError(f"{name} must have one row a sample, got a scalar {tensor.item()}")
-    if not tensor.is_floating_point():
+    if tensor.is_complex():
         raise ValueError(f"{name} must be floating, got dtype {_dtype(tensor)}")
     if tensor.numel() == 0:
         raise ValueError(f"{name} must not be empty, got shape {tuple(tensor.shape)}")
+    if not tensor.is_floating_point():
+        if tensor.numel() == len(tensor):
+            raise ValueError(
+                f"{name} must be floating, got one column of labels (whole numbers or text); give a quantity as"
+                " floats, or labels as columns of 0 and 1"
+            )
+        tensor = _floating(tensor)
     tensor = tensor.reshape(len(tensor), -1)
     # Extremes carry nan along; looking for the place only where there is one spares a copy of wide layers.
     low, high = (float(extreme) for extreme in torch.aminmax(tensor))
     if not math.isfinite(high - low):
+        if math.isnan(low):
+            _refuse_missing(tensor.isnan(), f"{name} must be finite, got nan", remedy)
         _refuse(tensor, ~tensor.isfinite(), f"{name} must be finite")
     if max(-low, high) > _LARGEST:
         _refuse(tensor, tensor.abs() > _LARGEST, f"{name} must be within {_LARGEST:g} of 0")
     return tensor
 
 
-def as_targets(values: Any, n: int, samples: str = "x", name: str = "y") -> Tensor:
-    """Targets beside n samples: integers become (n,) int64 labels, floats a (n, d) matrix."""
-    tensor = as_tensor(values, name)
+def as_targets(values: Any, n: int, samples: str = "x", name: str = "y", remedy: str = "") -> Tensor:
+    """Targets beside n samples: one column of labels becomes (n,) int64, all else a floating (n, d) matrix."""
+    tensor = as_tensor(values, name, remedy)
     if tensor.ndim == 0 or len(tensor) != n:
         raise ValueError(
             f"{samples} and {name} must have the same number of rows, got {n} and {_rows(tensor)}"
         )
-    if tensor.is_floating_point():
-        return as_matrix(tensor, name)
     if tensor.is_complex():
         raise ValueError(f"{name} must be integer labels or floating targets, got dtype {_dtype(tensor)}")
-    if tensor.numel() != n:
-        raise ValueError(f"integer {name} must hold one label a row, got shape {tuple(tensor.shape)}")
+    if tensor.is_floating_point() or tensor.numel() != n:
+        return as_matrix(tensor, name, remedy)
     return tensor.reshape(n).long()
 
 
-def as_tensor(values: Any, name: str) -> Tensor:
-    """Tensors as they are, all else through numpy: Python floats stay float64, any layout is read."""
+def as_labels(values: Any, name: str = "labels") -> Tensor:
+    """One column of labels as (n,) int64; floats and several columns are refused."""
+    tensor = as_tensor(values, name)
+    if tensor.is_floating_point() or tensor.is_complex() or tensor.ndim == 0 or tensor.numel() != len(tensor):
+        raise ValueError(
+            f"{name} must be whole numbers or text, one a row, got {_dtype(tensor)} of shape {tuple(tensor.shape)}"
+        )
+    return tensor.reshape(-1).long()
+
+
+def as_class_numbers(values: Any, name: str, columns: str) -> Tensor:
+    """Labels that are themselves the numbers of columns; text has none, and is refused."""
+    return as_labels(as_numbers(values, name, columns), name)
+
+
+def as_numbers(values: Any, name: str, what: str = "numbers in one array") -> Tensor:
+    """As `as_tensor`, but text and other labels, whose numbers would be made up, are refused."""
+    if not isinstance(values, Tensor) and as_array(values, name).coded:
+        raise ValueError(f"{name} must be {what}, got text or other labels without a number; number them")
+    return as_tensor(values, name)
+
+
+def is_labels(tensor: Tensor) -> bool:
+    """One column of whole numbers."""
+    whole = not (tensor.is_floating_point() or tensor.is_complex())
+    return whole and tensor.ndim > 0 and tensor.numel() == len(tensor) > 0
+
+
+def check_same_number(samples: Tensor, others: Tensor, first: str, second: str) -> None:
+    """Samples come in pairs."""
+    if len(samples) != len(others):
+        raise ValueError(
+            f"{first} and {second} must have the same number of rows, got {len(samples)} and {_rows(others)}"
+        )
+
+
+def as_tensor(values: Any, name: str, remedy: str = "") -> Tensor:
+    """Tensors as they are, all else through numpy: Python floats stay float64, any layout is read.
+
+    Labels of any kind become whole numbers. Missing values other than nan are refused; nan is left to the caller.
+    """
+    tensor, missing = _read(values, name)
+    if missing is not None:
+        _refuse_missing(missing, f"{name} must have no missing values, got some", remedy)
+    return tensor
+
+
+def complete_examples(blocks: dict[str, Any], missing: str) -> tuple[list[Tensor], int]:
+    """Blocks of samples, by name, as tensors, and how many examples were left out.
+
+    With "refuse" none is; with "drop" those that lack a value in any block, nan included.
+    """
+    check_choice("missing", missing, ("refuse", "drop"))
+    if missing == "refuse":
+        return [as_tensor(values, name, DROP) for name, values in blocks.items()], 0
+    read = {name: _read(values, name) for name, values in blocks.items()}
+    tensors = [tensor for tensor, _ in read.values()]
+    lengths = [len(tensor) if tensor.ndim else -1 for tensor in tensors]
+    if len(set(lengths)) > 1 or -1 in lengths:
+        names, counts = " and ".join(blocks), " and ".join(map(_rows, tensors))
+        raise ValueError(f"{names} must have the same number of rows, got {counts}")
+    whole = torch.ones(lengths[0], dtype=torch.bool)
+    for tensor, gaps in read.values():
+        holes = tensor.isnan() if gaps is None else gaps
+        whole &= ~holes.reshape(len(whole), -1).any(1).cpu() if tensor.numel() else True
+    if not whole.any() and len(whole):
+        raise ValueError(f"an example must have no missing value, got {len(whole)} of {len(whole)} with one")
+    if whole.all():
+        return tensors, 0
+    return [tensor[whole.to(tensor.device)] for tensor in tensors], int((~whole).sum())
+
+
+def _read(values: Any, name: str) -> tuple[Tensor, Tensor | None]:
+    """The tensor, and where values are missing that are not nan."""
     if isinstance(values, Tensor):
-        return values.detach()
-    array = np.asarray(values)
-    if array.dtype.kind not in "biufc":
-        raise ValueError(f"{name} must be numbers, got dtype {array.dtype}")
+        return check_plain(values.detach(), name), None
+    found = as_array(values, name)
+    array, missing = found.array, found.missing
     # torch takes neither reversed nor read-only nor foreign-endian arrays.
     array = np.require(array, array.dtype.newbyteorder("="), ["C", "W"])
-    return torch.from_numpy(array)
+    if missing is None or not missing.any():
+        return torch.from_numpy(array), None
+    if array.dtype.kind in "fc":
+        missing = missing | np.isnan(array)
+    return torch.from_numpy(array), torch.from_numpy(np.require(missing, requirements=["C", "W"]))
 
 
-def check_neighbours(k: int, n: int) -> None:
-    """A k-th neighbour needs k other rows."""
-    if isinstance(k, bool) or not isinstance(k, int):
-        raise ValueError(f"k must be an integer, got {k!r}")
-    if not 1 <= k < n:
-        raise ValueError(f"k must be in 1..n-1, got k = {k} with n = {n}")
+def _floating(tensor: Tensor) -> Tensor:
+    """Whole numbers as floats that hold them: float32 has 24 bits."""
+    narrow = tensor.dtype in (torch.bool, torch.uint8, torch.int8, torch.int16)
+    return tensor.to(torch.float32 if narrow else torch.float64)
 
 
-def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    """One of a few words."""
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+def check_plain(tensor: Tensor, name: str) -> Tensor:
+    """A tensor whose values are there, each in its place: not sparse, nested, quantised or on the meta device."""
+    kind = ""
+    if tensor.is_nested:
+        kind = "a nested tensor"
+    elif tensor.layout != torch.strided:
+        kind = f"a tensor of layout {str(tensor.layout).removeprefix('torch.')}"
+    elif tensor.is_meta:
+        kind = "a tensor on the meta device"
+    elif tensor.is_quantized:
+        kind = f"a quantized tensor of dtype {_dtype(tensor)}"
+    elif tensor.is_floating_point() and tensor.dtype not in _FLOATING:
+        kind = f"a tensor of dtype {_dtype(tensor)}"
+    if kind:
+        raise ValueError(f"{name} must be a dense tensor with values to compare, got {kind}")
+    return tensor
+
+
+def check_neighbours(k: object, n: int) -> int:
+    """A k-th neighbour needs k other examples."""
+    number = whole("k", k)
+    if not 1 <= number < n:
+        raise ValueError(f"k must be in 1..n-1, got k = {shown(number)} with n = {n}")
+    return number
 
 
 def _refuse(matrix: Tensor, wrong: Tensor, requirement: str) -> None:
     for row, column in wrong.nonzero()[:1].tolist():
-        raise ValueError(f"{requirement}, got {matrix[row, column].item()} at row {row}, column {column}")
+        raise OutOfRangeError(
+            f"{requirement}, got {matrix[row, column].item()} at row {row}, column {column}"
+        )
+
+
+def _refuse_missing(missing: Tensor, got: str, remedy: str) -> None:
+    """One line: in how many examples, and where the first one is."""
+    matrix = missing.reshape(len(missing), -1) if missing.ndim else missing.reshape(1, 1)
+    row, column = matrix.nonzero()[0].tolist()
+    count = f"{int(matrix.any(1).sum())} of {len(matrix)} examples"
+    raise OutOfRangeError(f"{got} in {count}, first at example {row}, column {column}{remedy}")
 
 
 def _rows(tensor: Tensor) -> str:

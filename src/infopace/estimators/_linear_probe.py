@@ -11,7 +11,7 @@ from infopace._typing import Float, Int
 from infopace.estimators._cautions import left_out
 from infopace.estimators._distances import column_chunks
 from infopace.estimators._estimate import Estimate
-from infopace.estimators._inputs import as_matrix, as_targets
+from infopace.estimators._inputs import as_labels, as_matrix, check_same_number
 from infopace.estimators._labels import as_classes, entropy
 from infopace.estimators._softmax_regression import softmax_regression_path
 
@@ -31,7 +31,7 @@ _RANK_TOLERANCE = 1e-6
 
 
 def linear_probe_bound(x: Any, labels: Any, *, folds: int = 5) -> Estimate:
-    """Lower bound of I(X;Y) in nats from layer outputs x (n, ...) and integer labels (n,), cross-validated.
+    """Lower bound of I(X;Y) in nats from layer outputs x (n, ...) and labels (n,), cross-validated.
 
         I(X;Y) >= H(Y) + < ln q_f(i)(y_i | x_i) >
 
@@ -55,9 +55,8 @@ def linear_probe_bound(x: Any, labels: Any, *, folds: int = 5) -> Estimate:
     0.6
     """
     matrix = as_matrix(x, "x")
-    y = as_targets(labels, len(matrix), "x", "labels").to(matrix.device)
-    if y.is_floating_point():
-        raise ValueError(f"labels must be integers for the linear probe, got dtype {str(y.dtype)[6:]}")
+    y = as_labels(labels).to(matrix.device)
+    check_same_number(matrix, y, "x", "labels")
     if isinstance(folds, bool) or not isinstance(folds, int) or not 2 <= folds <= len(y):
         raise ValueError(f"folds must be in 2..n, got folds = {folds!r} with n = {len(y)}")
     classes, sizes = as_classes(y)

@@ -9,26 +9,38 @@ from typing import Any
 
 from torch import Tensor
 
+from infopace._checks import check_choice, whole
 from infopace.estimators import _cautions as cautions
+from infopace.estimators._atoms import Atoms, without_ties
 from infopace.estimators._dependence import calibrated_information
-from infopace.estimators._error_bar import ErrorBar, subsampling_error_bar
+from infopace.estimators._error_bar import ErrorBar, is_unresolved, subsampling_error_bar
 from infopace.estimators._estimate import Caution, Estimate
 from infopace.estimators._gaussian import gaussian, gaussian_std_error
-from infopace.estimators._inputs import as_matrix, as_targets, as_tensor, check_choice, check_neighbours
+from infopace.estimators._inputs import (
+    DROP,
+    as_matrix,
+    as_targets,
+    check_neighbours,
+    complete_examples,
+    is_labels,
+)
 from infopace.estimators._labels import as_classes, entropy
 from infopace.estimators._linear_probe import linear_probe_bound
 from infopace.estimators._neighbours import VECTOR_FORMULAS, Neighbours, of_labels, of_vectors
 from infopace.estimators._neural import neural_bound
 from infopace.estimators._permutation import p_value, permutation_null
-from infopace.estimators._plug_in import plug_in, plug_in_std_error
+from infopace.estimators._plug_in import corrected_entropy, plug_in, plug_in_std_error
 from infopace.estimators._ross import singletons
 from infopace.estimators._scale import STANDARDIZE
+from infopace.estimators._sparse_table import adjusted_information, alone_in_cell, is_sparse, raw_information
 
 NORMS = ("euclidean", "chebyshev")
+OF_TABLES = ("plug-in", "adjusted")
 NEURAL = ("mine", "infonce", "smile")
+BOUNDS = ("linear-probe", *NEURAL)
 OF_LABELS = ("ross", "linear-probe", *NEURAL)
 OF_VECTORS = ("calibrated", *VECTOR_FORMULAS, "gaussian", *NEURAL)
-ESTIMATORS = ("auto", *dict.fromkeys((*OF_LABELS, *OF_VECTORS)), "plug-in")
+ESTIMATORS = ("auto", *dict.fromkeys((*OF_LABELS, *OF_VECTORS, *OF_TABLES)))
 # Calibration compares all rows a dozen times: about 3 s at 5,000 rows on one core, and growing with the square.
 _MOST_CALIBRATED = 10_000
 # And it ranks and factors all columns: at 1,000 rows 3 s for 1,000 columns, 10 s for 10,000, 47 s and 5 GB for
@@ -43,6 +55,7 @@ class _Options:
     standardize: str
     std_error: bool
     permutations: int
+    on_permutation: Callable[[int, int], None] | None = None
 
 
 def mutual_information(
@@ -55,26 +68,34 @@ def mutual_information(
     standardize: str = "block",
     std_error: bool = True,
     permutations: int = 0,
+    missing: str = "refuse",
+    on_permutation: Callable[[int, int], None] | None = None,
 ) -> Estimate:
     """Mutual information I(X;Y) between vectors or labels and vectors or labels, in nats.
 
     Args:
-        x: (n, ...) floating samples, one a row; trailing dimensions are flattened. Tensor (any device) or array.
-            Or (n,) integers, which are labels.
-        y: (n,) integers, which are class labels, or (n, ...) floats, which are continuous targets.
+        x: (n, ...) numbers, one example a row; trailing dimensions are flattened. Tensor (any device), array, list,
+            table or column of pandas. Or (n,) labels: whole numbers, text, categories, anything hashable.
+        y: The same. One column of whole numbers is labels: give a quantity as floats. Several are a vector.
         k: Neighbours, 1..n-1. Small k: less bias, more spread.
         norm: Distance inside a block: "euclidean", which is the more accurate in high dimension, or "chebyshev".
         estimator: "auto" looks at the kind of x and y and at n. Vectors and labels: "ross" (neighbours),
             "linear-probe" (cross-validated lower bound). Two vectors: "calibrated" (a model of the dependence,
             corrected by neighbours), "ksg1", "ksg2", "gao" (neighbours; gao for mixtures with point masses),
-            "gaussian" (jointly normal). Two labels: "plug-in". And critics trained on some rows and tested on
-            others: "mine", "infonce", "smile".
+            "gaussian" (jointly normal). Two labels: "plug-in" (counts), "adjusted" (counts, where few examples share
+            a pair of labels). And critics trained on some rows and tested on others: "mine", "infonce", "smile".
+            Floats that repeat, as labels given as numbers and rounded values do, are counted as what they are: see
+            `Estimate.choice`.
         standardize: Scale of the two blocks for KSG and Gao: "block" divides each by the norm of its column
             deviations, "columns" each column by its own, "none" leaves them. The others do not depend on it.
         std_error: Whether to compute the error bar and bias of estimators with neighbours (about as much work
             again; a fifth for "calibrated").
         permutations: Random re-orderings of y for `p_value`, each about as much work as the estimate; 0: none.
             For "calibrated" the neighbour estimate ("ksg1") is what is permuted. Bounds have no p-value.
+        missing: nan, None, pandas' NA and NaT and what a mask covers are missing values. "refuse" raises where there
+            is one; "drop" leaves out the examples that lack a value in x or in y, and says how many.
+        on_permutation: Called with (done, permutations) after each of them, and before the first with done = 0: to show
+            progress.
 
     Returns:
         An `Estimate`. The value does not depend on the order of rows, on the number format that holds the same
@@ -82,8 +103,8 @@ def mutual_information(
         input gives equal output.
 
     Raises:
-        ValueError: nan or inf, an empty or mismatched input, k outside 1..n-1, an unknown word, an estimator
-            that does not fit the kind of x and y.
+        ValueError: a missing value that was not to be dropped, inf, an empty or mismatched input, k outside 1..n-1,
+            an unknown word, an estimator that does not fit the kind of x and y.
 
     Sources are named with each estimator; see the page "Which estimator?" for when each is right.
 
@@ -91,26 +112,38 @@ def mutual_information(
     >>> x = torch.linspace(0, 1, 200)
     >>> round(mutual_information(x, (x > 0.5).long()).nats, 2)
     0.69
+    >>> mutual_information(["a", None, "b"] * 50, ["u", "v", "w"] * 50, missing="drop").n
+    100
     """
     check_choice("norm", norm, NORMS)
     check_choice("estimator", estimator, ESTIMATORS)
     check_choice("standardize", standardize, STANDARDIZE)
-    if permutations < 0:
-        raise ValueError(f"permutations must be at least 0, got {permutations}")
-    options = _Options(k, norm, standardize, std_error, permutations)
-    samples = as_tensor(x, "x")
-    whole = not (samples.is_floating_point() or samples.is_complex())
-    if whole and samples.ndim and samples.numel() == len(samples) > 0:
+    k, permutations = whole("k", k), whole("permutations", permutations, 0)
+    if permutations and estimator in BOUNDS:
+        raise ValueError(f"a bound has no p-value, got permutations = {permutations} for {estimator!r}")
+    options = _Options(k, norm, standardize, std_error, permutations, on_permutation)
+    (samples, others), dropped = complete_examples({"x": x, "y": y}, missing)
+    # A tensor may be a network's output, which nobody repairs by leaving examples out.
+    remedy = "" if isinstance(x, Tensor) else DROP
+    estimate = _by_kind(samples, others, options, estimator, remedy)
+    if not dropped:
+        return estimate
+    left_out = cautions.missing_values(dropped, dropped + len(samples))
+    return dataclasses.replace(estimate, warnings=(left_out, *estimate.warnings))
+
+
+def _by_kind(samples: Tensor, others: Tensor, options: _Options, estimator: str, remedy: str) -> Estimate:
+    if is_labels(samples):
         labels = as_targets(samples, len(samples), name="x")
-        targets = as_targets(y, len(labels)).to(labels.device)
-        check_neighbours(k, len(labels))
+        targets = as_targets(others, len(labels), remedy=remedy).to(labels.device)
+        check_neighbours(options.k, len(labels))
         if not targets.is_floating_point():
             return _two_labels(labels, targets, options, estimator)
         # I(X;Y) = I(Y;X)
         return _vectors_and_labels(targets, labels, options, estimator, "y")
-    matrix = as_matrix(samples, "x")
-    targets = as_targets(y, len(matrix)).to(matrix.device)
-    check_neighbours(k, len(matrix))
+    matrix = as_matrix(samples, "x", remedy)
+    targets = as_targets(others, len(matrix), remedy=remedy).to(matrix.device)
+    check_neighbours(options.k, len(matrix))
     if targets.is_floating_point():
         return _two_vectors(matrix, targets, options, estimator)
     return _vectors_and_labels(matrix, targets, options, estimator, "x")
@@ -119,18 +152,23 @@ def mutual_information(
 def _vectors_and_labels(x: Tensor, y: Tensor, options: _Options, estimator: str, name: str) -> Estimate:
     _check_kind(estimator, OF_LABELS, "floating targets, got integer labels")
     if estimator in NEURAL:
-        return _plain(neural_bound(x, y, bound=estimator), options)
+        return neural_bound(x, y, bound=estimator)
     if estimator == "linear-probe":
-        return _plain(linear_probe_bound(x, y), options)
+        return linear_probe_bound(x, y)
     classes, sizes = as_classes(y)
+    other = "y" if name == "x" else "x"
     if int(sizes.max()) == 1:
-        raise ValueError(f"labels must repeat, got {len(y)} rows with {len(y)} different labels")
+        raise ValueError(
+            f"labels must repeat, got {len(y)} rows with {len(y)} different labels; where {other} is a quantity,"
+            " give it as floats"
+        )
     alone = singletons(classes)
     found = of_labels(x, classes, options.k, options.norm)
     warnings = [
         *cautions.class_sizes(sizes, alone),
         *cautions.columns(x, name),
-        *cautions.columns(y[:, None], "y" if name == "x" else "x"),
+        *cautions.columns(y[:, None], other),
+        *cautions.many_labels(sizes, other, options.k),
         *cautions.reach(found.distances, classes, options.k, options.norm, x.shape[1]),
     ]
     return _by_neighbours(
@@ -156,14 +194,23 @@ def _vectors_and_labels(x: Tensor, y: Tensor, options: _Options, estimator: str,
 def _two_vectors(x: Tensor, y: Tensor, options: _Options, estimator: str) -> Estimate:
     _check_kind(estimator, OF_VECTORS, "integer labels, got floating targets")
     if estimator in NEURAL:
-        return _plain(neural_bound(x, y, bound=estimator), options)
-    n, k, norm = len(x), options.k, options.norm
-    warnings = [*cautions.columns(x, "x"), *cautions.columns(y, "y"), *cautions.repeats(y, "y", k)]
+        return neural_bound(x, y, bound=estimator)
+    n, k = len(x), options.k
+    atoms = Atoms.of(x, y, k)
+    warnings = [*cautions.few_examples(n, k), *cautions.columns(x, "x"), *cautions.columns(y, "y")]
+    if estimator == "auto":
+        found = _of_atoms(x, y, atoms, options, warnings)
+        if found is not None:
+            return found
+    elif estimator != "gao":
+        warnings += cautions.repeats(atoms, estimator)
     if estimator == "gaussian":
         nats = gaussian(x, y)
         error = gaussian_std_error(x, y) if math.isfinite(nats) else math.nan
         estimate = Estimate(nats, error, estimator, n, 0, "", math.inf)
         return _finish(estimate, n, lambda order: gaussian(x, y[order.to(y.device)]), options, warnings)
+    if estimator == "auto" and atoms.copied:
+        x, y = (block.to(x.device) for block in without_ties(x, y))
     width = x.shape[1] + y.shape[1]
     fits = n <= _MOST_CALIBRATED and width <= _WIDEST_CALIBRATED
     if estimator == "calibrated" or (estimator == "auto" and fits):
@@ -172,17 +219,50 @@ def _two_vectors(x: Tensor, y: Tensor, options: _Options, estimator: str) -> Est
     if estimator == "auto":
         many = f"{_MOST_CALIBRATED} rows" if n > _MOST_CALIBRATED else f"{_WIDEST_CALIBRATED} columns"
         estimator, choice = "ksg1", f"ksg1: neighbours, for two vectors of more than {many}"
-    found = of_vectors(estimator, x, y, k, norm, options.standardize)
-    warnings += cautions.reach(found.distances, None, k, norm, width)
-    estimate = Estimate(
-        found.nats, math.nan, estimator, n, k, norm, math.inf, choice=choice, pointwise=found.pointwise
-    )
+    return dataclasses.replace(_by_formula(estimator, x, y, options, warnings), choice=choice)
+
+
+def _by_formula(name: str, x: Tensor, y: Tensor, options: _Options, warnings: list[Caution]) -> Estimate:
+    n, k, norm = len(x), options.k, options.norm
+    found = of_vectors(name, x, y, k, norm, options.standardize)
+    warnings = [*warnings, *cautions.reach(found.distances, None, k, norm, x.shape[1] + y.shape[1])]
+    estimate = Estimate(found.nats, math.nan, name, n, k, norm, math.inf, pointwise=found.pointwise)
     return _by_neighbours(found, estimate, options, warnings, n, None)
+
+
+def _of_atoms(
+    x: Tensor, y: Tensor, atoms: Atoms, options: _Options, warnings: list[Caution]
+) -> Estimate | None:
+    """Floats that repeat so often that densities do not describe them; None where they do not."""
+    if atoms.constant:
+        return None
+    if atoms.counted:
+        seen = f"plug-in: counts; the {len(atoms.sizes)} pairs of values repeat like labels"
+        found = _two_labels(atoms.x, atoms.y, options, "plug-in")
+        return dataclasses.replace(found, choice=seen, warnings=(*warnings, *found.warnings))
+    for name, other, other_name, classes, sizes in (
+        ("y", x, "x", atoms.y, atoms.y_sizes),
+        ("x", y, "y", atoms.x, atoms.x_sizes),
+    ):
+        if int(sizes.min()) >= cautions.FEW_ROWS:
+            seen = f"ross: neighbours; the {len(sizes)} values of {name} repeat like labels"
+            found = _vectors_and_labels(other, classes, options, "ross", other_name)
+            return dataclasses.replace(found, choice=seen)
+    if not atoms.heavy:
+        return None
+    found = _by_formula("gao", x, y, options, warnings)
+    return dataclasses.replace(found, choice="gao: neighbours; most examples are at values that repeat")
 
 
 def _calibrated(x: Tensor, y: Tensor, options: _Options, estimator: str, warnings: list[Caution]) -> Estimate:
     found = calibrated_information(x.cpu(), y.cpu(), options.k, options.std_error)
-    choice = f"calibrated: {found.model} fits rows that it has not seen best" if estimator == "auto" else ""
+    fits = (
+        "neighbours alone" if found.model == "none" else f"{found.model} fits rows that it has not seen best"
+    )
+    choice = f"calibrated: {fits}" if estimator == "auto" else ""
+    error = found.error
+    if found.model == "none" and is_unresolved(found.nats, error.bias, len(x), options.k):
+        error = dataclasses.replace(error, bias=-math.inf)
     estimate = Estimate(
         found.nats,
         method="calibrated",
@@ -191,7 +271,7 @@ def _calibrated(x: Tensor, y: Tensor, options: _Options, estimator: str, warning
         norm="euclidean",
         ceiling=math.inf,
         choice=choice,
-        **dataclasses.asdict(found.error),
+        **dataclasses.asdict(error),
     )
     if not options.permutations:
         return _finish(estimate, len(x), None, options, warnings)
@@ -200,18 +280,34 @@ def _calibrated(x: Tensor, y: Tensor, options: _Options, estimator: str, warning
 
 
 def _two_labels(x: Tensor, y: Tensor, options: _Options, estimator: str) -> Estimate:
-    _check_kind(estimator, ("plug-in",), "a vector, got two sets of labels")
+    _check_kind(estimator, OF_TABLES, "a vector, got two sets of labels")
+    n, alone = len(x), alone_in_cell(x, y)
+    sparse = is_sparse(alone, n)
+    warnings = cautions.sparse_table(alone, n) if sparse else []
+    if estimator == "auto":
+        estimator = "adjusted" if sparse else "plug-in"
+        why = "few examples share a pair of labels" if sparse else "for two sets of labels"
+        choice = f"{estimator}: counts, {why}"
+    else:
+        choice = ""
+    adjusted = adjusted_information(x, y, options.std_error) if sparse or estimator == "adjusted" else None
+    if estimator == "adjusted" and adjusted is not None:
+        nats, error, ceiling = adjusted.nats, adjusted.error, adjusted.ceiling
+    else:
+        nats, error = plug_in(x, y), ErrorBar(plug_in_std_error(x, y), 0.0, math.inf)
+        ceiling = min(corrected_entropy(x), corrected_entropy(y))
+        if adjusted is not None:
+            # The correction is for labels and pairs that occur: what the table hides is the bias.
+            noise = max(error.std_error, adjusted.error.std_error)
+            error = ErrorBar(noise, nats - adjusted.nats, adjusted.error.freedom)
     estimate = Estimate(
-        plug_in(x, y),
-        plug_in_std_error(x, y),
-        "plug-in",
-        len(x),
-        0,
-        "",
-        min(entropy(x), entropy(y)),
-        choice="plug-in: counts, for two sets of labels" if estimator == "auto" else "",
+        nats, method=estimator, n=n, k=0, norm="", ceiling=ceiling, choice=choice, **dataclasses.asdict(error)
     )
-    return _finish(estimate, len(x), lambda order: plug_in(x, y[order.to(y.device)]), options, [])
+
+    def shuffled(order: Tensor) -> float:
+        return raw_information(x, y[order.to(y.device)])
+
+    return _finish(estimate, n, shuffled, options, warnings, raw_information(x, y))
 
 
 def _by_neighbours(
@@ -225,6 +321,8 @@ def _by_neighbours(
     bar = ErrorBar()
     if options.std_error:
         bar = subsampling_error_bar(found.of_part, found.nats, n, options.k, classes)
+    if classes is None and is_unresolved(found.nats, bar.bias, n, options.k):
+        bar = dataclasses.replace(bar, bias=-math.inf)
     estimate = dataclasses.replace(estimate, **dataclasses.asdict(bar))
     return _finish(estimate, n, found.shuffled, options, warnings)
 
@@ -240,22 +338,17 @@ def _finish(
     """Add the p-value (of `tested`, where that is not the value itself) and the cautions."""
     p = math.nan
     if options.permutations and shuffled is not None:
-        null = permutation_null(shuffled, n, options.permutations)
+        null = permutation_null(shuffled, n, options.permutations, on_permutation=options.on_permutation)
         p = p_value(estimate.nats if tested is None else tested, null)
+    if estimate.bias == -math.inf:
+        what = "ranks" if estimate.method == "calibrated" else "distances"
+        warnings = [*warnings, cautions.unresolved(estimate.nats, estimate.n, what)]
     warnings = [*warnings, *cautions.noise(estimate.interval)]
     return dataclasses.replace(estimate, warnings=tuple(warnings), p_value=p)
 
 
-def _plain(bound: Estimate, options: _Options) -> Estimate:
-    if options.permutations:
-        raise ValueError(
-            f"a bound has no p-value, got permutations = {options.permutations} for {bound.method!r}"
-        )
-    return bound
-
-
 def _check_kind(estimator: str, fitting: tuple[str, ...], need: str) -> None:
-    if estimator == "plug-in" and estimator not in fitting:
+    if estimator in OF_TABLES and estimator not in fitting:
         need = "two sets of labels, got a vector"
     if estimator != "auto" and estimator not in fitting:
         raise ValueError(f"estimator {estimator!r} needs {need}")

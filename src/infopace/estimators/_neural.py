@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from infopace._checks import check_choice
 from infopace._typing import Float
 from infopace.estimators._critic import Critic, all_scores, new_critic, train_critic
 from infopace.estimators._estimate import Caution, Estimate
-from infopace.estimators._inputs import as_matrix, as_targets, check_choice
+from infopace.estimators._inputs import as_matrix, as_targets
 from infopace.estimators._labels import as_classes, entropy
 from infopace.estimators._neural_bounds import (
     donsker_varadhan,

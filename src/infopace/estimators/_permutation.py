@@ -12,7 +12,11 @@ from infopace._typing import Float
 
 
 def permutation_null(
-    estimate: Callable[[Tensor], float], n: int, permutations: int, seed: int = 0
+    estimate: Callable[[Tensor], float],
+    n: int,
+    permutations: int,
+    seed: int = 0,
+    on_permutation: Callable[[int, int], None] | None = None,
 ) -> Float[Tensor, " permutations"]:
     """Values of an estimate, in nats, after `permutations` random re-orderings of y.
 
@@ -20,7 +24,8 @@ def permutation_null(
     leaves x and y as they are and takes away all that joins them, so these are draws under independence at
     the very margins, ties and n of the data. Distances are computed once, by the caller: labels are simply
     re-ordered, and `Distances.subset(index)` re-orders a kept matrix. The same seed gives the same
-    permutations on every machine.
+    permutations on every machine. `on_permutation(done, permutations)` is called before the first one, with 0, and
+    after each.
 
     Raises:
         ValueError: n < 2, permutations < 1, or an estimate that is nan.
@@ -30,7 +35,12 @@ def permutation_null(
     if permutations < 1:
         raise ValueError(f"permutations must be at least 1, got {permutations}")
     generator = torch.Generator().manual_seed(seed)
-    values = [estimate(torch.randperm(n, generator=generator)) for _ in range(permutations)]
+    values = []
+    for done in range(permutations + 1):
+        if done:
+            values.append(estimate(torch.randperm(n, generator=generator)))
+        if on_permutation is not None:
+            on_permutation(done, permutations)
     if any(map(math.isnan, values)):
         raise ValueError("the estimate must be a number under every permutation, got nan")
     return torch.tensor(values, dtype=torch.float64)

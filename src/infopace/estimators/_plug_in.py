@@ -18,7 +18,7 @@ def plug_in(x: Int[Tensor, " n"], y: Int[Tensor, " n"]) -> float:
     pairs, of labels x and of labels y that occur. The sum alone is too high by the second term to first order
     in 1/n: each entropy is too low by (K - 1) / (2n) (Miller 1955, Information Theory in Psychology;
     Paninski, Neural Computation 15, 2003, eq. 4). Labels and pairs that never occur are not corrected for,
-    so with few rows a pair the value is still biased.
+    so with few rows a pair the value is still biased: see `adjusted_information`.
 
     >>> x = torch.tensor([0, 1] * 50)
     >>> round(plug_in(x, 1 - x), 4)  # ln 2 + 1/200
@@ -26,6 +26,19 @@ def plug_in(x: Int[Tensor, " n"], y: Int[Tensor, " n"]) -> float:
     """
     shares, gains, (pairs, rows, columns) = _table(x, y)
     return float((shares * gains).sum()) - (pairs - rows - columns + 1) / (2 * len(x))
+
+
+def corrected_entropy(labels: Int[Tensor, " n"]) -> float:
+    """Entropy of labels in nats, with the Miller-Madow correction. `plug_in` is never above that of x or y.
+
+        H = -sum_a p_a ln p_a + (K - 1) / (2n)
+
+    >>> round(corrected_entropy(torch.tensor([0, 1] * 50)), 4)  # ln 2 + 1/200
+    0.6981
+    """
+    sizes = as_classes(labels)[1]
+    shares = sizes.double() / len(labels)
+    return float((shares * shares.log()).sum().abs()) + (len(sizes) - 1) / (2 * len(labels))
 
 
 def plug_in_std_error(x: Int[Tensor, " n"], y: Int[Tensor, " n"]) -> float:

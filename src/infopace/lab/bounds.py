@@ -15,7 +15,8 @@ import torch
 from infopace import Bounds, Candidate, Probe, RangeTest, RangeTestError, layer_groups, range_test
 from infopace.lab.batches import Batches, caster
 from infopace.lab.errors import InputError
-from infopace.lab.files import write_atomically
+from infopace.lab.files import held_for_a_write, write_atomically, writing
+from infopace.lab.identity import identity_of
 from infopace.lab.range_config import RangePlan
 from infopace.lab.run_folder import RunFolder
 from infopace.lab.workload import Data
@@ -37,6 +38,7 @@ def find_bounds(
     Raises InputError for a folder with another test, RangeTestError where the test gives no answer.
     """
     workload = plan.workload
+    identity = {"workload": workload.name, "device": plan.device.type, **identity_of(workload, data)}
     data = data.to(plan.device)
     cast = caster(workload)
     n = min(workload.probe_size, len(data.train_targets))
@@ -77,6 +79,7 @@ def find_bounds(
             precision=torch.bfloat16 if plan.bf16 else None,
             seed=plan.seed,
             folder=folder,
+            identity=identity,
             only=only,
             on_candidate=on_candidate,
         )
@@ -103,14 +106,18 @@ def keep_result(found: RangeTest, folder: Path, workload: str) -> Path:
         "table": _table(found),
         "crashes": _crashes(found),
     }
-    write_atomically(folder / RANGE_TEST_FILE, as_json(content))
-    return found.plot(folder / "picture.png")
+    picture = folder / "picture.png"
+    with held_for_a_write(folder):
+        write_atomically(folder / RANGE_TEST_FILE, as_json(content))
+        with writing(picture):
+            return found.plot(picture)
 
 
 def workload_of(folder: Path) -> str:
     """The workload of a test's folder; of a test that no command made, which has no run.json, the folder's name."""
-    record = RunFolder(folder).read_json("run.json") or {}
-    return str(record.get("settings", {}).get("workload") or folder.resolve().name)
+    settings = (RunFolder(folder).read_json("run.json") or {}).get("settings")
+    name = settings.get("workload") if isinstance(settings, dict) else None
+    return name if isinstance(name, str) and name else folder.resolve().name
 
 
 def _bounds(bounds: Bounds) -> dict[str, float]:

@@ -27,6 +27,8 @@ _OF_BOUNDS = "(default: as --bounds says)"
 _TESTED = "range test"
 # Of the training rows, what our rule keeps out of training while it holds. studies/held_out_constants/run.py moves it.
 HELD_OUT = 0.1
+# More than any machine gains by; one that resumes a run may have fewer cores than the one that began it.
+_MOST_THREADS = 1024
 # Of the pacing only: a rival must be given none of them.
 _PACING = ("bounds", "lr_min", "lr_max", "lr_top", "epsilon", "layer_wise", "horizon", "held_out", *SWITCHES)
 _Rate = Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint=_OF_BOUNDS)]
@@ -255,8 +257,8 @@ def check_common(epochs: int, seed: int, threads: int | None) -> None:
         raise InputError(f"epochs must be >= 1, got epochs = {epochs}")
     if not 0 <= seed < 2**63:
         raise InputError(f"seed must be in 0..2^63-1, got seed = {seed}")
-    if threads is not None and threads < 1:
-        raise InputError(f"threads must be >= 1, got threads = {threads}")
+    if threads is not None and not 1 <= threads <= _MOST_THREADS:
+        raise InputError(f"threads must be in 1..{_MOST_THREADS}, got threads = {threads}")
 
 
 def _bounds(config: TrainConfig, default: Bounds) -> Bounds:

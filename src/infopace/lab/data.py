@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import os
 import tempfile
-import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -223,9 +222,20 @@ def _read_cache(path: Path) -> Data | None:
     """The cached tensors, or None where there are none or they cannot be read: then they are made again."""
     try:
         parts = torch.load(path, weights_only=True)
-        return Data(*(parts[p] for p in _PARTS))
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile):
+    except Exception:  # an unpickler raises whatever the bytes lead it to
         return None
+    if not isinstance(parts, dict) or not all(isinstance(parts.get(name), Tensor) for name in _PARTS):
+        return None
+    data = Data(*(parts[name] for name in _PARTS))
+    pairs = ((data.train_inputs, data.train_targets), (data.test_inputs, data.test_targets))
+    return data if all(_are_images(inputs, labels) for inputs, labels in pairs) else None
+
+
+def _are_images(inputs: Any, labels: Tensor) -> bool:
+    kinds = (
+        inputs.dtype == torch.uint8 and inputs.ndim == 4 and labels.dtype == torch.int64 and labels.ndim == 1
+    )
+    return kinds and 0 < len(inputs) == len(labels)
 
 
 def _write_cache(path: Path, data: Data) -> None:

@@ -3,32 +3,92 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, Any
 
-from infopace.lab.errors import InputError
+from filelock import FileLock, Timeout
+
+from infopace.lab.errors import InputError, WriteFailed
+
+_LEFTOVER = ".*.tmp"  # what write_atomically calls a file that is not whole yet
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Within it, what the system refuses becomes a WriteFailed, which names `path` and says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise WriteFailed(error.errno or 0, error.strerror or str(error), str(path)) from error
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write to a temporary file beside `path`, flush it to the disk, and rename it over `path`."""
+    """Write to a temporary file beside `path`, flush it to the disk, and rename it over `path`.
+
+    Raises WriteFailed, and leaves what was there.
+    """
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with writing(path):
+        try:
+            with open(partial, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                partial.unlink()
+            raise
+        flush_folder(path.parent)
+
+
+def append_line(path: Path, line: bytes) -> None:
+    """Append a line, behind the last whole one: what a kill tore is cut off first.
+
+    Raises WriteFailed, and leaves whole lines only, where the line does not fit.
+    """
+    # Unbuffered: what a buffer could not write it would try to write again when the file is closed.
+    with writing(path), open(path, "ab+", buffering=0) as file:
+        end = _end_of_lines(file)
+        if end < os.fstat(file.fileno()).st_size:
+            file.truncate(end)
+        rest = memoryview(line)
+        try:
+            while rest:
+                rest = rest[file.write(rest) or 0 :]
+        except BaseException:
+            with contextlib.suppress(OSError):
+                file.truncate(end)
+            raise
+
+
+def _end_of_lines(file: IO[bytes]) -> int:
+    """Where the last whole line ends."""
+    size = file.seek(0, os.SEEK_END)
+    if size == 0:
+        return 0
+    file.seek(size - 1)
+    if file.read(1) == b"\n":
+        return size
+    file.seek(0)
+    return file.read().rfind(b"\n") + 1
+
+
+def parse_json(content: bytes | str) -> Any:
+    """What a JSON text says. ValueError where it is none, or nested deeper than anything that is written here."""
     try:
-        with open(partial, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        raise
-    flush_folder(path.parent)
+        return json.loads(content)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def flush_folder(folder: Path) -> None:
     """Flush a folder's entries, so that a rename survives a power cut."""
+    if os.name == "nt":  # which opens no folders
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -36,9 +96,16 @@ def flush_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def names_in(folder: Path) -> set[str]:
+    """The names in a folder, none where it is not there. Temporary files that a kill left do not count."""
+    if not folder.is_dir():
+        return set()
+    return {path.name for path in folder.iterdir() if not path.match(_LEFTOVER)}
+
+
 def remove_leftovers(folder: Path) -> None:
     """Remove the temporary files that a killed process left. Call it only while holding the folder's lock."""
-    for partial in folder.glob(".*.tmp"):
+    for partial in folder.glob(_LEFTOVER):
         partial.unlink(missing_ok=True)
 
 
@@ -48,17 +115,26 @@ def held_folder(folder: Path, *, name: str, doing: str) -> Iterator[None]:
 
     Raises InputError where it cannot be written to (the message calls it `name`) or another process is `doing` there.
     """
+    lock = FileLock(folder / "lock", timeout=0)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = open(folder / "lock", "a")  # noqa: SIM115 - held as long as the context
+        lock.acquire()
+    except Timeout:
+        raise InputError(
+            f"another process is {doing} in {folder}; wait for it or choose another --out"
+        ) from None
     except OSError as error:
         raise InputError(f"cannot write to {name} {folder}: {error.strerror}") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise InputError(
-                f"another process is {doing} in {folder}; wait for it or choose another --out"
-            ) from None
+    try:
+        remove_leftovers(folder)
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def held_for_a_write(folder: Path) -> Iterator[None]:
+    """Hold a range test's folder, which several processes share, for the time of a write; wait for whoever holds it."""
+    with writing(folder), FileLock(folder / ".lock"):
         remove_leftovers(folder)
         yield

@@ -88,10 +88,9 @@ class LazyImages:
                     image.convert("RGB"), (self._size, self._size), Image.Resampling.BILINEAR
                 )
                 return np.asarray(square)
-        except (OSError, ValueError, SyntaxError) as error:  # what the decoders raise for torn files
-            raise InputError(
-                f"image {row} ({encoded.get('path') or 'in parquet'}) cannot be decoded: {error}"
-            ) from error
+        except Exception as error:  # a decoder raises whatever the bytes lead it to
+            where = encoded.get("path") if isinstance(encoded, dict) else None
+            raise InputError(f"image {row} ({where or 'in parquet'}) cannot be decoded: {error}") from error
 
 
 class Pairs:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import math
-import re
-import zipfile
-import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,21 +13,23 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from tyro.conf import Positional, arg
 
-from infopace import Estimate, mutual_information
+from infopace import Caution, Estimate, mutual_information
+from infopace.lab.arrays import names_in, read_member, read_npy
 from infopace.lab.errors import InputError
+from infopace.lab.tables import Header, Missing, Table, read_csv, read_parquet
+from infopace.lab.waiting import Waiting
 
 PERMUTATIONS = 200
 BOUNDS = ("linear-probe", "mine", "infonce", "smile")  # these have no p-value
-_WHOLE = re.compile(r"[+-]?[0-9]+")
-_PANDAS_INDEX = re.compile(r"__index_level_\d+__")
+_SUFFIXES = (".npy", ".npz", ".csv", ".parquet")
 
 
 @dataclass(frozen=True)
 class MeasureConfig:
     """Measure the mutual information between the samples of two files, one sample a row.
 
-    Files: .npy, .npz, .csv (a header line may be there), .parquet. One column of integers is labels; all else
-    is a vector. In .csv, whole numbers that are no labels are written with a point: 3.0.
+    Files: .npy, .npz, .csv, .parquet. One column of integers or of text is labels; all else is a vector. In
+    .csv, whole numbers that are no labels are written with a point: 3.0. An index that pandas wrote is left out.
     """
 
     x: Annotated[Positional[Path], arg(metavar="X")]
@@ -53,6 +52,10 @@ class MeasureConfig:
         ),
     ] = None
     """Random re-orderings of y for the p-value; 0: none."""
+    missing: Missing = "refuse"
+    """Refuse missing values, or drop the examples that lack one in x or in y."""
+    header: Header = "auto"
+    """Whether the first line of each .csv holds names; auto: by the file's own signs."""
     json: bool = False
     """Print one JSON object, in which null stands for nan and for infinity."""
 
@@ -63,6 +66,9 @@ class Samples:
 
     source: str
     values: np.ndarray
+    notes: tuple[str, ...] = ()
+    doubtful: str = ""
+    path: Path | None = None
 
     @property
     def rows(self) -> int:
@@ -76,8 +82,13 @@ class Samples:
 
     @property
     def kind(self) -> str:
-        """Labels (one column of integers) or a vector."""
-        return "labels" if self.values.dtype.kind in "biu" else "vector"
+        """Labels (one column of integers or of text) or a vector."""
+        return "labels" if self.text or self.values.dtype.kind in "biu" else "vector"
+
+    @property
+    def text(self) -> bool:
+        """Whether they are words."""
+        return self.values.dtype.kind in "OUS"
 
     def __str__(self) -> str:
         kind = "labels" if self.kind == "labels" else f"vector of {self.columns}"
@@ -86,158 +97,117 @@ class Samples:
 
 def measure(config: MeasureConfig) -> tuple[str, ...]:
     """Run `infopace measure`; returns the lines to print. Raises InputError for what cannot be used."""
-    x, y = read_pair(config.x, config.y)
+    x, y = read_pair(config.x, config.y, config.missing, config.header)
     permutations = config.permutations
     if permutations is None:
         permutations = 0 if config.estimator in BOUNDS else PERMUTATIONS
     try:
-        estimate = mutual_information(
-            x.values,
-            y.values,
-            k=config.k,
-            norm=config.norm,
-            estimator=config.estimator,
-            permutations=permutations,
-        )
+        with Waiting(x.rows) as waiting:
+            estimate = mutual_information(
+                x.values,
+                y.values,
+                k=config.k,
+                norm=config.norm,
+                estimator=config.estimator,
+                permutations=permutations,
+                missing=config.missing,
+                on_permutation=waiting.permutation,
+            )
     except ValueError as error:
         raise InputError(str(error)) from error
+    notes = tuple(Caution("read", note) for note in (*x.notes, *y.notes))
+    estimate = dataclasses.replace(estimate, warnings=(*notes, *estimate.warnings))
     if config.json:
         return (json.dumps(_record(x, y, estimate, permutations), allow_nan=False),)
     return _table(x, y, estimate, permutations)
 
 
-def read_pair(x: Path, y: Path | None) -> tuple[Samples, Samples]:
+def read_pair(
+    x: Path, y: Path | None, missing: Missing = "refuse", header: Header = "auto"
+) -> tuple[Samples, Samples]:
     """The samples of two files, or of one .npz with the arrays x and y."""
     if y is not None:
-        return read_samples(x, "x"), read_samples(y, "y")
+        return _matched(read_samples(x, "x", missing, header), read_samples(y, "y", missing, header), missing)
     _check_file(x)
     if x.suffix.lower() != ".npz":
         raise InputError(f"measure needs two files, or one .npz with the arrays x and y, got only {x}")
-    arrays = _read(x, _npz)
-    if not {"x", "y"} <= arrays.keys():
-        raise InputError(f"{x} must hold the arrays x and y, got {_names(arrays)}")
-    return _samples(f"{x}[x]", arrays["x"]), _samples(f"{x}[y]", arrays["y"])
+    names = names_in(x)
+    if not {"x", "y"} <= set(names):
+        raise InputError(f"{x} must hold the arrays x and y, got {', '.join(names) or 'none'}")
+    return _samples(f"{x}[x]", Table(read_member(x, "x"))), _samples(f"{x}[y]", Table(read_member(x, "y")))
 
 
-def read_samples(path: Path, name: str) -> Samples:
+def read_samples(path: Path, name: str, missing: Missing = "refuse", header: Header = "auto") -> Samples:
     """The samples of one file; in an .npz the array `name`, or the only one."""
     _check_file(path)
-    found = _read(path, _READERS[path.suffix.lower()])
-    if isinstance(found, dict):
-        if name not in found and len(found) != 1:
-            raise InputError(f"{path} must hold the array {name} or a single one, got {_names(found)}")
-        found = found[name] if name in found else next(iter(found.values()))
-    return _samples(str(path), found)
+    suffix = path.suffix.lower()
+    try:
+        if suffix == ".npz":
+            names = names_in(path)
+            if name not in names and len(names) != 1:
+                got = ", ".join(names) or "none"
+                raise InputError(f"{path} must hold the array {name} or a single one, got {got}")
+            table = Table(read_member(path, name if name in names else names[0]))
+        elif suffix == ".npy":
+            table = Table(read_npy(path))
+        elif suffix == ".csv":
+            table = read_csv(path, missing, header)
+        else:
+            table = read_parquet(path, missing)
+    except InputError:
+        raise
+    except (OSError, ValueError, csv.Error) as error:
+        raise InputError(f"{path} is no readable {suffix} file: {error}") from error
+    return _samples(str(path), table, path)
+
+
+def _matched(x: Samples, y: Samples, missing: Missing) -> tuple[Samples, Samples]:
+    """Where a first line may be a header as well as an example, the other file's length decides."""
+    fixed, open_ends = [], []
+    for samples in (x, y):
+        (open_ends if samples.doubtful else fixed).append(samples)
+    if len(open_ends) == 1:
+        (doubtful,) = open_ends
+        headers: tuple[Header, ...] = ("yes", "no")
+        for header in headers:
+            if doubtful.path is None:
+                continue
+            try:
+                other = read_samples(doubtful.path, "", missing, header)
+            except InputError:
+                continue
+            if other.rows == fixed[0].rows:
+                found = dataclasses.replace(other, doubtful="")
+                return (found, y) if doubtful is x else (x, found)
+        if not doubtful.text:
+            return x, y  # and the estimator says that the lengths differ
+    for samples in open_ends:
+        if samples.kind != "labels" or samples.text:
+            raise InputError(
+                f"{samples.doubtful} may be a header or an example: say --header yes or --header no"
+            )
+    notes = [
+        f"{s.doubtful} was read as an example; where it is a header, say --header yes" for s in open_ends
+    ]
+    return dataclasses.replace(x, notes=(*x.notes, *notes)), y
 
 
 def _check_file(path: Path) -> None:
-    if path.suffix.lower() not in _READERS:
-        raise InputError(f"{path} must end in one of {', '.join(_READERS)}, got {path.suffix!r}")
+    if path.suffix.lower() not in _SUFFIXES:
+        raise InputError(f"{path} must end in one of {', '.join(_SUFFIXES)}, got {path.suffix!r}")
     if not path.is_file():
         raise InputError(f"{path} must be a file, got a folder" if path.is_dir() else f"no file {path}")
 
 
-def _read(path: Path, reader: Callable[[Path], Any]) -> Any:
-    """What the reader finds; whatever goes wrong inside a file's format becomes one line with its name."""
-    try:
-        return reader(path)
-    except InputError:
-        raise
-    except (OSError, EOFError, ValueError, csv.Error, zipfile.BadZipFile, zlib.error) as error:
-        if "allow_pickle" in str(error):
-            raise InputError(
-                f"{path} must hold numbers, got Python objects, which only pickle reads, and that can run code"
-            ) from error
-        raise InputError(f"{path} is no readable {path.suffix.lower()} file: {error}") from error
-
-
-def _samples(source: str, values: np.ndarray) -> Samples:
-    """One column of integers stays integer, which is labels; several are a vector."""
-    kind = values.dtype.kind
-    if kind not in "biufc":
-        raise InputError(f"{source} must hold numbers, got dtype {values.dtype}")
+def _samples(source: str, table: Table, path: Path | None = None) -> Samples:
+    """One column of integers or of text is labels; several of integers are a vector."""
+    values = table.values
     several = values.ndim > 0 and values.size != len(values)
-    if (kind in "biu" and several) or (kind == "f" and values.dtype.itemsize > 8):
+    if values.dtype.kind in "biu" and several:
         values = values.astype(np.float64)
-    return Samples(source, values)
-
-
-def _npy(path: Path) -> np.ndarray:
-    with open(path, "rb") as file:
-        return np.lib.format.read_array(file, allow_pickle=False)
-
-
-def _npz(path: Path) -> dict[str, np.ndarray]:
-    if not zipfile.is_zipfile(path):
-        raise InputError(f"{path} is no readable .npz file: it is no zip archive")
-    with np.load(path, allow_pickle=False) as archive:
-        return {name: np.asarray(archive[name]) for name in archive.files}
-
-
-def _csv(path: Path) -> np.ndarray:
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        reader = csv.reader(file)
-        lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if row]
-    if lines and not any(_is_number(cell) for cell in lines[0][1]):
-        del lines[0]  # the header
-    if not lines:
-        raise InputError(f"{path} must have a line of numbers, got none")
-    width = len(lines[0][1])
-    for number, row in lines:
-        if len(row) != width:
-            raise InputError(f"{path}, line {number}: {width} cells are needed, as before, got {len(row)}")
-        for column, cell in enumerate(row, 1):
-            if not _is_number(cell):
-                raise InputError(f"{path}, line {number}, column {column}: a number is needed, got {cell!r}")
-    if width == 1 and all(_WHOLE.fullmatch(row[0]) for _, row in lines):
-        try:
-            return np.array([int(row[0]) for _, row in lines], dtype=np.int64)
-        except OverflowError:
-            raise InputError(f"{path}: labels must be within 64 bits, got a larger whole number") from None
-    return np.array([[float(cell) for cell in row] for _, row in lines])
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return "_" not in cell  # Python's own 1_000
-
-
-def _parquet(path: Path) -> np.ndarray:
-    import pyarrow  # takes its time, and only this format needs it
-    from pyarrow import parquet
-
-    table = parquet.ParquetFile(path).read()
-    names = [name for name in table.column_names if not _PANDAS_INDEX.fullmatch(name)]
-    if not names:
-        raise InputError(f"{path} must have a column of numbers, got none")
-    columns: list[np.ndarray] = []
-    for name in names:
-        column = table.column(name)
-        kinds = pyarrow.types
-        if not any(fits(column.type) for fits in (kinds.is_integer, kinds.is_floating, kinds.is_boolean)):
-            raise InputError(f"{path}, column {name!r} must hold numbers, got {column.type}")
-        if column.null_count:
-            row = column.is_null().to_pylist().index(True)
-            raise InputError(f"{path}, row {row}, column {name!r}: a number is needed, got a missing value")
-        columns.append(column.to_numpy())
-    if len(columns) == 1:
-        return columns[0]
-    return np.column_stack([column.astype(np.float64) for column in columns])
-
-
-_READERS: dict[str, Callable[[Path], Any]] = {
-    ".npy": _npy,
-    ".npz": _npz,
-    ".csv": _csv,
-    ".parquet": _parquet,
-}
-
-
-def _names(arrays: dict[str, np.ndarray]) -> str:
-    return ", ".join(arrays) or "none"
+    if values.dtype.kind == "f" and values.dtype.itemsize > 8:
+        values = values.astype(np.float64)
+    return Samples(source, values, table.notes, table.doubtful, path)
 
 
 def _record(x: Samples, y: Samples, estimate: Estimate, permutations: int) -> dict[str, Any]:

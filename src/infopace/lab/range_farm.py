@@ -32,7 +32,8 @@ def farm_trials(
 
     A job whose trial is finished ends at once.
 
-    Raises InputError where submitit or Slurm is missing; what a job raised is raised here.
+    Raises InputError where submitit or Slurm is missing; RangeTestError of kind "unfinished" where a job failed or was
+    killed, once the others beside it have ended.
     """
     try:
         import submitit
@@ -59,14 +60,21 @@ def farm_trials(
             listener.note(
                 f"trials {', '.join(map(str, trials))}: one {config.farm} job each, logs in {folder / 'jobs'}"
             )
-            jobs = [
-                executor.submit(
+            jobs = {
+                trial: executor.submit(
                     run_trial, dataclasses.replace(config, farm="no", trial=trial, out=folder), slot
                 )
                 for slot, trial in enumerate(trials)
-            ]
-            for job in jobs:
-                job.result()
+            }
+            # To ask for the exception waits for the job's end. One whose process was killed has one, too.
+            lost = {trial: job for trial, job in jobs.items() if job.exception() is not None}
+            if lost:
+                trial, job = next(iter(lost.items()))
+                raise RangeTestError(
+                    "unfinished",
+                    f"{len(lost)} of {len(jobs)} jobs ended without their trials, the first trial {trial}: see "
+                    f"{job.paths.stderr}; the same command runs what is missing",
+                )
 
 
 def _waves(plan: RangePlan, steps: int, folder: Path, at_once: int) -> Iterator[list[int]]:
@@ -95,4 +103,6 @@ def _unfinished(folder: Path) -> bool:
         merge_trials(folder)
     except RangeTestError as error:
         return error.kind == "unfinished"
+    except ValueError as error:
+        raise InputError(str(error)) from error
     return False

@@ -10,18 +10,23 @@ from typing import Any
 import torch
 
 from infopace import RangeTest, RangeTestError, merge_trials
+from infopace.lab.batches import spans
 from infopace.lab.bounds import as_json, find_bounds, keep_result, workload_of
 from infopace.lab.environment import commit, hardware, versions
 from infopace.lab.errors import InputError
-from infopace.lab.files import write_atomically
+from infopace.lab.files import held_for_a_write, names_in, write_atomically, writing
+from infopace.lab.identity import differing, identity_of
 from infopace.lab.range_config import RangePlan, RangeTestConfig, check_options, resolve_range
 from infopace.lab.range_farm import farm_trials
 from infopace.lab.range_progress import PlainRangeProgress, RangeListener, row_lines
+from infopace.lab.run_folder import RunFolder
 from infopace.lab.training import set_determinism
 from infopace.lab.trial import load_tried
+from infopace.lab.workload import Data
 
 # What a folder may hold of a test that has not begun: jobs are started from there.
-_BEFORE_THE_TEST = {"run.json", "jobs", ".lock"}
+RECORD = "run.json"
+_BEFORE_THE_TEST = {RECORD, "jobs", ".lock"}
 
 
 def run_range_test(config: RangeTestConfig, listener: RangeListener) -> list[str]:
@@ -31,30 +36,31 @@ def run_range_test(config: RangeTestConfig, listener: RangeListener) -> list[str
     """
     check_options(config)
     if config.merge is not None:
-        try:
-            return _result(merge_trials(config.merge), config.merge, workload_of(config.merge))
-        except ValueError as error:
-            raise InputError(str(error)) from error
+        return _merged(config.merge, workload_of(config.merge))
     plan = resolve_range(config)
     folder = plan.folder(config.out)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"the folder of a range test must be a folder, got the file {folder}")
-    strange = {path.name for path in folder.iterdir()} - _BEFORE_THE_TEST if folder.is_dir() else set()
-    if strange and not (folder / "test.json").exists():
+    if names_in(folder) - _BEFORE_THE_TEST and not (folder / "test.json").exists():
         raise InputError(
             f"the folder of a range test must be new, empty or hold one, not {folder}; choose another --out"
         )
-    if config.farm != "no":
-        data = load_tried(plan.workload, plan.device)
-        steps = plan.epochs * -(-len(data.train_targets) // plan.workload.batch_size)
-        farm_trials(config, plan, steps, folder, listener, run_trial)
-        return _result(merge_trials(folder), folder, plan.workload.name)
-    set_determinism(config.threads or plan.workload.threads or torch.get_num_threads(), plan.device)
+    if config.farm == "no":
+        set_determinism(config.threads or plan.workload.threads or torch.get_num_threads(), plan.device)
     data = load_tried(plan.workload, plan.device)
+    record = _record(config, plan, data)
+    begun = _check_same_test(record["settings"], folder)
+    if config.farm != "no":
+        steps = plan.epochs * len(spans(len(data.train_targets), plan.workload.batch_size))
+        farm_trials(config, plan, steps, folder, listener, run_trial)
+        return _merged(folder, plan.workload.name)
     listener.started(plan, folder)
     made = [path for path in (folder, *folder.parents) if not path.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / "run.json", as_json(_record(config, plan)))
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    if not begun:
+        with held_for_a_write(folder):
+            write_atomically(folder / RECORD, as_json(record))
     try:
         found = find_bounds(
             plan,
@@ -64,6 +70,8 @@ def run_range_test(config: RangeTestConfig, listener: RangeListener) -> list[str
             on_candidate=listener.candidate,
         )
     except InputError as error:
+        if not begun:
+            (folder / RECORD).unlink(missing_ok=True)
         _remove_if_nothing_ran(made)
         # What the library calls only is --trial here.
         raise InputError(str(error).replace("only must hold trials in", "trial must be in")) from error
@@ -77,9 +85,31 @@ def run_range_test(config: RangeTestConfig, listener: RangeListener) -> list[str
     return _result(found, folder, plan.workload.name)
 
 
+def _check_same_test(asked: dict[str, Any], folder: Path) -> bool:
+    """Whether the folder records this test; False where it records none. InputError where it records another."""
+    record = RunFolder(folder).read_json(RECORD)
+    if record is None and not (folder / RECORD).exists():
+        return False
+    there = record.get("settings") if record is not None else None
+    if not isinstance(there, dict):
+        raise InputError(
+            f"{folder / RECORD} is no record of a range test; remove it and give the same command again"
+        )
+    if told := differing(asked, there):
+        raise InputError(f"the folder {folder} holds another range test: {told}; choose another --out")
+    return True
+
+
+def _merged(folder: Path, workload: str) -> list[str]:
+    try:
+        return _result(merge_trials(folder), folder, workload)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+
+
 def _remove_if_nothing_ran(made: list[Path]) -> None:
     """A test that was refused before it began leaves no folder behind."""
-    if not made or {path.name for path in made[0].iterdir()} - _BEFORE_THE_TEST:
+    if not made or names_in(made[0]) - _BEFORE_THE_TEST:
         return
     with contextlib.suppress(OSError):  # a parent that has other things in it by now stays
         for file in made[0].iterdir():
@@ -100,13 +130,13 @@ def _result(found: RangeTest, folder: Path, workload: str) -> list[str]:
     return [*row_lines(found), *str(found).splitlines(), f"folder: {folder}", f"picture: {picture}"]
 
 
-def _record(config: RangeTestConfig, plan: RangePlan) -> dict[str, Any]:
+def _record(config: RangeTestConfig, plan: RangePlan, data: Data) -> dict[str, Any]:
     command = {
         name: value for name, value in vars(config).items() if name not in ("out", "merge", "trial", "farm")
     }
     return {
         "command": command,
-        "settings": plan.settings(),
+        "settings": {**plan.settings(), **identity_of(plan.workload, data)},
         "versions": versions(),
         "hardware": hardware(plan.device),
         "commit": commit(),

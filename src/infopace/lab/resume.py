@@ -3,26 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from infopace.lab.config import Plan
 from infopace.lab.errors import InputError
+from infopace.lab.rows import sound_rows
 from infopace.lab.run_folder import Row, RunFolder
 from infopace.lab.training import Training
 
 Note = Callable[[str], None]
+# What of a run's record is gone on from.
+_RECORDED = {
+    "settings": dict,
+    "versions": dict,
+    "metric": dict,
+    "groups": list,
+    "data": str,
+    "threads": int,
+    "std_error": bool,
+}
 
 
 def recorded_run(folder: RunFolder) -> dict[str, Any] | None:
-    """What run.json records; where it is torn or gone, what the newest whole checkpoint remembers of it."""
+    """What run.json records; where it is torn or gone, what the newest whole checkpoint remembers of it.
+
+    Raises InputError where it is damaged, and no checkpoint remembers it.
+    """
     record = folder.read_json("run.json")
-    if record is not None and "settings" in record:
+    if _is_record(record):
         return record
     for path in folder.checkpoints():
-        state = folder.load_checkpoint(path)
+        state = _state(folder, path)
         if state is not None:
             return state["run"]
+    if (folder.path / "run.json").exists():
+        raise InputError(
+            f"{folder.path / 'run.json'} is no record of a run, and no checkpoint holds one; remove {folder.path} or"
+            " choose another --out"
+        )
     return None
+
+
+def _is_record(record: object) -> bool:
+    """Whether it has what a run goes on from, of the right kinds."""
+    if not isinstance(record, dict):
+        return False
+    kinds = all(isinstance(record.get(name), kind) for name, kind in _RECORDED.items())
+    return kinds and record["threads"] >= 1 and isinstance(record.get("bounds"), dict | None)
+
+
+def _state(folder: RunFolder, path: Path) -> dict[str, Any] | None:
+    """The state in a checkpoint, None where it is corrupt. InputError where it is whole, and no run's."""
+    state = folder.load_checkpoint(path)
+    if state is not None and not (_is_record(state.get("run")) and isinstance(state.get("model"), dict)):
+        raise InputError(f"checkpoint {path} must hold a run and a model; remove it")
+    return state
 
 
 def check_same_run(plan: Plan, record: dict[str, Any], folder: RunFolder) -> None:
@@ -55,11 +91,11 @@ def take_up(folder: RunFolder, plan: Plan, training: Training, note: Note) -> li
     A corrupt checkpoint is passed over, with one line that says so. A checkpoint of another run or another
     model is an InputError: it is not damage, somebody put it there.
     """
-    rows = folder.read_rows()
+    rows = sound_rows(folder.read_rows())
     passed = []
     resumed: list[Row] = []
     for path in folder.checkpoints():
-        state = folder.load_checkpoint(path)
+        state = _state(folder, path)
         if state is None:
             note(
                 f"checkpoint {path} is corrupt (its content is not what its name says); taking the one before"
@@ -75,8 +111,7 @@ def take_up(folder: RunFolder, plan: Plan, training: Training, note: Note) -> li
         note("no usable checkpoint is left; starting from the beginning")
     for path in passed:  # they are newer than where the run goes on, and would outlive its own checkpoints
         path.unlink(missing_ok=True)
-    if len(resumed) < len(rows):
-        folder.keep_rows(resumed)
+    folder.keep_rows(resumed)
     return resumed
 
 
@@ -88,6 +123,8 @@ def _load(state: dict[str, Any], path: object, plan: Plan, training: Training) -
         )
     try:
         training.load_state(state)
-    except (ValueError, RuntimeError, KeyError, TypeError) as error:
+    except (
+        Exception
+    ) as error:  # torch and the packages of optimizers raise whatever a strange state leads them to
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"checkpoint {path} is of another model: {reason}; choose another --out") from error

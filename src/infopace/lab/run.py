@@ -21,6 +21,7 @@ from infopace.lab.picture import draw_run
 from infopace.lab.progress import Listener
 from infopace.lab.range_config import BEFORE_TRAINING, RangePlan
 from infopace.lab.resume import check_same_data, check_same_run, recorded_run, take_up
+from infopace.lab.rows import sound_rows
 from infopace.lab.run_folder import Row, RunFolder
 from infopace.lab.training import NotFinite, Training, set_determinism
 from infopace.lab.trial import load_tried
@@ -55,9 +56,9 @@ def train(config: TrainConfig, listener: Listener, *, picture: bool = True, std_
         record = recorded_run(folder)
         if record is not None:
             check_same_run(plan, record, folder)
-            rows = folder.read_rows()
+            rows = sound_rows(folder.read_rows())
             summary = folder.read_json("summary.json")
-            whole = summary is not None and len(rows) == summary.get("epochs", plan.epochs) + 1
+            whole = summary is not None and len(rows) - 1 == summary.get("epochs", plan.epochs)
             if whole and (folder.picture.is_file() or not picture):
                 listener.note(
                     f"this run is finished; to train anew, remove {folder.path} or choose another --out"
@@ -100,16 +101,23 @@ def _train(
         listener.note(
             f"the run was started with {record['versions']}, now {fresh['versions']}: last bits may differ"
         )
+    rows = take_up(folder, plan, training, listener.note)
+    begins = not rows
+    # Before a file is written: a workload may turn out to be unsound.
+    untrained = [_untrained(plan, training)] if begins else []
     if folder.read_json("run.json") != record:
         folder.write_json("run.json", record)
-
-    rows = take_up(folder, plan, training, listener.note)
-    if not rows:
-        rows = [training.untrained_row()]
+    if begins:
+        rows = untrained
         folder.keep_rows(rows)
         _save(folder, training, rows, record)
     listener.started(plan, folder.path, training.n_parameters, rows)
-    _epochs(plan, folder, training, rows, record, listener)
+    try:
+        _epochs(plan, folder, training, rows, record, listener)
+    except InputError:
+        if begins and len(rows) == 1:
+            folder.discard()
+        raise
     _tell_undone(rows, listener)
 
     if picture:
@@ -119,6 +127,13 @@ def _train(
     summary = {"final": test[-1], "best": test[best], "best_epoch": best + 1, "epochs": len(test)}
     folder.write_json("summary.json", summary)
     return _result(plan, folder, rows)
+
+
+def _untrained(plan: Plan, training: Training) -> Row:
+    try:
+        return training.untrained_row()
+    except NotFinite as error:
+        raise InputError(f"workload {plan.workload.name!r}: before any training {error}") from error
 
 
 def _tested_bounds(plan: Plan, data: Data, folder: RunFolder, listener: Listener) -> Bounds:

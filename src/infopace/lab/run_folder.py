@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from infopace.lab.errors import InputError
-from infopace.lab.files import held_folder, write_atomically
+from infopace.lab.files import append_line, held_folder, names_in, parse_json, write_atomically, writing
 
 Row = dict[str, Any]
 _CHECKPOINT = re.compile(r"epoch-(\d+)-([0-9a-f]{16})\.pt")
@@ -44,7 +44,7 @@ class RunFolder:
             raise InputError(f"the run folder must be a folder, got the file {self.path}")
         if not self.path.is_dir():
             return
-        names = {entry.name for entry in self.path.iterdir()}
+        names = names_in(self.path)
         ours = {"run.json", "epochs.jsonl", "lock", "range-test"}
         if names and not names & ours and not any(_CHECKPOINT.fullmatch(name) for name in names):
             raise InputError(
@@ -70,6 +70,11 @@ class RunFolder:
                 for folder in made:
                     folder.rmdir()
 
+    def discard(self) -> None:
+        """Remove what a run wrote that came to nothing. Call it only while holding the folder."""
+        for path in (self.path / "run.json", self._rows, *self.checkpoints()):
+            path.unlink(missing_ok=True)
+
     # run.json and summary.json: whole or absent
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
@@ -80,7 +85,7 @@ class RunFolder:
     def read_json(self, name: str) -> dict[str, Any] | None:
         """What write_json wrote, or None where there is nothing readable."""
         try:
-            content = json.loads((self.path / name).read_bytes())
+            content = parse_json((self.path / name).read_bytes())
         except (OSError, ValueError):
             return None
         return content if isinstance(content, dict) else None
@@ -88,20 +93,24 @@ class RunFolder:
     # epochs.jsonl: a row an epoch, appended
 
     def append_row(self, row: Row) -> None:
-        """Append one row."""
-        with open(self._rows, "ab") as file:
-            file.write(_line(row))
+        """Append one row. Raises WriteFailed, with the rows as they were, where it does not fit."""
+        append_line(self._rows, _line(row))
 
     def read_rows(self) -> list[Row]:
-        """The rows of epochs 0, 1, 2, ... up to the first that is torn, missing or out of order."""
+        """The rows of epochs 0, 1, 2, ... up to the first that is torn, missing or out of order.
+
+        Raises InputError where there is something that is no file that can be read.
+        """
         try:
             lines = self._rows.read_bytes().split(b"\n")
-        except OSError:
+        except FileNotFoundError:
             return []
+        except OSError as error:
+            raise InputError(f"cannot read {self._rows}: {error.strerror}; remove it") from error
         rows: list[Row] = []
         for line in lines[:-1]:  # what follows the last newline is empty or torn
             try:
-                row = json.loads(line)
+                row = parse_json(line)
             except ValueError:
                 break
             if not isinstance(row, dict) or row.get("epoch") != len(rows):
@@ -110,12 +119,14 @@ class RunFolder:
         return rows
 
     def keep_rows(self, rows: list[Row]) -> None:
-        """Make `rows` all there is, durably."""
-        write_atomically(self._rows, b"".join(_line(row) for row in rows))
+        """Make `rows` all there is, durably: no line that a kill or a full disk tore stays behind them."""
+        content = b"".join(_line(row) for row in rows)
+        if (self._rows.read_bytes() if self._rows.is_file() else b"") != content:
+            write_atomically(self._rows, content)
 
     def flush_rows(self) -> None:
         """Put the rows on the disk, so that no checkpoint is there before its rows."""
-        with open(self._rows, "ab") as file:
+        with writing(self._rows), open(self._rows, "ab") as file:
             os.fsync(file.fileno())
 
     # checkpoints: the name carries a digest of the content
@@ -138,12 +149,24 @@ class RunFolder:
         return [p for _, p in sorted(found, key=lambda f: (f[0], f[1].stat().st_mtime_ns), reverse=True)]
 
     def load_checkpoint(self, path: Path) -> dict[str, Any] | None:
-        """The state in a checkpoint, or None if its content is not what its name says."""
+        """The state in a checkpoint, or None if its content is not what its name says.
+
+        Raises InputError where it is, and no run can have written it.
+        """
         match = _CHECKPOINT.fullmatch(path.name)
-        content = path.read_bytes()
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise InputError(f"cannot read checkpoint {path}: {error.strerror}; remove it") from error
         if match is None or _digest(content) != match[2]:
             return None
-        return torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
+        try:
+            state = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
+        except Exception as error:  # an unpickler raises whatever the bytes lead it to
+            raise InputError(f"checkpoint {path} is no checkpoint of a run; remove it") from error
+        if not isinstance(state, dict) or state.get("epoch") != int(match[1]):
+            raise InputError(f"checkpoint {path} must hold the state after epoch {int(match[1])}; remove it")
+        return state
 
 
 def _digest(content: bytes) -> str:

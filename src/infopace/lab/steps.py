@@ -198,6 +198,25 @@ class PacedSteps(Steps):
         self.scheduler.load_state_dict(state["scheduler"])
 
 
+def check_loaded(optimizer: Optimizer, own: list[dict[str, Any]]) -> None:
+    """Raise ValueError where a state that was loaded cannot be this optimizer's; `own`: its groups as they were built.
+
+    torch takes any state in, and fails at the first step, or trains with it.
+    """
+    for group, built in zip(optimizer.param_groups, own, strict=True):
+        for name, value in built.items():
+            if isinstance(value, int | float | Tensor) and not isinstance(
+                group.get(name), int | float | Tensor
+            ):
+                raise ValueError(
+                    f"the optimizer's {name} must be a number, got {str(group.get(name))[:60]!r}"
+                )
+    for parameter, kept in optimizer.state.items():
+        for name, value in kept.items():
+            if isinstance(value, Tensor) and value.numel() not in (1, parameter.numel()):
+                raise ValueError(f"{name} of shape {tuple(value.shape)} is of another parameter")
+
+
 def _number(value: float) -> float | None:
     """JSON has no nan."""
     return value if math.isfinite(value) else None

@@ -40,9 +40,18 @@ def read_temperature(path: Path) -> Data:
         if missing:
             raise InputError(f"{path} must have the columns {', '.join(missing)}, got {columns}")
         # The last two rows of the published file are the columns' extremes: they have no station and no date.
-        rows = [row for row in reader if (row["Date"] or "").strip()]
+        rows: dict[int, dict[str, str]] = {}  # by line of the file
+        for row in reader:
+            got = sum(cell is not None for name, cell in row.items() if name in columns)
+            got += len(row.get(reader.restkey, ()))
+            if got != len(columns):
+                raise InputError(
+                    f"{path}, line {reader.line_num}: {len(columns)} cells are needed, got {got}"
+                )
+            if row["Date"].strip():
+                rows[reader.line_num] = row
     features = [c for c in columns if c not in (*NOT_FEATURES, *TARGETS)]
-    years = np.array([row["Date"].strip()[:4] for row in rows])
+    years = np.array([row["Date"].strip()[:4] for row in rows.values()])
     inputs = _numbers(path, rows, features)
     targets = _numbers(path, rows, TARGETS)
 
@@ -65,15 +74,16 @@ def read_temperature(path: Path) -> Data:
     return Data(tensor(inputs[train]), tensor(targets[train]), tensor(inputs[test]), tensor(targets[test]))
 
 
-def _numbers(path: Path, rows: list[dict[str, str]], columns: tuple[str, ...] | list[str]) -> np.ndarray:
+def _numbers(path: Path, rows: dict[int, dict[str, str]], columns: tuple[str, ...] | list[str]) -> np.ndarray:
     """(rows, columns) float64; an empty cell is nan."""
     values = np.full((len(rows), len(columns)), np.nan)
-    for i, row in enumerate(rows):
+    for i, (line, row) in enumerate(rows.items()):
         for j, column in enumerate(columns):
-            cell = (row[column] or "").strip()
+            cell = row[column].strip()
             try:
                 values[i, j] = float(cell) if cell else np.nan
             except ValueError:
-                line = i + 2  # one header line, and lines count from 1
                 raise InputError(f"{path}, line {line}: {column} must be a number, got {cell!r}") from None
+            if np.isinf(values[i, j]):
+                raise InputError(f"{path}, line {line}: {column} must be finite, got {cell!r}")
     return values

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import update_bn
 
-from infopace import MutualInformationLR, Probe, layer_groups
-from infopace.lab.batches import caster
+from infopace import MutualInformationLR, Probe, RollBackError, layer_groups
+from infopace.lab.batches import caster, in_batches, spans
 from infopace.lab.config import Plan
 from infopace.lab.errors import InputError
 from infopace.lab.hold_out import hold_out
@@ -22,7 +22,7 @@ from infopace.lab.lazy_images import in_turn
 from infopace.lab.pacing import OURS, PACED, SWITCHES
 from infopace.lab.rivals import Setting
 from infopace.lab.run_folder import Row
-from infopace.lab.steps import PacedSteps, Steps
+from infopace.lab.steps import PacedSteps, Steps, check_loaded
 from infopace.lab.workload import Data, Rows
 
 _EVALUATION_BATCH = 250  # [measured] 1,000 images through LeNet, one CPU thread: 0.27 s, in one go 0.47 s
@@ -65,6 +65,8 @@ class Training:
         self.model = workload.build_model().to(plan.device)
         if workload.channels_last:
             self.model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        # A mask may hold -inf for good.
+        self._never_finite = self._not_finite()
         if plan.rival is None:
             with self._autocast():
                 self.steps: Steps = self._paced(held_out)
@@ -118,7 +120,7 @@ class Training:
         return Setting(
             self.model,
             self.plan.epochs,
-            -(-len(self.data.train_targets) // workload.batch_size),
+            len(spans(len(self.data.train_targets), workload.batch_size)),
             self.plan.lr,
             workload.momentum,
             workload.nesterov,
@@ -185,7 +187,7 @@ class Training:
             loss: float | None = self.train_epoch(epoch, on_batch)
         except NotFinite as error:
             with self._autocast():
-                if not self.steps.undo(str(error)):
+                if not self._roll_back(str(error)):
                     raise
             loss = None
         times.append(time.perf_counter())
@@ -209,7 +211,16 @@ class Training:
         try:
             with self._autocast():
                 self.steps.end_epoch(loss)
-        except ValueError as error:  # weights are finite, but an activation of the probe is not
+        except (
+            ValueError,
+            RollBackError,
+        ) as error:  # or weights are finite, but an activation of the probe is not
+            raise NotFinite(str(error)) from error
+
+    def _roll_back(self, why: str) -> bool:
+        try:
+            return self.steps.undo(why)
+        except RollBackError as error:
             raise NotFinite(str(error)) from error
 
     def state(self) -> dict[str, Any]:
@@ -217,18 +228,23 @@ class Training:
         return {"model": self.model.state_dict(), **self.steps.state_dict()}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take up a state. Raises ValueError, RuntimeError or KeyError where it is another model's."""
+        """Take up a state. Raises ValueError, RuntimeError, or what torch makes of it, where it is another model's."""
         self.model.load_state_dict(state["model"])
+        own = [dict(group) for group in self.steps.optimizer.param_groups]
         self.steps.load_state_dict(state)
+        check_loaded(self.steps.optimizer, own)
 
     def train_epoch(self, epoch: int, on_batch: Callable[[int, int], None]) -> float:
-        """Train for one epoch and return the mean training loss. Raises NotFinite where it diverged."""
+        """Train for one epoch and return the mean training loss.
+
+        Raises NotFinite where it diverged, InputError where a loss would not be finite without any training.
+        """
         if self._whole is not None and not self.steps.holds_out:
             self.data, self._whole = self._whole, None
         data, workload = self.data, self.plan.workload
         order = self._seed_epoch(epoch)
         n = len(data.train_inputs)
-        batches = torch.randperm(n, generator=order).to(self.device).split(workload.batch_size)
+        batches = in_batches(torch.randperm(n, generator=order).to(self.device), workload.batch_size)
         losses: list[torch.Tensor] = []
         self.model.train()
         for i, (batch, inputs) in enumerate(zip(batches, in_turn(data.train_inputs, batches), strict=True)):
@@ -245,19 +261,45 @@ class Training:
         sizes = torch.tensor([len(batch) for batch in batches], dtype=torch.float64, device=self.device)
         mean = float(torch.stack(losses).double() @ sizes) / n
         if not math.isfinite(mean):
+            odd = ~torch.isfinite(torch.stack(losses))
+            if bool(odd.any()):
+                self._check_untrained(epoch, int(odd.nonzero()[0]))
             raise NotFinite(f"the training loss is {mean}")
-        if not all(bool(torch.isfinite(p).all()) for p in self.model.parameters()):
+        if self._not_finite() > self._never_finite:
             raise NotFinite("a weight is not finite")
         return mean
 
     @torch.no_grad()
+    def _check_untrained(self, epoch: int, number: int) -> None:
+        """Raise InputError where the loss of a batch of an epoch is not finite with untrained weights either."""
+        data, workload = self.data, self.plan.workload
+        order = self._seed_epoch(epoch)
+        every = torch.randperm(len(data.train_inputs), generator=order).to(self.device)
+        batches = every.split(workload.batch_size)[: number + 1]
+        inputs = torch.empty(0)
+        for inputs in in_turn(data.train_inputs, batches):
+            if workload.augment is not None:
+                inputs = workload.augment(inputs, order)
+        inputs = self._inputs(inputs)
+        where = f"workload {workload.name!r}: in training batch {number} of epoch {epoch}"
+        if not bool(torch.isfinite(inputs).all()):
+            raise InputError(f"{where} what augment and prepare return must be finite, and is not")
+        self._seed_epoch(0)
+        with self._autocast():
+            outputs = workload.build_model().to(self.device).train()(inputs)
+            loss = workload.loss(outputs, data.train_targets[batches[-1]])
+        if not bool(torch.isfinite(loss)):
+            what = "loss" if bool(torch.isfinite(outputs).all()) else "the model's output"
+            raise InputError(f"{where} {what} is not finite before training either; the inputs are")
+
+    @torch.no_grad()
     def evaluate(self) -> float:
-        """The metric on the test set, in eval mode."""
+        """The metric on the test set, in eval mode. Raises NotFinite where that or an output is none."""
         metric = self.plan.workload.metric
         total, count = torch.zeros((), dtype=torch.float64, device=self.device), 0
+        odd = torch.zeros((), dtype=torch.bool, device=self.device)
         self.model.eval()
-        starts = range(0, len(self.data.test_targets), _EVALUATION_BATCH)
-        batches = [slice(start, start + _EVALUATION_BATCH) for start in starts]
+        batches = spans(len(self.data.test_targets), _EVALUATION_BATCH)
         with self.steps.evaluating():
             for batch, inputs in zip(batches, in_turn(self.data.test_inputs, batches), strict=True):
                 with self._autocast():
@@ -265,10 +307,18 @@ class Training:
                 scores = metric.score(outputs.float(), self.data.test_targets[batch])
                 total += scores.sum()
                 count += scores.numel()
+                odd |= outputs.isnan().any()
+        # The class of an output that is nan is a class like any other.
+        if bool(odd):
+            raise NotFinite("an output on the test set is nan")
         value = float(total) / count
         if not math.isfinite(value):
             raise NotFinite(f"the test {metric.name} is {value}")
         return value
+
+    def _not_finite(self) -> int:
+        """How many numbers in the weights are not finite."""
+        return sum(int((~torch.isfinite(weight)).sum()) for weight in self.model.parameters())
 
     def _autocast(self) -> contextlib.AbstractContextManager[object]:
         # One that is switched off is not free either, and a small model feels it in every batch.
@@ -299,7 +349,7 @@ class Training:
         data, workload = self.data, self.plan.workload
         draws = torch.Generator().manual_seed(self.plan.config.seed)
         order = torch.randperm(len(data.train_targets), generator=draws).to(self.device)
-        batches = order.split(workload.batch_size)[:_SETTLING_BATCHES]
+        batches = in_batches(order, workload.batch_size)[:_SETTLING_BATCHES]
         for inputs in in_turn(data.train_inputs, batches):
             yield self._inputs(inputs if workload.augment is None else workload.augment(inputs, draws))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -9,10 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from infopace import Bounds
 from infopace.lab.batches import caster
-from infopace.lab.errors import InputError
+from infopace.lab.errors import InputError, missing_of_the_extra
 from infopace.lab.lazy_images import LazyImages, in_turn
-from infopace.lab.workload import Data, Workload
+from infopace.lab.sound import what_is_not_finite
+from infopace.lab.workload import Data, Metric, Workload
 
 _ROWS = 4
 _PLAIN_NUMBERS = ("batch_size", "probe_size", "epochs")
@@ -25,9 +29,13 @@ def load_tried(workload: Workload, device: torch.device) -> Data:
     leaves torch's random state as it was.
     """
     for name in _PLAIN_NUMBERS:
-        least = 2 if name == "probe_size" else 1
-        if getattr(workload, name) < least:
-            raise _wrong(workload, f"{name} must be at least {least}, got {getattr(workload, name)}")
+        least, value = 2 if name == "probe_size" else 1, getattr(workload, name)
+        if not isinstance(value, numbers.Integral) or value < least:
+            raise _wrong(workload, f"{name} must be at least {least}, got {value!r}")
+    for name, kind in (("metric", Metric), ("bounds", Bounds)):
+        if not isinstance(getattr(workload, name), kind):
+            got = type(getattr(workload, name)).__name__
+            raise _wrong(workload, f"{name} must be {kind.__module__}.{kind.__name__}, got {got}")
     data = _made(workload, "load", workload.load)
     _check_data(workload, data)
     with torch.random.fork_rng([]):
@@ -51,29 +59,67 @@ def _check_data(workload: Workload, data: object) -> None:
         least = 2 if part == "train" else 1
         if len(targets) < least:
             raise _wrong(workload, f"{part}_targets must have {least} rows or more, got {len(targets)}")
+    if said := what_is_not_finite(data):
+        raise _wrong(workload, said)
 
 
 def _try(workload: Workload, data: Data, device: torch.device) -> None:
+    """Train and test on a few rows, with the lowest and the highest label among them."""
     model = _made(workload, "build_model", workload.build_model)
     if not isinstance(model, nn.Module):
         raise _wrong(workload, f"build_model must return a torch Module, got {type(model).__name__}")
     model.to(device)
+    if not any(weight.requires_grad for weight in model.parameters()):
+        raise _wrong(workload, "the model must have weights to train, got none that takes a gradient")
     if workload.channels_last:
         model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    rows = _few(data.train_targets)
-    (inputs,) = in_turn(data.train_inputs, [rows])
-    inputs, targets = inputs.to(device), data.train_targets[rows].to(device)
+    inputs, targets = _some(data.train_inputs, data.train_targets, device)
     if workload.augment is not None:
         augment, plain = workload.augment, inputs
         inputs = _made(workload, "augment", lambda: augment(plain, torch.Generator().manual_seed(0)))
+    outputs, shapes = _outputs(workload, model.train(), inputs, targets, "")
+    loss = _loss(workload, outputs, targets, shapes)
+    if not loss.requires_grad:
+        raise _wrong(workload, "loss must depend on the model's outputs, got one without a gradient")
+    if not bool(torch.isfinite(loss)):
+        raise _wrong(workload, f"loss must be finite before training, got {loss.item()}, of outputs that are")
+    _made(workload, "the backward pass of loss", loss.backward)
+    if all(weight.grad is None for weight in model.parameters()):
+        raise _wrong(workload, "loss must depend on the model's weights, got one without a gradient for any")
+    with torch.no_grad():
+        inputs, targets = _some(data.test_inputs, data.test_targets, device)
+        outputs, shapes = _outputs(workload, model.eval(), inputs, targets, "test ")
+        _loss(workload, outputs, targets, shapes)
+        metric, what = workload.metric, f"metric {workload.metric.name!r}, of {shapes},"
+        value = _made(workload, what, lambda: float(metric.score(outputs.float(), targets).double().mean()))
+    if not math.isfinite(value):
+        raise _wrong(workload, f"{what} must be finite before training, got {value}")
+
+
+def _outputs(
+    workload: Workload, model: nn.Module, inputs: Tensor, targets: Tensor, kind: str
+) -> tuple[Tensor, str]:
+    """The outputs for some rows, and the shapes in words."""
     batch = _made(workload, "prepare", lambda: caster(workload)(inputs))
-    shape = f"inputs of shape {tuple(batch.shape)} and type {str(batch.dtype).removeprefix('torch.')}"
-    outputs = _made(workload, f"the model, on {shape},", lambda: model.train()(batch))
+    if not isinstance(batch, Tensor):
+        raise _wrong(workload, f"prepare must return a tensor, got {type(batch).__name__}")
+    shape = f"{kind}inputs of shape {tuple(batch.shape)} and type {str(batch.dtype).removeprefix('torch.')}"
+    if not bool(torch.isfinite(batch).all()):
+        raise _wrong(workload, f"prepare must return finite numbers, got {shape} that are not")
+    outputs = _made(workload, f"the model, on {shape},", lambda: model(batch))
     if not isinstance(outputs, Tensor):
         raise _wrong(workload, f"the model must return one tensor, got {type(outputs).__name__}")
-    shapes = f"outputs of shape {tuple(outputs.shape)} and targets of shape {tuple(targets.shape)}"
-    if len(outputs) != len(targets):
+    shapes = f"{kind}outputs of shape {tuple(outputs.shape)} and targets of shape {tuple(targets.shape)}"
+    if outputs.ndim == 0 or len(outputs) != len(targets):
         raise _wrong(workload, f"the model must return a row for each of its inputs, got {shapes}")
+    if not bool(torch.isfinite(outputs).all()):
+        raise _wrong(
+            workload, f"the model must return finite numbers before training, got {shapes} that are not"
+        )
+    return outputs, shapes
+
+
+def _loss(workload: Workload, outputs: Tensor, targets: Tensor, shapes: str) -> Tensor:
     with warnings.catch_warnings():
         # torch warns, and broadcasts: each output is held against every target.
         warnings.filterwarnings("error", message="Using a target size", category=UserWarning)
@@ -81,19 +127,19 @@ def _try(workload: Workload, data: Data, device: torch.device) -> None:
     if not (isinstance(loss, Tensor) and loss.numel() == 1):
         got = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
         raise _wrong(workload, f"loss must return one number as a tensor, the mean over the rows, got {got}")
-    _made(
-        workload,
-        f"metric {workload.metric.name!r}, of {shapes},",
-        lambda: workload.metric.score(outputs.detach().float(), targets).sum(),
-    )
+    return loss
 
 
-def _few(targets: Tensor) -> Tensor:
-    """The first rows, and one of the highest label: a model may have too few outputs."""
+def _some(inputs: Tensor | LazyImages, targets: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The first rows, one of the lowest and one of the highest label: loss and model may not know them."""
     rows = list(range(min(_ROWS, len(targets))))
     if not targets.is_floating_point() and targets.numel() == len(targets):
-        rows[-1] = int(targets.reshape(-1).argmax())
-    return torch.tensor(rows)
+        labels = targets.reshape(-1)
+        ends = (int(labels.argmin()), int(labels.argmax()))
+        rows[-2:] = ends[-len(rows) :]
+    chosen = torch.tensor(rows)
+    (batch,) = in_turn(inputs, [chosen])
+    return batch.to(device), targets[chosen].to(device)
 
 
 def _made(workload: Workload, what: str, make: Callable[[], Any]) -> Any:
@@ -101,7 +147,9 @@ def _made(workload: Workload, what: str, make: Callable[[], Any]) -> Any:
         return make()
     except InputError:
         raise
-    except Exception as error:  # a user's code may raise anything
+    except (Exception, SystemExit) as error:  # a user's code may raise anything
+        if isinstance(error, ModuleNotFoundError) and missing_of_the_extra(error):
+            raise
         reason = " ".join(str(error).split())[:200]
         raise _wrong(workload, f"{what} raised {type(error).__name__}: {reason}") from error
 

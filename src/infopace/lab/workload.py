@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -167,3 +168,22 @@ class Workload:
     levels: tuple[float, ...] = ()
     # Of one's own workload, filled in when it is found: what tells it from another of its name.
     code: str = ""
+
+    def __post_init__(self) -> None:
+        """Raise TypeError for a part of another kind: it would be found out in the middle of a run."""
+        for name in ("load", "build_model", "loss", "prepare", "augment"):
+            part = getattr(self, name)
+            if not (callable(part) or (name == "augment" and part is None)):
+                raise TypeError(f"{name} must be a function, got {part!r}")
+        for name, kind in (("name", str), ("summary", str), ("metric", Metric), ("bounds", Bounds)):
+            part = getattr(self, name)
+            if not isinstance(part, kind):
+                raise TypeError(f"{name} must be {kind.__name__}, got {type(part).__name__} {part!r}")
+        for name in ("epochs", "batch_size", "probe_size"):
+            part = getattr(self, name)
+            if not isinstance(part, int) or isinstance(part, bool):
+                raise TypeError(f"{name} must be a whole number, got {part!r}")
+        for name in ("momentum", "weight_decay"):
+            part = getattr(self, name)
+            if not isinstance(part, int | float) or isinstance(part, bool) or not 0 <= part < math.inf:
+                raise ValueError(f"{name} must be a number of at least 0, got {part!r}")

@@ -1,9 +1,9 @@
 """A history of information -> the next learning rate. Pure, one policy a file."""
 
 from infopace.policies._bounds import Bounds as Bounds
+from infopace.policies._held_out import HeldOut as HeldOut
 from infopace.policies._hold_and_anneal import HoldAndAnneal as HoldAndAnneal
 from infopace.policies._policy import Decision as Decision
-from infopace.policies._policy import HeldOut as HeldOut
 from infopace.policies._policy import Policy as Policy
 from infopace.policies._policy import simulate as simulate
 from infopace.policies._vasudevan2018 import Vasudevan2018 as Vasudevan2018

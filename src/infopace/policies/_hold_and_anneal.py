@@ -10,7 +10,8 @@ from itertools import accumulate
 
 from infopace._checks import whole
 from infopace.policies._bounds import Bounds
-from infopace.policies._policy import Decision, HeldOut, check_history
+from infopace.policies._held_out import HeldOut
+from infopace.policies._policy import Decision, check_history
 
 # The two-sided 95 % quantile of the normal: what counts as visible, as in the range test.
 _VISIBLE = 1.96
@@ -99,7 +100,7 @@ class HoldAndAnneal:
         held_out: HeldOut | None = None,
     ) -> Decision:
         """The learning rate of an epoch; see `Policy.decide`."""
-        check_history(history, epoch, reference)
+        check_history(history, epoch, reference, bounds)
         trained = _Trace(history, bounds.epsilon)
         phase = _Phase(0)
         for done in range(epoch):
@@ -192,7 +193,7 @@ def _rise(trained: _Trace, unseen: HeldOut | None, first: int, done: int) -> tup
     if unseen is None:
         line = trained.line(first, done)
         return None if line is None else (line.rise, trained.visible(done))
-    if done + 1 - first < _FEWEST_HELD_OUT:
+    if done + 1 - first < _FEWEST_HELD_OUT or not unseen.knows(first, done):
         return None
     rise, error = unseen.rise(first, done)
     return rise, _VISIBLE * error

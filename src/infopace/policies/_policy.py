@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
+from infopace._checks import is_finite, positive, shown, whole
 from infopace.policies._bounds import Bounds
+from infopace.policies._held_out import HeldOut
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,8 @@ class Decision:
             paced again. Of `Vasudevan2018`: "change", by the relative change, and "deficit", by what is missing. Of
             `Wang2024`: "attenuated", after a cycle that brought little, and "triangle", an epoch's place in its cycle.
             Of `HoldAndAnneal`: "raised", from LR_top to the rate that is held, "lowered", back to it because
-            information fell, "anneal", "restart", a hold after something else has changed, and "finished".
+            information fell, "anneal", "restart", a hold after something else has changed, and "finished". Of the
+            scheduler: "absent", of an epoch before the layer had parameters to train.
     """
 
     lr: float
@@ -34,69 +33,14 @@ class Decision:
     cause: str
 
 
-class HeldOut:
-    """Information about rows that are not trained on, row by row.
-
-    The rows stay the same, and so does what makes one of them easy and another hard: how far their information has
-    risen is known much better than how high it is.
-
-    Args:
-        pointwise: (epochs, n) in nats: after 0, 1, .. epochs, for as long as these rows were kept out of training, what
-            each of them contributes (`Estimate.pointwise`).
-
-    Attributes:
-        pointwise: These, as an array.
-
-    Raises:
-        ValueError: other than two dimensions, fewer than two rows, or a value that is not finite.
-    """
-
-    def __init__(self, pointwise: ArrayLike) -> None:
-        self.pointwise: NDArray[np.float64] = np.array(pointwise, dtype=np.float64)
-        if self.pointwise.ndim != 2 or self.pointwise.shape[1] < 2:
-            raise ValueError(
-                f"held-out information must be (epochs, n) for two rows or more, got shape {self.pointwise.shape}"
-            )
-        _check_finite(self.nats)
-
-    @cached_property
-    def nats(self) -> list[float]:
-        """(epochs,) the information: the mean over the rows."""
-        return self.pointwise.mean(1).tolist()
-
-    def __len__(self) -> int:
-        return len(self.pointwise)
-
-    def until(self, epoch: int) -> HeldOut:
-        """What was known when an epoch began."""
-        return HeldOut(self.pointwise[:epoch])
-
-    def rise(self, first: int, last: int) -> tuple[float, float]:
-        """Rise of the least-squares line through nats[first..last], and its standard error, in nats.
-
-        Each row has a line of its own, and the mean of their rises is the rise of the mean: its error is that of a mean
-        of n, as if the rows were independent.
-
-        Raises:
-            ValueError: fewer than two epochs, or one that is not there.
-        """
-        if not 0 <= first < last < len(self):
-            raise ValueError(
-                f"a rise must be between two of {len(self)} epochs, got first = {first} and last = {last}"
-            )
-        window = self.pointwise[first : last + 1]
-        x = np.arange(len(window)) - (last - first) / 2
-        rises = x @ (window - window[-1]) / (x @ x) * (last - first)
-        return float(rises.mean()), float(rises.std(ddof=1)) / math.sqrt(len(rises))
-
-
 @runtime_checkable
 class Policy(Protocol):
     """A rule that paces the learning rate by information.
 
-    Pure: equal arguments give the equal decision, and nothing is remembered between calls. A rule that can use rows
-    which are not trained on takes one more, `held_out: HeldOut | None = None`, and gives one of the causes "anneal",
-    "floor" and "finished" once it needs them no more.
+    Pure: equal arguments give the equal decision, and nothing is remembered between calls. A rule that can use examples
+    which are not trained on takes one more, `held_out: HeldOut | None = None`. It reads `nats`, `rise` and `knows` of
+    it. It gives one of the causes "anneal", "floor" and "finished" once no later decision needs a new rise among the
+    values up to then.
     """
 
     def decide(self, history: Sequence[float], *, epoch: int, reference: float, bounds: Bounds) -> Decision:
@@ -107,6 +51,9 @@ class Policy(Protocol):
             epoch: The epoch about to run, from 1.
             reference: I(X;Y) in nats.
             bounds: The range to stay in.
+
+        Raises:
+            TypeError, ValueError: a history, an epoch, a reference or bounds that are none.
         """
         ...
 
@@ -129,6 +76,13 @@ def simulate(
     >>> [round(decision.lr, 4) for decision in decisions]
     [0.1, 0.0348, 0.0348]
     """
+    if isinstance(policy, type) or not isinstance(policy, Policy):
+        raise TypeError(f"policy must be an object with a method decide, got {shown(policy)}")
+    _check_sequence("trace", trace)
+    if held_out is not None:
+        if not isinstance(held_out, HeldOut):
+            raise TypeError(f"held_out must be HeldOut(...), got {type(held_out).__name__}")
+        check_reads_held_out(policy)
     decisions = []
     for epoch in range(1, len(trace) + 1):
         more: dict[str, Any] = {} if held_out is None else {"held_out": held_out.until(epoch)}
@@ -138,18 +92,37 @@ def simulate(
     return decisions
 
 
-def check_history(history: Sequence[float], epoch: int, reference: float) -> None:
+def check_reads_held_out(policy: Policy) -> None:
+    """Raise TypeError for a policy whose `decide` takes no held-out information."""
+    takes = inspect.signature(policy.decide).parameters.values()
+    if not any(one.name == "held_out" or one.kind is one.VAR_KEYWORD for one in takes):
+        raise TypeError(f"held_out needs a policy that reads it, got {policy!r}")
+
+
+def check_history(history: Sequence[float], epoch: int, reference: float, bounds: Bounds) -> None:
     """A history fits an epoch if it holds one finite value for the untrained model and each epoch before."""
+    _check_sequence("history", history)
+    whole("epoch", epoch)
     if epoch < 1 or len(history) != epoch:
         raise ValueError(
             f"epoch e needs the e values before it, got epoch = {epoch} with {len(history)} values"
         )
     _check_finite(history)
-    if not (math.isfinite(reference) and reference > 0):
-        raise ValueError(f"reference must be a positive number of nats, got {reference}")
+    positive("reference", reference, "number of nats")
+    if not isinstance(bounds, Bounds):
+        raise TypeError(f"bounds must be Bounds(lr_min, lr_max), got {type(bounds).__name__} {shown(bounds)}")
+
+
+def _check_sequence(name: str, values: object) -> None:
+    if (
+        isinstance(values, str | bytes)
+        or not hasattr(values, "__len__")
+        or not hasattr(values, "__getitem__")
+    ):
+        raise TypeError(f"{name} must be a list of numbers of nats, got {shown(values)}")
 
 
 def _check_finite(nats: Sequence[float]) -> None:
-    wrong = next((i for i, value in enumerate(nats) if not math.isfinite(value)), None)
+    wrong = next((i for i, value in enumerate(nats) if not is_finite(value)), None)
     if wrong is not None:
-        raise ValueError(f"information must be finite, got {nats[wrong]} at index {wrong}")
+        raise ValueError(f"information must be finite, got {shown(nats[wrong])} at index {wrong}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from infopace._checks import check_choice
 from infopace.policies._bounds import Bounds
 from infopace.policies._policy import Decision, check_history
 from infopace.policies._signals import deficit, relative_change
@@ -44,12 +45,11 @@ class Vasudevan2018:
     variant: str = "A"
 
     def __post_init__(self) -> None:
-        if self.variant not in VARIANTS:
-            raise ValueError(f"variant must be one of {', '.join(map(repr, VARIANTS))}, got {self.variant!r}")
+        check_choice("variant", self.variant, VARIANTS)
 
     def decide(self, history: Sequence[float], *, epoch: int, reference: float, bounds: Bounds) -> Decision:
         """The learning rate of an epoch; see `Policy.decide`."""
-        check_history(history, epoch, reference)
+        check_history(history, epoch, reference, bounds)
         if epoch == 1:
             return Decision(bounds.first, f"start at lr_top = {bounds.first:g}", "start")
         change = relative_change(history[-1], history[-2])

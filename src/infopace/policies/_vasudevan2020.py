@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from infopace._checks import whole
+from infopace._checks import check_choice, whole
 from infopace.policies._bounds import Bounds
 from infopace.policies._policy import Decision, check_history
 from infopace.policies._signals import deficit, relative_change
@@ -50,9 +50,7 @@ class Vasudevan2020:
 
     def __post_init__(self) -> None:
         for name, choices in (("decay", DECAYS), ("saturation", SATURATIONS), ("first_lr", FIRST_LRS)):
-            value = getattr(self, name)
-            if value not in choices:
-                raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+            check_choice(name, getattr(self, name), choices)
         if self.epochs is None and self.decay != "none":
             raise ValueError(f"decay {self.decay!r} needs the number of epochs, got epochs = None")
         if self.epochs is not None:
@@ -60,7 +58,7 @@ class Vasudevan2020:
 
     def decide(self, history: Sequence[float], *, epoch: int, reference: float, bounds: Bounds) -> Decision:
         """The learning rate of an epoch; see `Policy.decide`."""
-        check_history(history, epoch, reference)
+        check_history(history, epoch, reference, bounds)
         if epoch == 1:
             return self._first(history[0], reference, bounds)
         best = list(accumulate(history, max))

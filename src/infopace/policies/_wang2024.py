@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from infopace._checks import whole
+from infopace._checks import flag, whole
 from infopace.policies._bounds import Bounds
 from infopace.policies._policy import Decision, check_history
 from infopace.policies._signals import deficit, relative_change
@@ -51,10 +51,11 @@ class Wang2024:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "cycle", whole("cycle", self.cycle, 1, "epoch"))
+        flag("triangle", self.triangle)
 
     def decide(self, history: Sequence[float], *, epoch: int, reference: float, bounds: Bounds) -> Decision:
         """The learning rate of an epoch; see `Policy.decide`."""
-        check_history(history, epoch, reference)
+        check_history(history, epoch, reference, bounds)
         done, before = divmod(epoch - 1, self.cycle)
         ends = history[:: self.cycle]
         missing = [deficit(best, reference) for best in accumulate(history, max)][:: self.cycle]

@@ -14,6 +14,52 @@ from infopace.range_test._race_bounds import Clock, mean_bounds, trial_bounds
 from infopace.range_test._records import Trial
 from infopace.range_test._refusal import RangeTestError
 from infopace.range_test._result import RangeTest
+from infopace.range_test._values import ATTRIBUTES
+
+# What a result is made of besides the trials, and its kind.
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "method": dict,
+    "attribute": str,
+    "layers": list,
+    "planned_steps": int,
+    "horizon": int,
+    "progress_steps": int,
+    "most_trials": int,
+    "momentum": (int, float),
+    "nesterov": bool,
+}
+_OF_METHOD: dict[str, dict[str, type | tuple[type, ...]]] = {
+    "race": {"trials": int, "share": (int, float)},
+    "algorithm 2": {"trials": int, "c1": (int, float), "c2": (int, float)},
+}
+
+
+def check_settings(settings: Mapping[str, Any]) -> None:
+    """Raise ValueError where settings that were read lack something, or hold another thing than they must."""
+    _check_kinds(settings, _KINDS)
+    method = settings["method"]
+    own = _OF_METHOD.get(method["name"]) if isinstance(method.get("name"), str) else None
+    if own is None:
+        raise ValueError(
+            f"method must be one of {', '.join(map(repr, _OF_METHOD))}, got {method.get('name')!r}"
+        )
+    _check_kinds(method, own)
+    if settings["attribute"] not in ATTRIBUTES:
+        raise ValueError(
+            f"attribute must be one of {', '.join(map(repr, ATTRIBUTES))}, got {settings['attribute']!r}"
+        )
+    if method["trials"] < 1:
+        raise ValueError(f"trials must be at least 1, got {method['trials']}")
+    if not all(isinstance(layer, str) for layer in settings["layers"]):
+        raise ValueError(f"layers must be names, got {settings['layers']}")
+
+
+def _check_kinds(settings: Mapping[str, Any], kinds: Mapping[str, type | tuple[type, ...]]) -> None:
+    for name, kind in kinds.items():
+        value = settings.get(name)
+        finite = not isinstance(value, float) or math.isfinite(value)
+        if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool) or not finite:
+            raise ValueError(f"{name} is {str(value)[:60]!r}")
 
 
 def conclude(settings: Mapping[str, Any], trials: Mapping[int, Trial]) -> RangeTest:

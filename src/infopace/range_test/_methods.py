@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
+from infopace._checks import is_finite, positive, shown, whole
 from infopace.range_test._paper import grid as paper_grid
 
 # A trial takes about seven horizons of steps, looks included (measured: digits and MNIST, 7 to 8 candidates).
@@ -47,14 +47,14 @@ class Race:
 
     def __post_init__(self) -> None:
         if self.trials is not None:
-            _check_trials(self.trials)
-        if self.most is not None and not (math.isfinite(self.most) and self.most > 0):
-            raise ValueError(f"most must be a positive number of trainings, got {self.most}")
-        if not (math.isfinite(self.share) and 0 < self.share <= 1):
-            raise ValueError(f"share must be in (0, 1], got {self.share}")
-        if not (self.low > 0 and self.high >= 10 * self.low and math.isfinite(self.high)):
+            whole("trials", self.trials, 1)
+        if self.most is not None:
+            positive("most", self.most, "number of training runs")
+        if not (is_finite(self.share) and 0 < self.share <= 1):
+            raise ValueError(f"share must be in (0, 1], got {shown(self.share)}")
+        if positive("high", self.high) < 10 * positive("low", self.low):
             raise ValueError(
-                f"low and high must be positive, finite and at least a decade apart, got {self.low:g} and {self.high:g}"
+                f"low and high must be at least a decade apart, got low = {self.low} and high = {self.high}"
             )
 
     def for_steps(self, steps: int) -> Race:
@@ -106,22 +106,16 @@ class Algorithm2:
     retry: bool = True
 
     def __post_init__(self) -> None:
-        _check_trials(self.trials)
-        if self.epochs < 1:
-            raise ValueError(f"epochs must be at least 1, got {self.epochs}")
-        rates = list(self.rates)
-        if (
-            len(rates) < 3
-            or rates != sorted(set(rates))
-            or not all(math.isfinite(r) and r > 0 for r in rates)
-        ):
+        whole("trials", self.trials, 1)
+        whole("epochs", self.epochs, 1)
+        rates = list(self.rates) if isinstance(self.rates, list | tuple) else []
+        numbers = all(is_finite(rate) and rate > 0 for rate in rates)
+        if len(rates) < 3 or not numbers or rates != sorted(set(rates)):
             raise ValueError(
-                f"rates must be at least 3 positive numbers in ascending order, got {self.rates}"
+                f"rates must be at least 3 positive numbers in ascending order, got {shown(self.rates)}"
             )
         for name in ("c1", "c2"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise ValueError(f"{name} must be a positive number, got {value}")
+            positive(name, getattr(self, name))
 
     @staticmethod
     def grid(low: float = 1e-5, high: float = 1.0) -> tuple[float, ...]:
@@ -133,18 +127,12 @@ class Algorithm2:
         >>> Algorithm2.grid(0.01, 0.2)
         (0.01, 0.02, 0.05, 0.1, 0.2)
         """
-        if not (0 < low < high and math.isfinite(high)):
-            raise ValueError(
-                f"low and high must be positive and finite with low < high, got {low:g} and {high:g}"
-            )
+        low, high = positive("low", low), positive("high", high)
+        if low >= high:
+            raise ValueError(f"low must be < high, got low = {low:g} and high = {high:g}")
         found = paper_grid(low, high)
         if len(found) < 3:
             raise ValueError(
                 f"low and high must have at least 3 candidates (1, 2, 5 x 10^-k) between them, got {low:g} and {high:g}"
             )
         return found
-
-
-def _check_trials(trials: int) -> None:
-    if trials < 1:
-        raise ValueError(f"trials must be at least 1, got {trials}")

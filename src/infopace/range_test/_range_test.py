@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+import hashlib
+import os
 import tempfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from infopace._checks import whole
-from infopace.layers import check_parameters, pick_layers
+from infopace._checks import check_seed, shown, whole
+from infopace.layers import check_model, check_parameters, pick_layers
 from infopace.probe import Probe
-from infopace.range_test._conclude import conclude, race_bounds, trials_needed
+from infopace.range_test._conclude import check_settings, conclude, race_bounds, trials_needed
 from infopace.range_test._methods import Algorithm2, Race
 from infopace.range_test._paper import paper_trial
 from infopace.range_test._race import race_trial
@@ -25,7 +26,7 @@ from infopace.range_test._refusal import RangeTestError
 from infopace.range_test._restored import restored
 from infopace.range_test._result import RangeTest
 from infopace.range_test._trainee import Trainee
-from infopace.range_test._trial_files import Claim, TrialFolder
+from infopace.range_test._trial_files import Claim, TrialFolder, read_settings
 from infopace.range_test._values import ATTRIBUTES
 
 Listener = Callable[[int, Candidate], None]
@@ -47,8 +48,10 @@ def range_test(
     scaler: Any = None,
     seed: int = 0,
     folder: str | Path | None = None,
+    identity: Mapping[str, Any] | None = None,
     only: Collection[int] | None = None,
     on_candidate: Listener | None = None,
+    unpack: Callable[[Any], tuple[Any, Any]] | None = None,
 ) -> RangeTest:
     """Find the bounds of the learning rate by short trainings; puts back everything it touches, bit for bit.
 
@@ -60,8 +63,11 @@ def range_test(
         optimizer: The optimizer of the training, with its momentum and weight decay; its learning rate does not matter.
         loss: (outputs, targets) -> mean loss, a scalar. The probe's labels come in the shape and the type that the
             batches have. Where the loss is a module, its buffers are put back, too.
-        batches: What an epoch trains on: a data loader, or anything with a length whose iteration gives pairs (inputs,
-            targets). It is iterated anew for each candidate.
+        batches: What an epoch trains on: a data loader, or anything with a length whose iteration gives batches. It is
+            iterated anew for each candidate. A batch is a pair (inputs, targets); or longer: as many inputs as the
+            probe has, targets, and what is left out; or a dict with the targets as "labels", "label", "targets",
+            "target" or "y", and the inputs under the names that the probe has, or the only one. Random generators that
+            it keeps are put back, but those of other processes (see docs/range-test.md).
         probe: The rows on which candidates are compared, in evaluation mode; with error bars, which bounds are made
             of, also where the probe itself does without.
         epochs: Epochs of the training that the test serves; its cost is measured by that.
@@ -78,13 +84,16 @@ def range_test(
         seed: Equal seeds give equal results.
         folder: Keep a file a trial there. A killed test goes on where it was; processes that share the folder share out
             the trials; a finished trial is never run again.
+        identity: What the trials depend on and the test cannot see, such as a digest of the data: names to plain
+            values. It is kept in the folder, and a folder with another one is refused.
         only: Run these trials only. RangeTestError of kind "unfinished" tells if others are still to be run.
         on_candidate: Called with (trial, candidate) as each is finished.
+        unpack: batch -> (inputs, targets), for batches that are none of these.
 
     Raises:
         TypeError: what is no model, optimizer, probe or method.
-        ValueError: a word, a number or an input that does not fit; an optimizer that holds parameters which are not the
-            model's, and would not be put back.
+        ValueError: a word, a number or an input that does not fit; a batch that is not finite; an optimizer that holds
+            parameters which are not the model's, and would not be put back.
         RangeTestError: no answer, with the reason: the range is too narrow, every candidate crashes, nothing
             learns, trials disagree, trials are missing.
 
@@ -92,11 +101,12 @@ def range_test(
     """
     method = Race() if method is None else method
     _check_kinds(model, optimizer, probe, method)
+    _check_makers(loss, fresh, folder)
     check_parameters(optimizer, model)
     labelled = not probe.targets.is_floating_point()
-    if attribute not in ("auto", *ATTRIBUTES):
+    if not isinstance(attribute, str) or attribute not in ("auto", *ATTRIBUTES):
         raise ValueError(
-            f"attribute must be one of 'auto', {', '.join(map(repr, ATTRIBUTES))}, got {attribute!r}"
+            f"attribute must be one of 'auto', {', '.join(map(repr, ATTRIBUTES))}, got {shown(attribute)}"
         )
     if attribute == "auto":
         attribute = "accuracy" if labelled else "information"
@@ -104,13 +114,15 @@ def range_test(
         raise ValueError(
             "attribute 'accuracy' needs integer labels, got floating targets; take 'information' or 'loss'"
         )
-    epochs, seed = whole("epochs", epochs, 1), whole("seed", seed, 0)
+    epochs, seed = whole("epochs", epochs, 1), check_seed(seed)
     if not (precision is None or isinstance(precision, torch.dtype)):
-        raise ValueError(f"precision must be a torch type, such as torch.bfloat16, got {precision!r}")
+        raise ValueError(f"precision must be a torch type, such as torch.bfloat16, got {shown(precision)}")
     if not (scaler is None or hasattr(scaler, "state_dict")):
-        raise ValueError(f"scaler must be a GradScaler, got {scaler!r}")
-    if not (only is None or isinstance(only, Collection)):
-        raise ValueError(f"only must be numbers of trials, such as [0, 1], got {only!r}")
+        raise ValueError(f"scaler must be a GradScaler, got {shown(scaler)}")
+    if only is not None:
+        if isinstance(only, str | bytes) or not isinstance(only, Collection):
+            raise ValueError(f"only must be numbers of trials, such as [0, 1], got {shown(only)}")
+        only = [whole("only", number) for number in only]
     layers = _layers(optimizer, layer_wise)
     if layer_wise and isinstance(method, Algorithm2):
         _check_measured(layers, model, probe)
@@ -125,6 +137,7 @@ def range_test(
         scaler=scaler,
         seed=seed,
         attribute=attribute,
+        unpack=unpack,
     )
     silent = trainee.silent(layers) if layers else []
     if silent:
@@ -153,9 +166,14 @@ def range_test(
         "momentum": trainee.momentum,
         "nesterov": trainee.nesterov,
         "fresh": fresh is not None,
+        "weight_decay": [float(group.get("weight_decay", 0.0)) for group in optimizer.param_groups],
+        "precision": str(precision),
+        "loss": getattr(loss, "__qualname__", type(loss).__qualname__),
         "probe_rows": probe.n,
+        "probe_targets": _digest(probe.targets),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
     }
+    settings = {**(identity or {}), **settings}
     count = most * (1 + (len(layers) if isinstance(method, Race) else 0))
     wrong = [number for number in only or () if not 0 <= number < count]
     if wrong:
@@ -176,18 +194,19 @@ def merge_trials(folder: str | Path) -> RangeTest:
     """The result of the trials in a folder, from their files alone.
 
     Raises:
-        ValueError: no range test is there.
+        TypeError: what is no path.
+        ValueError: no range test is there, or a file that none wrote.
         RangeTestError: trials are missing, or they give no answer.
     """
+    _check_path(folder)
     path = Path(folder)
+    settings = read_settings(path)
+    if settings is None:
+        raise ValueError(f"the folder must hold a range test, got {path} without test.json")
     try:
-        settings = json.loads((path / "test.json").read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        raise ValueError(f"the folder must hold a range test, got {path} without test.json") from None
+        check_settings(settings)
     except ValueError as error:
-        raise ValueError(
-            f"{path / 'test.json'} must be the settings of a range test, got no JSON: {error}"
-        ) from None
+        raise ValueError(f"{path / 'test.json'} must be the settings of a range test: {error}") from None
     files = TrialFolder(path, settings)
     if missing := _missing(settings, files):
         listed = ", ".join(map(str, missing[:8])) + (" .." if len(missing) > 8 else "")
@@ -292,9 +311,13 @@ class _Runner:
         return race_bounds(self._settings, shared)[0].first
 
 
+def _digest(values: Tensor) -> str:
+    content = f"{values.dtype}{tuple(values.shape)}".encode() + values.cpu().double().numpy().tobytes()
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
 def _check_kinds(model: object, optimizer: object, probe: object, method: object) -> None:
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model must be a torch Module, got {type(model).__name__}")
+    check_model(model)
     if not isinstance(optimizer, Optimizer) or isinstance(optimizer, torch.optim.LBFGS):
         raise TypeError(
             f"optimizer must be a torch Optimizer that steps without a closure, got {type(optimizer).__name__}"
@@ -302,7 +325,21 @@ def _check_kinds(model: object, optimizer: object, probe: object, method: object
     if not isinstance(probe, Probe):
         raise TypeError(f"probe must be a Probe, got {type(probe).__name__}; Probe.sample draws one")
     if not isinstance(method, Race | Algorithm2):
-        raise TypeError(f"method must be Race(...) or Algorithm2(...), got {method!r}")
+        raise TypeError(f"method must be Race(...) or Algorithm2(...), got {shown(method)}")
+
+
+def _check_makers(loss: object, fresh: object, folder: object) -> None:
+    if isinstance(loss, type) or not callable(loss):
+        raise TypeError(f"loss must be a function of (outputs, targets), got {shown(loss)}")
+    if fresh is not None and (isinstance(fresh, nn.Module) or not callable(fresh)):
+        raise TypeError(f"fresh must be a function that builds a model, got {type(fresh).__name__}")
+    if folder is not None:
+        _check_path(folder)
+
+
+def _check_path(folder: object) -> None:
+    if not isinstance(folder, str | os.PathLike):
+        raise TypeError(f"folder must be a path, got {shown(folder)}")
 
 
 def _layers(optimizer: Optimizer, layer_wise: bool) -> list[str]:

@@ -67,23 +67,19 @@ class Candidate:
         return _plain(dataclasses.asdict(self))
 
     @staticmethod
-    def from_json(content: dict[str, Any]) -> Candidate:
-        """What `to_json` gave."""
-        looks = tuple(
-            Look(
-                look["step"],
-                _number(look["loss"]),
-                tuple(_number(loss) for loss in look["part_losses"]),
-                look["accuracy"],
-                {name: _number(nats) for name, nats in look["information"].items()},
-                _number(look["std_error"]),
-                look["rows"],
-                _number(look["batch_loss"]),
-            )
-            for look in content["looks"]
+    def from_json(content: Any) -> Candidate:
+        """What `to_json` gave. ValueError that says what is missing or another thing than it must be."""
+        row = _of_kind(content, dict, "the candidate", "an object")
+        looks = _part(row, "looks", list, "a list")
+        if not looks:
+            raise ValueError("looks must not be empty")
+        return Candidate(
+            _positive(row, "lr"),
+            tuple(_look(look) for look in looks),
+            _part(row, "crash", str, "a text"),
+            _real(row, "seconds"),
+            _count(row, "steps"),
         )
-        rest = {name: content[name] for name in ("crash", "seconds", "steps")}
-        return Candidate(content["lr"], looks, **rest)
 
 
 @dataclass(frozen=True)
@@ -122,5 +118,55 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
+def _look(content: Any) -> Look:
+    row = _of_kind(content, dict, "a look", "an object")
+    losses = _part(row, "part_losses", list, "a list")
+    nats = _part(row, "information", dict, "an object")
+    return Look(
+        _count(row, "step"),
+        _real_or_nan(row, "loss"),
+        tuple(_real_or_nan({"a part's loss": loss}, "a part's loss") for loss in losses),
+        None if row.get("accuracy") is None else _real(row, "accuracy"),
+        {name: _real_or_nan(nats, name) for name in nats},
+        _real_or_nan(row, "std_error"),
+        _count(row, "rows"),
+        _real_or_nan(row, "batch_loss"),
+    )
+
+
+def _of_kind(value: Any, kind: type | tuple[type, ...], what: str, required: str) -> Any:
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise ValueError(f"{what} must be {required}, got {str(value)[:60]}")
+    return value
+
+
+def _part(row: dict[str, Any], name: str, kind: type | tuple[type, ...], required: str) -> Any:
+    if name not in row:
+        raise ValueError(f"{name} is missing")
+    return _of_kind(row[name], kind, name, required)
+
+
+def _count(row: dict[str, Any], name: str) -> int:
+    count = _part(row, name, int, "a whole number")
+    if count < 0:
+        raise ValueError(f"{name} must not be negative, got {count}")
+    return count
+
+
+def _real(row: dict[str, Any], name: str) -> float:
+    value = _part(row, name, (int, float), "a number")
+    if not math.isfinite(value):
+        raise ValueError(f"{name} must be finite, got {value}")
+    return value
+
+
+def _positive(row: dict[str, Any], name: str) -> float:
+    value = _real(row, name)
+    if value <= 0:
+        raise ValueError(f"{name} must be positive, got {value}")
+    return value
+
+
+def _real_or_nan(row: dict[str, Any], name: str) -> float:
+    """A number; None stands for nan."""
+    return math.nan if name in row and row[name] is None else _real(row, name)

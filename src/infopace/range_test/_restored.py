@@ -12,7 +12,8 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from infopace._contents import Buffers, Weights
+from infopace._contents import Buffers, Weights, optimizers_in
+from infopace._generators import generators_kept, generators_of
 from infopace._last_epoch import untold
 from infopace._random_state import random_state_kept
 
@@ -25,12 +26,14 @@ def restored(
 
     Weights, gradients, buffers and training modes of the model, and of the loss where that is a module; state and
     settings of the optimizer; the random states of Python, numpy and torch on every device; the scaler; the generators
-    of a data loader and its samplers, and the epoch of a distributed sampler. Tensors keep their identity.
+    that model, loss and batches keep (see `generators_of`), and the epoch of a distributed sampler. Tensors keep their
+    identity.
     """
     devices = [torch.device("cuda", number) for number in range(torch.cuda.device_count())]
     with contextlib.ExitStack() as stack:
-        for keep in (random_state_kept(devices), _model(model), _optimizer(optimizer), _loader(batches)):
+        for keep in (random_state_kept(devices), _model(model), _optimizer(optimizer), _epochs(batches)):
             stack.enter_context(keep)
+        stack.enter_context(generators_kept(generators_of(batches, model, loss)))
         if isinstance(loss, nn.Module):
             stack.enter_context(_model(loss))
         if scaler is not None:
@@ -58,20 +61,25 @@ def _model(model: nn.Module) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _optimizer(optimizer: Optimizer) -> Iterator[None]:
-    state = optimizer.state
+    inside = optimizers_in(optimizer)
+    states = [one.state for one in inside]
     # A learning rate may be a tensor, which others hold too: its value is put back into it.
     settings = [
         {name: (value, copy.deepcopy(value)) for name, value in group.items() if name != "params"}
-        for group in optimizer.param_groups
+        for one in inside
+        for group in one.param_groups
     ]
     # The old state is set aside, not copied: the test works on one of its own.
-    optimizer.state = defaultdict(dict)
+    for one in inside:
+        one.state = defaultdict(dict)
     try:
         with untold(optimizer):
             yield
     finally:
-        optimizer.state = state
-        for group, before in zip(optimizer.param_groups, settings, strict=True):
+        for one, state in zip(inside, states, strict=True):
+            one.state = state
+        groups = [group for one in inside for group in one.param_groups]
+        for group, before in zip(groups, settings, strict=True):
             for name in [name for name in group if name != "params" and name not in before]:
                 del group[name]
             for name, (value, content) in before.items():
@@ -90,25 +98,13 @@ def _scaler(scaler: Any) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _loader(batches: Any) -> Iterator[None]:
-    states = [(generator, generator.get_state()) for generator in generators_of(batches)]
-    epochs = [(h, h.epoch) for h in _holders(batches) if hasattr(h, "set_epoch") and hasattr(h, "epoch")]
+def _epochs(batches: Any) -> Iterator[None]:
+    """A data loader and its samplers may hold an epoch."""
+    holders = [batches, *(getattr(batches, name, None) for name in ("sampler", "batch_sampler"))]
+    holders.append(getattr(holders[-1], "sampler", None))
+    epochs = [(h, h.epoch) for h in holders if hasattr(h, "set_epoch") and hasattr(h, "epoch")]
     try:
         yield
     finally:
-        for generator, state in states:
-            generator.set_state(state)
         for sampler, epoch in epochs:
             sampler.epoch = epoch
-
-
-def generators_of(batches: Any) -> list[torch.Generator]:
-    """The generators that a data loader and its samplers draw from, each once."""
-    found = {id(g): g for g in (getattr(h, "generator", None) for h in _holders(batches)) if g is not None}
-    return list(found.values())
-
-
-def _holders(batches: Any) -> list[Any]:
-    """A data loader and its samplers: who may hold a generator or an epoch."""
-    holders = [batches, *(getattr(batches, name, None) for name in ("sampler", "batch_sampler"))]
-    return [*holders, getattr(holders[-1], "sampler", None)]

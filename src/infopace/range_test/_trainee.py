@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import itertools
 import math
 import random
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,14 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from infopace._contents import Buffers, Weights
+from infopace._batch import Unpack, batch_of, tensors_of
+from infopace._contents import Buffers, Weights, optimizers_in
 from infopace._forward import as_found, call, hooked, main_tensor, map_tensors
+from infopace._generators import generators_of, seed_generators
 from infopace.layers import unwrap, weight_layers
 from infopace.probe import LayerInformation, Probe
 from infopace.range_test._records import Look
 from infopace.range_test._refusal import RangeTestError
-from infopace.range_test._restored import generators_of
 
 # Parts of the probe's rows whose spread tells the error of the mean loss.
 _PARTS = 10
@@ -52,6 +54,7 @@ class Trainee:
         scaler: Any = None,
         seed: int = 0,
         attribute: str = "loss",
+        unpack: Unpack | None = None,
     ) -> None:
         self.model, self.optimizer, self.loss = model, optimizer, loss
         # Bounds are made of error bars; a probe that paces a training may do without.
@@ -79,7 +82,8 @@ class Trainee:
         group = optimizer.param_groups[0]
         self.momentum, self.nesterov = float(group.get("momentum", 0.0)), bool(group.get("nesterov", False))
         self._scaler_state = None if scaler is None else scaler.state_dict()
-        self._trial, self._attribute = 0, attribute
+        self._trial, self._attribute, self._unpack = 0, attribute, unpack
+        self._generators = generators_of(batches, model, loss)
         self._like: Tensor | None = None  # a target as the batches have it
         self._stream: Iterator[Any] = iter(())
 
@@ -98,12 +102,13 @@ class Trainee:
         """The look before any training, for which no learning rate is to blame.
 
         Raises:
-            ValueError: outputs that have no such attribute.
+            ValueError: outputs that have no such attribute; inputs that are not finite.
             RangeTestError: the model crashes.
         """
         try:
             look = self.look()
         except Crashed as error:
+            _check_finite("the probe", self.probe.inputs, self.probe.targets)
             raise RangeTestError(
                 "crashed",
                 f"the model crashes before training: {error}; check the model, the loss and the probe",
@@ -119,7 +124,7 @@ class Trainee:
         """New weights for a trial: those of a freshly built model, or else the ones that were given."""
         self._trial = trial
         if self._like is None:
-            self._like = next((torch.as_tensor(_pair(batch)[1])[:1] for batch in self.batches), None)
+            self._like = next((self._split(batch)[1][:1] for batch in self.batches), None)
         if self._fresh is None:
             self._weights = self._given
             return
@@ -148,7 +153,8 @@ class Trainee:
         """Set the model back to the trial's weights, with an empty optimizer and a learning rate a group."""
         for part in self._weights:
             part.put_back()
-        self.optimizer.state = defaultdict(dict)
+        for inside in optimizers_in(self.optimizer):
+            inside.state = defaultdict(dict)
         for group, settings, lr in zip(self.optimizer.param_groups, self._settings, lrs, strict=True):
             group.update(settings)
             group["lr"] = lr
@@ -159,16 +165,20 @@ class Trainee:
         self.step, self._batch_loss, self.first_batch_loss = 0, math.nan, math.nan
 
     def train(self, steps: int) -> None:
-        """Train for some optimizer steps. Raises Crashed where the loss is not finite."""
+        """Train for some optimizer steps.
+
+        Raises:
+            Crashed: the loss is not finite.
+            ValueError: nor is the batch.
+            RangeTestError: nor was the loss of that batch before training.
+        """
+        began = self.step
         self.model.train()
         losses: list[Tensor] = []
         for _ in range(steps):
             inputs, targets = next(self._stream)
-            # A copy: the model may begin in place, and a list of batches is the caller's data.
-            inputs = map_tensors(inputs, lambda tensor: tensor.to(self._device, non_blocking=True, copy=True))
             self.optimizer.zero_grad(set_to_none=True)
-            with self._autocast():
-                loss = self._loss(_outputs(call(self.model, inputs)), targets.to(self._device))
+            _, loss = self._forward(inputs, targets)
             if self._scaler is None:
                 loss.backward()
                 self.optimizer.step()
@@ -183,6 +193,7 @@ class Trainee:
                 break
         found = torch.stack(losses) if losses else torch.zeros(0)
         if not bool(torch.isfinite(found).all()):
+            self._check_untrained(began + int((~torch.isfinite(found)).nonzero()[0]))
             raise Crashed(f"the loss is not finite within {self.step} steps")
         if losses:
             if self.step == steps:
@@ -206,7 +217,9 @@ class Trainee:
                 sizes.append(part.stop - part.start)
         whole = torch.cat(outputs)
         loss = math.fsum(mean * size for mean, size in zip(losses, sizes, strict=True)) / n
-        if not (math.isfinite(loss) and bool(torch.isfinite(whole).all())):
+        if not bool(torch.isfinite(whole).all()):
+            raise Crashed(f"an output is not finite after {self.step} steps")
+        if not math.isfinite(loss):
             raise Crashed(f"the loss is not finite after {self.step} steps")
         labelled = not targets.is_floating_point()
         accuracy = _accuracy(whole, targets) if labelled else None
@@ -222,6 +235,37 @@ class Trainee:
             self._batch_loss,
         )
 
+    def _forward(self, inputs: Any, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """The outputs for a batch, and its loss."""
+        # A copy: the model may begin in place, and a list of batches is the caller's data.
+        inputs = map_tensors(inputs, lambda tensor: tensor.to(self._device, non_blocking=True, copy=True))
+        with self._autocast():
+            outputs = _outputs(call(self.model, inputs))
+            return outputs, self._loss(outputs, targets.to(self._device))
+
+    @torch.no_grad()
+    def _check_untrained(self, number: int) -> None:
+        """Refuse a batch of the candidate's first epoch whose loss is not finite with the trial's weights either."""
+        if number >= self.steps_per_epoch:
+            return
+        for part in self._weights:
+            part.put_back()
+        self._seed_all(1)
+        inputs, targets = next(itertools.islice(self._endless(), number, None))
+        outputs, loss = self._forward(inputs, targets)
+        if bool(torch.isfinite(loss)):
+            return
+        _check_finite(f"batch {number} of the training data", inputs, targets)
+        what = "the loss" if bool(torch.isfinite(outputs).all()) else "an output"
+        raise RangeTestError(
+            "crashed",
+            f"{what} is not finite before training, on batch {number}, whose inputs and targets are; no learning rate "
+            f"is to blame: check the {'loss' if what == 'the loss' else 'model'}",
+        )
+
+    def _split(self, batch: Any) -> tuple[Any, Tensor]:
+        return batch_of(batch, (self.probe.inputs, self.probe.targets), self._unpack)
+
     def _loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         loss = self.loss(outputs, targets)
         if not (isinstance(loss, Tensor) and loss.numel() == 1):
@@ -236,7 +280,8 @@ class Trainee:
         return targets.reshape(-1, *self._like.shape[1:]).to(self._like.dtype)
 
     def _parts(self) -> Iterator[slice]:
-        for rows in torch.arange(self.probe.n).tensor_split(min(_PARTS, self.probe.n)):
+        # Two examples or more in each: one alone may lose its dimension in the model.
+        for rows in torch.arange(self.probe.n).tensor_split(min(_PARTS, max(self.probe.n // 2, 1))):
             yield slice(int(rows[0]), int(rows[-1]) + 1)
 
     def _inputs(self, part: slice) -> Any:
@@ -256,7 +301,7 @@ class Trainee:
             empty = True
             for batch in self.batches:
                 empty = False
-                yield _pair(batch)
+                yield self._split(batch)
             if empty:
                 # Not to wait for ever for what an iterator gives once only.
                 kind = type(self.batches).__name__
@@ -269,8 +314,7 @@ class Trainee:
         torch.manual_seed(draw >> 1)
         random.seed(draw)
         np.random.seed(draw % 2**32)
-        for generator in generators_of(self.batches):
-            generator.manual_seed(draw >> 1)
+        seed_generators(self._generators, self._seed, self._trial, stream)
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
         if self._precision is None:
@@ -302,8 +346,13 @@ def _outputs(result: Any) -> Tensor:
     return found
 
 
-def _pair(batch: Any) -> tuple[Any, Tensor]:
-    if isinstance(batch, Mapping) or not (isinstance(batch, tuple | list) and len(batch) == 2):
-        raise ValueError(f"a batch must be a pair (inputs, targets), got {type(batch).__name__}")
-    inputs, targets = batch
-    return tuple(inputs) if isinstance(inputs, list) else inputs, targets
+def _check_finite(what: str, inputs: Any, targets: Tensor) -> None:
+    for name, parts in (("inputs", tensors_of(inputs)), ("targets", [targets])):
+        for part in parts:
+            odd = ~torch.isfinite(part)
+            if bool(odd.any()):
+                example = int(odd.nonzero()[0][0])
+                raise ValueError(
+                    f"{what} must hold finite numbers, got {part[odd][0].item()} in the {name} of example {example}; "
+                    "no learning rate is to blame"
+                )

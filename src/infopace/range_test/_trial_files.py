@@ -7,16 +7,20 @@ trial-0.jsonl   a line a candidate, as it is finished, and a last line that says
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import re
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+from infopace._checks import shown
+from infopace.range_test._lock import lock
 from infopace.range_test._records import Candidate, Trial
 
+_SETTINGS = "test.json"
+_MOST_TOLD = 2
 _NAME = re.compile(r"trial-(\d+)\.jsonl")
 
 
@@ -33,22 +37,22 @@ class TrialFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
             raise ValueError(f"the folder must be one, got {self.path}, where there is a file") from None
-        file = self.path / "test.json"
-        with open(self.path / ".lock", "a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            there = _read_json(file)
+        with open(self.path / ".lock", "a") as held:
+            lock(held, wait=True)
+            there = read_settings(self.path)
             if there is None:
-                partial = file.with_suffix(".tmp")
-                partial.write_text(json.dumps(settings, indent=2) + "\n")
-                os.replace(partial, file)
+                _write_whole(self.path / _SETTINGS, json.dumps(settings, indent=2).encode() + b"\n")
                 return
         # As JSON gives them back: lists for tuples.
         asked = json.loads(json.dumps(settings))
         different = [name for name in {**there, **asked} if there.get(name) != asked.get(name)]
         if different:
             told = ", ".join(
-                f"{name} is {there.get(name)!r} there and {asked.get(name)!r} here" for name in different
+                f"{name} is {shown(there.get(name))} there and {shown(asked.get(name))} here"
+                for name in different[:_MOST_TOLD]
             )
+            if len(different) > _MOST_TOLD:
+                told += f", and {len(different) - _MOST_TOLD} more differ"
             raise ValueError(
                 f"the folder {self.path} holds another range test: {told}; choose another folder"
             )
@@ -59,20 +63,19 @@ class TrialFolder:
 
         The system frees the claim of a process that was killed.
         """
-        with open(self._file(number), "a+b") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | (0 if patient else fcntl.LOCK_NB))
-            except OSError:
+        # Unbuffered: what a buffer could not write it would try to write again when the file is closed.
+        with open(self._file(number), "a+b", buffering=0) as file:
+            if not lock(file, wait=patient):
                 yield None
                 return
-            yield Claim(number, file)
+            yield Claim(number, file, self._file(number))
 
     def finished(self) -> dict[int, Trial]:
         """The trials that are finished, by number."""
         found = {}
         for path in self.path.iterdir():
             if match := _NAME.fullmatch(path.name):
-                candidates, finished = _parse(path.read_bytes())
+                candidates, finished = _parse(path.read_bytes(), path)
                 if finished:
                     found[int(match[1])] = Trial(int(match[1]), candidates)
         return dict(sorted(found.items()))
@@ -84,16 +87,16 @@ class TrialFolder:
 class Claim:
     """A trial's file, held: what is known of the trial, and what is to be kept."""
 
-    def __init__(self, number: int, file: IO[bytes]) -> None:
-        self.number, self._file = number, file
+    def __init__(self, number: int, file: FileIO, path: Path) -> None:
+        self.number, self._file, self._path = number, file, path
         file.seek(0)
         content = file.read()
-        self.candidates, self.is_finished = _parse(content)
+        self.candidates, self.is_finished = _parse(content, path)
         # What follows the last newline was torn by a kill.
         file.truncate(content.rfind(b"\n") + 1)
 
     def keep(self, candidate: Candidate) -> None:
-        """Write down a finished candidate."""
+        """Write down a finished candidate. OSError, with the file as it was, where it does not fit on the disk."""
         self._write(candidate.to_json())
 
     def finish(self) -> None:
@@ -102,27 +105,87 @@ class Claim:
         self.is_finished = True
 
     def _write(self, content: dict[str, Any]) -> None:
-        self._file.seek(0, os.SEEK_END)
-        self._file.write(json.dumps(content, allow_nan=False).encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        rest = memoryview(json.dumps(content, allow_nan=False).encode() + b"\n")
+        end = self._file.seek(0, os.SEEK_END)
+        try:
+            with _naming(self._path):
+                while rest:
+                    rest = rest[self._file.write(rest) or 0 :]
+                os.fsync(self._file.fileno())
+        except BaseException:
+            with contextlib.suppress(OSError):
+                self._file.truncate(end)
+            raise
 
 
-def _parse(content: bytes) -> tuple[tuple[Candidate, ...], bool]:
-    """Candidates, and whether the trial is finished, up to the first line that is torn."""
+def read_settings(folder: Path) -> dict[str, Any] | None:
+    """What the test in a folder is; None where there is none. ValueError where no test wrote what is there."""
+    path = folder / _SETTINGS
+    try:
+        settings = _from_json(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except IsADirectoryError:
+        raise ValueError(f"{path} must be the settings of a range test, got a folder") from None
+    except ValueError as error:
+        raise ValueError(f"{path} must be the settings of a range test, got no JSON: {error}") from None
+    if not isinstance(settings, dict):
+        raise ValueError(f"{path} must be the settings of a range test, got {str(settings)[:60]}")
+    return settings
+
+
+def _parse(content: bytes, path: Path) -> tuple[tuple[Candidate, ...], bool]:
+    """Candidates, and whether the trial is finished, up to the last whole line.
+
+    A kill tears the last line; a whole line that no test wrote is a ValueError.
+    """
     candidates: list[Candidate] = []
-    for line in content.split(b"\n")[:-1]:
-        row = json.loads(line)
-        if row.get("finished"):
-            return tuple(candidates), True
-        candidates.append(Candidate.from_json(row))
+    for number, line in enumerate(content.split(b"\n")[:-1], 1):
+        try:
+            row = _from_json(line)
+            if candidates and isinstance(row, dict) and row.get("finished") is True:
+                return tuple(candidates), True
+            candidates.append(Candidate.from_json(row))
+        except ValueError as error:
+            remedy = "remove the file to run its trial again"
+            raise ValueError(
+                f"{path}, line {number}, is no candidate of a range test: {error}; {remedy}"
+            ) from None
     return tuple(candidates), False
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
+def _from_json(content: bytes) -> Any:
     try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise ValueError(f"{path} must be the settings of a range test, got no JSON: {error}") from None
+        return json.loads(content)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """Write a file that a kill or a power cut leaves whole or absent. What a killed write left goes first.
+
+    Call it only while holding the folder's lock.
+    """
+    for left in path.parent.glob(f".{path.name}.*.tmp"):
+        left.unlink(missing_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with _naming(path):
+        try:
+            with open(partial, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                partial.unlink()
+            raise
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Within it, what the system refuses names the file: the system itself only does so where one is opened."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error

@@ -20,7 +20,7 @@ from infopace.cli import main
 from infopace.lab.compare import CompareConfig, compare
 from infopace.lab.compare._cells import Cell, Outcome
 from infopace.lab.compare._config import Entry
-from infopace.lab.errors import InputError
+from infopace.lab.errors import InputError, Unfinished
 from infopace.lab.report import ReportConfig, report
 from infopace.lab.workload import ACCURACY, MAE_CELSIUS, Metric
 
@@ -144,16 +144,40 @@ def test_no_time_is_spent_on_error_bars_that_the_table_does_not_show(whole: Whol
     assert all(layer["nats"] > -1 for layer in found)
 
 
-def test_a_process_that_dies_is_one_run_lost_and_the_next_command_makes_it(tmp_path: Path) -> None:
+def test_a_process_that_is_killed_is_one_run_missing_and_the_next_command_makes_it(tmp_path: Path) -> None:
     shutil.copy(FILE, tmp_path)
-    (tmp_path / "bomb").touch()
+    (tmp_path / "bomb").write_text("1")  # after the trial of the workload
     own = {"workload": f"{tmp_path / FILE.name}:MINE", "seeds": 4}
-    said, _ = run(tmp_path / "out", "vasudevan-2020", **own)
-    assert len([line for line in said if "failed: its process ended with exit code -9" in line]) == 1
-    assert sum(row["failure"] == "" for row in rows(tmp_path / "out")) == 3
+    with pytest.raises(Unfinished, match=r"incomplete, runs are missing: 1; the first: .*SIGKILL") as ended:
+        run(tmp_path / "out", "vasudevan-2020", **own)
+    assert any("incomplete, 1 of 4 runs are missing: its process" in line for line in ended.value.lines)
+    assert sorted(row["ended"] for row in rows(tmp_path / "out")) == ["finished"] * 3 + ["incomplete"]
     again, _ = run(tmp_path / "out", "vasudevan-2020", **own)
     assert "comparison: 4 jobs, 3 of them done already" in again
     assert [row["failure"] for row in rows(tmp_path / "out")] == [""] * 4
+
+
+def test_a_killed_tuning_run_is_no_bad_learning_rate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Really killed, on a condition in a user's workload: nothing is tuned over the rates that are left."""
+    shutil.copy(FILE, tmp_path)
+    (tmp_path / "bomb").write_text("1")  # after the trial of the workload
+    options = ["--methods", "sgd-cosine", "dog", "--seeds", "1", "--jobs", "1", "--bounds", "workload"]
+    command = ["compare", f"{tmp_path / FILE.name}:MINE", *options, "--out", str(tmp_path / "out")]
+    assert main(command) == 3
+    captured = capsys.readouterr()
+    assert re.fullmatch(
+        r"infopace: the comparison is incomplete, runs are missing: 1; the first: sgd-cosine lr \S+ seed 1000: its "
+        r"process was ended by SIGKILL[^\n]*; the same command makes what is missing\n",
+        captured.err,
+    )
+    assert re.search(r"\| sgd-cosine +\| +\| 0 +\| incomplete ", captured.out)
+    assert "sgd-cosine: incomplete, 1 of 10 tuning runs are missing: sgd-cosine lr " in captured.out
+    assert {row["method"] for row in rows(tmp_path / "out") if row["part"] == "test"} == {"dog"}
+    assert main(command) == 0
+    assert "incomplete" not in capsys.readouterr().out
+    assert {row["ended"] for row in rows(tmp_path / "out")} <= {"finished", "diverged"}
 
 
 def test_what_stops_by_itself_is_not_cut_off_at_the_epochs_of_the_others(tmp_path: Path) -> None:
@@ -241,12 +265,16 @@ def test_a_known_range_test_gives_the_bounds_of_what_is_added(tmp_path: Path) ->
 def test_a_known_run_that_its_machine_lost_is_made_and_one_that_diverged_is_not(
     whole: Whole, tmp_path: Path
 ) -> None:
-    lost, diverged = "its process ended with exit code -9", "training diverged in epoch 2 at learning rate 1"
+    lost, diverged = "its process was ended by SIGKILL", "training diverged in epoch 2 at learning rate 1"
     known = [json.loads(line) for line in (whole[0] / "rows.jsonl").read_text().splitlines()]
     mine = [row for row in known if row["method"] == "vasudevan-2020"]
     nothing = {"final": None, "best": None, "best_epoch": None, "test": [], "seconds": []}
     file = tmp_path / "rows.jsonl"
-    cut = [{**row, **nothing, "failure": text} for row, text in zip(mine, (lost, diverged), strict=True)]
+    ended = (("incomplete", lost), ("diverged", diverged))
+    cut = [
+        {**row, **nothing, "ended": how, "failure": text}
+        for row, (how, text) in zip(mine, ended, strict=True)
+    ]
     file.write_text("".join(f"{json.dumps(row)}\n" for row in cut))
     run(tmp_path / "out", "vasudevan-2020", known=(file,))
     found = rows(tmp_path / "out")
@@ -259,7 +287,7 @@ def test_a_known_run_that_its_machine_lost_is_made_and_one_that_diverged_is_not(
     [
         (None, r"known must name a rows\.jsonl of a comparison, got .*rows\.jsonl: .*No such file"),
         ("{", r"rows\.jsonl, line 1: not a row of a comparison's rows\.jsonl: '\{'"),
-        ('{"part": "test", "method": "adam"}', r"line 1: not a row of a comparison's rows\.jsonl"),
+        ('{"method": "adam"}', r"line 1: not a row of a comparison's rows\.jsonl"),
         ('{"workload": "mine", "epochs": 4, KNOWN}', r"another comparison: epochs is 4 there and 3 here"),
         ('{"workload": "digits", "epochs": 3, KNOWN}', r"workload is 'digits' there and 'mine' here"),
         ("", r"known must name a rows\.jsonl of a comparison, got .*rows\.jsonl, which is empty"),
@@ -278,7 +306,7 @@ def test_known_rows_that_cannot_be_used_are_refused_and_nothing_is_made(
     file, out = tmp_path / "rows.jsonl", tmp_path / "out"
     known = (
         '"part": "test", "method": "adam", "lr": 0.1, "seed": 0, "final": 0.5, "best": 0.5, "best_epoch": 1,'
-        ' "failure": "", "test": [0.5], "seconds": [1.0]'
+        ' "failure": "", "test": [0.4, 0.4, 0.5], "seconds": [1.0, 1.0, 1.0]'
     )
     if line is not None:
         file.write_text(line.replace("KNOWN", known))
@@ -313,13 +341,14 @@ def test_bad_input_is_one_line_and_leaves_nothing(
 def test_a_comparison_of_which_nothing_finished_is_no_success(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "own.py").write_text(FILE.read_text().replace("nn.Linear(8, 3)", "nn.Linear(7, 3)"))
+    fails = "if next(_batches) >= 1:\n        raise KeyError('no such table')\n    return F.cross_entropy"
+    (tmp_path / "own.py").write_text(FILE.read_text().replace("return F.cross_entropy", fails))
     options = ["--methods", "vasudevan-2020", "dog", "--seeds", "1", "--jobs", "1", "--bounds", "workload"]
     assert main(["compare", f"{tmp_path}/own.py:MINE", *options, "--out", str(tmp_path / "out")]) == 3
     captured = capsys.readouterr()
     assert "| vasudevan-2020" in captured.out and "| dog" in captured.out
     assert captured.err.startswith("infopace: no run of the comparison has finished: ")
-    assert "mat1 and mat2 shapes cannot be multiplied" in captured.err
+    assert "KeyError: 'no such table'" in captured.err
     assert captured.err.count("\n") == 1
 
 

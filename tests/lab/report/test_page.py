@@ -54,6 +54,25 @@ def test_one_run(make_run: MakeRun, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert [chart["title"] for chart in charts_of(text)] == ["Learning rate", "Information", "Test accuracy"]
 
 
+def test_a_broken_folder_is_named_on_the_page_and_beside_it(
+    make_run: MakeRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, broken = tmp_path / "r.html", tmp_path / "<b>roken"
+    broken.mkdir()
+    (broken / "comparison.json").write_text("[" * 100_000)
+    assert main(["report", str(broken), str(make_run()), "--out", str(out)]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.startswith(f"report: {out}")
+    line = f"{broken}/comparison.json is no readable JSON: "
+    assert captured.err.startswith(f"infopace: not in the report: {line}") and captured.err.count("\n") == 1
+    text = out.read_text()
+    assert f"Not shown {line}" in words(text) and "global 0 8 of 8" in words(text)
+    assert "<b>roken" not in text
+    assert main(["report", str(broken), "--out", str(tmp_path / "none.html")]) == 2
+    assert capsys.readouterr().err.startswith(f"infopace: {line}")
+    assert not (tmp_path / "none.html").exists()
+
+
 def test_what_the_curves_show(make_run: MakeRun) -> None:
     found = charts(make_run())
     (rate,) = found["Learning rate"].series

@@ -69,7 +69,10 @@ def test_folders_that_are_no_runs(tmp_path: Path, make_run: MakeRun) -> None:
         (tmp_path / "nowhere",): f"no folder {tmp_path}/nowhere",
         (run / "run.json",): f"a run folder is needed, got the file {run}/run.json",
         (empty,): f"{empty} must hold a run, and is empty",
-        (run, other): f"{other} must hold a run, and has no readable run.json",
+        (
+            other,
+            empty,
+        ): f"{other} must hold a run, and has no readable run.json; {empty} must hold a run, and is empty",
         (run.parent,): f"{run.parent} must hold a run, and has no readable run.json;"
         f" for the runs inside it, name them: {run.parent}/*",
     }
@@ -77,6 +80,29 @@ def test_folders_that_are_no_runs(tmp_path: Path, make_run: MakeRun) -> None:
         with pytest.raises(InputError) as error:
             read_folders(folders)
         assert str(error.value) == message
+
+
+def test_good_folders_are_read_and_the_others_named(make_run: MakeRun, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "killed").mkdir()
+    (tmp_path / "killed" / "run.json").write_bytes(b"")
+    damaged = make_run("damaged")
+    change(damaged, "run.json", lambda content: content.pop("settings"))
+    listed = [
+        tmp_path / "empty",
+        make_run("good", seed=7),
+        damaged,
+        tmp_path / "killed",
+        tmp_path / "nowhere",
+    ]
+    found = read_folders(listed)
+    assert [method.runs[0].seed for method in found.experiments[0].methods] == [7]
+    assert [line.partition(" holds")[0] for line in found.refused] == [
+        f"{tmp_path}/empty must hold a run, and is empty",
+        f"{damaged}",
+        f"{tmp_path}/killed must hold a run, and has no readable run.json",
+        f"no folder {tmp_path}/nowhere",
+    ]
 
 
 def change(folder: Path, name: str, change: Callable[[Any], None]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -18,7 +18,7 @@ from infopace.estimators._dependence._scores import (
     row_order,
     uniform_scores,
 )
-from infopace.estimators._error_bar import ErrorBar, subsampling_error_bar
+from infopace.estimators._error_bar import GROWING, ErrorBar, subsampling_error_bar
 from infopace.estimators._ksg import ksg1, ksg1_terms
 from infopace.estimators._scale import standardized_distances
 
@@ -79,7 +79,10 @@ def calibrated_information(x: Tensor, y: Tensor, k: int = 3, error_bar: bool = T
         bias = -sign(d) sqrt(max(0, d^2 - s^2)),   s = s_KSG hypot(1.2 (1 - w) + 0.35 w, 0.35)
 
     (between two estimates of the same thing, squared distance less variance is unbiased for the square of what
-    they differ by; DerSimonian and Laird 1986).
+    they differ by; DerSimonian and Laird 1986). To this comes what ranks hide (`_scores.rank_bias`).
+
+    Where ranks cannot resolve the dependence, or KSG still grows with n and on samples of the model does not, no model
+    is believed. The value is then KSG, which has not reached the information, and the bias -inf.
     """
     blocks = [_varying(x), _varying(y)]
     n = len(x)
@@ -95,6 +98,10 @@ def calibrated_information(x: Tensor, y: Tensor, k: int = 3, error_bar: bool = T
     if float(tied.double().mean()) > _ATOMS or n < _FEWEST:
         return Calibrated(ksg, bar, "none", math.nan, ksg, math.nan, 1.0, {})
     model, value, held_out, bounds = _choose(u, p)
+    at_least = Calibrated(ksg, replace(bar, bias=-math.inf), "none", math.nan, ksg, math.nan, 1.0, bounds)
+    if not model.resolved():
+        # The model goes on where the ranks end, down to the ridge of its scatter.
+        return at_least
     generator = torch.Generator().manual_seed(0)
     simulations = min(20, max(_SIMULATIONS, _SIMULATED_ROWS // n))
     samples = [_ksg(_like(model, z, generator), p, k, error_bar and i == 0) for i in range(simulations)]
@@ -110,6 +117,8 @@ def calibrated_information(x: Tensor, y: Tensor, k: int = 3, error_bar: bool = T
     noise = spread * math.sqrt(1 + 1 / simulations)
     weight = 1.0 if mixture else max(0.0, 1 - (_CLEAR * noise / difference) ** 2) if difference else 0.0
     error = ErrorBar()
+    if bar.bias - samples[0][2].bias < GROWING:
+        return at_least
     if math.isfinite(bar.bias):
         influence = (1 - weight) * held_out.terms + weight * terms
         independent = float(terms.std()) / math.sqrt(n)
@@ -117,7 +126,8 @@ def calibrated_information(x: Tensor, y: Tensor, k: int = 3, error_bar: bool = T
         sampling = float(influence.std()) / math.sqrt(n) * (1 - weight + weight * dependence)
         error = ErrorBar(
             math.hypot(sampling, weight * noise / math.sqrt(1 + simulations)),
-            _left_out((1 - weight) * difference - bar.bias + samples[0][2].bias, bar.std_error, weight),
+            _left_out((1 - weight) * difference - bar.bias + samples[0][2].bias, bar.std_error, weight)
+            + (0.0 if mixture else (1 - weight) * model.rank_bias()),
             bar.freedom if weight else math.inf,
         )
     nats = value + weight * difference

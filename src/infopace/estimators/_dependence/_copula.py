@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from infopace.estimators._dependence._scores import uniform_scores
+from infopace.estimators._dependence._scores import rank_bias, ranks_resolve, uniform_scores
 from infopace.estimators._student import student_quantile
 
 # 1 / nu tried first; the best is then refined. 0 is the Gaussian copula.
@@ -58,6 +58,14 @@ class EllipticalCopula:
             z = z / (gamma * 2 / self.nu).sqrt()
         return uniform_scores(z)
 
+    def resolved(self) -> bool:
+        """Whether ranks can show this dependence; see `_scores.ranks_resolve`."""
+        return ranks_resolve(canonical_information(self.scatter, self.p), self.n)
+
+    def rank_bias(self) -> float:
+        """Bias of the information because ranks are whole numbers, nats; see `_scores.rank_bias`."""
+        return rank_bias(canonical_information(self.scatter, self.p), self.n, len(self.scatter))
+
     def _shrunk(self) -> Tensor:
         """The scatter with less dependence, until it holds the unbiased information.
 
@@ -66,9 +74,7 @@ class EllipticalCopula:
         the strong ones.
         """
         p, s = self.p, self.scatter
-        root_x, root_y = torch.linalg.cholesky(s[:p, :p]), torch.linalg.cholesky(s[p:, p:])
-        white = torch.linalg.solve_triangular(root_x, s[:p, p:], upper=False)
-        white = torch.linalg.solve_triangular(root_y, white.T, upper=False).T
+        white, root_x, root_y = whitened(s, p)
         left, r, right = torch.linalg.svd(white, full_matrices=False)
         terms = -0.5 * torch.log1p(-r.clamp(max=1 - 1e-12).square())
         spare = float(terms.sum()) - max(0.0, self.information() - self._tail_information())
@@ -156,6 +162,19 @@ def log_density(z: Tensor, scatter: Tensor, nu: float) -> Tensor:
         return -0.5 * square - half_logdet - 0.5 * d * math.log(2 * math.pi)
     norm = math.lgamma((nu + d) / 2) - math.lgamma(nu / 2) - 0.5 * d * math.log(nu * math.pi)
     return norm - half_logdet - (nu + d) / 2 * torch.log1p(square / nu)
+
+
+def whitened(scatter: Tensor, p: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Cross-correlation of both blocks after whitening, and the Cholesky roots of the blocks."""
+    root_x, root_y = torch.linalg.cholesky(scatter[:p, :p]), torch.linalg.cholesky(scatter[p:, p:])
+    white = torch.linalg.solve_triangular(root_x, scatter[:p, p:], upper=False)
+    return torch.linalg.solve_triangular(root_y, white.T, upper=False).T, root_x, root_y
+
+
+def canonical_information(scatter: Tensor, p: int) -> Tensor:
+    """(min(p, q),) nats -ln(1 - r^2) / 2 of each canonical correlation r."""
+    r = torch.linalg.svdvals(whitened(scatter, p)[0])
+    return -0.5 * torch.log1p(-r.clamp(max=1 - 1e-12).square())
 
 
 def wishart_bias(n: int, p: int, q: int) -> float:

@@ -8,19 +8,22 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from infopace.estimators._dependence._scores import normal_scores, uniform_scores
+from infopace.estimators._dependence._copula import canonical_information
+from infopace.estimators._dependence._scores import normal_scores, ranks_resolve, uniform_scores
 
 _DRAWS = 20_000
+_UNRESOLVED_SHARE = 0.25
 
 
 @dataclass(frozen=True)
 class GaussianMixture:
-    """Log weights (K,), means (K, d), covariances (K, d, d); x is the first p of d columns."""
+    """Log weights (K,), means (K, d), covariances (K, d, d); x is the first p of d columns. Fitted to n examples."""
 
     log_weights: Tensor
     means: Tensor
     covariances: Tensor
     p: int
+    n: int
 
     @property
     def name(self) -> str:
@@ -44,6 +47,22 @@ class GaussianMixture:
         noise = torch.randn(n, self.means.shape[1], 1, dtype=torch.float64, generator=generator)
         root = torch.linalg.cholesky(self.covariances)
         return uniform_scores(self.means[component] + (root[component] @ noise)[:, :, 0])
+
+    def resolved(self) -> bool:
+        """Whether ranks can show the dependence inside components of at least three quarters of the weight.
+
+        Of a straight line cut into pieces, each has less information, and as much fewer examples to show it.
+        """
+        shares = self.log_weights.exp()
+        unresolved = [
+            not ranks_resolve(canonical_information(covariance, self.p), max(1, int(share * self.n)))
+            for share, covariance in zip(shares.tolist(), self.covariances, strict=True)
+        ]
+        return float(shares[torch.tensor(unresolved)].sum()) <= _UNRESOLVED_SHARE
+
+    def rank_bias(self) -> float:
+        """0: neighbours, which correct every mixture, see what ranks hide from it."""
+        return 0.0
 
     def _log_density(self, z: Tensor, columns: slice) -> Tensor:
         covariances = self.covariances[:, columns][:, :, columns]
@@ -78,7 +97,7 @@ def fit_mixture(u: Tensor, p: int, components: int, steps: int = 100) -> Gaussia
         if step == steps - 1 or (step > 5 and mean - last < 1e-5):
             break
         last, step = mean, step + 1
-    return GaussianMixture(log_weights - log_weights.logsumexp(0), means, covariances, p)
+    return GaussianMixture(log_weights - log_weights.logsumexp(0), means, covariances, p, n)
 
 
 def _k_means(z: Tensor, k: int, generator: torch.Generator, steps: int = 15) -> Tensor:

@@ -6,8 +6,17 @@ ranks, and a model is fitted to these: the marginal shapes (heavy tails, bounded
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
+
+# Ranks of n examples cannot follow a dependence of more than ln n minus this many nats.
+_UNRESOLVED = 2.3
+# Nor one of combinations of columns of more than half of ln n minus this many.
+_UNRESOLVED_SUM = 0.8
+# Bias of a Gaussian copula's information by ranks; benchmarks/estimators/rank_resolution.py.
+_RANK_BIAS = 5.7
 
 
 def uniform_scores(x: Tensor) -> Tensor:
@@ -47,3 +56,30 @@ def principal_columns(u: Tensor, most: int) -> Tensor:
     # The sign of a component is free: fix it by its largest entry.
     components = components * components.gather(0, components.abs().argmax(0, keepdim=True)).sign()
     return uniform_scores(components)
+
+
+def ranks_resolve(information: Tensor, n: int) -> bool:
+    """Whether the ranks of n examples can show canonical pairs (m,) of this information in nats.
+
+    From 2.3 nats below ln n on few examples change places, and beyond ln n none: the ranks of y are those of x.
+    """
+    return not bool((information > math.log(n) - _UNRESOLVED).any())
+
+
+def rank_bias(information: Tensor, n: int, width: int) -> float:
+    """Bias, in nats, of the information of canonical pairs (m,) that was read off the ranks of n examples.
+
+        b = - sum_i asinh(c e^I_i r_i^2 / 2n),    c = 5.7,    r_i^2 = 1 - exp(-2 I_i)
+
+    Where y = x + s e, ranks add about c s / n to the variance s^2 of what x leaves unexplained of y: an example moves
+    past whole neighbours or stays. Solved for s, what was read off is too low by b. Measured with I from 0 to 5 nats
+    below ln n and n from 30 to 10,000 (benchmarks/estimators/rank_resolution.py): -0.02 at 5 nats, -0.32 at 2 nats,
+    -0.95 at ln n itself.
+
+    A combination of several columns takes up the sampling error of each column's ranks, a variance of about 1 / n, and
+    never shows more than about ln n / 2. There is then no upper limit: -inf.
+    """
+    if width > 2 and bool((information > 0.5 * math.log(n) - _UNRESOLVED_SUM).any()):
+        return -math.inf
+    squares = -torch.expm1(-2 * information)
+    return -float(torch.asinh(_RANK_BIAS * information.exp() * squares / (2 * n)).sum())

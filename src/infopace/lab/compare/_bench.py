@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from infopace.lab.compare._cells import Bounds, Cell, Outcome, outcome
 from infopace.lab.compare._config import CompareConfig, ComparePlan
@@ -16,14 +17,14 @@ Say = Callable[[str], None]
 class Bench:
     """Runs jobs and remembers what went wrong with them, for as long as the command lasts.
 
-    A run that diverged would diverge again and is not tried again; what failed for another reason is, by the next
+    A run that diverged would diverge again and is not tried again; what was lost for another reason is, by the next
     command.
     """
 
-    def __init__(self, config: CompareConfig, plan: ComparePlan, say: Say) -> None:
-        self._config, self._plan, self._say = config, plan, say
+    def __init__(self, config: CompareConfig, plan: ComparePlan, inputs: Mapping[str, Any], say: Say) -> None:
+        self._config, self._plan, self._inputs, self._say = config, plan, inputs, say
         self._failures: dict[Job, str] = {}
-        self._known = known_outcomes(plan)
+        self._known = known_outcomes(plan, inputs)
 
     def run(self, jobs: Sequence[Job], what: str) -> None:
         """Do those of the jobs that are not done."""
@@ -47,7 +48,7 @@ class Bench:
         for cell in cells:
             ended = self._ended(cell)
             if ended is None and cell in failures:
-                ended = Outcome(cell, (), (), failures[cell])
+                ended = Outcome(cell, (), (), failures[cell], lost=True)
             if ended is not None:
                 found.append(ended)
         return found
@@ -62,7 +63,9 @@ class Bench:
         return self._ended(job.cell) is not None
 
     def _ended(self, cell: Cell) -> Outcome | None:
-        return outcome(cell, self._plan.folder) or self._known.get((cell.name, cell.lr, cell.seed))
+        return outcome(cell, self._plan.folder, self._inputs) or self._known.get(
+            (cell.name, cell.lr, cell.seed)
+        )
 
     def _ending(self, job: Job, failure: str | None) -> str:
         if failure is not None:

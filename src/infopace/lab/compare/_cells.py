@@ -10,7 +10,10 @@ from typing import Any
 
 from infopace.lab.compare._config import FREE_LIMIT, ComparePlan, Entry
 from infopace.lab.config import TrainConfig
+from infopace.lab.errors import InputError
 from infopace.lab.files import write_atomically
+from infopace.lab.identity import differing
+from infopace.lab.rows import sound_rows
 from infopace.lab.run_folder import RunFolder
 from infopace.lab.workload import Metric
 
@@ -73,12 +76,16 @@ class Outcome:
         test: The test metric after epochs 1, 2, ..; of a run that diverged, up to then.
         seconds: What each of those epochs took, evaluation and measurement included.
         failure: Why it did not finish; empty if it did.
+        lost: It did not diverge: its machine or its code ended it. It is missing, and the next command makes it.
+        verified: Data, code and recipe are known to be the comparison's; not so of rows that record none.
     """
 
     cell: Cell
     test: tuple[float, ...]
     seconds: tuple[float, ...]
     failure: str = ""
+    lost: bool = False
+    verified: bool = True
 
     @property
     def final(self) -> float | None:
@@ -95,6 +102,7 @@ class Outcome:
             "final": self.final,
             "best": None if best is None else self.test[best],
             "best_epoch": None if best is None else best + 1,
+            "ended": "incomplete" if self.lost else "diverged" if self.failure else "finished",
             "failure": self.failure,
             "test": [_rounded(value, metric) for value in self.test],
             "seconds": [round(value, 3) for value in self.seconds],
@@ -111,7 +119,8 @@ class Outcome:
             test[row["best_epoch"] - 1] = row["best"]
         if row["final"] is not None:
             test[-1] = row["final"]
-        return cls(cell, tuple(test), tuple(row["seconds"]), row["failure"])
+        lost, verified = row.get("ended") == "incomplete", "inputs" in row
+        return cls(cell, tuple(test), tuple(row["seconds"]), row["failure"], lost, verified)
 
 
 def _rounded(value: float, metric: Metric) -> float:
@@ -135,16 +144,32 @@ def keep_divergence(folder: Path, message: str) -> None:
     write_atomically(folder / _DIVERGED, f"{json.dumps({'failure': message})}\n".encode())
 
 
-def outcome(cell: Cell, comparison: Path) -> Outcome | None:
-    """How the run ended, None where it has not yet."""
+def outcome(cell: Cell, comparison: Path, inputs: Mapping[str, Any]) -> Outcome | None:
+    """How the run ended, None where it has not yet, or where its files are no longer whole: it is then made again.
+
+    Raises InputError where the folder holds the run of another comparison.
+    """
     folder = RunFolder(cell.folder(comparison))
-    diverged = folder.read_json(_DIVERGED)
-    if diverged is None and folder.read_json("summary.json") is None:
+    diverged, summary = folder.read_json(_DIVERGED), folder.read_json("summary.json")
+    failure = None if diverged is None else diverged.get("failure")
+    if not isinstance(failure, str) and summary is None:
         return None
-    rows = folder.read_rows()[1:]
-    return Outcome(
-        cell,
-        tuple(row["test"] for row in rows),
-        tuple(sum(row["seconds"].values()) for row in rows),
-        "" if diverged is None else str(diverged["failure"]),
-    )
+    _check_inputs(folder, inputs)
+    rows = sound_rows(folder.read_rows())[1:]
+    if not isinstance(failure, str):
+        if not rows or summary is None or summary.get("epochs") != len(rows):
+            return None
+        failure = ""
+    test = tuple(row["test"] for row in rows)
+    return Outcome(cell, test, tuple(sum(row["seconds"].values()) for row in rows), failure)
+
+
+def _check_inputs(folder: RunFolder, inputs: Mapping[str, Any]) -> None:
+    record = folder.read_json("run.json") or {}
+    settings = record.get("settings")
+    there = {**(settings if isinstance(settings, dict) else {}), "data": record.get("data")}
+    shared = [name for name in inputs if name in there]
+    if told := differing({n: inputs[n] for n in shared}, {n: there[n] for n in shared}):
+        raise InputError(
+            f"{folder.path} is a run of another comparison: {told}; remove it or choose another --out"
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,13 @@ from typing import Annotated, Any, Literal
 import torch
 from tyro.conf import Positional, arg
 
-from infopace.lab.config import check_common, find_device, find_rival
+from infopace.lab.config import HELD_OUT, check_common, find_device, find_rival
 from infopace.lab.errors import InputError
+from infopace.lab.identity import identity_of
 from infopace.lab.pacing import OURS, PACED, PAPER
+from infopace.lab.range_config import BEFORE_TRAINING
 from infopace.lab.rivals import RIVALS, Rival
-from infopace.lab.workload import Workload
+from infopace.lab.workload import Data, Workload
 from infopace.lab.workloads import find_workload
 
 _FREE, _LAYER_WISE, _HELD_OUT = "-free", "-layer-wise", "-held-out"
@@ -103,6 +106,15 @@ class ComparePlan:
         }
 
 
+def inputs_of(plan: ComparePlan, data: Data) -> dict[str, Any]:
+    """What the runs of a comparison depend on besides its settings, as its folder and its rows record it."""
+    metric = {"metric": plan.workload.metric.name, "higher_is_better": plan.workload.metric.higher_is_better}
+    tested = plan.bounds == "range-test"
+    bounds = vars(BEFORE_TRAINING) if tested else dataclasses.asdict(plan.workload.bounds)
+    own = {"held_out": HELD_OUT, "free_limit": FREE_LIMIT, "paced_by": {plan.bounds: bounds}}
+    return {**identity_of(plan.workload, data), **metric, **own}
+
+
 def resolve_comparison(config: CompareConfig) -> ComparePlan:
     """Check a command line and fill in the defaults. Raises InputError with one line."""
     workload = find_workload(config.workload)
@@ -121,7 +133,7 @@ def resolve_comparison(config: CompareConfig) -> ComparePlan:
     return ComparePlan(
         workload=workload,
         spec=config.workload,
-        entries=tuple(_entry(name) for name in names),
+        entries=tuple(entry_of(name) for name in names),
         seeds=tuple(range(config.seeds)),
         tuning_seeds=tuple(range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + config.tuning_seeds)),
         bounds=config.bounds,
@@ -131,7 +143,7 @@ def resolve_comparison(config: CompareConfig) -> ComparePlan:
     )
 
 
-def _entry(name: str) -> Entry:
+def entry_of(name: str) -> Entry:
     """A method; a paced one's name may end in -layer-wise, ours also in -free (no number of epochs) and -held-out."""
     whole = name.removesuffix(_HELD_OUT) if name.startswith(OURS) else name
     stem = whole.removesuffix(_LAYER_WISE)

@@ -9,19 +9,23 @@ from pathlib import Path
 
 import torch
 
+import infopace
 from infopace import RangeTestError
 from infopace.lab.bounds import find_bounds, keep_result
 from infopace.lab.compare._cells import Bounds, Cell, keep_divergence
 from infopace.lab.compare._config import ComparePlan
-from infopace.lab.errors import Diverged
-from infopace.lab.files import write_atomically
+from infopace.lab.errors import Diverged, InputError
+from infopace.lab.files import parse_json, write_atomically
 from infopace.lab.progress import Silent
 from infopace.lab.range_config import BEFORE_TRAINING, RangePlan
+from infopace.lab.rows import is_number
 from infopace.lab.run import train
 from infopace.lab.training import set_determinism
 from infopace.lab.trial import load_tried
 
 _FOUND = "bounds.json"
+_REMEDY = "remove it, and the same command makes the range test again"
+BOUNDS = ("lr_min", "lr_max", "lr_top", "epsilon")
 
 
 @dataclass(frozen=True)
@@ -49,12 +53,16 @@ Job = RangeTestJob | RunJob
 
 @dataclass(frozen=True)
 class FoundBounds:
-    """What the range test gave: bounds as the options of `infopace train`, or why there are none."""
+    """What the range test gave: bounds as the options of `infopace train`, or why there are none.
+
+    Not `verified`: it comes from rows that do not record their data and code.
+    """
 
     bounds: Bounds
     seconds: float
     epochs: float
     failure: str = ""
+    verified: bool = True
 
 
 def perform(plan: ComparePlan, job: Job, device: str) -> None:
@@ -79,11 +87,44 @@ def drop_checkpoints(folder: Path) -> None:
 
 
 def found_bounds(comparison: Path) -> FoundBounds | None:
-    """What the range test of a comparison gave, None before it has ended."""
+    """What the range test of a comparison gave, None before it has ended.
+
+    Raises InputError where the file is not what `keep_bounds` writes.
+    """
+    path = comparison / _FOUND
     try:
-        return FoundBounds(**json.loads((comparison / _FOUND).read_bytes()))
-    except (OSError, ValueError, TypeError):
+        content = parse_json(path.read_bytes())
+    except FileNotFoundError:
         return None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {error}; {_REMEDY}") from error
+    found = found_in(content)
+    if found is None:
+        raise InputError(
+            f"{path} must hold bounds that a range test found, got {str(content)[:60]}; {_REMEDY}"
+        )
+    return found
+
+
+def found_in(content: object) -> FoundBounds | None:
+    """What a range test gave, from plain data; None where these are no such thing."""
+    names = {part.name for part in dataclasses.fields(FoundBounds)}
+    if not isinstance(content, dict) or not names - {"failure", "verified"} <= content.keys() <= names:
+        return None
+    bounds, failure = content["bounds"], content.get("failure", "")
+    if not (isinstance(failure, str) and isinstance(content.get("verified", True), bool)):
+        return None
+    if not all(is_number(content[cost]) and content[cost] >= 0 for cost in ("seconds", "epochs")):
+        return None
+    if not isinstance(bounds, dict) or not all(map(is_number, bounds.values())):
+        return None
+    if bounds.keys() != (set() if failure else set(BOUNDS)):
+        return None
+    try:
+        _ = None if failure else infopace.Bounds(**bounds)
+    except ValueError:
+        return None
+    return FoundBounds(**content)
 
 
 def keep_bounds(found: FoundBounds, comparison: Path) -> None:

@@ -6,39 +6,52 @@ A comparison keeps the rows that it was given, so that the next command need not
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from infopace.lab.compare._cells import Outcome
-from infopace.lab.compare._config import ComparePlan
-from infopace.lab.compare._jobs import FoundBounds, found_bounds, keep_bounds
+from infopace.lab.compare._config import FIRST_TUNING_SEED, FREE_LIMIT, ComparePlan, entry_of
+from infopace.lab.compare._jobs import BOUNDS, FoundBounds, found_bounds, found_in, keep_bounds
 from infopace.lab.errors import InputError
-from infopace.lab.files import write_atomically
-from infopace.lab.pacing import PACED
+from infopace.lab.files import parse_json, write_atomically
+from infopace.lab.identity import differing
+from infopace.lab.pacing import OURS, PACED
+from infopace.lab.rows import is_number
+from infopace.lab.workload import ACCURACY, Metric
 
 Row = dict[str, Any]
 Key = tuple[str, float | None, int]
 _KEPT, _RANGE_TEST = "known.jsonl", "range test"
-_BOUNDS = ("lr_min", "lr_max", "lr_top", "epsilon")
+# The seeds of the runs of each part: from the first, below the second.
+_PARTS = {"tuning": (FIRST_TUNING_SEED, 2 * FIRST_TUNING_SEED), "test": (0, FIRST_TUNING_SEED)}
 
 
 @dataclass(frozen=True)
 class Known:
-    """Rows of runs, and the range test that the paced ones among them went by; None without such."""
+    """Rows of runs, the range test that the paced ones among them went by (None without such), and what to say."""
 
     runs: tuple[Row, ...]
     found: FoundBounds | None
+    notes: tuple[str, ...] = ()
 
 
-def read_known(files: Sequence[Path], plan: ComparePlan) -> Known:
-    """Read rows.jsonl of earlier comparisons. Raises InputError where one is not of the same workload and budget."""
+def read_known(files: Sequence[Path], plan: ComparePlan, inputs: Mapping[str, Any]) -> Known:
+    """Read rows.jsonl of earlier comparisons.
+
+    Raises InputError where one is not of the same workload and budget, was made with other `inputs`, or holds what no
+    run can have given. Rows of older comparisons record no inputs: they are taken, and a note says so.
+    """
     known = Known((), None)
     for file in files:
-        rows = _read(file)
-        _check_same(rows, plan, file)
+        rows = _read(file, plan, inputs)
+        if not rows:
+            raise InputError(f"known must name a rows.jsonl of a comparison, got {file}, which is empty")
+        unverified = sum("inputs" not in row for row in rows)
+        if unverified:
+            note = f"{unverified} of {len(rows)} rows of {file} record no data and no code, and are taken unverified"
+            known = Known(known.runs, known.found, (*known.notes, note))
         found = next((_found(row) for row in rows if row["part"] == _RANGE_TEST), None)
         runs = [row for row in rows if row["part"] != _RANGE_TEST]
         paced = any(row["method"].startswith(tuple(PACED)) for row in runs)
@@ -47,64 +60,121 @@ def read_known(files: Sequence[Path], plan: ComparePlan) -> Known:
             raise InputError(f"{file} was made with bounds = {bounds!r}, not {plan.bounds!r}")
         if plan.bounds == "range-test" and found is not None:
             _check_bounds(known.found, found, str(file))
-            known = Known(known.runs, found)
-        known = Known((*known.runs, *runs), known.found)
+            known = Known(known.runs, found, known.notes)
+        known = Known((*known.runs, *runs), known.found, known.notes)
     return known
 
 
-def keep_known(known: Known, plan: ComparePlan) -> None:
+def keep_known(known: Known, plan: ComparePlan, inputs: Mapping[str, Any]) -> None:
     """Take them into the comparison's folder. Raises InputError where its own range test gave other bounds."""
-    if not known.runs and known.found is None:
-        return
     if known.found is not None:
         _check_bounds(found_bounds(plan.folder), known.found, "the known rows")
+    rows = {_key(row): row for row in [*_kept(plan, inputs), *known.runs]}
+    if known.found is not None:
         keep_bounds(known.found, plan.folder)
-    file = plan.folder / _KEPT
-    rows = {_key(row): row for row in [*(_read(file) if file.exists() else []), *known.runs]}
-    write_atomically(file, "".join(f"{json.dumps(row)}\n" for row in rows.values()).encode())
+    if known.runs:
+        content = "".join(f"{json.dumps(row)}\n" for row in rows.values())
+        write_atomically(plan.folder / _KEPT, content.encode())
 
 
-def known_outcomes(plan: ComparePlan) -> dict[Key, Outcome]:
-    """How those runs ended. One that failed for a reason of its machine is not among them: it may end well here."""
-    file = plan.folder / _KEPT
-    ended = {_key(row): Outcome.from_row(row) for row in (_read(file) if file.exists() else [])}
+def known_outcomes(plan: ComparePlan, inputs: Mapping[str, Any]) -> dict[Key, Outcome]:
+    """How those runs ended. One that is not known to have diverged is not among them: it may end well here."""
     return {
-        key: outcome
-        for key, outcome in ended.items()
-        if not outcome.failure or outcome.failure.startswith("training diverged")
+        _key(row): Outcome.from_row(row)
+        for row in _kept(plan, inputs)
+        if not row["failure"] or row.get("ended") == "diverged"
     }
 
 
-def _read(file: Path) -> list[Row]:
+def _kept(plan: ComparePlan, inputs: Mapping[str, Any]) -> list[Row]:
+    """The rows that the comparison's folder has kept."""
+    file = plan.folder / _KEPT
+    return _read(file, plan, inputs) if file.exists() else []
+
+
+def _read(file: Path, plan: ComparePlan, inputs: Mapping[str, Any]) -> list[Row]:
     try:
-        lines = file.read_text().splitlines()
+        lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"known must name a rows.jsonl of a comparison, got {file}: {error}") from error
-    if not lines:
-        raise InputError(f"known must name a rows.jsonl of a comparison, got {file}, which is empty")
-    return [_row(line, f"{file}, line {number}") for number, line in enumerate(lines, 1)]
+    return [_row(line, f"{file}, line {number}", plan, inputs) for number, line in enumerate(lines, 1)]
 
 
-def _row(line: str, place: str) -> Row:
+def _row(line: str, place: str, plan: ComparePlan, inputs: Mapping[str, Any]) -> Row:
     try:
-        row = json.loads(line)
-        _ = (
-            row["workload"],
-            row["epochs"],
-            _found(row) if row["part"] == _RANGE_TEST else Outcome.from_row(row),
-        )
-        numbers = () if row["part"] == _RANGE_TEST else _numbers(row)
-        if not all(isinstance(n, int | float) and math.isfinite(n) for n in numbers):
-            raise ValueError("a value that is no number")
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+        row = parse_json(line)
+    except ValueError as error:
         raise InputError(f"{place}: not a row of a comparison's rows.jsonl: {line[:60]!r}") from error
+    if not isinstance(row, dict) or row.get("part") not in (*_PARTS, _RANGE_TEST):
+        raise InputError(f"{place}: not a row of a comparison's rows.jsonl: {line[:60]!r}")
+    for name, here in (("workload", plan.workload.name), ("epochs", plan.epochs)):
+        if row.get(name) != here:
+            told = f"{name} is {row.get(name)!r} there and {here!r} here"
+            raise InputError(f"{place}: the row is of another comparison: {told}")
+    wrong = _wrong_test(row) if row["part"] == _RANGE_TEST else _wrong_run(row, plan)
+    if wrong:
+        raise InputError(f"{place}: not a row of a comparison's rows.jsonl: {wrong}")
+    there = row.get("inputs", inputs)
+    told = differing(inputs, there) if isinstance(there, dict) else f"inputs are {str(there)[:60]}"
+    if told:
+        raise InputError(f"{place}: the row is of another comparison: {told}")
     return row
 
 
-def _numbers(row: Row) -> list[Any]:
-    """What must be numbers: of a run that failed the curve until then, of another its end as well."""
-    ended = [] if row["failure"] else [row["final"], row["best"], row["best_epoch"]]
-    return [*ended, *row["test"], *row["seconds"], row["seed"], *([] if row["lr"] is None else [row["lr"]])]
+def _wrong_test(row: Row) -> str:
+    """Why a row is none of a range test; empty where it is one."""
+    cost = {"seconds": row.get("seconds"), "epochs": row.get("cost_epochs")}
+    bounds = {} if row.get("failure") else {name: row.get(name) for name in BOUNDS}
+    found = found_in({"bounds": bounds, "failure": row.get("failure"), **cost})
+    return "" if found is not None else f"bounds or costs that no range test gave: {bounds}, {cost}"
+
+
+def _wrong_run(row: Row, plan: ComparePlan) -> str:
+    """Why a row is none of a run of this comparison; empty where it is one."""
+    try:
+        entry = entry_of(row["method"]) if isinstance(row.get("method"), str) else None
+    except InputError as error:
+        return str(error)
+    seed, lr, test, seconds, failure = (row.get(n) for n in ("seed", "lr", "test", "seconds", "failure"))
+    if entry is None or not isinstance(failure, str):
+        return f"method and failure must be texts, got {row.get('method')!r} and {failure!r}"
+    least, most = _PARTS[row["part"]]
+    if not (isinstance(seed, int) and not isinstance(seed, bool) and least <= seed < most):
+        return f"seed must be in {least}..{most - 1}, got {seed!r}"
+    if not (_positive(lr) if entry.grid else lr is None):
+        return f"lr must be {'a positive number' if entry.grid else 'null'}, got {lr!r}"
+    if not (isinstance(test, list) and isinstance(seconds, list) and len(test) == len(seconds)):
+        return "test and seconds must be lists of one length"
+    if not all(is_number(value) and value >= 0 for value in seconds):
+        return "seconds must be numbers >= 0"
+    ends = [] if failure else [row.get("final"), row.get("best")]
+    impossible = next((v for v in [*test, *ends] if not _possible(v, plan.workload.metric)), None)
+    if impossible is not None or None in ends:
+        return f"{impossible!r} is no {plan.workload.metric.name}"
+    limit = plan.epochs * (FREE_LIMIT if entry.free else 1)
+    whole = bool(failure) or len(test) == limit or (entry.method == OURS and test)
+    if len(test) > limit or not whole:
+        return f"{len(test)} epochs of {limit}"
+    at = row.get("best_epoch")
+    if not failure and not (isinstance(at, int) and not isinstance(at, bool) and 1 <= at <= len(test)):
+        return f"best_epoch must be in 1..{len(test)}, got {at!r}"
+    return ""
+
+
+def _positive(value: object) -> bool:
+    return isinstance(value, int | float) and is_number(value) and value > 0
+
+
+def _possible(value: object, metric: Metric) -> bool:
+    """Whether a metric can have the value: a share of 1 at most, and where it counts what is right not below 0."""
+    if not (isinstance(value, int | float) and is_number(value)):
+        return False
+    share = metric.higher_is_better and metric.unit == "%"
+    return (
+        value * metric.scale <= 100.0 and (value >= 0 or metric.score is not ACCURACY.score)
+        if share
+        else True
+    )
 
 
 def _key(row: Row) -> Key:
@@ -112,17 +182,8 @@ def _key(row: Row) -> Key:
 
 
 def _found(row: Row) -> FoundBounds:
-    bounds = {} if row["failure"] else {name: row[name] for name in _BOUNDS}
-    return FoundBounds(bounds, row["seconds"], row["cost_epochs"], row["failure"])
-
-
-def _check_same(rows: Iterable[Row], plan: ComparePlan, file: Path) -> None:
-    for row in rows:
-        for name, here in (("workload", plan.workload.name), ("epochs", plan.epochs)):
-            if row[name] != here:
-                raise InputError(
-                    f"{file} is of another comparison: {name} is {row[name]!r} there and {here!r} here"
-                )
+    bounds = {} if row["failure"] else {name: row[name] for name in BOUNDS}
+    return FoundBounds(bounds, row["seconds"], row["cost_epochs"], row["failure"], "inputs" in row)
 
 
 def _check_bounds(one: FoundBounds | None, other: FoundBounds | None, what: str) -> None:

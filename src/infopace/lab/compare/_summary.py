@@ -32,7 +32,8 @@ class Line:
         method: Its name.
         lr: The learning rate that was chosen, None where there was none to choose.
         n: Runs that finished.
-        failed: Runs that did not.
+        failed: Runs that diverged.
+        missing: Runs that their machine or their code ended.
         mean: Of the final test metric.
         interval: 95 %, of the mean.
         p: Paired test against the first method over their common seeds, after Holm's correction.
@@ -49,6 +50,7 @@ class Line:
     lr: float | None
     n: int
     failed: int
+    missing: int
     mean: float | None
     interval: tuple[float, float] | None
     p: float | None
@@ -63,13 +65,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Method:
-    """What is known of a method before it is summed up."""
+    """What is known of a method before it is summed up; `missing` counts runs without which it could not be run."""
 
     name: str
     lr: float | None
     tuning_seconds: float
     tuning_epochs: float
     note: str
+    missing: int = 0
 
 
 def summarise(
@@ -104,18 +107,22 @@ def _line(
     metric: Metric,
     levels: Sequence[float],
 ) -> Line:
-    failed = [o for o in outcomes if o.failure]
+    failed = [o for o in outcomes if o.failure and not o.lost]
+    lost = [o for o in outcomes if o.lost]
     early = [o.test for o in outcomes if o.cell.seed < _PAPERS_SEEDS and o.test]
     peaks = [test[metric.best(list(test))] for test in early]
     seconds = [sum(o.seconds) for o in outcomes if not o.failure]
     notes = [method.note] if method.note else []
     if failed:
         notes.append(f"{len(failed)} of {len(outcomes)} failed: {failed[0].failure}")
+    if lost:
+        notes.append(f"incomplete, {len(lost)} of {len(outcomes)} runs are missing: {lost[0].failure}")
     return Line(
         method=method.name,
         lr=method.lr,
         n=len(finals),
         failed=len(failed),
+        missing=method.missing + len(lost),
         mean=fmean(finals) if finals else None,
         interval=interval(finals),
         p=p,

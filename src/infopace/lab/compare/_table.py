@@ -35,7 +35,7 @@ def table_lines(lines: Sequence[Line], metric: Metric, *, times: bool = True) ->
 
 def _cells(line: Line, metric: Metric, times: bool) -> list[str]:
     if line.mean is None:
-        shown = ["not run" if not line.failed else "failed", "", ""]
+        shown = ["incomplete" if line.missing else "failed" if line.failed else "not run", "", ""]
     else:
         ends = "" if line.interval is None else " to ".join(_number(end, metric) for end in line.interval)
         shown = [metric.show(line.mean), ends, p_text(line.p)]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
+import signal
 import threading
 import traceback
 from collections import deque
@@ -40,11 +42,24 @@ class _Worker:
 
     def give(self, job: Job) -> None:
         self.job = job
-        self.pipe.send(job)
+        with contextlib.suppress(OSError):  # a process that is gone is missed where its answer is taken
+            self.pipe.send(job)
 
     def take(self) -> str | None:
         """What went wrong with the job, None if it ended well; EOFError if the process is gone."""
-        return self.pipe.recv()
+        try:
+            return self.pipe.recv()
+        except OSError as error:  # gone in the middle of its answer
+            raise EOFError from error
+
+    def farewell(self) -> str:
+        """How a process that is gone ended."""
+        self.process.join()
+        code = self.process.exitcode or 0
+        if code >= 0:
+            return f"its process ended by itself, with exit code {code}"
+        memory = ", which the system also sends for want of memory" if code == -signal.SIGKILL else ""
+        return f"its process was ended by {signal.Signals(-code).name}{memory}"
 
     def stop(self) -> None:
         """End the process: at once where it is at work, else it ends itself, and leaves nothing for others to clear."""
@@ -73,8 +88,7 @@ def run_jobs(
                     failure = worker.take()
                     worker.job = None
                 except EOFError:
-                    worker.process.join()
-                    failure = f"its process ended with exit code {worker.process.exitcode}"
+                    failure = worker.farewell()
                     worker.stop()
                     workers.remove(worker)
                     worker = _Worker(config, worker.device) if waiting else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -23,13 +24,16 @@ class ReportConfig:
     """
 
     folders: Annotated[Positional[tuple[Path, ...]], arg(metavar="FOLDER...")]
-    """Folders, as infopace train and infopace range-test write them."""
+    """Folders, as infopace train and infopace range-test write them. One that is damaged is named, and left out."""
     out: Path = Path("report.html")
     """The file to write; a report that is there is replaced."""
 
 
-def report(config: ReportConfig) -> tuple[str, ...]:
-    """Run `infopace report`; returns the lines to print. Raises InputError for what cannot be used."""
+def report(config: ReportConfig, complain: Callable[[str], None] = lambda line: None) -> tuple[str, ...]:
+    """Run `infopace report`; returns the lines to print. `complain` hears of each folder that is not shown.
+
+    Raises InputError where no folder can be shown, and for an `out` that cannot be written.
+    """
     contents = read_folders(config.folders)
     _check_out(config.out)
     text = page(contents).encode()
@@ -37,6 +41,8 @@ def report(config: ReportConfig) -> tuple[str, ...]:
         write_atomically(config.out, text)
     except OSError as error:
         raise InputError(f"cannot write {config.out}: {error.strerror}") from error
+    for line in contents.refused:
+        complain(f"not in the report: {line}")
     return (f"report: {config.out} ({len(text) / 1000:.0f} kB)",)
 
 

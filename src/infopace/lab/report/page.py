@@ -77,6 +77,7 @@ def page(contents: Contents) -> str:
     charts = _Charts()
     of = {name: f"{name}: " if len(_workloads(contents)) > 1 else "" for name in _workloads(contents)}
     sections = [
+        *([_refused_section(contents.refused)] if contents.refused else []),
         *(_comparison_section(found, of[found.workload]) for found in contents.comparisons),
         *(_experiment_section(found, of[found.workload], charts) for found in contents.experiments),
         *(_range_test_section(found, of[found.workload], charts) for found in contents.range_tests),
@@ -134,6 +135,10 @@ def _lead(contents: Contents) -> str:
 
 def _heading(of: str, what: str) -> str:
     return f"{of}{what}" if of else what.capitalize()
+
+
+def _refused_section(refused: Sequence[str]) -> Markup:
+    return tag("section", tag("h2", "Not shown"), tag("ul", *(tag("li", line) for line in refused)))
 
 
 def _experiment_section(experiment: Experiment, of: str, charts: _Charts) -> Markup:

@@ -134,40 +134,55 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Contents:
-    """Everything that was found in the folders."""
+    """Everything that was found in the folders; `refused` says of each of the others why it is not shown."""
 
     experiments: tuple[Experiment, ...]
     range_tests: tuple[RangeTest, ...]
     comparisons: tuple[Comparison, ...]
+    refused: tuple[str, ...] = ()
 
 
 def read_folders(folders: Sequence[Path]) -> Contents:
     """Read run folders with the range tests before them, and folders of range tests and comparisons.
 
-    Raises InputError where a folder is missing, empty, holds none of these, or holds one that is damaged.
+    A folder that is missing, empty, holds none of these, or holds one that is damaged, is left out and named. Raises
+    InputError where no other is left.
     """
     if not folders:
         raise InputError("report needs at least one run folder, got none")
     runs: list[Run] = []
     range_tests: dict[Path, RangeTest] = {}
     comparisons: list[Comparison] = []
+    refused: list[str] = []
     for folder in {path.resolve(): path for path in folders}.values():  # a folder named twice counts once
-        _check_folder(folder)
-        before = len(runs) + len(comparisons)
-        record = RunFolder(folder).read_json("run.json")
-        if record is not None and not holds_test(folder):
-            runs.append(_read_run(folder, record))
-        tests = {
-            place.resolve(): found
-            for place in (folder, folder / TEST_BEFORE)
-            if (found := read_range_test(place)) is not None
-        }
+        try:
+            run, tests, comparison = _read_folder(folder)
+        except InputError as error:
+            refused.append(str(error))
+            continue
+        runs += [] if run is None else [run]
         range_tests |= tests
-        if (content := read_json(folder / COMPARISON_FILE)) is not None:
-            comparisons.append(Comparison.from_json(f"{folder / COMPARISON_FILE}", content))
-        if not tests and before == len(runs) + len(comparisons):
-            raise InputError(f"{folder} must hold a run, and has no readable run.json{_hint(folder)}")
-    return Contents(_experiments(runs), tuple(range_tests.values()), tuple(comparisons))
+        comparisons += [] if comparison is None else [comparison]
+    if not (runs or range_tests or comparisons):
+        raise InputError("; ".join(refused))
+    return Contents(_experiments(runs), tuple(range_tests.values()), tuple(comparisons), tuple(refused))
+
+
+def _read_folder(folder: Path) -> tuple[Run | None, dict[Path, RangeTest], Comparison | None]:
+    """What one folder holds: all of it, or InputError."""
+    _check_folder(folder)
+    record = RunFolder(folder).read_json("run.json")
+    run = None if record is None or holds_test(folder) else _read_run(folder, record)
+    tests = {
+        place.resolve(): found
+        for place in (folder, folder / TEST_BEFORE)
+        if (found := read_range_test(place)) is not None
+    }
+    content = read_json(folder / COMPARISON_FILE)
+    comparison = None if content is None else Comparison.from_json(f"{folder / COMPARISON_FILE}", content)
+    if run is None and not tests and comparison is None:
+        raise InputError(f"{folder} must hold a run, and has no readable run.json{_hint(folder)}")
+    return run, tests, comparison
 
 
 def _check_folder(folder: Path) -> None:

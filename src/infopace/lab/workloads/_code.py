@@ -32,7 +32,7 @@ def code_of(workload: Workload, module: str) -> str:
     )
     text = [_source(part) for part in parts]
     # What it raises is told where it is tried.
-    with contextlib.suppress(Exception), torch.random.fork_rng([]):
+    with contextlib.suppress(Exception, SystemExit), torch.random.fork_rng([]):
         model = workload.build_model()
         if isinstance(model, nn.Module):
             text += [str(model), *(f"{name} {tuple(p.shape)}" for name, p in model.named_parameters())]

@@ -88,7 +88,7 @@ def _one_line(source: str) -> Iterator[None]:
         if source == missing or source.startswith(f"{missing}."):
             raise InputError(f"no module {source!r}, neither installed nor in {Path.cwd()}") from error
         raise InputError(f"{source} imports {missing!r}, which is not there") from error
-    except Exception as error:  # a user's code may raise anything
+    except (Exception, SystemExit) as error:  # a user's code may raise anything
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{source} cannot be imported: {type(error).__name__}: {reason}") from error
 

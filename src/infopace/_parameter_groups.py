@@ -1,0 +1,130 @@
+"""The parameter groups of an optimizer: the layer that drives each, and its share of that layer's learning rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+from torch.optim import Optimizer
+
+
+class ParameterGroups:
+    """What a layer's decided rate is multiplied by in each of its groups.
+
+        factor = initial learning rate of the group / scale
+
+    scale the largest initial learning rate there is when the scheduler is built: of all groups, or, where each layer
+    has bounds of its own, of those of the layer, as such bounds hold the ratios between layers already. So no group is
+    above its bounds, and the group with the largest rate has what was decided. Where all are 0 nothing is known of
+    ratios, and the factors are 1.
+
+    Args:
+        optimizer: The optimizer.
+        one_scale: Whether all layers have one scale.
+
+    Attributes:
+        layers: Per group, the layer that drives it.
+        factors: Per group.
+        scales: Per driving layer.
+
+    Raises:
+        ValueError: an initial learning rate that is not finite.
+    """
+
+    def __init__(self, optimizer: Optimizer, *, one_scale: bool) -> None:
+        self._optimizer, self._one_scale = optimizer, one_scale
+        self.layers: list[str] = []
+        self.factors: list[float] = []
+        self.scales: dict[str, float] = {}
+        self.add()
+
+    @property
+    def more(self) -> list[str]:
+        """The driving layers of the groups that were added to the optimizer since.
+
+        Raises:
+            ValueError: there are fewer groups than before.
+        """
+        if len(self._optimizer.param_groups) < len(self.layers):
+            raise ValueError(
+                f"the optimizer must keep its {len(self.layers)} parameter groups, "
+                f"got {len(self._optimizer.param_groups)}"
+            )
+        return [group.get("layer", "output") for group in self._optimizer.param_groups[len(self.layers) :]]
+
+    def add(self) -> None:
+        """Take up the groups that were added: their learning rates are read as if given when the optimizer was made."""
+        groups = self._optimizer.param_groups[len(self.layers) :]
+        initial = [float(group.get("initial_lr", group["lr"])) for group in groups]
+        wrong = next((i for i, lr in enumerate(initial) if not math.isfinite(lr)), None)
+        if wrong is not None:
+            raise ValueError(
+                f"learning rates must be finite, got {initial[wrong]} in parameter group {len(self.layers) + wrong}"
+            )
+        added = self.more
+        for layer in dict.fromkeys(added):
+            if self._one_scale:
+                scale = next(iter(self.scales.values()), max(initial))
+            else:
+                scale = max(lr for lr, of in zip(initial, added, strict=True) if of == layer)
+            self.scales.setdefault(layer, scale)
+        for group, layer, lr in zip(groups, added, initial, strict=True):
+            group.setdefault(
+                "initial_lr", group["lr"].clone() if isinstance(group["lr"], Tensor) else group["lr"]
+            )
+            self.layers.append(layer)
+            self.factors.append(lr / self.scales[layer] if self.scales[layer] > 0 else 1.0)
+
+    def of(self, layer: str) -> list[int]:
+        """The groups that a layer drives."""
+        return [group for group, driving in enumerate(self.layers) if driving == layer]
+
+    def by_layer(self, values: Sequence[float | Tensor]) -> dict[str, list[float]]:
+        """One number a group -> those of each layer's groups."""
+        return {
+            layer: [float(values[group]) for group in self.of(layer) if group < len(values)]
+            for layer in dict.fromkeys(self.layers)
+        }
+
+    def spread(self, values: Mapping[str, Sequence[float]], others: Mapping[str, float]) -> list[float]:
+        """One number a group, back from those of each layer's groups.
+
+        A layer that had another number of groups, or none, gets `others` times its groups' factors.
+        """
+        found = [0.0] * len(self.layers)
+        for layer in dict.fromkeys(self.layers):
+            groups = self.of(layer)
+            own = values.get(layer, ())
+            if len(own) != len(groups):
+                own = [others[layer] * self.factors[group] for group in groups]
+            for group, value in zip(groups, own, strict=True):
+                found[group] = float(value)
+        return found
+
+    def set_rates(self, rates: Sequence[float], first: int = 0) -> None:
+        """Set the learning rates of the groups from `first` on; tensors keep their identity."""
+        for group, lr in zip(self._optimizer.param_groups[first:], rates, strict=False):
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(lr)
+            else:
+                group["lr"] = lr
+
+    def state(self) -> dict[str, Any]:
+        """Scales, and per layer the factors of its groups."""
+        return {"scales": dict(self.scales), "factors": self.by_layer(self.factors)}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take up scales, and factors where a layer has as many groups as it had."""
+        for layer in self.scales:
+            # A layer that is new: on the scale that all have.
+            one = next(iter(state["scales"].values())) if self._one_scale else self.scales[layer]
+            self.scales[layer] = state["scales"].get(layer, one)
+        initial = [float(group["initial_lr"]) for group in self._optimizer.param_groups[: len(self.layers)]]
+        for layer in self.scales:
+            groups, own = self.of(layer), state["factors"].get(layer, ())
+            for place, group in enumerate(groups):
+                scale = self.scales[layer]
+                fresh = initial[group] / scale if scale > 0 else 1.0
+                self.factors[group] = own[place] if len(own) == len(groups) else fresh

@@ -1,0 +1,149 @@
+"""The commands: parse, call the lab, and turn what went wrong into one line and an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import itertools
+import re
+import sys
+import sysconfig
+import traceback
+
+import tyro
+
+from infopace import RangeTestError
+from infopace.lab.compare import CompareConfig, compare
+from infopace.lab.config import TrainConfig
+from infopace.lab.errors import Diverged, InputError, Unfinished
+from infopace.lab.measure import MeasureConfig, measure
+from infopace.lab.memory import keep_freed_memory
+from infopace.lab.progress import make_progress
+from infopace.lab.range_config import RangeTestConfig
+from infopace.lab.range_progress import make_range_progress
+from infopace.lab.range_run import run_range_test
+from infopace.lab.report import ReportConfig, report
+from infopace.lab.run import train
+from infopace.lab.trackers import tracked
+
+BAD_INPUT = 2
+DIVERGED = 3
+NO_ANSWER = 4
+INTERRUPTED = 130  # what a shell reports for Ctrl-C
+
+_COMMANDS = {
+    "train": TrainConfig,
+    "range-test": RangeTestConfig,
+    "compare": CompareConfig,
+    "measure": MeasureConfig,
+    "report": ReportConfig,
+}
+Config = TrainConfig | RangeTestConfig | CompareConfig | MeasureConfig | ReportConfig
+_BOX_OR_COLOUR = re.compile(r"[─-╿]|\x1b\[[0-9;]*m")
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command; returns 0, 2 for input that cannot be used, 3 for a run that diverged or a comparison that lacks
+    runs, 4 for no bounds."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that has no '±' gets a '?'
+    try:
+        config = _parse(arguments)
+        if config is None:
+            return 0
+        keep_freed_memory()
+        if isinstance(config, MeasureConfig):
+            print(*measure(config), sep="\n")
+            return 0
+        if isinstance(config, CompareConfig):
+            print(*compare(config, functools.partial(print, flush=True)), sep="\n")
+            return 0
+        if isinstance(config, RangeTestConfig):
+            with contextlib.closing(make_range_progress()) as progress:
+                lines = run_range_test(config, progress)
+            print(*lines, sep="\n")
+            return 0
+        if isinstance(config, ReportConfig):
+            print(*report(config, _complain), sep="\n")
+            return 0
+        with contextlib.closing(tracked(make_progress(), config.track)) as progress:
+            result = train(config, progress)
+    except InputError as error:
+        return _fail(error, BAD_INPUT)
+    except Diverged as error:
+        return _fail(error, DIVERGED)
+    except Unfinished as error:
+        print(*error.lines, sep="\n")
+        return _fail(error, DIVERGED)
+    except OSError as error:  # a name that is too long, a disk that is full, a folder that is not ours
+        return _fail(error, BAD_INPUT)
+    except RangeTestError as error:
+        return _fail(error, NO_ANSWER)
+    except SystemExit as stop:  # no code of this package calls it
+        return _fail(
+            f"{_place(stop)} ended the program with {_shown(stop)}; code of a workload must not", BAD_INPUT
+        )
+    except KeyboardInterrupt:
+        resumes = arguments[:1] in (["train"], ["range-test"], ["compare"])
+        return _fail("stopped; the same command resumes where it was" if resumes else "stopped", INTERRUPTED)
+    print(*result.lines, sep="\n")
+    return 0
+
+
+def _place(stop: SystemExit) -> str:
+    """The innermost line that is not Python's own."""
+    own = sysconfig.get_path("stdlib")
+    frames = traceback.extract_tb(stop.__traceback__)
+    # Installed packages may lie in Python's own folder.
+    theirs = [f for f in frames if "-packages" in f.filename or not f.filename.startswith((own, "<"))]
+    return f"{theirs[-1].filename}:{theirs[-1].lineno}"
+
+
+def _shown(stop: SystemExit) -> str:
+    return f"sys.exit({'' if stop.code is None else repr(stop.code)})"
+
+
+def _fail(error: object, code: int) -> int:
+    _complain(error)
+    return code
+
+
+def _complain(what: object) -> None:
+    print(f"infopace: {' '.join(str(what).split())}", file=sys.stderr)
+
+
+def _parse(arguments: list[str]) -> Config | None:
+    """The command line as a config; None where help was asked for and given."""
+    for before, argument in itertools.pairwise(["infopace", *arguments]):
+        name, equals, value = (
+            argument.partition("=") if argument.startswith("--") else (before, "=", argument)
+        )
+        if equals and not value.strip():
+            raise InputError(f"{name} must be followed by a value, got {value!r}")
+    app = tyro.extras.SubcommandApp()
+    for name, command in _COMMANDS.items():
+        app.command(name=name)(command)
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return app.cli(
+                prog="infopace",
+                description="The learning rate of a neural network, paced by mutual information.",
+                args=arguments,
+                config=(tyro.conf.FlagCreatePairsOff,),
+            )
+    except SystemExit as stop:
+        if not stop.code:
+            return None
+        command = f"{arguments[0]} " if arguments and arguments[0] in _COMMANDS else ""
+        raise InputError(f"{_one_line(complaint.getvalue())}; see infopace {command}--help") from None
+
+
+def _one_line(box: str) -> str:
+    """The parser's first paragraph, without its title and the lines it draws around everything."""
+    lines = [_BOX_OR_COLOUR.sub("", line).strip(" |") for line in box.splitlines()[1:]]
+    text = [line if line.strip("-+") else "" for line in lines]  # without UTF-8, rules are dashes
+    paragraph = itertools.takewhile(bool, itertools.dropwhile(lambda line: not line, text))
+    return " ".join(paragraph).rstrip(".")

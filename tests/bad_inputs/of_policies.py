@@ -1,0 +1,151 @@
+"""Bad inputs of the policies and of what they read: (name, call, what the line must hold)."""
+
+# pyright: reportArgumentType=false
+# The arguments are wrong on purpose.
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from infopace import (
+    Bounds,
+    HeldOut,
+    HoldAndAnneal,
+    Vasudevan2018,
+    Vasudevan2020,
+    Wang2024,
+    simulate,
+)
+
+BOUNDS = Bounds(1e-3, 0.1)
+NAN, INF = float("nan"), float("inf")
+TRACE = [0.0, 1.0, 1.5]
+POLICIES: tuple[Any, ...] = (
+    Vasudevan2020(epochs=10),
+    Vasudevan2018("B"),
+    Wang2024(),
+    HoldAndAnneal(),
+    HoldAndAnneal(epochs=10),
+)
+
+
+def run(policy: Any = POLICIES[0], trace: Any = TRACE, **options: Any) -> Callable[[], Any]:
+    return lambda: simulate(policy, trace, **{"reference": 2.3, "bounds": BOUNDS, **options})
+
+
+def decide(policy: Any, history: Any = TRACE, **options: Any) -> Callable[[], Any]:
+    return lambda: policy.decide(history, **{"epoch": 3, "reference": 2.3, "bounds": BOUNDS, **options})
+
+
+ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
+    *[
+        (f"Bounds({values})", lambda v=values: Bounds(**v), (name, str(values[name])))
+        for name, values in (
+            ("lr_min", {"lr_min": 0, "lr_max": 1}),
+            ("lr_min", {"lr_min": -1e-3, "lr_max": 1}),
+            ("lr_min", {"lr_min": None, "lr_max": 1}),
+            ("lr_min", {"lr_min": "1e-3", "lr_max": 1}),
+            ("lr_min", {"lr_min": True, "lr_max": 1}),
+            ("lr_min", {"lr_min": 0.2, "lr_max": 0.1}),
+            ("lr_max", {"lr_min": 1e-3, "lr_max": NAN}),
+            ("lr_max", {"lr_min": 1e-3, "lr_max": INF}),
+            ("lr_max", {"lr_min": 1e-3, "lr_max": [0.1]}),
+            ("lr_max", {"lr_min": 1e-3, "lr_max": 1j}),
+            ("lr_top", {"lr_min": 1e-3, "lr_max": 0.1, "lr_top": 0.2}),
+            ("lr_top", {"lr_min": 1e-3, "lr_max": 0.1, "lr_top": 1e-4}),
+            ("epsilon", {"lr_min": 1e-3, "lr_max": 0.1, "epsilon": 0}),
+            ("epsilon", {"lr_min": 1e-3, "lr_max": 0.1, "epsilon": None}),
+        )
+    ],
+    ("Bounds(lr_max=10**400)", lambda: Bounds(1e-3, 10**400), ("lr_max", "1000")),
+    ("Bounds(lr_max=10**5000)", lambda: Bounds(1e-3, 10**5000), ("lr_max", "bits")),
+    ("Bounds(lr_max=tensor of two)", lambda: Bounds(1e-3, torch.ones(2)), ("lr_max",)),
+    # The rules' own settings
+    *[
+        (
+            f"{rule.__name__}({name}={value!r})",
+            lambda r=rule, n=name, v=value: r(**{n: v}),
+            (name, str(value)),
+        )
+        for rule, name, value in (
+            (Vasudevan2020, "epochs", None),
+            (Vasudevan2020, "epochs", 0),
+            (Vasudevan2020, "epochs", 2.5),
+            (Vasudevan2020, "epochs", "10"),
+            (Vasudevan2020, "epochs", True),
+            (Vasudevan2020, "decay", "cosine"),
+            (Vasudevan2020, "decay", None),
+            (Vasudevan2020, "saturation", 0.01),
+            (Vasudevan2020, "first_lr", ["top"]),
+            (Vasudevan2018, "variant", "C"),
+            (Vasudevan2018, "variant", None),
+            (Vasudevan2018, "variant", 1),
+            (Wang2024, "cycle", 0),
+            (Wang2024, "cycle", 2.5),
+            (Wang2024, "cycle", None),
+            (Wang2024, "triangle", "yes"),
+            (Wang2024, "triangle", None),
+            (HoldAndAnneal, "epochs", 0),
+            (HoldAndAnneal, "epochs", -3),
+            (HoldAndAnneal, "epochs", 1.5),
+            (HoldAndAnneal, "epochs", "ten"),
+            (HoldAndAnneal, "epochs", NAN),
+        )
+    ],
+    # What they read, the same for all
+    *[
+        (f"{policy}.decide({text})", decide(policy, **options), told)
+        for policy in POLICIES
+        for text, options, told in (
+            ("history of 2 in epoch 3", {"history": [0.0, 1.0]}, ("epoch", "3", "2")),
+            ("history with nan", {"history": [0.0, NAN, 1.0]}, ("nan", "1")),
+            ("history with None", {"history": [0.0, None, 1.0]}, ("None", "1")),
+            ("history with a word", {"history": [0.0, "1", 1.0]}, ("'1'", "1")),
+            ("history is None", {"history": None}, ("history", "None")),
+            ("history is a number", {"history": 1.5}, ("history", "1.5")),
+            ("epoch 0", {"history": [], "epoch": 0}, ("epoch", "0")),
+            ("epoch 3.0", {"epoch": 3.0}, ("epoch", "3.0")),
+            ("epoch '3'", {"epoch": "3"}, ("epoch", "'3'")),
+            ("reference 0", {"reference": 0}, ("reference", "0")),
+            ("reference nan", {"reference": NAN}, ("reference", "nan")),
+            ("reference None", {"reference": None}, ("reference", "None")),
+            ("reference '2'", {"reference": "2"}, ("reference", "'2'")),
+            ("bounds None", {"bounds": None}, ("bounds", "None")),
+            ("bounds (1e-3, 0.1)", {"bounds": (1e-3, 0.1)}, ("bounds", "tuple")),
+        )
+    ],
+    # Traces
+    ("simulate(None)", run(None), ("policy", "None")),
+    ("simulate(HoldAndAnneal)", run(HoldAndAnneal), ("policy", "HoldAndAnneal")),
+    ("simulate('vasudevan-2020')", run("vasudevan-2020"), ("policy", "vasudevan-2020")),
+    ("simulate(trace=None)", run(trace=None), ("trace", "None")),
+    ("simulate(trace=3)", run(trace=3), ("trace", "3")),
+    ("simulate(trace with nan)", run(trace=[0.0, 1.0, NAN]), ("nan", "2")),
+    ("simulate(trace with inf)", run(trace=[0.0, INF]), ("inf", "1")),
+    ("simulate(trace of words)", run(trace=["a", "b"]), ("'a'",)),
+    ("simulate(trace of lists)", run(trace=[[0.0], [1.0]]), ("[0.0]",)),
+    ("simulate(reference=-1)", run(reference=-1), ("reference", "-1")),
+    ("simulate(bounds=0.1)", run(bounds=0.1), ("bounds", "float")),
+    ("simulate(bounds=Bounds)", run(bounds=Bounds), ("bounds", "type")),
+    (
+        "simulate(held_out for the paper's rule)",
+        run(held_out=HeldOut([[0.0, 1.0]])),
+        ("held_out", "Vasudevan2020"),
+    ),
+    ("simulate(held_out=array)", run(HoldAndAnneal(), held_out=[[0.0, 1.0]]), ("held_out", "list")),
+    # Held-out information
+    ("HeldOut(None)", lambda: HeldOut(None), ("held-out", "()")),
+    ("HeldOut([1.0, 2.0])", lambda: HeldOut([1.0, 2.0]), ("held-out", "(2,)")),
+    ("HeldOut(one example)", lambda: HeldOut([[1.0], [2.0]]), ("held-out", "(2, 1)")),
+    ("HeldOut([])", lambda: HeldOut([]), ("held-out", "(0,)")),
+    ("HeldOut(nan)", lambda: HeldOut([[1.0, NAN]]), ("nan", "0")),
+    ("HeldOut(ragged)", lambda: HeldOut([[1.0, 2.0], [1.0]]), ("held-out", "list")),
+    ("HeldOut(words)", lambda: HeldOut([["a", "b"]]), ("held-out",)),
+    ("HeldOut(complex)", lambda: HeldOut([[1j, 2j]]), ("held-out",)),
+    ("HeldOut.rise(1, 1)", lambda: HeldOut([[1.0, 2.0]] * 3).rise(1, 1), ("first = 1", "last = 1")),
+    ("HeldOut.rise(-1, 1)", lambda: HeldOut([[1.0, 2.0]] * 3).rise(-1, 1), ("first = -1",)),
+    ("HeldOut.rise(0, 9)", lambda: HeldOut([[1.0, 2.0]] * 3).rise(0, 9), ("last = 9",)),
+]

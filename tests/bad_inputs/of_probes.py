@@ -1,0 +1,205 @@
+"""Bad inputs of the probe and of what it measures: (name, call, what the line must hold)."""
+
+# pyright: reportArgumentType=false
+# The arguments are wrong on purpose.
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset, IterableDataset, TensorDataset
+
+from infopace import Probe, layer_groups, weight_layers
+
+N = 60
+X = torch.randn(N, 6, generator=torch.Generator().manual_seed(0))
+Y = torch.arange(N) % 3
+Z = torch.randn(N, generator=torch.Generator().manual_seed(1))
+PROBE = Probe(X, Y)
+
+
+def probe(x: Any = X, y: Any = Y, **options: Any) -> Callable[[], Any]:
+    return lambda: Probe(x, y, **options)
+
+
+def sample(data: Any = (X, Y), n: Any = 30, **options: Any) -> Callable[[], Any]:
+    return lambda: Probe.sample(data, n, **options)
+
+
+def measure(model: Any, **options: Any) -> Callable[[], Any]:
+    return lambda: Probe(X, Y, **options).measure(model)
+
+
+class Stream(IterableDataset):
+    def __iter__(self) -> Any:
+        return iter(zip(X, Y, strict=True))
+
+
+class Items(Dataset):
+    """A data set of these items."""
+
+    def __init__(self, items: Any) -> None:
+        self.items = items
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, row: int) -> Any:
+        return self.items[row]
+
+
+class Model(nn.Module):
+    """A model that puts out what a function makes of its inputs."""
+
+    def __init__(self, function: Callable[[Tensor], Any]) -> None:
+        super().__init__()
+        self.layer, self.function = nn.Linear(6, 3), function
+
+    def forward(self, x: Tensor) -> Any:
+        return self.function(self.layer(x))
+
+
+def nan_in(targets: Tensor) -> Tensor:
+    changed = targets.clone()
+    changed[5] = float("nan")
+    return changed
+
+
+def net() -> nn.Sequential:
+    return nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 3))
+
+
+def broken(value: float) -> nn.Module:
+    model = net()
+    with torch.no_grad():
+        next(model.parameters()).fill_(value)
+    return model
+
+
+ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
+    # Inputs and targets
+    ("Probe(None, y)", probe(None), ("inputs", "None")),
+    ("Probe(x, None)", probe(y=None), ("targets", "None")),
+    ("Probe(object, y)", probe(object()), ("inputs", "object")),
+    ("Probe(x of 60, y of 59)", probe(y=Y[:-1]), ("inputs", "targets", "60", "59")),
+    ("Probe(empty)", probe(X[:0], Y[:0]), ("inputs", "targets", "0")),
+    ("Probe(scalar, y)", probe(torch.tensor(3.0)), ("inputs",)),
+    ("Probe(x, scalar)", probe(y=torch.tensor(3)), ("targets", "0")),
+    ("Probe(x, labels (60, 2))", probe(y=torch.stack([Y, Y], 1)), ("targets", "(60, 2)")),
+    ("Probe(x, complex)", probe(y=Z + 1j), ("targets", "complex64")),
+    ("Probe(x, nan)", probe(y=nan_in(Z)), ("targets", "nan")),
+    ("Probe(x, one class)", probe(y=torch.zeros(N).long()), ("class", "0", "60")),
+    ("Probe(x, objects)", probe(y=[object()] * N), ("targets", "list of object")),
+    ("Probe(ragged, y)", probe([[1.0], [1.0, 2.0]], [0, 1]), ("inputs", "list")),
+    ("Probe({}, y)", probe({}), ("inputs",)),
+    ("Probe((), y)", probe(()), ("inputs",)),
+    ("Probe({'a': None}, y)", probe({"a": None}), ("inputs", "None")),
+    ("Probe((x, short), y)", probe((X, X[:-1])), ("inputs", "59")),
+    ("Probe(meta, y)", probe(X.to("meta")), ("inputs", "meta")),
+    ("Probe(x, meta)", probe(y=Y.to("meta")), ("targets", "meta")),
+    ("Probe(x, sparse)", probe(y=Y.to_sparse()), ("targets", "sparse")),
+    # Options
+    *[
+        (f"Probe({name}={value!r})", probe(**{name: value}), (name, str(value)))
+        for name, value in (
+            ("k", 0),
+            ("k", N),
+            ("k", 3.5),
+            ("k", True),
+            ("k", None),
+            ("k", "3"),
+            ("norm", "manhattan"),
+            ("norm", None),
+            ("layers", None),
+            ("layers", 3),
+            ("layers", [0, 1]),
+            ("layers", []),
+            ("batch_size", 0),
+            ("batch_size", -5),
+            ("batch_size", 2.5),
+            ("batch_size", "all"),
+            ("reference", "mutual"),
+            ("reference", 0),
+            ("reference", -1.0),
+            ("reference", float("nan")),
+            ("reference", float("inf")),
+            ("reference", None),
+            ("reference", [1.0]),
+        )
+    ],
+    ("Probe(x, floats, reference='entropy')", probe(y=Z, reference="entropy"), ("entropy",)),
+    ("Probe(labels as inputs, floats)", probe(torch.arange(N), Z), ("ksg", "int64")),
+    ("Probe(dict, floats)", probe({"x": X}, Z), ("ksg", "dict")),
+    ("Probe.to('gpu')", lambda: Probe(X, Y).to("gpu"), ("device", "gpu")),
+    ("Probe(layers=model)", probe(layers=net()), ("layers", "Sequential(")),
+    # Drawing one
+    ("Probe.sample(None)", sample(None), ("data set", "NoneType")),
+    ("Probe.sample(3)", sample(3), ("data set", "int")),
+    ("Probe.sample(TensorDataset)", sample(TensorDataset), ("data set",)),
+    ("Probe.sample(stream)", sample(Stream()), ("data set", "Stream")),
+    ("Probe.sample(generator)", sample(iter([(X[0], 0)])), ("data set", "iterator")),
+    ("Probe.sample(no examples)", sample(Items([])), ("n ", "30")),
+    ("Probe.sample(items of 3)", sample(Items([(X[0], 1, 2)] * N)), ("item", "tuple of 3")),
+    ("Probe.sample(items are dicts)", sample(Items([{"x": X[0]}] * N)), ("dict", "'x'")),
+    ("Probe.sample(items are None)", sample(Items([None] * N)), ("item", "NoneType")),
+    (
+        "Probe.sample(images of two sizes)",
+        sample(Items([(torch.zeros(i % 2 + 1), i % 2) for i in range(N)])),
+        ("inputs", "(1,)", "(2,)"),
+    ),
+    (
+        "Probe.sample(dicts of other keys)",
+        sample(Items([({str(i): X[0]}, i % 2) for i in range(N)])),
+        ("inputs",),
+    ),
+    (
+        "Probe.sample(tuples of other lengths)",
+        sample(Items([((X[0],) * (1 + i), i % 2) for i in range(N)])),
+        ("inputs",),
+    ),
+    ("Probe.sample(targets are objects)", sample(Items([(X[0], object())] * N)), ("targets", "object")),
+    ("Probe.sample(x of 60, y of 59)", sample((X, Y[:-1])), ("60", "59")),
+    *[
+        (f"Probe.sample(n={n!r})", sample(n=n), ("n ", str(n)))
+        for n in (0, 1, -3, N + 1, 10**30, 2.5, 30.0, True, None, "all", float("nan"))
+    ],
+    *[
+        (f"Probe.sample(seed={seed!r})", sample(seed=seed), ("seed", str(seed)))
+        for seed in (-1, 2**64, 10**30, 1.5, True, None, "0")
+    ],
+    ("Probe.sample(floats, k=0)", sample((X, Z), k=0), ("k ", "0")),
+    ("Probe.sample(floats, norm='x')", sample((X, Z), norm="x"), ("norm", "'x'")),
+    # Models
+    ("probe.measure(None)", measure(None), ("model", "NoneType")),
+    ("probe.measure(nn.Linear)", measure(nn.Linear), ("model", "type")),
+    ("probe.measure(function)", measure(torch.relu), ("model", "builtin_function")),
+    ("probe.measure(state_dict)", measure(net().state_dict()), ("model", "OrderedDict")),
+    ("probe.measure(meta)", measure(net().to("meta")), ("meta",)),
+    ("probe.measure(LazyLinear)", measure(nn.LazyLinear(3)), ("model", "LazyLinear")),
+    ("probe.measure(weights of nan)", measure(broken(float("nan"))), ("output", "nan")),
+    ("probe.measure(weights of inf)", measure(broken(float("inf")), layers="all"), ("finite",)),
+    ("probe.measure(no layer of that name)", measure(net(), layers=["fc3"]), ("'fc3'", "0, 1, 2")),
+    ("probe.measure(two classes of three)", measure(nn.Linear(6, 2)), ("output", "2")),
+    ("probe.measure(puts out None)", measure(Model(lambda out: None)), ("output", "none")),
+    ("probe.measure(puts out text)", measure(Model(lambda out: "cat")), ("output", "none")),
+    ("probe.measure(puts out a mean)", measure(Model(lambda out: out.mean())), ("output", "()")),
+    ("probe.measure(puts out labels)", measure(Model(lambda out: out.argmax(1))), ("output", "labels")),
+    ("probe.measure(puts out complex)", measure(Model(lambda out: out + 1j)), ("output", "complex64")),
+    ("probe.measure(puts out sparse)", measure(Model(lambda out: out.to_sparse())), ("output", "sparse")),
+    ("probe.measure(puts out half)", measure(Model(lambda out: out[: N // 2])), ("output", "(30, 3)")),
+    ("probe.measure(puts out nothing)", measure(Model(lambda out: out[:, :0])), ("output", "(60, 0)")),
+    ("probe.of_output(None)", lambda: PROBE.of_output(None), ("output", "NoneType")),
+    ("probe.of_output(59 of 60)", lambda: PROBE.of_output(X[:-1]), ("output", "59", "60")),
+    ("probe.of_output(array)", lambda: PROBE.of_output(np.zeros((N, 3))), ("output", "ndarray")),
+    # Layers
+    ("weight_layers(None)", lambda: weight_layers(None), ("model", "NoneType")),
+    ("weight_layers(parameters)", lambda: weight_layers(net().parameters()), ("model", "generator")),
+    ("layer_groups(no layers)", lambda: layer_groups(nn.ReLU()), ("ReLU",)),
+    ("layer_groups(all frozen)", lambda: layer_groups(net().requires_grad_(False)), ("Sequential",)),
+    ("layer_groups(class)", lambda: layer_groups(nn.Linear), ("model", "type")),
+    ("layer_groups(optimizer)", lambda: layer_groups(torch.optim.SGD(net().parameters())), ("model", "SGD")),
+]
