@@ -14,12 +14,12 @@ import pytest
 import torch
 
 from infopace.cli import main
+from infopace.lab.baselines import BASELINES
 from infopace.lab.compare import CompareConfig
 from infopace.lab.config import TrainConfig
 from infopace.lab.measure import MeasureConfig
 from infopace.lab.pacing import PACED
 from infopace.lab.report import ReportConfig
-from infopace.lab.rivals import RIVALS
 from infopace.lab.workloads import WORKLOADS
 
 # The frozen command line. A change here is a change of the public interface: CHANGELOG.
@@ -115,7 +115,7 @@ def test_the_help_names_every_workload(capsys: pytest.CaptureFixture[str]) -> No
 def test_the_help_names_every_method(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "--help"]) == 0
     words = set(re.split(r"[\s│|:;.,]+", capsys.readouterr().out))
-    assert [name for name in (*PACED, *RIVALS) if name not in words] == []
+    assert [name for name in (*PACED, *BASELINES) if name not in words] == []
 
 
 BAD_INPUT = {
@@ -141,7 +141,7 @@ BAD_INPUT = {
     "train --method sgd-cosine": r"sgd-cosine has no published learning rate; give --lr",
     "train --method sgd-cosine --lr 0": r"lr must be a positive number, got 0",
     "train --method adam --lr inf": r"lr must be a positive number, got inf",
-    "train --lr 0.1": r"lr is a rival's; hold-and-anneal takes --lr-min and --lr-max, got lr = 0\.1",
+    "train --lr 0.1": r"lr is a baseline's; hold-and-anneal takes --lr-min and --lr-max, got lr = 0\.1",
     "train --decay none": r"decay is of vasudevan-2020 and not of hold-and-anneal, got decay = none",
     "train --saturation signed": r"saturation is of vasudevan-2020 and not of hold-and-anneal, got saturation = signed",
     "train --method wang-2024 --first-lr information": r"first_lr is of vasudevan-2020 and not of wang-2024, got",

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 # Spelt so that the pattern finds whole words only; what to say instead stands beside it.
 INSTEAD = {
-    r"rivals?": "baseline",
+    r"baselines?": "baseline",
     r"visibl[ey]|invisibl[ey]": "significant, significantly",
     r"memoriz\w*|memoris\w*": "overfit",
     r"in place of": "instead of",
@@ -50,6 +50,6 @@ def test_a_file_uses_the_fields_words(path: Path) -> None:
 
 
 def test_a_private_word_is_found() -> None:
-    words = "rival visibly memorized told trainings undone anneals"
+    words = "baseline visibly memorized told trainings undone anneals"
     patterns = "|".join(INSTEAD)
     assert len(re.findall(rf"\b(?:{patterns})\b", words)) == 7

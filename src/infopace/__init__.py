@@ -13,8 +13,8 @@ from infopace.estimators import decoder_bound as decoder_bound
 from infopace.estimators import entropy as entropy
 from infopace.estimators import linear_probe_bound as linear_probe_bound
 from infopace.estimators import mutual_information as mutual_information
-from infopace.layers import layer_groups as layer_groups
-from infopace.layers import weight_layers as weight_layers
+from infopace.model.layers import layer_groups as layer_groups
+from infopace.model.layers import weight_layers as weight_layers
 from infopace.policies import Bounds as Bounds
 from infopace.policies import Decision as Decision
 from infopace.policies import HeldOut as HeldOut

@@ -4,7 +4,7 @@
 
 Both train an epoch and evaluate, on one thread, and take turns within one process, so that what else the machine
 does falls on both; a row holds the median over the pairs of bare seconds / lab seconds, as a ratio of speeds. "lab" is
-the loop of a rival, which measures nothing; "lab, paced" also measures the information and decides.
+the loop of a baseline, which measures nothing; "lab, paced" also measures the information and decides.
 
 The bare loop is what a person writes who keeps the data in memory: a permutation, an index, forward, backward, step,
 and no check of anything. Expected: 0.95 or more for "lab" everywhere. For "lab, paced" less where an epoch is
@@ -76,7 +76,7 @@ def timed(workload: Workload, pairs: int) -> dict[str, object]:
 
 
 def lab(workload: Workload, data: Data, **options: object) -> Callable[[], float]:
-    """The lab's epoch, by a rival or paced."""
+    """The lab's epoch, by a baseline or paced."""
     training = Training(resolve(TrainConfig(workload=workload.name, threads=1, **options)), data)  # pyright: ignore[reportArgumentType]
     epochs = iter(range(1, 10**6))
 

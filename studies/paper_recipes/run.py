@@ -5,7 +5,7 @@
     python -m studies.paper_recipes.run runs/*
 
 A row holds the settings, versions and hardware of run.json, the final and the best test value, and per epoch the
-learning rate of each group, the training loss, the test value and the information of each layer (a rival's has
+learning rate of each group, the training loss, the test value and the information of each layer (a baseline's has
 none). A run that is there already, by the fingerprint of its settings, is replaced.
 """
 

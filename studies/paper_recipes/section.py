@@ -7,7 +7,7 @@ from typing import Any
 from infopace.lab.pacing import PAPER
 from studies.shared.page import read, section, table
 
-# [paper] Vasudevan 2020, best test value of 3 seeds, its rivals at the best of about ten learning rates. What of it has
+# [paper] Vasudevan 2020, best test value of 3 seeds, its baselines at the best of about ten learning rates. What of it has
 # no run is shown as such.
 _PUBLISHED = {
     ("mnist-lenet", PAPER, False): "99.27 %",
@@ -34,8 +34,8 @@ _PUBLISHED = {
     ("imagenet-resnet50", "adam", False): "69.82 %",
 }
 _RATES = (
-    "The paper tuned its rivals over about ten learning rates. Ten trainings of mnist-lenet take three hours of a CPU, "
-    "so here a rival has the rate that is best on mnist-10k, the same network and 10,000 of the images (RMSprop, which "
+    "The paper tuned its baselines over about ten learning rates. Ten trainings of mnist-lenet take three hours of a CPU, "
+    "so here a baseline has the rate that is best on mnist-10k, the same network and 10,000 of the images (RMSprop, which "
     "was not compared there, Adam's). What needs a GPU is not run."
 )
 _HEAD = [

@@ -11,9 +11,9 @@ from infopace.lab.compare._table import p_text
 from infopace.lab.workload import Metric
 from studies.shared.page import ROOT, read, section, table, workload_of
 
-OURS, HELD_OUT, RIVAL = "hold-and-anneal", "hold-and-anneal-held-out", "sgd-cosine"
+OURS, HELD_OUT, BASELINE = "hold-and-anneal", "hold-and-anneal-held-out", "sgd-cosine"
 FREE = f"{OURS}-free-held-out"
-_SHOWN = (HELD_OUT, OURS, RIVAL)
+_SHOWN = (HELD_OUT, OURS, BASELINE)
 _FEWEST_SEEDS = 3
 _IN_README = ("flipped", "digits", "cifar-plain")
 _README = re.compile(r"(<!-- three rows, by studies/results_page.py -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -60,7 +60,7 @@ def _beside_the_cosine() -> tuple[list[list[str]], int, int]:
         pairs = [(final, finals[HELD_OUT][seed]) for seed, final in free.items() if seed in finals[HELD_OUT]]
         both, same = both + len(pairs), same + sum(a == b for a, b in pairs)
         finals = {method: values for method, values in finals.items() if len(values) >= _FEWEST_SEEDS}
-        if not {RIVAL, HELD_OUT} <= set(finals):
+        if not {BASELINE, HELD_OUT} <= set(finals):
             continue
         workload = workload_of(rows)
         live = _live(finals, workload.metric)
@@ -72,7 +72,9 @@ def _beside_the_cosine() -> tuple[list[list[str]], int, int]:
             mean = statistics.fmean(finals[method][seed] for seed in live)
             row.append(f"{workload.metric.show(mean)} in {statistics.fmean(epochs[method]):.1f}")
         for ours in (HELD_OUT, OURS):
-            pairs = [[finals[method][seed] for seed in live] for method in (ours, RIVAL) if method in finals]
+            pairs = [
+                [finals[method][seed] for seed in live] for method in (ours, BASELINE) if method in finals
+            ]
             row.append(p_text(paired_p(*pairs) if len(pairs) == 2 else None))
         out.append(row)
     return out, same, both

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from infopace import Algorithm2, Probe, Race, RangeTestError, merge_trials, range_test
-from infopace._batch import batch_of
+from infopace.probe.batches import batch_of
 
 from .small import clouds, small_net, small_test
 

@@ -16,9 +16,9 @@ import torch
 from tyro.conf import Positional, arg
 
 from infopace import Bounds
+from infopace.lab.baselines import BASELINES, Baseline
 from infopace.lab.errors import InputError
 from infopace.lab.pacing import OURS, PACED, PAPER, SWITCHES
-from infopace.lab.rivals import RIVALS, Rival
 from infopace.lab.workload import Workload
 from infopace.lab.workloads import find_workload
 
@@ -29,14 +29,14 @@ _TESTED = "range test"
 HELD_OUT = 0.1
 # More than any machine gains by; one that resumes a run may have fewer cores than the one that began it.
 _MOST_THREADS = 1024
-# Of the pacing only: a rival must be given none of them.
+# Of the pacing only: a baseline must be given none of them.
 _PACING = ("bounds", "lr_min", "lr_max", "lr_top", "epsilon", "layer_wise", "horizon", "held_out", *SWITCHES)
 _Rate = Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint=_OF_BOUNDS)]
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Train a workload with SGD whose learning rate is paced by mutual information, or with a rival.
+    """Train a workload with SGD whose learning rate is paced by mutual information, or with a baseline.
 
     The same command again resumes a run that was killed and ends with the same numbers.
     """
@@ -45,12 +45,12 @@ class TrainConfig:
     """digits | mnist-10k | mnist-lenet | cifar10-small | cifar10-allconv | cifar10-vgg16 | cifar100-wrn28-10 |
     imagenet-resnet50 | uci-temperature; or your own: module:object or path/to/file.py:object."""
     method: str = OURS
-    """hold-and-anneal | vasudevan-2020 | vasudevan-2018-a | vasudevan-2018-b | wang-2024; or a rival, which reads no
+    """hold-and-anneal | vasudevan-2020 | vasudevan-2018-a | vasudevan-2018-b | wang-2024; or a baseline, which reads no
     information: sgd-constant | sgd-step | sgd-cosine | sgd-linear | sgd-one-cycle | sgd-cyclic | sgd-plateau | adam |
     adamw-cosine | rmsprop | lars | schedule-free-sgd | schedule-free-adamw | prodigy | d-adaptation | dog | l4 |
     yamadam."""
     lr: Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="(default: as published)")] = None
-    """A rival's initial or peak learning rate."""
+    """A baseline's initial or peak learning rate."""
     bounds: Literal["range-test", "workload"] = "range-test"
     """Where bounds that are not given come from: a range test before the training, or the workload's own."""
     lr_min: _Rate = None
@@ -110,7 +110,7 @@ class Plan:
     epochs: int
     config: TrainConfig
     device: torch.device
-    rival: Rival | None = None
+    baseline: Baseline | None = None
     lr: float | None = None
 
     @property
@@ -123,7 +123,7 @@ class Plan:
     @property
     def wants_test(self) -> bool:
         """Whether a range test finds the bounds: the method is paced, and no lowest or no highest rate is given."""
-        if self.rival is not None:
+        if self.baseline is not None:
             return False
         given = self.config.lr_min is not None and self.config.lr_max is not None
         return self.config.bounds == "range-test" and not given
@@ -152,7 +152,7 @@ class Plan:
         }
         if self.workload.code:
             common["code"] = self.workload.code
-        return common | ({"lr": self.lr} if self.rival is not None else self._pacing())
+        return common | ({"lr": self.lr} if self.baseline is not None else self._pacing())
 
     def _pacing(self) -> dict[str, Any]:
         switches = SWITCHES if self.config.method == PAPER else ()
@@ -183,13 +183,13 @@ def resolve(config: TrainConfig) -> Plan:
     epochs = workload.epochs if config.epochs is None else config.epochs
     check_common(epochs, config.seed, config.threads)
     device = find_device(config.device)
-    rival = find_rival(config.method)
-    if rival is not None:
-        return Plan(workload, workload.bounds, epochs, config, device, rival, _rate(config, rival))
+    baseline = find_baseline(config.method)
+    if baseline is not None:
+        return Plan(workload, workload.bounds, epochs, config, device, baseline, _rate(config, baseline))
     _check_switches(config)
     if config.lr is not None:
         raise InputError(
-            f"lr is a rival's; {config.method} takes --lr-min and --lr-max, got lr = {config.lr:g}"
+            f"lr is a baseline's; {config.method} takes --lr-min and --lr-max, got lr = {config.lr:g}"
         )
     if config.held_out is not None and not 0 <= config.held_out < 1:
         raise InputError(f"held_out must be a share in [0, 1), got held_out = {config.held_out:g}")
@@ -201,13 +201,13 @@ def resolve(config: TrainConfig) -> Plan:
     return plan.with_bounds(workload.bounds)
 
 
-def find_rival(method: str) -> Rival | None:
-    """The rival called `method`, None where it is paced by information; InputError with the near names otherwise."""
+def find_baseline(method: str) -> Baseline | None:
+    """The baseline called `method`, None where it is paced by information; InputError with the near names otherwise."""
     if method in PACED:
         return None
-    if method in RIVALS:
-        return RIVALS[method]
-    names = (*PACED, *RIVALS)
+    if method in BASELINES:
+        return BASELINES[method]
+    names = (*PACED, *BASELINES)
     near = difflib.get_close_matches(method.lower().replace("_", "-"), names, n=2, cutoff=0.4)
     hint = f"; did you mean {' or '.join(repr(n) for n in near)}?" if near else ";"
     raise InputError(f"unknown method {method!r}{hint} The methods are: {', '.join(names)}")
@@ -225,17 +225,17 @@ def _check_switches(config: TrainConfig) -> None:
             )
 
 
-def _rate(config: TrainConfig, rival: Rival) -> float:
-    """The rival's learning rate; InputError for one that is none, and for options of the pacing."""
+def _rate(config: TrainConfig, baseline: Baseline) -> float:
+    """The baseline's learning rate; InputError for one that is none, and for options of the pacing."""
     for field in dataclasses.fields(TrainConfig):
         value = getattr(config, field.name)
         if field.name in _PACING and _given(field, value):
             raise InputError(
-                f"{field.name} is of a paced training and not of {rival.name}, got {field.name} = {value}"
+                f"{field.name} is of a paced training and not of {baseline.name}, got {field.name} = {value}"
             )
-    lr = rival.lr if config.lr is None else config.lr
+    lr = baseline.lr if config.lr is None else config.lr
     if lr is None:
-        raise InputError(f"{rival.name} has no published learning rate; give --lr")
+        raise InputError(f"{baseline.name} has no published learning rate; give --lr")
     if not (math.isfinite(lr) and lr > 0):
         raise InputError(f"lr must be a positive number, got {lr:g}")
     return lr

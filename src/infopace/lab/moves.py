@@ -35,7 +35,7 @@ def moves_of(rows: list[Row], group: int) -> list[Move]:
     moves: list[Move] = []
     before: float | None = None
     for row in rows[1:]:
-        if not row["decisions"]:  # a rival keeps no reasons
+        if not row["decisions"]:  # a baseline keeps no reasons
             continue
         decision = row["decisions"][group]
         if decision["lr"] != before:

@@ -69,8 +69,8 @@ def heading(plan: Plan, folder: Path, n_parameters: int, rows: list[Row]) -> lis
 
 
 def _pacing(plan: Plan, rows: list[Row]) -> str:
-    if plan.rival is not None:
-        return f"{plan.rival.name} at learning rate {plan.lr:g}"
+    if plan.baseline is not None:
+        return f"{plan.baseline.name} at learning rate {plan.lr:g}"
     kind = "a learning rate a layer" if plan.config.layer_wise else "one learning rate"
     first = rows[1]["lr"] if len(rows) > 1 else [plan.bounds.first]
     return f"{kind} in [{plan.bounds.lr_min:g}, {plan.bounds.lr_max:g}] from {rates(first)}"

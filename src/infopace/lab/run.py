@@ -224,7 +224,7 @@ def _record(plan: Plan, data: Data, training: Training, threads: int, std_error:
         "held_out_rows": training.n_held_out,
         "parameters": training.n_parameters,
         "groups": training.groups,
-        "bounds": None if plan.rival else {**dataclasses.asdict(plan.bounds), "lr_top": plan.bounds.first},
+        "bounds": None if plan.baseline else {**dataclasses.asdict(plan.bounds), "lr_top": plan.bounds.first},
         "metric": {
             "name": metric.name,
             "unit": metric.unit,

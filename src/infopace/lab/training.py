@@ -14,13 +14,13 @@ from torch import Tensor
 from torch.optim.swa_utils import update_bn
 
 from infopace import MutualInformationLR, Probe, RollBackError, layer_groups
+from infopace.lab.baselines import Setting
 from infopace.lab.batches import caster, in_batches, spans
 from infopace.lab.config import Plan
 from infopace.lab.errors import InputError
 from infopace.lab.hold_out import hold_out
 from infopace.lab.lazy_images import in_turn
 from infopace.lab.pacing import OURS, PACED, SWITCHES
-from infopace.lab.rivals import Setting
 from infopace.lab.run_folder import Row
 from infopace.lab.steps import PacedSteps, Steps, check_loaded
 from infopace.lab.workload import Data, Rows
@@ -67,11 +67,11 @@ class Training:
             self.model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         # A mask may hold -inf for good.
         self._never_finite = self._not_finite()
-        if plan.rival is None:
+        if plan.baseline is None:
             with self._autocast():
                 self.steps: Steps = self._paced(held_out)
         else:
-            self.steps = plan.rival.build(self._setting())
+            self.steps = plan.baseline.build(self._setting())
 
     def _paced(self, held_out: Rows | None) -> PacedSteps:
         workload, config = self.plan.workload, self.plan.config
@@ -116,7 +116,7 @@ class Training:
 
     def _setting(self) -> Setting:
         workload = self.plan.workload
-        assert self.plan.lr is not None, "a plan with a rival has a learning rate"
+        assert self.plan.lr is not None, "a plan with a baseline has a learning rate"
         return Setting(
             self.model,
             self.plan.epochs,

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from infopace._checks import check_seed, shown, whole
-from infopace.layers import check_model, check_parameters, pick_layers
+from infopace.model.layers import check_model, check_parameters, pick_layers
 from infopace.probe import Probe
 from infopace.range_test._conclude import check_settings, conclude, race_bounds, trials_needed
 from infopace.range_test._methods import Algorithm2, Race

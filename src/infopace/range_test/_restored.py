@@ -12,10 +12,10 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from infopace._contents import Buffers, Weights, optimizers_in
-from infopace._generators import generators_kept, generators_of
-from infopace._last_epoch import untold
-from infopace._random_state import random_state_kept
+from infopace.model.generators import generators_kept, generators_of
+from infopace.model.random_state import random_state_kept
+from infopace.model.snapshot import Buffers, Weights, optimizers_in
+from infopace.scheduler._roll_back import untold
 
 
 @contextlib.contextmanager

@@ -16,12 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from infopace._batch import Unpack, batch_of, tensors_of
-from infopace._contents import Buffers, Weights, optimizers_in
-from infopace._forward import as_found, call, hooked, main_tensor, map_tensors
-from infopace._generators import generators_of, seed_generators
-from infopace.layers import unwrap, weight_layers
+from infopace.model.forward import as_found, call, hooked, main_tensor, map_tensors
+from infopace.model.generators import generators_of, seed_generators
+from infopace.model.layers import unwrap, weight_layers
+from infopace.model.snapshot import Buffers, Weights, optimizers_in
 from infopace.probe import LayerInformation, Probe
+from infopace.probe.batches import Unpack, batch_of, tensors_of
 from infopace.range_test._records import Look
 from infopace.range_test._refusal import RangeTestError
 

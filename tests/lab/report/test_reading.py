@@ -34,7 +34,7 @@ def test_methods_that_differ_in_a_setting_say_which(make_run: MakeRun) -> None:
     assert found == [("global, decay linear", [0]), ("global, decay none", [0]), ("layer-wise", [0])]
 
 
-def test_a_rival_goes_by_its_own_name(make_run: MakeRun) -> None:
+def test_a_baseline_goes_by_its_own_name(make_run: MakeRun) -> None:
     assert names(make_run(method="Adam")) == [("Adam", [0])]
 
 
@@ -143,7 +143,7 @@ def test_a_damaged_run_is_named_in_one_line(make_run: MakeRun, damage: str) -> N
     assert "\n" not in message
 
 
-def test_rows_without_information_are_a_rivals(make_run: MakeRun) -> None:
+def test_rows_without_information_are_a_baselines(make_run: MakeRun) -> None:
     folder = make_run(method="Adam")
     lines = [json.loads(line) for line in (folder / "epochs.jsonl").read_text().splitlines()]
     kept = ("epoch", "lr", "test", "seconds")

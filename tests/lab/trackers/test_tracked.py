@@ -109,13 +109,13 @@ def test_it_passes_everything_on(tiny: Any, stop_at: Any, tmp_path: Path) -> Non
     assert without_seconds(behind.heard) == without_seconds(alone.heard)
 
 
-def test_a_row_of_a_rival_has_no_information_and_no_text(
+def test_a_row_of_a_baseline_has_no_information_and_no_text(
     tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = FakePackage()
     monkeypatch.setitem(sys.modules, "wandb", package)
-    rival = {"bounds": "range-test", "method": "sgd-constant", "lr": 0.05}
-    tiny.run(tmp_path / "run", tracked(PlainProgress([].append), ["wandb"]), **rival)
+    baseline = {"bounds": "range-test", "method": "sgd-constant", "lr": 0.05}
+    tiny.run(tmp_path / "run", tracked(PlainProgress([].append), ["wandb"]), **baseline)
     (kept,) = package.server.values()
     seconds = {"seconds/train", "seconds/evaluate", "seconds/measure"}
     assert kept[0][1].keys() == {"test_accuracy", *seconds}

@@ -1,4 +1,4 @@
-"""`infopace compare`: tune the rivals, find the bounds, run every method with every seed, sum up."""
+"""`infopace compare`: tune the baselines, find the bounds, run every method with every seed, sum up."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def compare(config: CompareConfig, say: Say) -> list[str]:
     with _held(plan, inputs):
         keep_known(known, plan, inputs)
         bench = Bench(config, plan, inputs, say)
-        tested = plan.bounds == "range-test" and any(entry.rival is None for entry in plan.entries)
+        tested = plan.bounds == "range-test" and any(entry.baseline is None for entry in plan.entries)
         first: list[Job] = [RangeTestJob()] if tested else []
         first += [RunJob(cell) for entry in plan.entries for cell in tuning_cells(entry, plan)]
         bench.run(first, "tuning")
@@ -61,7 +61,7 @@ def compare(config: CompareConfig, say: Say) -> list[str]:
         finals = {entry.name: _finals(entry, plan, tuned, found) for entry in plan.entries}
         bench.run(
             [
-                RunJob(cell, found.bounds if entry.rival is None else {})
+                RunJob(cell, found.bounds if entry.baseline is None else {})
                 for entry in plan.entries
                 for cell in finals[entry.name]
             ],
@@ -94,7 +94,7 @@ def compare(config: CompareConfig, say: Say) -> list[str]:
 def _finals(entry: Entry, plan: ComparePlan, tuned: Mapping[str, Tuned], found: FoundBounds) -> list[Cell]:
     """A method's runs for the table; none where its learning rate or its bounds were not found."""
     if not entry.grid:
-        return [] if entry.rival is None and found.failure else final_cells(entry, None, plan)
+        return [] if entry.baseline is None and found.failure else final_cells(entry, None, plan)
     lr = tuned[entry.name].lr
     return [] if lr is None else final_cells(entry, lr, plan)
 
@@ -113,7 +113,7 @@ def _method(
         if unverified
         else []
     )
-    if entry.rival is None:
+    if entry.baseline is None:
         text = f"bounds {bounds_text(found.bounds)}" if found.bounds else "the workload's bounds"
         notes = [found.failure or text, *told]
         return Method(
@@ -158,7 +158,7 @@ def _keep(
     table = table_lines(lines, metric)
     write_atomically(plan.folder / TABLE, "".join(f"{line}\n" for line in table).encode())
     caption = (
-        f"{plan.epochs} epochs each; rivals tuned over their own learning rates by the final test {metric.name} with "
+        f"{plan.epochs} epochs each; baselines tuned over their own learning rates by the final test {metric.name} with "
         f"{len(plan.tuning_seeds)} seed(s) apart from these. infopace compare {plan.spec}"
     )
     content = report_fields(lines, plan.workload.name, metric, caption)

@@ -52,7 +52,7 @@ class Cell:
             method=self.entry.method,
             horizon="free" if self.entry.free else "known",
             lr=self.lr,
-            bounds="range-test" if self.entry.rival is not None or bounds else "workload",
+            bounds="range-test" if self.entry.baseline is not None or bounds else "workload",
             lr_min=bounds.get("lr_min"),
             lr_max=bounds.get("lr_max"),
             lr_top=bounds.get("lr_top"),
@@ -135,7 +135,7 @@ def final_cells(entry: Entry, lr: float | None, plan: ComparePlan) -> list[Cell]
 
 
 def tuning_cells(entry: Entry, plan: ComparePlan) -> list[Cell]:
-    """The runs that a rival's learning rate is chosen by; none where it has none to choose."""
+    """The runs that a baseline's learning rate is chosen by; none where it has none to choose."""
     return [Cell(entry, lr, seed) for lr in entry.grid for seed in plan.tuning_seeds]
 
 

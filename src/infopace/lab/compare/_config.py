@@ -11,18 +11,18 @@ from typing import Annotated, Any, Literal
 import torch
 from tyro.conf import Positional, arg
 
-from infopace.lab.config import HELD_OUT, check_common, find_device, find_rival
+from infopace.lab.baselines import BASELINES, Baseline
+from infopace.lab.config import HELD_OUT, check_common, find_baseline, find_device
 from infopace.lab.errors import InputError
 from infopace.lab.identity import identity_of
 from infopace.lab.pacing import OURS, PACED, PAPER
 from infopace.lab.range_config import BEFORE_TRAINING
-from infopace.lab.rivals import RIVALS, Rival
 from infopace.lab.workload import Data, Workload
 from infopace.lab.workloads import find_workload
 
 _FREE, _LAYER_WISE, _HELD_OUT = "-free", "-layer-wise", "-held-out"
 # What is compared where no methods are named.
-DEFAULT = (OURS + _HELD_OUT, OURS, OURS + _FREE, OURS + _LAYER_WISE, PAPER, PAPER + _LAYER_WISE, *RIVALS)
+DEFAULT = (OURS + _HELD_OUT, OURS, OURS + _FREE, OURS + _LAYER_WISE, PAPER, PAPER + _LAYER_WISE, *BASELINES)
 # A training that is to stop by itself is cut off after so many times the others' epochs; how many it took is told.
 FREE_LIMIT = 3
 # Far from the seeds of the test, which count from 0.
@@ -33,7 +33,7 @@ FIRST_TUNING_SEED = 1000
 class CompareConfig:
     """Compare ways to train a workload: run what is missing, on all cores or GPUs, and sum up in a table.
 
-    A rival is tuned first, over its ten learning rates with seeds of their own; a paced method gets the bounds of
+    A baseline is tuned first, over its ten learning rates with seeds of their own; a paced method gets the bounds of
     one range test. The same command again resumes; with more methods or seeds it runs only those.
     """
 
@@ -42,11 +42,11 @@ class CompareConfig:
     methods: tuple[str, ...] = ()
     """What to compare, each tested against the first: methods of infopace train, a paced one also with -layer-wise
     behind its name, hold-and-anneal also with -free and -held-out (a tenth). Default: hold-and-anneal-held-out, ours
-    and the paper's without and with -layer-wise, ours with -free, and all rivals."""
+    and the paper's without and with -layer-wise, ours with -free, and all baselines."""
     seeds: int = 10
     """Runs of each method, with seeds 0, 1, .."""
     tuning_seeds: int = 1
-    """Runs of each learning rate that a rival is tuned over."""
+    """Runs of each learning rate that a baseline is tuned over."""
     bounds: Literal["range-test", "workload"] = "range-test"
     """Where the paced methods' bounds come from: one range test with a tuning seed, or the workload's own."""
     epochs: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: the workload's)")] = None
@@ -72,12 +72,12 @@ class Entry:
     free: bool
     layer_wise: bool
     held_out: bool
-    rival: Rival | None
+    baseline: Baseline | None
 
     @property
     def grid(self) -> tuple[float, ...]:
         """The learning rates that it is tuned over; empty where there are none to tune."""
-        return () if self.rival is None else self.rival.grid
+        return () if self.baseline is None else self.baseline.grid
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def entry_of(name: str) -> Entry:
     stem = whole.removesuffix(_LAYER_WISE)
     method = stem.removesuffix(_FREE) if stem == OURS + _FREE else stem
     if method not in PACED:
-        return Entry(name, name, False, False, False, find_rival(name))
+        return Entry(name, name, False, False, False, find_baseline(name))
     return Entry(name, method, stem != method, whole != stem, name != whole, None)
 
 

@@ -1,6 +1,6 @@
-"""Choosing a rival's learning rate.
+"""Choosing a baseline's learning rate.
 
-The choice is by the final test metric of runs with seeds of their own. That is in the rivals' favour: who has only
+The choice is by the final test metric of runs with seeds of their own. That is in the baselines' favour: who has only
 training data would choose no better. The paced methods see no test metric at all.
 """
 

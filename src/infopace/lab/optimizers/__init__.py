@@ -1,4 +1,4 @@
-"""Optimizers of rivals for which no package is sound."""
+"""Optimizers of baselines for which no package is sound."""
 
 from __future__ import annotations
 

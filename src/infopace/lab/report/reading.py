@@ -80,7 +80,7 @@ class Run:
 
     @property
     def lr_min(self) -> float | None:
-        """The lowest rate of the pacing, None for a rival, which has none."""
+        """The lowest rate of the pacing, None for a baseline, which has none."""
         bounds = self.record.get("bounds")
         return None if bounds is None else float(bounds["lr_min"])
 

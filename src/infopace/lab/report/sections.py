@@ -35,7 +35,7 @@ class Comparison:
     """Methods on one workload: the mean of the final test metric with its 95 % interval [low, high].
 
     `baseline` names the method that the others are tested against. `caption` says what was compared: the
-    budget, how the rivals were tuned, the command.
+    budget, how the baselines were tuned, the command.
     """
 
     workload: str

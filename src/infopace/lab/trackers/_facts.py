@@ -57,12 +57,12 @@ class Tracker(Protocol):
 
 def config_of(plan: Plan, n_parameters: int) -> dict[str, Any]:
     """The settings of a run, flat."""
-    bounds = {} if plan.rival is not None else dataclasses.asdict(plan.bounds)
+    bounds = {} if plan.baseline is not None else dataclasses.asdict(plan.bounds)
     return {**plan.settings(), **bounds, "parameters": n_parameters}
 
 
 def epoch_of(row: Row, metric: str) -> Epoch:
-    """A row of epochs.jsonl as trackers log it. Without information, as of a rival, it has none here either."""
+    """A row of epochs.jsonl as trackers log it. Without information, as of a baseline, it has none here either."""
     numbers: dict[str, float | None] = {"train_loss": row["train_loss"], f"test_{metric}": row["test"]}
     numbers |= _rates(row)
     for layer, found in row["information"].items():

@@ -1,0 +1,38 @@
+"""Adam, AdamW and RMSprop, torch's own with its own constants."""
+
+from __future__ import annotations
+
+from torch.optim import Adam, AdamW, RMSprop
+from torch.optim.lr_scheduler import CosineAnnealingLR
+
+from infopace.lab.baselines._baseline import Baseline, Setting
+from infopace.lab.steps import Steps
+
+# torch's default for AdamW. The workloads' own are penalties in the loss, chosen for the rates of SGD; a decay apart
+# from the gradient is multiplied by a rate a hundred times smaller and would all but vanish.
+DECOUPLED_DECAY = 0.01
+
+# Ten in steps of 1-2-5, around the 1e-3 that Adam and RMSprop are published with.
+_ADAM_GRID = (5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2)
+# RMSprop has neither momentum nor a corrected start, and fails earlier.
+_RMSPROP_GRID = (1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2)
+
+
+def _adam(setting: Setting) -> Steps:
+    return Steps(Adam(setting.model.parameters(), lr=setting.lr, weight_decay=setting.weight_decay))
+
+
+def _adamw_cosine(setting: Setting) -> Steps:
+    optimizer = AdamW(setting.model.parameters(), lr=setting.lr, weight_decay=DECOUPLED_DECAY)
+    return Steps(optimizer, per_batch=CosineAnnealingLR(optimizer, setting.steps))
+
+
+def _rmsprop(setting: Setting) -> Steps:
+    return Steps(RMSprop(setting.model.parameters(), lr=setting.lr, weight_decay=setting.weight_decay))
+
+
+ADAPTIVE_BASELINES = (
+    Baseline("adam", "Adam at one learning rate", _adam, _ADAM_GRID, 1e-3),
+    Baseline("adamw-cosine", "AdamW, decay 0.01, cosine to zero", _adamw_cosine, _ADAM_GRID, 1e-3),
+    Baseline("rmsprop", "RMSprop at one learning rate", _rmsprop, _RMSPROP_GRID, 1e-3),
+)

@@ -1,0 +1,89 @@
+"""SGD with momentum under the schedules in use, each torch's own."""
+
+from __future__ import annotations
+
+from torch.optim import SGD
+from torch.optim.lr_scheduler import (
+    CosineAnnealingLR,
+    CyclicLR,
+    LinearLR,
+    MultiStepLR,
+    OneCycleLR,
+    ReduceLROnPlateau,
+)
+
+from infopace.lab.baselines._baseline import Baseline, Setting
+from infopace.lab.steps import Steps
+
+# Ten, half a decade apart: wide enough for every workload here without a grid of its own.
+GRID = (3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
+
+# Where the plateau rule gives up on a rate and by how much it cuts: torch's defaults, a tenth after ten epochs, but
+# never so patient that a short training ends before its second cut.
+_PLATEAU_PATIENCE, _PLATEAU_CUTS = 10, 4
+
+
+def sgd(setting: Setting) -> SGD:
+    """The workload's SGD at the baseline's learning rate."""
+    return SGD(
+        setting.model.parameters(),
+        lr=setting.lr,
+        momentum=setting.momentum,
+        nesterov=setting.nesterov,
+        weight_decay=setting.weight_decay,
+    )
+
+
+def _constant(setting: Setting) -> Steps:
+    return Steps(sgd(setting))
+
+
+def _step(setting: Setting) -> Steps:
+    optimizer = sgd(setting)
+    milestones = [round(setting.epochs * share) for share in (0.5, 0.75)]
+    return Steps(optimizer, per_epoch=MultiStepLR(optimizer, milestones, gamma=0.1))
+
+
+def _cosine(setting: Setting) -> Steps:
+    optimizer = sgd(setting)
+    return Steps(optimizer, per_batch=CosineAnnealingLR(optimizer, setting.steps))
+
+
+def _linear(setting: Setting) -> Steps:
+    optimizer = sgd(setting)
+    return Steps(optimizer, per_batch=LinearLR(optimizer, 1.0, 0.0, setting.steps))
+
+
+def _one_cycle(setting: Setting) -> Steps:
+    optimizer = sgd(setting)
+    schedule = OneCycleLR(
+        optimizer, setting.lr, total_steps=setting.steps + 1, cycle_momentum=setting.momentum > 0
+    )
+    return Steps(optimizer, per_batch=schedule)
+
+
+def _cyclic(setting: Setting) -> Steps:
+    optimizer = sgd(setting)
+    # Smith (2017): from a quarter or a third of the top, half a cycle of two to ten epochs.
+    half_cycle = max(1, min(4, setting.epochs // 4)) * setting.batches
+    schedule = CyclicLR(
+        optimizer, setting.lr / 4, setting.lr, half_cycle, mode="triangular2", cycle_momentum=False
+    )
+    return Steps(optimizer, per_batch=schedule)
+
+
+def _plateau(setting: Setting) -> Steps:
+    optimizer = sgd(setting)
+    patience = min(_PLATEAU_PATIENCE, setting.epochs // (2 * _PLATEAU_CUTS))
+    return Steps(optimizer, per_epoch=ReduceLROnPlateau(optimizer, patience=patience))
+
+
+SGD_BASELINES = (
+    Baseline("sgd-constant", "SGD at one learning rate", _constant, GRID),
+    Baseline("sgd-step", "SGD, a tenth after half and three quarters of the epochs", _step, GRID),
+    Baseline("sgd-cosine", "SGD, cosine to zero", _cosine, GRID),
+    Baseline("sgd-linear", "SGD, linear to zero", _linear, GRID),
+    Baseline("sgd-one-cycle", "SGD, up and down once (Smith 2018), torch's OneCycleLR", _one_cycle, GRID),
+    Baseline("sgd-cyclic", "SGD, triangles that halve (Smith 2017), torch's CyclicLR", _cyclic, GRID),
+    Baseline("sgd-plateau", "SGD, a tenth where the training loss has stopped falling", _plateau, GRID),
+)

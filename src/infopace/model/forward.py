@@ -1,0 +1,161 @@
+"""One look through a model: the outputs of chosen layers, and the model left as it was."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from infopace.estimators._inputs import check_plain
+from infopace.model.random_state import random_state_kept
+from infopace.model.snapshot import Buffers
+
+
+def layer_outputs(
+    model: nn.Module,
+    inputs: Any,
+    n: int,
+    layers: dict[str, nn.Module],
+    batch_size: int | None,
+    see: Callable[[str, Tensor], None],
+) -> list[str]:
+    """Call see(name, output) for each layer and for "output", with all n rows; returns the layers that did not run.
+
+    The model gets a copy of its inputs: it may begin with an operation in place.
+    Without batches each layer is seen while the pass goes on and its output let go. A layer that runs several times
+    in a pass is seen once more at the end, with the output of its last run: the last call of see counts.
+    """
+    if batch_size is not None and batch_size < n:
+        return _in_batches(model, inputs, n, layers, batch_size, see)
+    ran: set[str] = set()
+    again: dict[str, Tensor] = {}
+
+    def hook(name: str) -> Callable[..., None]:
+        def seen(module: nn.Module, args: Any, result: Any) -> None:
+            values = check_rows(name, main_tensor(result), n)
+            if name in ran:
+                # A copy: what comes next may change it in place.
+                again[name] = values.clone()
+            else:
+                ran.add(name)
+                see(name, values)
+
+        return seen
+
+    with as_found(model), hooked({module: hook(name) for name, module in layers.items()}):
+        result = call(model, map_tensors(inputs, torch.clone))
+        see("output", check_rows("output", main_tensor(result), n))
+        for name, values in again.items():
+            see(name, values)
+    return [name for name in layers if name not in ran]
+
+
+def _in_batches(
+    model: nn.Module,
+    inputs: Any,
+    n: int,
+    layers: dict[str, nn.Module],
+    batch_size: int,
+    see: Callable[[str, Tensor], None],
+) -> list[str]:
+    kept: dict[str, list[Tensor]] = {name: [] for name in (*layers, "output")}
+    silent: list[str] = []
+    starts = list(range(0, n, batch_size))
+    if batch_size > 1 and n - starts[-1] == 1:
+        starts.pop()  # one example alone may lose its dimension in the model; it joins the batch before
+    for start, stop in zip(starts, [*starts[1:], n], strict=True):
+        latest: dict[str, Tensor] = {}
+        part = map_tensors(inputs, lambda tensor, s=start, e=stop: tensor[s:e])
+
+        def keep(name: str, values: Tensor, latest: dict[str, Tensor] = latest) -> None:
+            latest[name] = values.clone()
+
+        silent = layer_outputs(model, part, stop - start, layers, None, keep)
+        for name, values in latest.items():
+            kept[name].append(values)
+    for name, parts in kept.items():
+        if parts:
+            see(name, torch.cat(parts))
+            parts.clear()
+    return silent
+
+
+@contextlib.contextmanager
+def hooked(hooks: Mapping[nn.Module, Callable[..., None]]) -> Iterator[None]:
+    """Forward hooks on some modules; those that torch's fused attention would pass by are run one by one."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    with contextlib.ExitStack() as stack:
+        for module, hook in hooks.items():
+            stack.callback(module.register_forward_hook(hook).remove)
+        if hooks:
+            # It runs none of an encoder layer's own modules, and with a padding mask hands on nested tensors.
+            torch.backends.mha.set_fastpath_enabled(False)
+            stack.callback(torch.backends.mha.set_fastpath_enabled, fast)
+        yield
+
+
+@contextlib.contextmanager
+def as_found(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode inside; afterwards modes, buffers, compiled calls and random states are as before."""
+    modules = list(model.modules())
+    modes = [module.training for module in modules]
+    # Hooks do not run inside compiled code.
+    compiled = [(module, code) for module in modules if (code := module.__dict__.get("_compiled_call_impl"))]
+    buffers = Buffers(model)
+    devices = {parameter.device for parameter in model.parameters() if parameter.is_cuda}
+    with random_state_kept(devices):
+        try:
+            for module in modules:
+                module.training = False
+            for module, _ in compiled:
+                module._compiled_call_impl = None
+            yield
+        finally:
+            for module, mode in zip(modules, modes, strict=True):
+                module.training = mode
+            for module, code in compiled:
+                module._compiled_call_impl = code
+            buffers.put_back()
+
+
+def call(model: nn.Module, inputs: Any) -> Any:
+    """The model on its inputs: a tuple gives arguments, a mapping keywords."""
+    if isinstance(inputs, Mapping):
+        return model(**inputs)
+    return model(*inputs) if isinstance(inputs, tuple) else model(inputs)
+
+
+def main_tensor(result: Any) -> Tensor | None:
+    """The tensor that a module's result is about: itself, its logits, or the first tensor inside."""
+    if isinstance(result, Tensor):
+        return result
+    logits = result.get("logits") if isinstance(result, Mapping) else getattr(result, "logits", None)
+    if isinstance(logits, Tensor):
+        return logits
+    parts = (
+        result.values() if isinstance(result, Mapping) else result if isinstance(result, tuple | list) else ()
+    )
+    return next((tensor for part in parts if (tensor := main_tensor(part)) is not None), None)
+
+
+def check_rows(name: str, values: Tensor | None, n: int) -> Tensor:
+    """The tensor of a layer, if it has one row a sample."""
+    what = "the output" if name == "output" else f"the output of layer {name!r}"
+    if values is None:
+        raise ValueError(f"{what} must hold a tensor to be measured, got none")
+    check_plain(values, what)
+    if values.ndim == 0 or len(values) != n:
+        raise ValueError(f"{what} must have one row a sample, got shape {tuple(values.shape)} for {n} rows")
+    return values
+
+
+def map_tensors(inputs: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """The same inputs with every tensor changed."""
+    if isinstance(inputs, Tensor):
+        return change(inputs)
+    if isinstance(inputs, Mapping):
+        return {name: map_tensors(part, change) for name, part in inputs.items()}
+    return tuple(map_tensors(part, change) for part in inputs)

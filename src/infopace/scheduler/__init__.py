@@ -1,0 +1,4 @@
+"""Probe -> policy -> optimizer, as a torch learning-rate scheduler."""
+
+from infopace.scheduler._roll_back import RollBackError as RollBackError
+from infopace.scheduler._scheduler import MutualInformationLR as MutualInformationLR

@@ -1,0 +1,40 @@
+"""docs/baselines.md has every baseline, with the summary, the grid and the rate that the code has."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from infopace.lab.baselines import BASELINES
+
+ROOT = Path(__file__).parents[3]
+
+
+def rows() -> dict[str, list[str]]:
+    lines = (ROOT / "docs" / "baselines.md").read_text().splitlines()
+    cells = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| `")
+    ]
+    return {name.strip("`"): rest for name, *rest in cells}
+
+
+def test_the_table_is_what_the_code_has() -> None:
+    assert list(rows()) == list(BASELINES)
+    for name, (summary, _, source, grid, lr) in rows().items():
+        baseline = BASELINES[name]
+        assert summary == baseline.summary
+        assert source
+        assert grid == (" ".join(f"{rate:g}" for rate in baseline.grid) or "none to tune"), name
+        assert lr == ("required" if baseline.lr is None else f"{baseline.lr:g}"), name
+
+
+def test_the_package_is_where_the_optimizer_comes_from(setting: Callable[..., Any]) -> None:
+    extra = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["lab"]
+    wanted = {"torch", "own", *(text.split(">")[0] for text in extra)}
+    for name, (_, package, *_) in rows().items():
+        optimizer = BASELINES[name].build(setting()).optimizer
+        module = type(optimizer).__module__.split(".")[0].replace("_", "-")
+        assert package == {"infopace": "own"}.get(module, module), name
+        assert package in wanted, name

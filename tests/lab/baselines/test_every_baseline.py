@@ -1,0 +1,151 @@
+"""What every baseline must do, whatever it is: train, resume, diverge in one line, start where all others start."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from infopace.lab import run as run_module
+from infopace.lab.baselines import BASELINES
+from infopace.lab.config import TrainConfig, resolve
+from infopace.lab.errors import Diverged
+from infopace.lab.training import Training
+
+AVERAGED = ("schedule-free-sgd", "schedule-free-adamw", "dog")
+
+every_baseline = pytest.mark.parametrize("name", BASELINES)
+
+
+@every_baseline
+def test_it_trains(tiny: Any, tmp_path: Path, rates: dict[str, float], name: str) -> None:
+    tiny.run(tmp_path, method=name, lr=rates[name], epochs=20)
+    rows, _ = tiny.ending(tmp_path)
+    losses = [row["train_loss"] for row in rows[1:]]
+    assert losses[-1] < 0.7 < losses[0]
+    assert rows[-1]["test"] > 0.5  # chance is a third
+    assert all(0 < lr < math.inf for row in rows[1:] for lr in row["lr"])
+    assert all(row["information"] == {} and row["decisions"] == [] for row in rows)
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert record["settings"]["method"] == name
+    assert record["settings"]["lr"] == rates[name]
+    assert record["bounds"] is None
+    assert record["groups"] == ["all"]
+
+
+@pytest.mark.parametrize(
+    ("name", "workload"),
+    [*((name, "tiny") for name in BASELINES), *((name, "normed") for name in ("sgd-cosine", *AVERAGED))],
+)
+def test_a_stopped_run_ends_as_one_that_was_not(
+    request: pytest.FixtureRequest,
+    stop_at: Any,
+    stopped: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    rates: dict[str, float],
+    name: str,
+    workload: str,
+) -> None:
+    monkeypatch.setattr(run_module, "_CHECKPOINT_SHARE", float("inf"))  # one each epoch
+    small = request.getfixturevalue(workload)
+    options = {"method": name, "lr": rates[name]}
+    small.run(tmp_path / "whole", **options)
+    with pytest.raises(stopped):
+        small.run(tmp_path / "cut", stop_at(3), **options)
+    listener = stop_at()
+    small.run(tmp_path / "cut", listener, **options)
+    assert "resuming after epoch 2" in listener.heard[1]
+    small.assert_same_ending(tmp_path / "whole", tmp_path / "cut")
+
+
+@pytest.mark.needs_cuda
+@every_baseline
+def test_cuda_resumes_bit_for_bit(
+    tiny: Any, stop_at: Any, stopped: Any, tmp_path: Path, rates: dict[str, float], name: str
+) -> None:
+    options = {"method": name, "lr": rates[name], "device": "cuda"}
+    tiny.run(tmp_path / "whole", **options)
+    with pytest.raises(stopped):
+        tiny.run(tmp_path / "cut", stop_at(4), **options)
+    tiny.run(tmp_path / "cut", **options)
+    tiny.assert_same_ending(tmp_path / "whole", tmp_path / "cut")
+
+
+# The second is beyond float32, and its square beyond float64.
+@pytest.mark.parametrize("lr", [1e30, 1e200])
+@every_baseline
+def test_a_rate_that_is_too_large_ends_as_a_divergence(
+    tiny: Any, tmp_path: Path, name: str, lr: float
+) -> None:
+    with pytest.raises(
+        Diverged, match=r"training diverged in epoch \d+ at learning rate \S+: .* not finite|: .* is "
+    ):
+        tiny.run(tmp_path, method=name, lr=lr, epochs=20)
+
+
+def _training(name: str, lr: float, seed: int = 0, **options: Any) -> Training:
+    plan = resolve(TrainConfig(workload="tiny", method=name, lr=lr, seed=seed, threads=1, **options))
+    return Training(plan, plan.workload.load())
+
+
+def test_all_start_at_the_same_weights(tiny: Any, rates: dict[str, float]) -> None:
+    plan = resolve(TrainConfig(workload="tiny", threads=1))
+    paced = Training(plan, tiny.workload.load()).model.state_dict()
+    other = _training("adam", 0.01, seed=1).model.state_dict()
+    assert not all(torch.equal(paced[key], other[key]) for key in paced)
+    for name in BASELINES:
+        training = _training(name, rates[name])
+        training.evaluate()
+        weights = training.model.state_dict()
+        assert all(torch.equal(paced[key], weights[key]) for key in paced), name
+
+
+@pytest.mark.parametrize(
+    ("name", "bf16"), [*((name, False) for name in BASELINES), *((name, True) for name in AVERAGED)]
+)
+def test_evaluation_changes_nothing(normed: Any, rates: dict[str, float], name: str, bf16: bool) -> None:
+    watched, unwatched = (_training(name, rates[name], bf16=bf16) for _ in range(2))
+    for epoch in (1, 2, 3):
+        watched.evaluate()
+        watched.evaluate()
+        losses = [training.train_epoch(epoch, lambda done, total: None) for training in (watched, unwatched)]
+        assert losses[0] == losses[1]
+    states = [training.model.state_dict() for training in (watched, unwatched)]
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+
+
+def test_what_is_tuned() -> None:
+    for name, baseline in BASELINES.items():
+        assert name == baseline.name
+        assert "\n" not in baseline.summary
+        if baseline.grid:
+            assert len(baseline.grid) == 10
+            assert list(baseline.grid) == sorted(set(baseline.grid))
+            assert baseline.lr is None or baseline.grid[0] < baseline.lr < baseline.grid[-1]
+        else:
+            assert baseline.lr is not None
+
+
+def test_no_package_of_a_baseline_is_imported_before_it_is_needed() -> None:
+    code = (
+        "import sys, infopace.cli\n"
+        "from infopace.lab import run, baselines\n"
+        "print(sorted({'schedulefree', 'prodigyopt', 'pytorch_optimizer'} & set(sys.modules)))"
+    )
+    environment = {"PYTHONPATH": ":".join(sys.path), "PATH": ""}
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert ran.stdout == "[]\n", ran.stderr
+
+
+def test_nothing_is_printed(tiny: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    tiny.change(weight_decay=1e-4)
+    for name, baseline in BASELINES.items():
+        _training(name, baseline.lr or 0.1)
+    assert capfd.readouterr() == ("", "")

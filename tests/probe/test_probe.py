@@ -1,0 +1,415 @@
+"""The probe: a fixed sample, every layer in one pass, the model left as found."""
+
+from __future__ import annotations
+
+import copy
+import math
+import random
+from typing import Any
+
+import jaxtyping
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from infopace import Estimate, Probe, entropy, mutual_information
+from infopace import probe as probe_module
+from infopace.model.forward import as_found
+
+from ..small_probe import labelled, small_net
+
+
+def test_measures_each_layer_as_a_direct_call_does() -> None:
+    model, (inputs, labels) = small_net(), labelled()
+    measurement = Probe(inputs, labels, layers="all").measure(model)
+    model.eval()
+    hidden = model[0](inputs)
+    assert list(measurement.layers) == ["0", "4", "output"]
+    assert measurement["0"].estimate == mutual_information(hidden.detach(), labels, estimator="ross")
+    assert measurement.output.estimate == mutual_information(model(inputs).detach(), labels, estimator="ross")
+    assert measurement["0"].width == 16
+    assert measurement["0"].decoder is None
+    loss = nn.functional.cross_entropy(model(inputs), labels).item()
+    assert measurement.output.decoder is not None
+    assert measurement.output.decoder.nats == pytest.approx(entropy(labels) - loss, abs=1e-6)
+    assert measurement.reference == pytest.approx(np.log(3))
+
+
+def test_batches_give_the_same_numbers() -> None:
+    model, (inputs, labels) = small_net(), labelled()
+    whole = Probe(inputs, labels, layers="all").measure(model)
+    parts = Probe(inputs, labels, layers="all", batch_size=64).measure(model)
+    assert list(parts.layers) == list(whole.layers)
+    for name, layer in whole.layers.items():
+        # Batches may round the model's own sums differently; the layers see nearly the same numbers.
+        assert parts[name].estimate.nats == pytest.approx(layer.estimate.nats, abs=0.02)
+        assert parts[name].width == layer.width
+
+
+class Restless(nn.Module):
+    """Changes what it can reach: a buffer in place, a buffer by assignment, three random states."""
+
+    count: Tensor
+    cache: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = small_net()
+        self.register_buffer("count", torch.zeros(()))
+        self.register_buffer("cache", torch.zeros(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.count += 1
+        self.cache = torch.randn(5)
+        random.random()
+        np.random.rand()
+        return self.body(x)
+
+
+def test_leaves_the_model_as_found() -> None:
+    model = Restless()
+    model.body[3].eval()  # one module in another mode than the rest
+    modes = [module.training for module in model.modules()]
+    before = copy.deepcopy(model.state_dict())
+    identities = {name: id(buffer) for name, buffer in model.named_buffers()}
+    states = str(np.random.get_state()), torch.get_rng_state()
+    Probe(*labelled(), layers="all").measure(model)
+    assert [module.training for module in model.modules()] == modes
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert {name: id(buffer) for name, buffer in model.named_buffers()} == identities
+    assert str(np.random.get_state()) == states[0]
+    assert torch.equal(torch.get_rng_state(), states[1])
+    assert not any(module._forward_hooks for module in model.modules())
+    assert all(parameter.grad is None and parameter.requires_grad for parameter in model.parameters())
+
+
+def test_leaves_python_s_random_state_as_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The type checker of the tests draws from Python's generator itself.
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    model, (inputs, _) = Restless(), labelled()
+    state = random.getstate()
+    with as_found(model):
+        model(inputs)
+    assert random.getstate() == state
+
+
+class Filling(nn.Module):
+    """Buffers of every kind: made in the first pass, replaced in each, expanded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Linear(6, 3)
+        self.register_buffer("mean", None)
+        self.register_buffer("passes", torch.zeros(()))
+        self.register_buffer("mask", torch.ones(1).expand(6))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.mean is None:
+            self.mean = x.mean(0).detach()
+        self.passes = self.passes + 1
+        return self.last(torch.mul(x - self.mean, self.get_buffer("mask")))
+
+
+def test_leaves_buffers_of_every_kind_as_found() -> None:
+    model, probe = Filling(), Probe(*labelled())
+    before, passes = copy.deepcopy(model.state_dict()), model.passes
+    probe.measure(model)
+    assert model.mean is None and model.passes is passes
+    assert list(model.state_dict()) == list(before)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("batch_size", [None, 64])
+@pytest.mark.parametrize("layers", ["output", "all"])
+def test_the_sample_stays_whatever_the_model_and_the_caller_do_to_theirs(
+    batch_size: int | None, layers: str
+) -> None:
+    class InPlace(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.last = nn.Linear(6, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x -= 1.0
+            return self.last(x)
+
+    model, (inputs, labels) = InPlace(), labelled()
+    given, known = inputs.clone(), labels.clone()
+    probe = Probe(inputs, labels, batch_size=batch_size, layers=layers)
+    first = probe.measure(model).output.estimate.nats
+    assert torch.equal(inputs, given) and torch.equal(probe.inputs, given)
+    inputs.zero_()
+    labels.zero_()
+    assert probe.measure(model).output.estimate.nats == first
+    assert torch.equal(probe.targets, known)
+
+
+@pytest.mark.parametrize("batch_size", [None, 64])
+def test_the_output_is_the_model_s_also_where_a_layer_has_that_name(batch_size: int | None) -> None:
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.output, self.head = nn.Linear(6, 16), nn.Linear(16, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(torch.relu(self.output(x)))
+
+    torch.manual_seed(0)
+    model, data = Named(), labelled()
+    alone = Probe(*data).measure(model).output
+    beside = Probe(*data, layers="all", batch_size=batch_size).measure(model)
+    assert list(beside.layers) == ["head", "output"]
+    assert beside.output == alone
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_layers_of_an_encoder_with_a_padding_mask() -> None:
+    class Encoder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding = nn.Embedding(10, 8, padding_idx=0)
+            layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+            self.encoder, self.head = nn.TransformerEncoder(layer, 2), nn.Linear(8, 3)
+
+        def forward(self, ids: Tensor) -> Tensor:
+            hidden = self.encoder(self.embedding(ids), src_key_padding_mask=ids == 0)
+            return self.head(hidden[:, 0])
+
+    torch.manual_seed(0)
+    ids = torch.randint(1, 10, (200, 6))
+    ids[torch.arange(6)[None] >= torch.randint(1, 7, (200,))[:, None]] = 0
+    model, labels = Encoder(), ids[:, 0] % 3
+    measured = Probe(ids, labels, layers="all").measure(model)
+    assert "encoder.layers.1.linear1" in measured.layers
+    assert not any("did not run" in text for text in measured.warnings)
+    assert torch.backends.mha.get_fastpath_enabled()
+    alone = Probe(ids, labels).measure(model).output
+    assert measured.output.estimate.nats == pytest.approx(alone.estimate.nats, abs=1e-3)
+
+
+def test_scores_with_more_than_classes_have_no_decoder_bound() -> None:
+    class Grid(nn.Module):
+        def __init__(self, *shape: int) -> None:
+            super().__init__()
+            self.last, self.shape = nn.Linear(6, math.prod(shape)), shape
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.last(x).reshape(-1, *self.shape)
+
+    probe = Probe(*labelled())
+    assert probe.measure(Grid(3, 2, 2)).output.decoder is None
+    assert probe.measure(Grid(3, 1, 1)).output.decoder is not None
+
+
+def test_what_is_no_model_or_has_no_weights_is_refused_and_the_sample_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # it would refuse the first
+    probe = Probe(*labelled())
+    with pytest.raises(TypeError, match=r"^model must be a torch Module, got function$"):
+        probe.measure(lambda x: x)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(
+        ValueError, match=r"^the model must have weights to be measured, got them on the meta"
+    ):
+        probe.measure(nn.Linear(6, 3, device="meta"))
+    assert probe.inputs.device.type == "cpu"
+    probe.measure(small_net())
+
+
+def test_leaves_the_model_as_found_after_an_error() -> None:
+    model, (inputs, labels) = small_net(), labelled()
+    with torch.no_grad():
+        next(iter(model[4].parameters()))[0, 0] = torch.nan
+    with pytest.raises(
+        ValueError,
+        match=r"^layer '4' does not fit the probe: x must be finite, got nan in 300 of 300 examples, "
+        r"first at example 0, column 0$",
+    ):
+        Probe(inputs, labels, layers="all").measure(model)
+    assert model.training and not any(module._forward_hooks for module in model.modules())
+
+
+def test_measuring_twice_gives_the_same() -> None:
+    model, probe = small_net(), Probe(*labelled(), layers="all")
+    first, second = probe.measure(model), probe.measure(model)
+    assert {n: v.estimate for n, v in first.layers.items()} == {
+        n: v.estimate for n, v in second.layers.items()
+    }
+
+
+class Compiled(nn.Module):
+    """Stands in for a module compiled in place: calls go to the compiled function, which runs no hooks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(6, 8), nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.first(x))
+
+
+def test_compiled_and_wrapped_models_are_measured_inside() -> None:
+    model, probe = Compiled(), Probe(*labelled(), layers="all")
+    plain = probe.measure(model)
+    wrapped = nn.DataParallel(torch.compile(model, backend="eager"))  # pyright: ignore[reportArgumentType]
+    assert {n: v.estimate for n, v in probe.measure(wrapped).layers.items()} == {
+        n: v.estimate for n, v in plain.layers.items()
+    }
+    model.compile(backend="eager")
+    compiled = model._compiled_call_impl
+    model(probe.inputs)
+    assert probe.measure(model)["first"].estimate == plain["first"].estimate
+    assert model._compiled_call_impl is compiled
+
+
+class Pair(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.recurrent, self.head = nn.LSTM(6, 5, batch_first=True), nn.Linear(5, 3)
+
+    def forward(self, x: Tensor, scale: Tensor) -> dict[str, Tensor]:
+        hidden = self.recurrent(x[:, None])[0][:, -1]
+        return {"loss": hidden.sum(), "logits": self.head(self.head.weight[0] * 0 + hidden * scale)}
+
+
+def test_inputs_and_outputs_with_structure() -> None:
+    inputs, labels = labelled()
+    model, scale = Pair(), torch.ones(300, 1)
+    by_name = Probe({"x": inputs, "scale": scale}, labels, layers="all").measure(model)
+    by_place = Probe((inputs, scale), labels, layers="all").measure(model)
+    assert list(by_name.layers) == ["recurrent", "head", "output"]
+    assert by_name.output.estimate == by_place.output.estimate == by_name["head"].estimate
+    assert by_name["recurrent"].width == 5
+
+
+class Twice(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.unused = nn.Linear(6, 6), nn.Linear(6, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(torch.relu_(self.layer(x)))[:, :3]
+
+
+def test_a_layer_that_runs_twice_counts_with_its_last_run_and_an_unused_one_is_named() -> None:
+    model, (inputs, labels) = Twice(), labelled()
+    for batch_size in (None, 100):
+        measurement = Probe(inputs, labels, layers="all", batch_size=batch_size).measure(model)
+        last = model.layer(torch.relu(model.layer(inputs))).detach()
+        expected = mutual_information(last, labels).nats
+        assert measurement["layer"].estimate.nats == pytest.approx(expected, abs=0.02)
+        assert measurement.warnings == ("unused: did not run in the forward pass and was not measured",)
+    with pytest.raises(ValueError, match=r"^layer 'unused' must run in the forward pass to be measured"):
+        Probe(inputs, labels, layers=["unused"]).measure(model)
+
+
+def test_a_regression_from_pixels_has_a_reference() -> None:
+    generator = torch.Generator().manual_seed(2)
+    pixels = torch.randint(256, (120, 1, 2, 2), generator=generator, dtype=torch.uint8)
+    targets = pixels[:, :, 0, 0].float() / 255
+    expected = Probe(pixels.float(), targets).reference
+    assert Probe(pixels, targets).reference == Probe.sample((pixels, targets), n=50).reference == expected
+
+
+def test_regression_uses_ksg_and_a_measured_reference() -> None:
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(2000, 3, generator=generator)
+    targets = inputs[:, :1] + 0.5 * torch.randn(2000, 1, generator=generator)
+    probe = Probe.sample((inputs, targets), 500)
+    assert probe.reference == mutual_information(inputs, targets, estimator="ksg1", std_error=False).nats
+    measurement = probe.measure(nn.Linear(3, 1))
+    assert measurement.output.estimate.method == "ksg1"
+    assert measurement.output.decoder is None
+    assert Probe(inputs[:500], targets[:500], reference=0.8).reference == 0.8
+
+
+def test_more_information_than_the_reference_is_said() -> None:
+    inputs, labels = labelled()
+    first = next(w for w in Probe(inputs, labels, reference=0.1).measure(small_net()).warnings)
+    assert first.startswith("output: ") and first.endswith(
+        "above the reference of 0.1, which is too low; give a number"
+    )
+    assert Probe(inputs, labels).measure(small_net()).warnings == ()
+
+
+def test_the_reference_is_held_against_the_low_end_of_the_interval() -> None:
+    inputs, labels = labelled()
+    low, _ = Probe(inputs, labels).measure(small_net()).output.estimate.interval
+
+    def said(reference: float) -> bool:
+        found = Probe(inputs, labels, reference=reference).measure(small_net()).warnings
+        return any("above the reference" in warning for warning in found)
+
+    assert said(low - 1e-6)
+    assert not said(low + 1e-6)
+
+
+def test_without_error_bars_everything_else_is_the_same() -> None:
+    model, (inputs, labels) = small_net(), labelled()
+    given = Probe.sample((inputs, labels), 200, layers="all", std_error=False).measure(model)
+    full = Probe.sample((inputs, labels), 200, layers="all").measure(model)
+    assert list(given.layers) == list(full.layers)
+    for name, layer in full.layers.items():
+        assert layer.estimate.std_error > 0
+        assert math.isnan(given[name].estimate.std_error)
+        assert math.isnan(given[name].estimate.interval[0])
+        assert given[name].estimate.nats == layer.estimate.nats
+        assert given[name].decoder == layer.decoder
+
+
+@pytest.mark.parametrize("targets", ["labels", "numbers"])
+def test_without_error_bars_the_reference_is_held_against_the_same_interval(targets: str) -> None:
+    model, (inputs, labels) = small_net(), labelled()
+    wanted = labels if targets == "labels" else inputs[:, :1] * 1.0
+    low, _ = Probe(inputs, wanted, reference=9.0).measure(model).output.estimate.interval
+    # In between lies a value that is too high by its noise alone.
+    for reference, more in ((low - 1e-6, True), (low + 1e-6, False)):
+        found = Probe(inputs, wanted, reference=reference, std_error=False).measure(model)
+        assert found.output.estimate.nats > reference
+        assert any("above the reference" in warning for warning in found.warnings) == more
+
+
+def bars_asked_for(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Grows with every estimate that a probe makes: whether its error bar is wanted."""
+    calls: list[bool] = []
+    real = probe_module.mutual_information
+
+    def watched(*arguments: Any, **named: Any) -> Estimate:
+        calls.append(named["std_error"])
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(probe_module, "mutual_information", watched)
+    return calls
+
+
+def test_error_bars_are_what_a_probe_without_them_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    # At the ceiling, where a trained network is after every epoch, there is nothing to be told from noise.
+    inputs, labels = labelled()
+    apart = inputs + 100.0 * nn.functional.one_hot(labels, 6)
+    calls = bars_asked_for(monkeypatch)
+    found = Probe(apart, labels, std_error=False).measure(nn.Identity())
+    assert found.output.estimate.nats > found.reference
+    assert calls == [False]
+
+
+@pytest.mark.parametrize(
+    ("share", "bars"), [(0.01, 1), (0.99, 3)]
+)  # far above the reference, and within the noise
+def test_an_error_bar_that_has_told_too_much_from_noise_is_not_made_again(
+    share: float, bars: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, (inputs, _) = small_net(), labelled()
+    numbers = inputs[:, :1] * 1.0
+    nats = Probe(inputs, numbers, reference=9.0).measure(model).output.estimate.nats
+    probe = Probe(inputs, numbers, reference=share * nats, std_error=False)
+    calls = bars_asked_for(monkeypatch)
+    said = {probe.measure(model).warnings for _ in range(3)}
+    assert calls.count(True) == bars
+    assert len(said) == 1
+
+
+def test_scores_that_are_no_class_scores() -> None:
+    inputs, labels = labelled()
+    measurement = Probe(inputs, labels + 100, decoder=False).measure(small_net())
+    assert measurement.output.decoder is None

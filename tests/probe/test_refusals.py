@@ -1,0 +1,93 @@
+"""What a probe cannot use is refused in one line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jaxtyping
+import pytest
+import torch
+from torch import nn
+
+from infopace import Probe
+
+from ..small_probe import labelled, small_net
+
+probe_of: Any = Probe  # for what its types do not allow
+sample_of: Any = Probe.sample
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda x, y: Probe.sample((x, y), 301),
+            "n must be in 2..300, the rows of the data set, got n = 301",
+        ),
+        (
+            lambda x, y: Probe(x, y * 0 + 7),
+            "the probe needs at least 2 classes, got only class 7 in 300 rows",
+        ),
+        (
+            lambda x, y: Probe(x[:5], y),
+            "inputs and targets must have the same number of rows, at least one, got 5 inputs for 300 targets",
+        ),
+        (
+            lambda x, y: Probe(x, y, reference="mine"),
+            "reference must be 'auto', 'entropy', 'ksg' or a number, got 'mine'",
+        ),
+        (
+            lambda x, y: Probe(x, y.float(), reference="entropy"),
+            "reference 'entropy' needs integer labels, got floating targets",
+        ),
+        (lambda x, y: Probe(x, y, reference=-1.0), "reference must be a positive number of nats, got -1.0"),
+        (lambda x, y: Probe(x, y, batch_size=0), "batch_size must be at least 1, got 0"),
+        (
+            lambda x, y: Probe.sample(iter([]), 10),
+            "the data set must have a length and items, or be (inputs, targets), got list_iterator",
+        ),
+        (
+            lambda x, y: Probe(x, y, layers=["9"]).measure(small_net()),
+            "unknown layer '9'; The layers are: 0, 1, 2, 3, 4",
+        ),
+        (
+            lambda x, y: Probe(x, y + 1).measure(small_net()),
+            "the output does not fit the probe: labels must be in 0..C-1 for scores with C = 3 columns, got label 3",
+        ),
+        (
+            lambda x, y: Probe(x, y).measure(nn.Sequential(nn.Linear(6, 3), nn.Flatten(0))),
+            "the output must have one row a sample, got shape (768,) for 256 rows",
+        ),
+        (
+            lambda x, y: Probe(x, y, k=300),
+            "k must be in 1..n-1, got k = 300 with n = 300",
+        ),
+        (lambda x, y: probe_of(x, y, k="3"), "k must be a whole number, got '3'"),
+        (lambda x, y: probe_of(x, y, norm="l2"), "norm must be 'euclidean' or 'chebyshev', got 'l2'"),
+        (
+            lambda x, y: probe_of(x, y, layers=[0]),
+            "layers must be 'output', 'all' or names of layers, got [0]",
+        ),
+        (
+            lambda x, y: probe_of(x, y, layers=None),
+            "layers must be 'output', 'all' or names of layers, got None",
+        ),
+        (lambda x, y: probe_of(x, y, batch_size=2.5), "batch_size must be a whole number, got 2.5"),
+        (lambda x, y: Probe(x, x / torch.zeros(1), reference=1.0), "targets must be finite, got -inf"),
+        (
+            lambda x, y: Probe(y[:, None], x[:, 0]),
+            "reference 'ksg' needs floating inputs, got int64; give a number",
+        ),
+        (lambda x, y: sample_of((x, y), "100"), "n must be a whole number, got '100'"),
+        (lambda x, y: sample_of((x, y), 0.1 * len(x)), "n must be a whole number, got 30.0"),
+        (lambda x, y: sample_of((x, y), 100, seed=None), "seed must be a whole number, got None"),
+        (lambda x, y: Probe.sample((x, y), 100, seed=-1), "seed must be in 0..2^63-1, got -1"),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, make: object, message: str
+) -> None:
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # it would refuse some of it first
+    with pytest.raises(ValueError) as error:
+        make(*labelled())  # pyright: ignore[reportCallIssue]
+    assert str(error.value) == message

@@ -1,0 +1,192 @@
+"""Calls that pace nothing are warned of once, and what others set is noticed; use as it is meant warns of nothing."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import warnings
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import ConstantLR, LinearLR, SequentialLR
+
+from infopace import MutualInformationLR, Probe, Race, range_test
+
+from ..small_run import BOUNDS, OURS, Run, data, same
+
+
+class Told:
+    """The warnings inside."""
+
+    def __enter__(self) -> list[str]:
+        self._catch = warnings.catch_warnings(record=True)
+        self._found = self._catch.__enter__()
+        warnings.simplefilter("always")
+        self.messages: list[str] = []
+        return self.messages
+
+    def __exit__(self, *error: Any) -> None:
+        self._catch.__exit__(*error)
+        self.messages += [str(one.message) for one in self._found]
+
+
+@pytest.mark.parametrize("undo", [False, True])
+def test_an_observation_without_a_step_counts_as_no_epoch_and_is_named_once(undo: bool) -> None:
+    once, twice = Run(False, OURS), Run(False, OURS)
+    for run in (once, twice):
+        if not undo:
+            probe = Probe.sample(data(), 200, layers="all", std_error=False)
+            run.scheduler = MutualInformationLR(run.optimizer, run.model, probe, bounds=BOUNDS, undo=False)
+    with Told() as messages:
+        for number in range(4):
+            once.epoch(number)
+            twice.epoch(number)
+            assert twice.scheduler.observe() is twice.scheduler.measurement
+            for run in (once, twice):
+                run.scheduler.step()
+    assert same(twice.scheduler.state_dict(), once.scheduler.state_dict())
+    assert messages == [
+        "observe() was called without an optimizer step since the last call, which counts as no epoch; "
+        "call it once, at the end of an epoch"
+    ]
+
+
+def test_just_after_a_state_was_loaded_a_measurement_is_asked_for_without_an_epoch() -> None:
+    run, again = Run(False, OURS), Run(False, OURS)
+    run.epoch(0)
+    for part in ("model", "optimizer", "scheduler"):
+        getattr(again, part).load_state_dict(getattr(run, part).state_dict())
+    assert again.scheduler.measurement is None
+    assert again.scheduler.observe().output.estimate.nats == run.scheduler.history["output"][-1]
+    assert same(again.scheduler.state_dict(), run.scheduler.state_dict())
+
+
+def test_steps_that_no_hook_sees_count() -> None:
+    """As of a CUDA graph, or of an optimizer that calls none."""
+    run = Run(False, OURS)
+    run.optimizer._optimizer_step_pre_hooks.clear()
+    for number in range(3):
+        run.epoch(number)
+        run.scheduler.step()
+    assert len(run.scheduler.history["output"]) == 4
+    assert run.scheduler.explain() == "epoch 1: lr 0.2: start at lr_top = 0.2"
+
+
+def test_steps_that_are_skipped_are_no_epoch() -> None:
+    run = Run(False, OURS)
+    inputs, labels = data()
+    scaler = torch.amp.GradScaler("cpu")
+
+    def step(factor: float) -> None:
+        run.optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(run.model(inputs), labels) * factor
+        scaler.scale(loss).backward()
+        scaler.step(run.optimizer)
+        scaler.update()
+
+    step(float("inf"))
+    with pytest.warns(UserWarning, match=r"^observe\(\) was called without an optimizer step"):
+        run.scheduler.observe()
+    assert len(run.scheduler.decisions) == 1
+    step(1.0)
+    run.scheduler.observe()
+    assert len(run.scheduler.decisions) == 2
+
+
+def test_steps_of_a_range_test_are_no_epoch() -> None:
+    run = Run(False, OURS)
+    inputs, labels = data()
+    batches = list(zip(inputs.split(50), labels.split(50), strict=True))
+    probe = Probe.sample(data(), 200)
+    range_test(
+        run.model, run.optimizer, nn.functional.cross_entropy, batches, probe, epochs=1, method=Race(trials=1)
+    )
+    assert not run.scheduler._steps.any
+    run.epoch(0)
+    assert len(run.scheduler.history["output"]) == 2
+
+
+def test_steps_without_any_observation_are_named_once() -> None:
+    run = Run(False, OURS)
+    with Told() as messages:
+        for _ in range(6):
+            run.spare_step()
+            run.spare_step()
+            run.scheduler.step()
+    assert messages == [
+        "step() was called 3 times after training steps, and observe() never: "
+        "the learning rate stays as it is; call observe() before step()"
+    ]
+
+
+def test_a_step_after_every_batch_or_before_observe_is_no_misuse() -> None:
+    run = Run(False, OURS)
+    for _ in range(8):
+        run.spare_step()
+        run.scheduler.step()
+    run.scheduler.observe()
+    for _ in range(4):
+        run.spare_step()
+        run.spare_step()
+        run.scheduler.step()
+        run.scheduler.observe()
+
+
+@pytest.mark.parametrize("when", ["before the epoch", "in the epoch"])
+def test_a_rate_that_other_code_sets_is_named_once_and_explained(when: str) -> None:
+    run = Run(False, OURS)
+    run.epoch(0)
+    run.scheduler.step()
+    with Told() as messages:
+        for number in range(1, 3):
+            if when == "in the epoch":
+                run.spare_step()
+            run.optimizer.param_groups[0]["lr"] = 0.01
+            run.epoch(number)
+            run.scheduler.step()
+    assert messages == [
+        "other code, another scheduler perhaps, has changed the learning rate: 0.01 found in parameter group 0, "
+        "0.2 set; SequentialLR joins two schedulers"
+    ]
+    used = "0.01" if when == "before the epoch" else "0.2 to 0.01"
+    lines = run.scheduler.explain().splitlines()
+    assert lines[0] == "epoch 1: lr 0.2: start at lr_top = 0.2"
+    assert lines[1].startswith(f"epoch 2: lr {used}, set by other code; decided: 0.2, held")
+    assert lines[2].startswith("epoch 4: lr 0.2: ")  # of epoch 3 the rate is that of 2; 4 has not begun
+
+
+@pytest.mark.parametrize("ours_first", [False, True])
+def test_company_is_no_misuse_and_is_explained(ours_first: bool) -> None:
+    run = Run(False, OURS)
+    if ours_first:
+        parts = [run.scheduler, ConstantLR(run.optimizer, factor=0.5, total_iters=9)]
+    else:
+        parts = [LinearLR(run.optimizer, start_factor=0.1, total_iters=3), run.scheduler]
+    both = SequentialLR(run.optimizer, parts, milestones=[2])
+    used = []
+    for number in range(4):
+        used.append(run.rates()[0])
+        run.epoch(number)
+        both.step()
+    lines = run.scheduler.explain().splitlines()
+    others = [line for line in lines if "set by other code" in line]
+    assert len(others) == (1 if ours_first else 2)
+    for line in others:
+        epoch = int(line.split()[1].rstrip(":"))
+        assert f"lr {used[epoch - 1]:.4g}, set by other code" in line
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda parts: pickle.loads(pickle.dumps(parts))])
+def test_a_copy_counts_its_own_steps(copied: Any) -> None:
+    run = Run(False, OURS)
+    run.epoch(0)
+    run.scheduler.step()
+    twin = copied(run)
+    twin.epoch(1)
+    assert twin.scheduler._steps._optimizer is twin.optimizer is not run.optimizer
+    assert len(twin.scheduler.decisions) == 3 and len(run.scheduler.decisions) == 2
+    assert twin.scheduler.explain()
+    run.epoch(1)
+    assert same(twin.scheduler.state_dict(), run.scheduler.state_dict())
