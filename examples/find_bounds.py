@@ -23,7 +23,7 @@ def main(epochs: int = 5) -> infopace.RangeTest:
     model = build_model()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     probe = infopace.Probe.sample(data)
-    found = infopace.range_test(
+    found = infopace.find_bounds(
         model,
         optimizer,
         F.cross_entropy,
@@ -32,13 +32,13 @@ def main(epochs: int = 5) -> infopace.RangeTest:
         epochs=epochs,
         fresh=build_model,
         # So short a training would have a test of many times its cost.
-        method=infopace.Race(most=1.5),
+        method=infopace.range_test.Race(most=1.5),
     )
     print(found)
 
     # The number of epochs is known, and the rule is told.
-    policy = infopace.HoldAndAnneal(epochs)
-    scheduler = infopace.MutualInformationLR(optimizer, model, probe, policy, found.bounds)
+    policy = infopace.HoldAndDecay(epochs)
+    scheduler = infopace.MutualInformationLR(optimizer, model, probe, found.bounds, policy)
     for _ in range(epochs):
         model.train()
         for inputs, targets in loader:

@@ -21,10 +21,8 @@ def main() -> infopace.MutualInformationLR:
         optimizer,
         model,
         infopace.Probe.sample((inputs, labels), n=500, layers="all"),
-        infopace.Vasudevan2020(
-            EPOCHS
-        ),  # the paper's rule; in so few epochs ours does not tell the layers apart
         infopace.Bounds(lr_min=1e-3, lr_max=0.05),
+        infopace.Vasudevan2020(EPOCHS),
     )
 
     for _ in range(EPOCHS):

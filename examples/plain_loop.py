@@ -39,7 +39,7 @@ def main() -> float:
             optimizer.step()
         scheduler.observe()
         scheduler.step()
-        if scheduler.decisions[-1][0].cause == "finished":
+        if scheduler.finished:
             break
 
     with torch.no_grad():

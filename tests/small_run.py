@@ -16,7 +16,7 @@ EPOCHS = 6
 KEPT = 520  # of 600 rows; the others are those that may be held out
 POLICY = Vasudevan2020(epochs=EPOCHS)
 
-OURS = "HoldAndAnneal"
+OURS = "HoldAndDecay"
 
 
 def data() -> tuple[Tensor, Tensor]:
@@ -50,7 +50,7 @@ class Run:
             inputs, labels = data()
             unseen = Probe(inputs[KEPT:], labels[KEPT:], layers="all", std_error=False)
         rule = POLICY if policy is None else EVERY[policy]
-        self.scheduler = MutualInformationLR(self.optimizer, self.model, probe, rule, BOUNDS, unseen)
+        self.scheduler = MutualInformationLR(self.optimizer, self.model, probe, BOUNDS, rule, held_out=unseen)
         self.trained_on: list[int] = []
 
     def epoch(self, number: int) -> None:

@@ -25,7 +25,7 @@ from infopace.lab.workloads import WORKLOADS
 # The frozen command line. A change here is a change of the public interface: CHANGELOG.
 FLAGS = {
     "workload": "digits",
-    "method": "hold-and-anneal",
+    "method": "hold-and-decay",
     "lr": None,
     "bounds": "range-test",
     "lr_min": None,
@@ -136,19 +136,19 @@ BAD_INPUT = {
     "report nowhere": r"no folder nowhere",
     "measure": r"Missing from infopace measure: X .*; see infopace measure --help",
     "train --method sgd-cosin": r"unknown method 'sgd-cosin'; did you mean 'sgd-cosine' or 'sgd-\w+'\?"
-    r" The methods are: hold-and-anneal, vasudevan-2020, vasudevan-2018-a,",
+    r" The methods are: hold-and-decay, vasudevan-2020, vasudevan-2018-a,",
     "train --method Adam_W": r"unknown method 'Adam_W'; did you mean 'adam' or '\w+'\?",
     "train --method sgd-cosine": r"sgd-cosine has no published learning rate; give --lr",
     "train --method sgd-cosine --lr 0": r"lr must be a positive number, got 0",
     "train --method adam --lr inf": r"lr must be a positive number, got inf",
-    "train --lr 0.1": r"lr is a baseline's; hold-and-anneal takes --lr-min and --lr-max, got lr = 0\.1",
-    "train --decay none": r"decay is of vasudevan-2020 and not of hold-and-anneal, got decay = none",
-    "train --saturation signed": r"saturation is of vasudevan-2020 and not of hold-and-anneal, got saturation = signed",
+    "train --lr 0.1": r"lr is a baseline's; hold-and-decay takes --lr-min and --lr-max, got lr = 0\.1",
+    "train --decay none": r"decay is of vasudevan-2020 and not of hold-and-decay, got decay = none",
+    "train --saturation signed": r"saturation is of vasudevan-2020 and not of hold-and-decay, got saturation = signed",
     "train --method wang-2024 --first-lr information": r"first_lr is of vasudevan-2020 and not of wang-2024, got",
-    "train --method vasudevan-2020 --horizon free": r"horizon is of hold-and-anneal and not of vasudevan-2020, got",
+    "train --method vasudevan-2020 --horizon free": r"horizon is of hold-and-decay and not of vasudevan-2020, got",
     "train --method adam --layer-wise": r"layer_wise is of a paced training and not of adam, got layer_wise = True",
     "train --method adam --held-out 0.2": r"held_out is of a paced training and not of adam, got held_out = 0\.2",
-    "train --method wang-2024 --held-out 0.2": r"held_out is of hold-and-anneal and not of wang-2024, got",
+    "train --method wang-2024 --held-out 0.2": r"held_out is of hold-and-decay and not of wang-2024, got",
     "train --held-out 1": r"held_out must be a share in \[0, 1\), got held_out = 1",
     "train --held-out nan": r"held_out must be a share in \[0, 1\), got held_out = nan",
     "train --method dog --lr-max 0.2": r"lr_max is of a paced training and not of dog, got lr_max = 0\.2",
@@ -238,7 +238,7 @@ def test_train_ends_with_the_metric_the_folder_and_the_picture(
     assert main(command) == 0
     *_, metric, folder, picture = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"test accuracy \d\d\.\d\d % after 1 epoch \(best \d\d\.\d\d %, epoch 1\)", metric)
-    found = re.fullmatch(r"run folder: (runs/digits-hold-and-anneal-held-out-seed3-[0-9a-f]{6})", folder)
+    found = re.fullmatch(r"run folder: (runs/digits-hold-and-decay-held-out-seed3-[0-9a-f]{6})", folder)
     assert found is not None
     assert picture == f"picture: {found[1]}/picture.png"
     assert Path(found[1], "picture.png").read_bytes().startswith(b"\x89PNG")
@@ -264,7 +264,7 @@ def test_train_ends_with_the_metric_the_folder_and_the_picture(
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert main(command) == 2
     assert (
-        "another process is running in runs/digits-hold-and-anneal-held-out-seed3" in capsys.readouterr().err
+        "another process is running in runs/digits-hold-and-decay-held-out-seed3" in capsys.readouterr().err
     )
 
 

@@ -50,7 +50,7 @@ def test_own_workload(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     result = run("own_workload")
-    assert result.folder.name.startswith("breast-cancer-hold-and-anneal-held-out-seed0-")
+    assert result.folder.name.startswith("breast-cancer-hold-and-decay-held-out-seed0-")
     assert result.picture.is_file()
     found = re.search(r"test accuracy (\d\d\.\d\d) % after (?:8|9|10) epochs", capsys.readouterr().out)
     assert found is not None
@@ -59,5 +59,5 @@ def test_own_workload(
 
 def test_find_bounds(capsys: pytest.CaptureFixture[str]) -> None:
     found = run("find_bounds")
-    assert found.bounds.lr_min < found.bounds.first < found.bounds.lr_max
-    assert f"lr_top   {found.bounds.first:.3g}" in capsys.readouterr().out
+    assert found.bounds.lr_min < found.bounds.lr_top < found.bounds.lr_max
+    assert f"lr_top   {found.bounds.lr_top:.3g}" in capsys.readouterr().out

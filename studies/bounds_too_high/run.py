@@ -36,13 +36,13 @@ SHARES = (0.25, 0.75)
 
 def main() -> None:
     """Run what is missing."""
-    standard = {"undo": True, "left": 0.5, "lowered": 0.5}
+    standard = {"roll_back": True, "left": 0.5, "lowered": 0.5}
     settings: list[Setting] = [
-        {"workload": name, "times": times, "epochs": None, "seed": seed, **standard, "undo": undo}
+        {"workload": name, "times": times, "epochs": None, "seed": seed, **standard, "roll_back": undo}
         for seed, name, times, undo in itertools.product(SEEDS, WORKLOADS, TIMES, (True, False))
     ]
     settings += [
-        {"workload": "digits", "times": None, "epochs": epochs, "seed": seed, **standard, "undo": undo}
+        {"workload": "digits", "times": None, "epochs": epochs, "seed": seed, **standard, "roll_back": undo}
         for seed, epochs, undo in itertools.product(SEEDS, FEW_EPOCHS, (True, False))
     ]
     settings += [
@@ -59,16 +59,16 @@ def _run(setting: Setting) -> dict[str, Any]:
     bounds = None
     if times is not None:
         tested = tested_bounds(name)
-        bounds = dataclasses.replace(tested, lr_top=times * tested.first, lr_max=times * tested.lr_max)
+        bounds = dataclasses.replace(tested, lr_top=times * tested.lr_top, lr_max=times * tested.lr_max)
     epochs = setting["epochs"] or find_workload(name).epochs
     with (
-        patch.object(training, "MutualInformationLR", partial(_scheduler, setting["undo"])),
+        patch.object(training, "MutualInformationLR", partial(_scheduler, setting["roll_back"])),
         patch.multiple(infopace.scheduler, _LEFT=setting["left"], _LOWERED=setting["lowered"]),
     ):
         rows, diverged = trained_or_not(name, bounds, held_out=HELD_OUT, epochs=epochs, seed=setting["seed"])
     undone = sum(row["train_loss"] is None for row in rows[1:])
     return {
-        "undone": undone,
+        "rolled_back": undone,
         "diverged": diverged,
         "epochs": len(rows) - 1,
         "test": [row["test"] for row in rows[1:]],
@@ -76,7 +76,7 @@ def _run(setting: Setting) -> dict[str, Any]:
 
 
 def _scheduler(undoing: bool, *arguments: Any, **options: Any) -> MutualInformationLR:
-    return MutualInformationLR(*arguments, **{**options, "undo": undoing})
+    return MutualInformationLR(*arguments, **{**options, "roll_back": undoing})
 
 
 if __name__ == "__main__":

@@ -42,14 +42,14 @@ def _table(rows: Rows) -> str:
     groups: dict[tuple[Any, ...], dict[bool, Rows]] = defaultdict(lambda: {True: [], False: []})
     for row in rows:
         setting = row["setting"]
-        groups[setting["workload"], setting["times"], setting["epochs"]][setting["undo"]].append(row)
+        groups[setting["workload"], setting["times"], setting["epochs"]][setting["roll_back"]].append(row)
     out = []
     for (name, times, epochs), by in groups.items():
         metric = workload_of([{"workload": name}]).metric
         bounds = "as tested" if times == 1 else f"times {times}" if times else f"tested for {epochs} epochs"
         usual = statistics.fmean(row["test"][-1] for row in groups[name, 1, None][True])
         cells = [_cell(by[undo], usual, metric) for undo in (True, False)]
-        undone = statistics.fmean(row["undone"] for row in by[True])
+        undone = statistics.fmean(row["rolled_back"] for row in by[True])
         out.append([name, bounds, len(by[True]), *cells[0], f"{undone:.1f}", *cells[1]])
     head = ["workload", "bounds", "seeds", "final", "dead", "epochs undone", "final, nothing undone", "dead"]
     return table(head, sorted(out, key=lambda row: (row[0], "for" in row[1])))
@@ -77,7 +77,7 @@ def _moved(rows: Rows) -> str:
         own = [r for r in rows if r["setting"]["workload"] == name and r["setting"]["times"] == 4]
         groups: dict[tuple[float, ...], Rows] = defaultdict(list)
         for row in own:
-            if row["setting"]["undo"]:
+            if row["setting"]["roll_back"]:
                 groups[tuple(_constants(row).values())].append(row)
         for (left, lowered), some in sorted(groups.items()):
             finals = metric.show(statistics.fmean(row["test"][-1] for row in some))

@@ -25,7 +25,7 @@ from typing import Any
 
 import torch
 
-from infopace import Bounds, Decision, HoldAndAnneal
+from infopace import Bounds, Decision, HoldAndDecay
 from infopace.lab.augment import CropAndFlip
 from infopace.lab.training import Training
 from infopace.lab.workload import Data
@@ -38,7 +38,7 @@ class Blind:
     """Our rule, blind from the moment its first anneal begins: every later value counts as the last of the hold."""
 
     def __init__(self, epochs: int) -> None:
-        self._rule = HoldAndAnneal(epochs)
+        self._rule = HoldAndDecay(epochs)
 
     def decide(self, history: Sequence[float], *, epoch: int, reference: float, bounds: Bounds) -> Decision:
         """See `Policy.decide`."""
@@ -97,7 +97,7 @@ def main() -> None:
         changes = [Change(epochs // 2, MIDWAY[change])]
         if change == "classes":
             changes.insert(0, Change(0, half_of_the_classes))
-        rule = HoldAndAnneal(epochs) if setting["rule"] == "sees" else Blind(epochs)
+        rule = HoldAndDecay(epochs) if setting["rule"] == "sees" else Blind(epochs)
         return train(workload, setting["seed"], rule, tested_bounds(workload), changes=changes)
 
     make_missing(

@@ -23,7 +23,7 @@ import argparse
 import itertools
 from typing import Any
 
-from infopace import HoldAndAnneal
+from infopace import HoldAndDecay
 from infopace.lab.workloads import find_workload
 from studies.shared.driven import SIGNALS, train
 from studies.shared.rows import Setting, make_missing, tested_bounds
@@ -39,7 +39,7 @@ def main() -> None:
     workload, epochs = arguments.workload, find_workload(arguments.workload).epochs
 
     def run(setting: Setting) -> dict[str, Any]:
-        rule = HoldAndAnneal(epochs if setting["horizon"] == "known" else None)
+        rule = HoldAndDecay(epochs if setting["horizon"] == "known" else None)
         return train(workload, setting["seed"], rule, tested_bounds(workload), signal=setting["signal"])
 
     make_missing(

@@ -23,7 +23,7 @@ from unittest.mock import patch
 
 from infopace.lab.config import HELD_OUT
 from infopace.lab.workloads import find_workload
-from infopace.policies import _hold_and_anneal
+from infopace.policies import _hold_and_decay
 from studies.shared.rows import Setting, make_missing, moved_alone, sweep_arguments, tested_bounds, trained
 
 VALUES = {
@@ -33,8 +33,8 @@ VALUES = {
 }
 STANDARD = {
     "held_out": HELD_OUT,
-    "visible": _hold_and_anneal._VISIBLE,
-    "fewest_held_out": _hold_and_anneal._FEWEST_HELD_OUT,
+    "visible": _hold_and_decay._VISIBLE,
+    "fewest_held_out": _hold_and_decay._FEWEST_HELD_OUT,
 }
 
 
@@ -51,7 +51,7 @@ def _run(setting: Setting) -> dict[str, Any]:
     bounds = tested_bounds(name)
     epochs = find_workload(name).epochs
     values = {f"_{name.upper()}": setting[name] for name in ("visible", "fewest_held_out")}
-    with patch.multiple(_hold_and_anneal, **values):
+    with patch.multiple(_hold_and_decay, **values):
         choices = {name: setting[name] for name in ("held_out", "horizon", "seed")}
         rows = trained(name, bounds, epochs=epochs, **choices)
     decisions = [row["decisions"][0] for row in rows[1:]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from infopace.lab.config import HELD_OUT
-from infopace.policies import _hold_and_anneal
+from infopace.policies import _hold_and_decay
 from studies.shared.page import read, section
 from studies.shared.paired import (
     moved_alone_table,
@@ -11,8 +11,8 @@ from studies.shared.paired import (
 
 _HELD_OUT_STANDARD = {
     "held_out": HELD_OUT,
-    "visible": _hold_and_anneal._VISIBLE,
-    "fewest_held_out": _hold_and_anneal._FEWEST_HELD_OUT,
+    "visible": _hold_and_decay._VISIBLE,
+    "fewest_held_out": _hold_and_decay._FEWEST_HELD_OUT,
 }
 
 

@@ -20,10 +20,10 @@ from collections.abc import Callable
 from typing import Any
 from unittest.mock import patch
 
-from infopace import Decision, HoldAndAnneal
+from infopace import Decision, HoldAndDecay
 from infopace.lab.config import HELD_OUT
 from infopace.lab.workloads import find_workload
-from infopace.policies import _hold_and_anneal
+from infopace.policies import _hold_and_decay
 from studies.shared.rows import Setting, make_missing, tested_bounds, trained
 
 WORKLOADS = ("cifar-plain", "digits", "deep-mlp", "mnist-1k", "mnist-mlp", "friedman-2k", "noisy-mlp")
@@ -36,7 +36,7 @@ SHAPES: dict[str, Callable[[float], float]] = {
     "(1 - t)^2": lambda t: (1 - t) ** 2,
 }
 VARIANTS = ((0.5, "linear"), (0.0, "linear"), (1.0, "linear"), (0.5, "1 - sqrt(t)"), (0.5, "(1 - t)^2"))
-_straight = HoldAndAnneal._decision
+_straight = HoldAndDecay._decision
 
 
 def main() -> None:
@@ -51,19 +51,19 @@ def main() -> None:
 def _run(setting: Setting) -> dict[str, Any]:
     name = setting["workload"]
     with contextlib.ExitStack() as stack:
-        stack.enter_context(patch.object(_hold_and_anneal, "_MIDDLE", setting["middle"]))
-        stack.enter_context(patch.object(HoldAndAnneal, "_decision", _bent(SHAPES[setting["shape"]])))
+        stack.enter_context(patch.object(_hold_and_decay, "_MIDDLE", setting["middle"]))
+        stack.enter_context(patch.object(HoldAndDecay, "_decision", _bent(SHAPES[setting["shape"]])))
         epochs = find_workload(name).epochs
         rows = trained(name, tested_bounds(name), held_out=HELD_OUT, epochs=epochs, seed=setting["seed"])
     return {"epochs": len(rows) - 1, "test": [row["test"] for row in rows[1:]]}
 
 
 def _bent(shape: Callable[[float], float]) -> Callable[..., Decision]:
-    def decide(self: HoldAndAnneal, phase: Any, epoch: int, bounds: Any) -> Decision:
+    def decide(self: HoldAndDecay, phase: Any, epoch: int, bounds: Any) -> Decision:
         decision = _straight(self, phase, epoch, bounds)
         if decision.cause not in ("anneal", "floor"):
             return decision
-        held = _hold_and_anneal._held_rate(phase, phase.anneal, bounds)
+        held = _hold_and_decay._held_rate(phase, phase.anneal, bounds)
         over = (epoch - phase.anneal - 0.5) / (phase.end - phase.anneal)
         return dataclasses.replace(decision, lr=max(held * shape(over), bounds.lr_min))
 

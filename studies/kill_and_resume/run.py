@@ -40,7 +40,7 @@ RESULTS = ROOT / "results" / "kill_test.jsonl"
 OUT = "run"
 COMMANDS = {
     "train": "train digits --epochs 3 --bounds workload --threads 1",
-    "compare": "compare digits --methods hold-and-anneal yamadam --seeds 2 --epochs 1 --bounds workload --jobs 1",
+    "compare": "compare digits --methods hold-and-decay yamadam --seeds 2 --epochs 1 --bounds workload --jobs 1",
     "range-test": "range-test digits --epochs 1 --trials 2 --low 1e-3 --high 1 --threads 1",
 }
 # By the number of the trial, so that every tenth is alike.

@@ -24,7 +24,8 @@ import torch
 from scipy.spatial.distance import cdist
 from scipy.special import digamma, gammaln
 
-from infopace import entropy, mutual_information
+from infopace import mutual_information
+from infopace.estimators import entropy
 
 RESULTS = Path(__file__).resolve().parents[2] / "results" / "label_traps.jsonl"
 N, K, CLASSES, SEEDS = 1000, 3, 10, 5

@@ -1,6 +1,6 @@
 """How long each layer was held, from the runs of a comparison: python -m studies.layer_holds.run FOLDER
 
-FOLDER is that of an `infopace compare` with hold-and-anneal-layer-wise among its methods. One row a run and layer in
+FOLDER is that of an `infopace compare` with hold-and-decay-layer-wise among its methods. One row a run and layer in
 results/layer_clocks.jsonl; rows of the same workload are replaced.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from studies.shared.rows import RESULTS, read
 
-METHODS = ("hold-and-anneal", "hold-and-anneal-layer-wise")
+METHODS = ("hold-and-decay", "hold-and-decay-layer-wise")
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ from functools import partial
 from typing import Any
 from unittest.mock import patch
 
-from infopace import HoldAndAnneal
+from infopace import HoldAndDecay
 from infopace.lab.config import HELD_OUT
 from infopace.lab.pacing import OURS, PACED
 from infopace.lab.workloads.small_images import NOISY_MLP, relabelled_digits
@@ -41,7 +41,7 @@ CLEAN, SHARE_05, SHARE_10, SHARE_15, SHARE_20 = (
 _NAMES = dict(zip(SHARES, ("CLEAN", "SHARE_05", "SHARE_10", "SHARE_15", "SHARE_20"), strict=True))
 
 
-class HeldForFour(HoldAndAnneal):
+class HeldForFour(HoldAndDecay):
     """Holds for four epochs, then anneals to the last, whatever is measured."""
 
     def _held(self, phase: Any, done: int, *measured: Any, **told: Any) -> Any:

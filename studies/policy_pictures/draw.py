@@ -6,14 +6,15 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from infopace import Bounds, HoldAndAnneal, Policy, Vasudevan2018, Vasudevan2020, Wang2024, simulate
+from infopace import Bounds, HoldAndDecay, Policy, Vasudevan2020
 from infopace.lab.palette import COLOURS, GREY
 from infopace.lab.workloads import find_workload
+from infopace.policies import Vasudevan2018, Wang2024, simulate
 from studies.shared.page import ROOT, read
 
 EPOCHS = 30  # of the trainings that the traces are from
 PICTURES: dict[str, dict[str, Policy]] = {
-    "hold-and-anneal": {"epochs=30": HoldAndAnneal(EPOCHS), "no horizon": HoldAndAnneal()},
+    "hold-and-decay": {"epochs=30": HoldAndDecay(EPOCHS), "no horizon": HoldAndDecay()},
     "vasudevan2020": {
         'decay="linear"': Vasudevan2020(EPOCHS),
         'decay="none"': Vasudevan2020(decay="none"),

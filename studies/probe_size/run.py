@@ -14,7 +14,7 @@ import dataclasses
 from typing import Any
 from unittest.mock import patch
 
-from infopace import HoldAndAnneal
+from infopace import HoldAndDecay
 from infopace.lab.workloads import WORKLOADS, find_workload
 from studies.shared.driven import train
 from studies.shared.rows import Setting, make_missing, tested_bounds
@@ -32,7 +32,7 @@ def main() -> None:
     def run(setting: Setting) -> dict[str, Any]:
         sized = dataclasses.replace(workload, probe_size=setting["probe_size"])
         with patch.dict(WORKLOADS, {name: sized}):
-            return train(name, setting["seed"], HoldAndAnneal(workload.epochs), tested_bounds(name))
+            return train(name, setting["seed"], HoldAndDecay(workload.epochs), tested_bounds(name))
 
     make_missing(
         "policy_probe_size",

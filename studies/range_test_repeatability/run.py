@@ -25,12 +25,13 @@ from typing import Any
 
 import torch
 
-from infopace import Algorithm2, Bounds, Race, RangeTestError
+from infopace import Bounds, RangeTestError
 from infopace.lab.batches import Batches, caster
-from infopace.lab.bounds import find_bounds
+from infopace.lab.bounds import bounds_of_plan
 from infopace.lab.range_config import RangePlan
 from infopace.lab.workload import Workload
 from infopace.lab.workloads import find_workload
+from infopace.range_test import Algorithm2, Race
 
 WORKLOADS = {
     "digits-mlp": find_workload("digits-mlp"),
@@ -67,12 +68,12 @@ def ours(workload: Workload, seed: int) -> dict[str, Any]:
     plan = RangePlan(workload, workload.epochs, Race(), "auto", False, seed, torch.device("cpu"), bf16=False)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            found = find_bounds(plan, workload.load(), Path(folder))
+            found = bounds_of_plan(plan, workload.load(), Path(folder))
         except RangeTestError as error:
             return {"refused": f"{error.kind}: {error}"}
 
     def plain(bounds: Bounds | None) -> dict[str, float] | None:
-        return bounds and {**vars(bounds), "lr_top": bounds.first}
+        return bounds and vars(bounds)
 
     return {
         **(plain(found.bounds) or {}),

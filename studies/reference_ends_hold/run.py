@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from infopace import Bounds, Decision, HoldAndAnneal
+from infopace import Bounds, Decision, HoldAndDecay
 from infopace.lab.workload import Data, mlp
 from infopace.lab.workloads import find_workload
 from infopace.lab.workloads.small_tables import DIABETES, friedman
@@ -33,8 +33,8 @@ from studies.shared.rows import Setting, make_missing, tested_bounds
 _MOST = math.pi / 3
 
 
-class EndsAtReference(HoldAndAnneal):
-    """`HoldAndAnneal` whose hold ends where information passes the reference, if nothing has ended it before."""
+class EndsAtReference(HoldAndDecay):
+    """`HoldAndDecay` whose hold ends where information passes the reference, if nothing has ended it before."""
 
     def decide(self, history: Sequence[float], *, epoch: int, reference: float, bounds: Bounds) -> Decision:
         """See `Policy.decide`."""
@@ -101,7 +101,7 @@ def main() -> None:
     def run(setting: Setting) -> dict[str, Any]:
         spec = SPECS[setting["workload"]]
         epochs = find_workload(spec).epochs
-        rule = EndsAtReference(epochs) if setting["rule"] == "reference" else HoldAndAnneal(epochs)
+        rule = EndsAtReference(epochs) if setting["rule"] == "reference" else HoldAndDecay(epochs)
         tested = setting["workload"] in ("diabetes", "uci-temperature")
         bounds = tested_bounds(setting["workload"]) if tested else find_workload(spec).bounds
         return train(spec, setting["seed"], rule, bounds)

@@ -19,9 +19,9 @@ from __future__ import annotations
 from typing import Any
 from unittest.mock import patch
 
-from infopace import HoldAndAnneal
+from infopace import HoldAndDecay
 from infopace.lab.workloads import find_workload
-from infopace.policies import _hold_and_anneal
+from infopace.policies import _hold_and_decay
 from studies.shared.driven import train
 from studies.shared.rows import Setting, make_missing, moved_alone, sweep_arguments, tested_bounds
 
@@ -31,7 +31,7 @@ VALUES = {
     "longest": (0.1, 0.25, 0.75, 0.9),
     "middle": (0.0, 0.25, 0.75, 1.0),
 }
-STANDARD = {name: getattr(_hold_and_anneal, f"_{name.upper()}") for name in VALUES}
+STANDARD = {name: getattr(_hold_and_decay, f"_{name.upper()}") for name in VALUES}
 
 
 def main() -> None:
@@ -40,9 +40,9 @@ def main() -> None:
     workload, epochs = arguments.workload, find_workload(arguments.workload).epochs
 
     def run(setting: Setting) -> dict[str, Any]:
-        rule = HoldAndAnneal(epochs if setting["horizon"] == "known" else None)
+        rule = HoldAndDecay(epochs if setting["horizon"] == "known" else None)
         values = {f"_{name.upper()}": setting[name] for name in STANDARD}
-        with patch.multiple(_hold_and_anneal, **values):
+        with patch.multiple(_hold_and_decay, **values):
             return train(workload, setting["seed"], rule, tested_bounds(workload))
 
     make_missing("policy_constants", moved_alone(arguments, VALUES, STANDARD, needs_epochs="longest"), run)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from infopace.policies import _hold_and_anneal
+from infopace.policies import _hold_and_decay
 from studies.shared.page import read, section
 from studies.shared.paired import (
     moved_alone_table,
 )
 
 _STANDARD = {
-    name: getattr(_hold_and_anneal, f"_{name.upper()}") for name in ("visible", "window", "longest", "middle")
+    name: getattr(_hold_and_decay, f"_{name.upper()}") for name in ("visible", "window", "longest", "middle")
 }
 
 

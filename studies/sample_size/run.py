@@ -38,7 +38,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 from torch import Tensor
 
-from infopace import Estimate, Probe, decoder_bound, entropy, mutual_information
+from infopace import Estimate, Probe, mutual_information
+from infopace.estimators import decoder_bound, entropy
 from infopace.lab.config import TrainConfig, resolve
 from infopace.lab.data import cache_folder
 from infopace.lab.environment import hardware, versions

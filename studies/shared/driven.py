@@ -92,7 +92,7 @@ def train(
             epochs=epochs,
             lr_min=bounds.lr_min,
             lr_max=bounds.lr_max,
-            lr_top=bounds.first,
+            lr_top=bounds.lr_top,
             epsilon=bounds.epsilon,
         )
     )

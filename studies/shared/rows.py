@@ -85,7 +85,7 @@ def trained_or_not(spec: str, bounds: Bounds | None, **choices: Any) -> tuple[li
         limits = {
             "lr_min": bounds.lr_min,
             "lr_max": bounds.lr_max,
-            "lr_top": bounds.first,
+            "lr_top": bounds.lr_top,
             "epsilon": bounds.epsilon,
         }
     with tempfile.TemporaryDirectory() as folder:

@@ -60,7 +60,7 @@ def lines_of(rows: list[dict[str, Any]]) -> list[Line]:
 
 
 def _paced(name: str) -> bool:
-    return name.startswith(("hold-and-anneal", "vasudevan", "wang"))
+    return name.startswith(("hold-and-decay", "vasudevan", "wang"))
 
 
 def _methods(rows: list[dict[str, Any]]) -> str:

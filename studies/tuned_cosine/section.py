@@ -11,7 +11,7 @@ from infopace.lab.compare._table import p_text
 from infopace.lab.workload import Metric
 from studies.shared.page import ROOT, read, section, table, workload_of
 
-OURS, HELD_OUT, BASELINE = "hold-and-anneal", "hold-and-anneal-held-out", "sgd-cosine"
+OURS, HELD_OUT, BASELINE = "hold-and-decay", "hold-and-decay-held-out", "sgd-cosine"
 FREE = f"{OURS}-free-held-out"
 _SHOWN = (HELD_OUT, OURS, BASELINE)
 _FEWEST_SEEDS = 3

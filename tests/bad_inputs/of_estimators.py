@@ -11,13 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from infopace import (
-    conditional_mutual_information,
-    decoder_bound,
-    entropy,
-    linear_probe_bound,
-    mutual_information,
-)
+from infopace import mutual_information
+from infopace.estimators import conditional_mutual_information, decoder_bound, entropy, linear_probe_bound
 
 N = 60
 GENERATOR = torch.Generator().manual_seed(0)

@@ -10,15 +10,8 @@ from typing import Any
 
 import torch
 
-from infopace import (
-    Bounds,
-    HeldOut,
-    HoldAndAnneal,
-    Vasudevan2018,
-    Vasudevan2020,
-    Wang2024,
-    simulate,
-)
+from infopace import Bounds, HoldAndDecay, Vasudevan2020
+from infopace.policies import HeldOut, Vasudevan2018, Wang2024, simulate
 
 BOUNDS = Bounds(1e-3, 0.1)
 NAN, INF = float("nan"), float("inf")
@@ -27,8 +20,8 @@ POLICIES: tuple[Any, ...] = (
     Vasudevan2020(epochs=10),
     Vasudevan2018("B"),
     Wang2024(),
-    HoldAndAnneal(),
-    HoldAndAnneal(epochs=10),
+    HoldAndDecay(),
+    HoldAndDecay(epochs=10),
 )
 
 
@@ -88,11 +81,11 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
             (Wang2024, "cycle", None),
             (Wang2024, "triangle", "yes"),
             (Wang2024, "triangle", None),
-            (HoldAndAnneal, "epochs", 0),
-            (HoldAndAnneal, "epochs", -3),
-            (HoldAndAnneal, "epochs", 1.5),
-            (HoldAndAnneal, "epochs", "ten"),
-            (HoldAndAnneal, "epochs", NAN),
+            (HoldAndDecay, "epochs", 0),
+            (HoldAndDecay, "epochs", -3),
+            (HoldAndDecay, "epochs", 1.5),
+            (HoldAndDecay, "epochs", "ten"),
+            (HoldAndDecay, "epochs", NAN),
         )
     ],
     # What they read, the same for all
@@ -119,7 +112,7 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
     ],
     # Traces
     ("simulate(None)", run(None), ("policy", "None")),
-    ("simulate(HoldAndAnneal)", run(HoldAndAnneal), ("policy", "HoldAndAnneal")),
+    ("simulate(HoldAndDecay)", run(HoldAndDecay), ("policy", "HoldAndDecay")),
     ("simulate('vasudevan-2020')", run("vasudevan-2020"), ("policy", "vasudevan-2020")),
     ("simulate(trace=None)", run(trace=None), ("trace", "None")),
     ("simulate(trace=3)", run(trace=3), ("trace", "3")),
@@ -135,7 +128,7 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
         run(held_out=HeldOut([[0.0, 1.0]])),
         ("held_out", "Vasudevan2020"),
     ),
-    ("simulate(held_out=array)", run(HoldAndAnneal(), held_out=[[0.0, 1.0]]), ("held_out", "list")),
+    ("simulate(held_out=array)", run(HoldAndDecay(), held_out=[[0.0, 1.0]]), ("held_out", "list")),
     # Held-out information
     ("HeldOut(None)", lambda: HeldOut(None), ("held-out", "()")),
     ("HeldOut([1.0, 2.0])", lambda: HeldOut([1.0, 2.0]), ("held-out", "(2,)")),

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
-from infopace import Probe, layer_groups, weight_layers
+from infopace import Probe, layer_groups
+from infopace.model import weight_layers
 
 N = 60
 X = torch.randn(N, 6, generator=torch.Generator().manual_seed(0))

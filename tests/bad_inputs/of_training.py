@@ -16,19 +16,9 @@ import torch
 from torch import nn
 from torch.optim import SGD
 
-from infopace import (
-    Algorithm2,
-    Bounds,
-    HeldOut,
-    HoldAndAnneal,
-    MutualInformationLR,
-    Probe,
-    Race,
-    Vasudevan2018,
-    layer_groups,
-    merge_trials,
-    range_test,
-)
+from infopace import Bounds, HoldAndDecay, MutualInformationLR, Probe, find_bounds, layer_groups
+from infopace.policies import HeldOut, Vasudevan2018
+from infopace.range_test import Algorithm2, Race, merge_trials
 
 N = 60
 X = torch.randn(N, 6, generator=torch.Generator().manual_seed(0))
@@ -79,7 +69,7 @@ def test(**changed: Any) -> Callable[[], Any]:
             "epochs": 10,
             **changed,
         }
-        return range_test(**taken)
+        return find_bounds(**taken)
 
     return run
 
@@ -119,9 +109,9 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
     ("MutualInformationLR(probe=None)", scheduled(probe=None), ("probe", "NoneType")),
     ("MutualInformationLR(probe=(x, y))", scheduled(probe=(X, Y)), ("probe", "tuple")),
     (
-        "MutualInformationLR(policy=HoldAndAnneal)",
-        scheduled(policy=HoldAndAnneal),
-        ("policy", "HoldAndAnneal"),
+        "MutualInformationLR(policy=HoldAndDecay)",
+        scheduled(policy=HoldAndDecay),
+        ("policy", "HoldAndDecay"),
     ),
     ("MutualInformationLR(policy='wang-2024')", scheduled(policy="wang-2024"), ("policy", "wang-2024")),
     ("MutualInformationLR(policy=Bounds)", scheduled(policy=BOUNDS), ("policy", "Bounds")),
@@ -193,7 +183,7 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
             ("reference", None),
             ("reference", NAN),
             ("scales", {"output": None}),
-            ("undone", 3),
+            ("rolled_back", 3),
             ("used", [3]),
             ("begun", {"output": -1}),
             ("history", None),
@@ -256,34 +246,34 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
     ("Algorithm2.grid(None)", lambda: Algorithm2.grid(None), ("low", "None")),
     ("Algorithm2.grid('1')", lambda: Algorithm2.grid("1"), ("low", "'1'")),
     # The range test
-    ("range_test(model=None)", test(model=None), ("model", "NoneType")),
-    ("range_test(model=nn.Linear)", test(model=nn.Linear), ("model", "type")),
-    ("range_test(optimizer=SGD)", test(optimizer=SGD), ("optimizer", "type")),
+    ("find_bounds(model=None)", test(model=None), ("model", "NoneType")),
+    ("find_bounds(model=nn.Linear)", test(model=nn.Linear), ("model", "type")),
+    ("find_bounds(optimizer=SGD)", test(optimizer=SGD), ("optimizer", "type")),
     (
-        "range_test(optimizer=LBFGS)",
+        "find_bounds(optimizer=LBFGS)",
         test(optimizer=torch.optim.LBFGS(net().parameters())),
         ("optimizer", "LBFGS"),
     ),
-    ("range_test(another model's optimizer)", test(optimizer=SGD(net().parameters())), ("optimizer", "4")),
-    ("range_test(loss=None)", test(loss=None), ("loss", "None")),
-    ("range_test(loss='cross_entropy')", test(loss="cross_entropy"), ("loss", "cross_entropy")),
+    ("find_bounds(another model's optimizer)", test(optimizer=SGD(net().parameters())), ("optimizer", "4")),
+    ("find_bounds(loss=None)", test(loss=None), ("loss", "None")),
+    ("find_bounds(loss='cross_entropy')", test(loss="cross_entropy"), ("loss", "cross_entropy")),
     (
-        "range_test(loss of each example)",
+        "find_bounds(loss of each example)",
         test(loss=lambda o, t: nn.functional.cross_entropy(o, t, reduction="none")),
         ("loss", "shape"),
     ),
-    ("range_test(loss that is a float)", test(loss=lambda o, t: 1.0), ("loss", "float")),
-    ("range_test(loss class)", test(loss=nn.CrossEntropyLoss), ("loss", "CrossEntropyLoss")),
-    ("range_test(batches=None)", test(batches=None), ("batches", "NoneType")),
-    ("range_test(batches=[])", test(batches=[]), ("batches",)),
-    ("range_test(batches=3)", test(batches=3), ("batches", "int")),
-    ("range_test(batches=generator)", test(batches=iter([(X, Y)])), ("batches", "iterator")),
-    ("range_test(batches of 1)", test(batches=[(X,)]), ("batch", "tuple")),
-    ("range_test(batches of text)", test(batches=["abc"]), ("batch", "str")),
-    ("range_test(batches of None)", test(batches=[None]), ("batch", "NoneType")),
-    ("range_test(probe=(x, y))", test(probe=(X, Y)), ("probe", "tuple")),
+    ("find_bounds(loss that is a float)", test(loss=lambda o, t: 1.0), ("loss", "float")),
+    ("find_bounds(loss class)", test(loss=nn.CrossEntropyLoss), ("loss", "CrossEntropyLoss")),
+    ("find_bounds(batches=None)", test(batches=None), ("batches", "NoneType")),
+    ("find_bounds(batches=[])", test(batches=[]), ("batches",)),
+    ("find_bounds(batches=3)", test(batches=3), ("batches", "int")),
+    ("find_bounds(batches=generator)", test(batches=iter([(X, Y)])), ("batches", "iterator")),
+    ("find_bounds(batches of 1)", test(batches=[(X,)]), ("batch", "tuple")),
+    ("find_bounds(batches of text)", test(batches=["abc"]), ("batch", "str")),
+    ("find_bounds(batches of None)", test(batches=[None]), ("batch", "NoneType")),
+    ("find_bounds(probe=(x, y))", test(probe=(X, Y)), ("probe", "tuple")),
     *[
-        (f"range_test({name}={value!r})", test(**{name: value}), (name, str(value)))
+        (f"find_bounds({name}={value!r})", test(**{name: value}), (name, str(value)))
         for name, value in (
             ("epochs", 0),
             ("epochs", 1.5),
@@ -303,20 +293,20 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
             ("folder", 3),
         )
     ],
-    ("range_test(only=[99])", test(only=[99]), ("only", "99")),
-    ("range_test(only=[-1])", test(only=[-1]), ("only", "-1")),
-    ("range_test(only=['a'])", test(only=["a"]), ("only", "'a'")),
-    ("range_test(fresh=net())", test(fresh=net()), ("fresh", "Sequential")),
-    ("range_test(fresh=None-maker)", test(fresh=lambda: None), ("fresh", "NoneType")),
-    ("range_test(fresh of another shape)", test(fresh=lambda: nn.Linear(6, 3)), ("fresh",)),
-    ("range_test(layer_wise without groups)", test(layer_wise=True), ("layer_wise", "layer_groups")),
-    ("range_test(folder is a file)", test(folder=folder_with(a_txt="x") / "a.txt"), ("a.txt",)),
+    ("find_bounds(only=[99])", test(only=[99]), ("only", "99")),
+    ("find_bounds(only=[-1])", test(only=[-1]), ("only", "-1")),
+    ("find_bounds(only=['a'])", test(only=["a"]), ("only", "'a'")),
+    ("find_bounds(fresh=net())", test(fresh=net()), ("fresh", "Sequential")),
+    ("find_bounds(fresh=None-maker)", test(fresh=lambda: None), ("fresh", "NoneType")),
+    ("find_bounds(fresh of another shape)", test(fresh=lambda: nn.Linear(6, 3)), ("fresh",)),
+    ("find_bounds(layer_wise without groups)", test(layer_wise=True), ("layer_wise", "layer_groups")),
+    ("find_bounds(folder is a file)", test(folder=folder_with(a_txt="x") / "a.txt"), ("a.txt",)),
     (
-        "range_test(folder of other settings)",
+        "find_bounds(folder of other settings)",
         test(folder=folder_with(test_json="{}")),
         ("folder", "method is None there"),
     ),
-    ("range_test(accuracy of floats)", test(probe=Probe(X, X[:, 0]), attribute="accuracy"), ("accuracy",)),
+    ("find_bounds(accuracy of floats)", test(probe=Probe(X, X[:, 0]), attribute="accuracy"), ("accuracy",)),
     # Folders of trials
     ("merge_trials(None)", lambda: merge_trials(None), ("folder", "None")),
     ("merge_trials('nowhere')", lambda: merge_trials("nowhere"), ("nowhere",)),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from infopace import decoder_bound, entropy
+from infopace.estimators import decoder_bound, entropy
 
 from .samples import clusters, clusters_truth, labels, normal
 

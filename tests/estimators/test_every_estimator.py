@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from infopace import Estimate, decoder_bound, mutual_information
+from infopace import Estimate, mutual_information
+from infopace.estimators import decoder_bound
 
 from .samples import Rows, bivariate, clusters, clusters_truth, normal
 

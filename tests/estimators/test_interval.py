@@ -10,7 +10,8 @@ import pytest
 import scipy.stats
 import torch
 
-from infopace import Estimate, conditional_mutual_information, mutual_information
+from infopace import Estimate, mutual_information
+from infopace.estimators import conditional_mutual_information
 from infopace.estimators._dependence._calibrated import _left_out
 from infopace.estimators._student import two_sided_quantile
 

@@ -13,15 +13,8 @@ import pyarrow
 import pytest
 import torch
 
-from infopace import (
-    Estimate,
-    Probe,
-    conditional_mutual_information,
-    decoder_bound,
-    entropy,
-    linear_probe_bound,
-    mutual_information,
-)
+from infopace import Estimate, Probe, mutual_information
+from infopace.estimators import conditional_mutual_information, decoder_bound, entropy, linear_probe_bound
 
 N = 90
 LABELS = np.arange(N) % 3

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infopace import decoder_bound, mutual_information
-from infopace.estimators import _tree
+from infopace import mutual_information
+from infopace.estimators import _tree, decoder_bound
 
 
 def rows(n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

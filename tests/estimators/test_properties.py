@@ -8,8 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infopace import entropy
-from infopace.estimators import _distances
+from infopace.estimators import _distances, entropy
 
 from .samples import ANY, Rows, copied, dead, labels, lattice, neighbour_information, normal
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from infopace import decoder_bound, entropy, mutual_information
+from infopace import mutual_information
+from infopace.estimators import decoder_bound, entropy
 
 from .samples import Rows, labels, normal
 

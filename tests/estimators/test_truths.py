@@ -9,7 +9,7 @@ import pytest
 from scipy.special import digamma
 from sklearn.feature_selection import mutual_info_classif, mutual_info_regression
 
-from infopace import entropy
+from infopace.estimators import entropy
 
 from .samples import Rows, bivariate, clusters, clusters_truth, dead, labels, neighbour_information, normal
 

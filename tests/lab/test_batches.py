@@ -56,7 +56,7 @@ def clouds(train: int) -> Data:
 
 @pytest.mark.parametrize(
     ("method", "lr", "train", "seen"),
-    [("hold-and-anneal", None, 500, 451), ("schedule-free-sgd", 0.1, 501, 501)],
+    [("hold-and-decay", None, 500, 451), ("schedule-free-sgd", 0.1, 501, 501)],
 )
 def test_a_run_meets_no_batch_of_one(
     tiny: Any, tmp_path: Path, method: str, lr: float | None, train: int, seen: int

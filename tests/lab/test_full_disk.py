@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 
-from infopace import Candidate
 from infopace.cli import main
 from infopace.lab import run as run_module
 from infopace.lab.errors import WriteFailed
 from infopace.lab.files import append_line, write_atomically
 from infopace.lab.progress import PlainProgress
+from infopace.range_test import Candidate
 from infopace.range_test._records import Look
 from infopace.range_test._trial_files import TrialFolder
 

@@ -155,8 +155,8 @@ def test_what_is_kept_out_is_measured_by_itself_and_training_does_not_see_it(
 def test_they_are_trained_on_from_the_anneal_on_and_measured_no_more(tiny: Any, tmp_path: Path) -> None:
     tiny.run(tmp_path / "whole", held_out=0.25, epochs=12)
     rows = RunFolder(tmp_path / "whole").read_rows()
-    causes = [row["decisions"][0]["cause"] for row in rows[1:]]
-    joined = causes.index("anneal") + 1
+    phases = [row["decisions"][0]["phase"] for row in rows[1:]]
+    joined = phases.index("decay") + 1
     # The decision for the first epoch of the anneal follows from the values that were measured last.
     assert [row["epoch"] for row in rows if "held_out" in row] == list(range(joined))
     assert 3 < joined < 12
@@ -226,7 +226,9 @@ def test_where_rows_are_too_few_none_are_kept_out_and_that_is_said(
 def test_a_share_that_cannot_be_is_refused_before_the_range_test(
     tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("infopace.lab.run.find_bounds", lambda *_, **__: pytest.fail("a range test was run"))
+    monkeypatch.setattr(
+        "infopace.lab.run.bounds_of_plan", lambda *_, **__: pytest.fail("a range test was run")
+    )
     with pytest.raises(InputError, match="held_out must take 2 rows of class 0 or more"):
         tiny.run(tmp_path / "run", bounds="range-test", held_out=0.01)
     assert not list(tmp_path.iterdir())

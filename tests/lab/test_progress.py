@@ -23,7 +23,7 @@ def row(epoch: int, lr: list[float], warnings: tuple[str, ...] = ()) -> Row:
         "reference": 2.302,
         "warnings": list(warnings),
         "decisions": [
-            {"layer": f"fc{i}", "lr": r, "cause": "pace", "reason": f"why {r}"} for i, r in enumerate(lr)
+            {"layer": f"fc{i}", "lr": r, "phase": "decay", "reason": f"why {r}"} for i, r in enumerate(lr)
         ],
         "seconds": {"train": 1.0, "evaluate": 0.25, "measure": 0.05},
     }
@@ -73,7 +73,7 @@ def test_an_anneal_is_told_where_it_begins_however_little_the_rate_moves(tiny: A
     for epoch in range(1, 1001):
         told = row(epoch, [min(0.1, 0.1 * (1001 - epoch) / 990)])
         held = epoch <= 11
-        told["decisions"][0] |= {"cause": "held" if held else "anneal", "reason": "up" if held else "down"}
+        told["decisions"][0] |= {"phase": "hold" if held else "anneal", "reason": "up" if held else "down"}
         progress.epoch(told)
     assert [line for line in lines if line.startswith("    ")] == ["    up", "    down"]
     assert lines[lines.index("    down") - 1].startswith("epoch   12/1000")

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from infopace import Bounds, Vasudevan2020, simulate
+from infopace import Bounds, Vasudevan2020
 from infopace.cli import main
 from infopace.lab.config import TrainConfig, resolve
 from infopace.lab.errors import Diverged, InputError
@@ -20,6 +20,7 @@ from infopace.lab.run_folder import RunFolder
 from infopace.lab.steps import PacedSteps
 from infopace.lab.training import NotFinite, Training
 from infopace.lab.workload import MAE_CELSIUS, Data
+from infopace.policies import simulate
 
 
 def test_rows_tell_the_whole_story(tiny: Any, tmp_path: Path) -> None:
@@ -188,7 +189,7 @@ def test_an_epoch_that_ruins_the_network_is_undone(
     for epoch in (3, 4):  # nothing of it is left
         for what in ("test", "information", *(["held_out"] if held_out else [])):
             assert rows[epoch][what] == rows[2][what]
-    if held_out and "held" in rows[6]["decisions"][0]["cause"]:
+    if held_out and "held" in rows[6]["decisions"][0]["phase"]:
         assert rows[5]["held_out"] != rows[2]["held_out"]
     for epoch in (4, 5):
         for group, decision in enumerate(rows[epoch]["decisions"]):
@@ -199,12 +200,12 @@ def test_an_epoch_that_ruins_the_network_is_undone(
     assert f"2 of {len(rows) - 1} epochs" in line
 
     # As if they had not been: a training of two epochs less takes the same decisions, at other rates.
-    causes = [row["decisions"][0]["cause"] for row in rows[1:3] + rows[5:]]
+    phases = [row["decisions"][0]["phase"] for row in rows[1:3] + rows[5:]]
     tiny.run(tmp_path / "usual", **{**options, "epochs": 7})
     usual = RunFolder(tmp_path / "usual").read_rows()
     if not held_out:
-        assert len(causes) == len(usual) - 1 == 7
-    assert causes[:4] == [row["decisions"][0]["cause"] for row in usual[1:5]]
+        assert len(phases) == len(usual) - 1 == 7
+    assert phases[:4] == [row["decisions"][0]["phase"] for row in usual[1:5]]
 
 
 @pytest.mark.parametrize("how", ["dead", "nan"])
@@ -265,12 +266,12 @@ class Masked(nn.Module):
         return self.layer(x * self.mask.exp())
 
 
-@pytest.mark.parametrize("method", ["hold-and-anneal", "sgd-cosine"])
+@pytest.mark.parametrize("method", ["hold-and-decay", "sgd-cosine"])
 def test_a_weight_that_is_not_finite_from_the_start_is_no_divergence(
     tiny: Any, tmp_path: Path, method: str
 ) -> None:
     tiny.change(build_model=Masked)
-    options = {"bounds": "workload"} if method == "hold-and-anneal" else {"lr": 0.1}
+    options = {"bounds": "workload"} if method == "hold-and-decay" else {"lr": 0.1}
     tiny.run(tmp_path, epochs=3, method=method, **options)
     assert all(row["train_loss"] is not None for row in RunFolder(tmp_path).read_rows()[1:])
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from infopace import Probe, Race, RangeTestError, range_test
+from infopace import Probe, RangeTestError, find_bounds
+from infopace.range_test import Race
 
 
 class Squeezing(nn.Module):
@@ -60,5 +61,5 @@ def test_a_range_test_of_a_small_probe_looks_at_two_examples_or_more_at_once() -
     batches = list(zip(inputs.split(50), labels.split(50), strict=True))
     probe = Probe(inputs[:19], labels[:19])
     with contextlib.suppress(RangeTestError):  # so small a probe may see nothing
-        range_test(model, optimizer, F.cross_entropy, batches, probe, epochs=2, method=Race(trials=1))
+        find_bounds(model, optimizer, F.cross_entropy, batches, probe, epochs=2, method=Race(trials=1))
     assert min(model.seen) == 2

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from infopace import layer_groups, weight_layers
+from infopace import layer_groups
+from infopace.model import weight_layers
 from infopace.model.layers import pick_layers, unwrap
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from infopace import Bounds, HoldAndAnneal, Policy, Vasudevan2018, Vasudevan2020, Wang2024
+from infopace import Bounds, HoldAndDecay, Policy, Vasudevan2020
+from infopace.policies import Vasudevan2018, Wang2024
 
 BOUNDS = Bounds(lr_min=1e-4, lr_max=0.2, lr_top=0.05, epsilon=0.01)
 REFERENCE = 2.3
@@ -17,8 +18,8 @@ EVERY: dict[str, Policy] = {
     "Vasudevan2018, B": Vasudevan2018(variant="B"),
     "Wang2024, cycles of 2": Wang2024(cycle=2),
     "Wang2024, triangles of 3": Wang2024(cycle=3, triangle=True),
-    "HoldAndAnneal": HoldAndAnneal(epochs=12),
-    "HoldAndAnneal, no horizon": HoldAndAnneal(),
+    "HoldAndDecay": HoldAndDecay(epochs=12),
+    "HoldAndDecay, no horizon": HoldAndDecay(),
 }
 
 information = st.floats(-0.2, 2.6)

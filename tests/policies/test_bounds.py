@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from infopace import Bounds, HoldAndAnneal, Vasudevan2020, Wang2024
+from infopace import Bounds, HoldAndDecay, Vasudevan2020
+from infopace.policies import Wang2024
 
 
 def test_the_first_learning_rate_is_the_top_or_else_the_maximum() -> None:
-    assert Bounds(1e-3, 0.1).first == 0.1
-    assert Bounds(1e-3, 0.1, lr_top=0.05).first == 0.05
+    assert Bounds(1e-3, 0.1).lr_top == 0.1
+    assert Bounds(1e-3, 0.1, lr_top=0.05).lr_top == 0.05
 
 
 @pytest.mark.parametrize(
@@ -46,11 +47,11 @@ def test_numbers_of_any_kind_are_kept_as_plain_ones(monkeypatch: pytest.MonkeyPa
     bounds = Bounds(low, high, top, 1)  # pyright: ignore[reportArgumentType]
     assert bounds == Bounds(1e-3, 0.5, 0.0625, 1.0)
     assert {type(value) for value in vars(bounds).values()} == {float}
-    assert type(HoldAndAnneal(np.int64(3)).epochs) is int  # pyright: ignore[reportArgumentType]
+    assert type(HoldAndDecay(np.int64(3)).epochs) is int  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("epochs", ["10", math.nan, 2.5, True])
-@pytest.mark.parametrize("policy", [HoldAndAnneal, Vasudevan2020, Wang2024])
+@pytest.mark.parametrize("policy", [HoldAndDecay, Vasudevan2020, Wang2024])
 def test_a_number_of_epochs_is_a_whole_number(
     monkeypatch: pytest.MonkeyPatch, policy: Callable[..., object], epochs: Any
 ) -> None:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 
 import infopace
-from infopace import Bounds, Policy, simulate
+from infopace import Bounds, Policy
+from infopace.policies import simulate
 
 from .every import BOUNDS, EVERY, REFERENCE, all_bounds, information, traces
 

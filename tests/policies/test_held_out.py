@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infopace import Bounds, HeldOut, HoldAndAnneal, simulate
+from infopace import Bounds, HoldAndDecay
+from infopace.policies import HeldOut, simulate
 
 BOUNDS = Bounds(1e-3, 0.3, 0.1, epsilon=0.01)
 PAST_HOLD = ("anneal", "floor", "finished")
@@ -31,7 +32,7 @@ def test_decisions_are_those_of_the_full_history(
     jumps = jump * draws.integers(-2, 3, epochs) * (draws.random(epochs) < 0.2)
     trace = (level + np.cumsum(jumps)).tolist()
     everything = np.asarray(level)[:, None] + draws.normal(0, scatter, (epochs, 7))
-    policy = HoldAndAnneal(horizon)
+    policy = HoldAndDecay(horizon)
     full = simulate(policy, trace, reference=2.3, bounds=BOUNDS, held_out=HeldOut(everything))
     kept, found = HeldOut(everything[:1]), []
     for epoch in range(1, epochs + 1):

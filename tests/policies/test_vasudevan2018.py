@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infopace import Bounds, Decision, Vasudevan2018, simulate
+from infopace import Bounds, Decision
+from infopace.policies import Vasudevan2018, simulate
 
 from .every import BOUNDS, REFERENCE, all_bounds, traces
 
@@ -18,7 +19,7 @@ SETTLED = [0.0, 1.5, 2.0, 2.1, 2.1]  # nats; nothing moves in the last epoch
 
 def by_the_formula(variant: str, trace: list[float], bounds: Bounds) -> list[float]:
     """Epoch by epoch, each signal spelt out."""
-    rates = [bounds.first]
+    rates = [bounds.lr_top]
     for e in range(2, len(trace) + 1):
         before, now = trace[e - 2], trace[e - 1]
         ds = 1.0 if now <= 0 else (now - before) / now

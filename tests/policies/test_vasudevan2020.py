@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infopace import Decision, Vasudevan2020, simulate
+from infopace import Decision, Vasudevan2020
+from infopace.policies import simulate
 
 from .every import BOUNDS, REFERENCE, traces
 
@@ -29,7 +30,7 @@ def algorithm_1(policy: Vasudevan2020, trace: list[float]) -> list[float]:
         known = trace[:e]
         dp = min(max(1 - max(known) / REFERENCE, 0), 1)
         if e == 1 and policy.first_lr == "top":
-            lr = BOUNDS.first
+            lr = BOUNDS.lr_top
         elif e == 1:
             lr = max(min(max(known[0] / REFERENCE, 0), 1) * BOUNDS.lr_max, BOUNDS.lr_min)
         elif e == 2:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infopace import Bounds, Wang2024, simulate
+from infopace import Bounds
+from infopace.policies import Wang2024, simulate
 
 from .every import BOUNDS, REFERENCE, all_bounds, traces
 
@@ -18,7 +19,7 @@ cycles = st.integers(1, 7)
 def by_the_formula(n: int, triangle: bool, trace: list[float], bounds: Bounds) -> list[float]:
     """Cycle by cycle, with one variable that is lowered."""
     rates: list[float] = []
-    top, c = bounds.first, 0
+    top, c = bounds.lr_top, 0
     while len(rates) < len(trace):
         if c > 0:
             now, before = trace[c * n], trace[(c - 1) * n]

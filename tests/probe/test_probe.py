@@ -13,9 +13,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from infopace import Estimate, Probe, entropy, mutual_information
-from infopace import probe as probe_module
+from infopace import Estimate, Probe, mutual_information
+from infopace.estimators import entropy
 from infopace.model.forward import as_found
+from infopace.probe import _probe as probe_module
 
 from ..small_probe import labelled, small_net
 

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from infopace import Probe, Race, RangeTest, layer_groups, range_test
+from infopace import Probe, RangeTest, find_bounds, layer_groups
+from infopace.range_test import Race
 
 
 def clouds() -> tuple[Tensor, Tensor]:
@@ -37,4 +38,4 @@ def small_test(**options: Any) -> RangeTest:
     settings = {"epochs": 20, "fresh": small_net, "method": Race(trials=2), **options}
     loss = settings.pop("loss", F.cross_entropy)
     probe = settings.pop("probe", None) or Probe(*clouds(), layers=layers)
-    return range_test(model, optimizer, loss, settings.pop("batches", loader), probe, **settings)
+    return find_bounds(model, optimizer, loss, settings.pop("batches", loader), probe, **settings)

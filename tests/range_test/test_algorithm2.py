@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from infopace import Algorithm2, Bounds
+from infopace import Bounds
+from infopace.range_test import Algorithm2
 from infopace.range_test._algorithm2 import paper_bounds
 from infopace.range_test._paper import grid, paper_trial
 from infopace.range_test._records import Candidate, Trial
@@ -43,7 +44,7 @@ def trial(
 
 def test_the_bounds_by_accuracy() -> None:
     found = paper_bounds([trial()], "accuracy", c1=10.0, c2=1.0)
-    assert (found.lr_min, found.first, found.lr_max) == (0.01, 0.1, 0.2)
+    assert (found.lr_min, found.lr_top, found.lr_max) == (0.01, 0.1, 0.2)
     # min(ds) of each rate, one epoch: (I1 - I0) / I1 = 0, 1/6, 1/2, 3/4, 14/19, 7/12: the median is (1/2 + 7/12) / 2.
     assert found.epsilon == pytest.approx((1 / 2 + 7 / 12) / 2)
     assert paper_bounds([trial()], "accuracy", c1=10.0, c2=0.01).epsilon == pytest.approx(found.epsilon / 100)
@@ -57,10 +58,10 @@ def test_information_that_stands_still_leaves_the_default_epsilon() -> None:
 def test_the_other_attributes() -> None:
     # By the loss: fallen by .01 .10 .80 2.00 1.90 1.30; Thresh = .20 -> LR_min .01; dnn .10, .70 -> LR_max .5.
     by_loss = paper_bounds([trial()], "loss", c1=10.0, c2=1.0)
-    assert (by_loss.lr_min, by_loss.first, by_loss.lr_max) == (0.01, 0.1, 0.5)
+    assert (by_loss.lr_min, by_loss.lr_top, by_loss.lr_max) == (0.01, 0.1, 0.5)
     # By information: Thresh = .20; d1n 0 .1 .5 -> .01; dnn .10, .80 -> .5.
     by_information = paper_bounds([trial()], "information", c1=10.0, c2=1.0)
-    assert (by_information.lr_min, by_information.first, by_information.lr_max) == (0.01, 0.1, 0.5)
+    assert (by_information.lr_min, by_information.lr_top, by_information.lr_max) == (0.01, 0.1, 0.5)
 
 
 def test_c1_moves_the_threshold() -> None:
@@ -88,7 +89,7 @@ def test_rows_are_averaged_over_the_trials_that_completed_them() -> None:
 
 def test_of_equal_rates_the_smaller_is_the_top() -> None:
     tie = trial({0.2: (0.3, 0.90, 2.0)})
-    assert paper_bounds([tie], "accuracy", c1=10.0, c2=1.0).first == 0.1
+    assert paper_bounds([tie], "accuracy", c1=10.0, c2=1.0).lr_top == 0.1
 
 
 def check_refused(trials: list[Trial], kind: str, text: str) -> None:
@@ -114,7 +115,7 @@ def test_layers_have_bounds_of_their_own() -> None:
 
     one = Trial(0, tuple(with_layer(lr, v) for lr, v in ((0.01, 1.0), (0.1, 2.0), (0.5, 1.9), (1.0, 0.3))))
     found = paper_bounds([one], "information", c1=10.0, c2=1.0, layer="conv")
-    assert (found.lr_min, found.first, found.lr_max) == (0.1, 0.1, 1.0)
+    assert (found.lr_min, found.lr_top, found.lr_max) == (0.1, 0.1, 1.0)
 
 
 def test_a_trial_ends_with_the_first_crash_and_known_candidates_are_kept() -> None:

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 
-from infopace import Algorithm2, Candidate, Probe, Race, RangeTest, RangeTestError, range_test
+from infopace import Probe, RangeTest, RangeTestError, find_bounds
+from infopace.range_test import Algorithm2, Candidate, Race
 
 from .small import clouds, small_net, small_test
 
@@ -105,10 +106,10 @@ def test_batch_normalisation_is_no_crash_where_running_statistics_lag() -> None:
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0, momentum=0.9)
     loader = DataLoader(TensorDataset(inputs, labels), batch_size=16, shuffle=True)
     method = Race(trials=1)
-    found = range_test(
+    found = find_bounds(
         model, optimizer, F.cross_entropy, loader, Probe(inputs, labels), epochs=20, fresh=net, method=method
     )
     learned = [c for c in found.trials[0].completed if c.last.loss < 0.7 * c.first.loss]
     early = [c for c in learned if any(look.loss > c.first.loss for look in c.looks[1:-1])]
     assert early, "no candidate was behind the untrained model on its way: this test shows nothing"
-    assert found.bounds.first > 1e-3
+    assert found.bounds.lr_top > 1e-3

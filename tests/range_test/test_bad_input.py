@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from infopace import Algorithm2, Probe, Race, RangeTestError, merge_trials, range_test
+from infopace import Probe, RangeTestError, find_bounds
 from infopace.probe.batches import batch_of
+from infopace.range_test import Algorithm2, Race, merge_trials
 
 from .small import clouds, small_net, small_test
 
@@ -200,7 +201,7 @@ def test_parameters_that_would_not_be_put_back() -> None:
     with pytest.raises(
         ValueError, match=r"^the optimizer must hold only the model's parameters, got 2 others"
     ):
-        range_test(
+        find_bounds(
             model, optimizer, lambda o, t: F.cross_entropy(head(o), t), [clouds()], Probe(*clouds()), epochs=3
         )
     assert torch.equal(head.weight, before) and head.weight.grad is None

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from infopace import Race, RangeTestError, merge_trials
+from infopace import RangeTestError
+from infopace.range_test import Race, merge_trials
 from infopace.range_test._conclude import conclude, trials_needed
 from infopace.range_test._race import race_trial
 from infopace.range_test._records import Trial
@@ -83,7 +84,7 @@ def test_a_cheap_test_goes_on_until_it_knows(tmp_path: Path) -> None:
         own = [bounds for bounds in found.trial_bounds[:number] if bounds is not None]
         return max(
             stdev(math.log10(value) for value in values) / math.sqrt(number - 2)
-            for values in ([b.first for b in own], [b.lr_max for b in own])
+            for values in ([b.lr_top for b in own], [b.lr_max for b in own])
         )
 
     assert count == 24 or error(count) <= 0.06

@@ -57,7 +57,7 @@ def test_the_edge_is_found_within_a_candidate(edge: float, diverges: bool, attri
     # The loss shows the noise below the edge sooner than accuracy and information do.
     below = 10 ** (0.5 if attribute == "loss" else 0.25)
     assert edge / below <= found.lr_max <= edge * 10**0.25
-    assert found.lr_min < found.first < edge
+    assert found.lr_min < found.lr_top < edge
 
 
 def test_the_best_rate_is_the_one_with_the_smallest_loss() -> None:
@@ -70,7 +70,7 @@ def test_the_best_rate_is_the_one_with_the_smallest_loss() -> None:
 
     grid = [10 ** (i / 100) for i in range(-300, -55)]
     assert abs(math.log10(best / min(grid, key=loss))) <= 0.25
-    assert bounds(trial).first <= best
+    assert bounds(trial).lr_top <= best
 
 
 def test_few_candidates_and_crashes_that_cost_little() -> None:
@@ -133,7 +133,7 @@ def test_three_trials_give_the_median_and_a_rate_that_fails_in_one_is_not_starte
     assert mean.lr_min == pytest.approx(2e-4)
     assert mean.lr_max == pytest.approx(0.4)
     assert mean.epsilon == pytest.approx(0.02)
-    assert mean.first == pytest.approx(0.09)
+    assert mean.lr_top == pytest.approx(0.09)
 
 
 def test_early_losses_on_the_probe_are_no_crash_while_batches_improve() -> None:
@@ -273,5 +273,7 @@ def test_a_layer_that_never_fails_alone_has_bounds(high: float) -> None:
     found = trial_bounds(trial, "accuracy", 1000, Clock(0.0, False), one_layer=True)
     largest = max(c.lr for c in trial.candidates)
     assert found.lr_max == largest == rate(inside(0.05, high)[1])
-    assert found.first == min(c.lr for c in trial.candidates) == 0.0562  # all tie: the smallest is the safest
+    assert (
+        found.lr_top == min(c.lr for c in trial.candidates) == 0.0562
+    )  # all tie: the smallest is the safest
     check_refusal("narrow", lambda: bounds(trial), "raise `high`")  # of the shared rate it is no answer

@@ -13,16 +13,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from infopace import (
-    Algorithm2,
-    Bounds,
-    MutualInformationLR,
-    Probe,
-    Race,
-    RangeTest,
-    Vasudevan2020,
-    layer_groups,
-)
+from infopace import Bounds, MutualInformationLR, Probe, RangeTest, Vasudevan2020, layer_groups
+from infopace.range_test import Algorithm2, Race
 from infopace.range_test._trainee import Trainee
 
 from .small import clouds, small_net, small_test
@@ -56,7 +48,7 @@ def test_a_probe_without_error_bars_is_looked_at_with_them() -> None:
 def test_the_bounds_train_and_beyond_them_nothing_does() -> None:
     found = small_test()
     b = found.bounds
-    assert 0 < b.lr_min < b.first < b.lr_max < 10
+    assert 0 < b.lr_min < b.lr_top < b.lr_max < 10
 
     def accuracy(lr: float) -> float:
         torch.manual_seed(5)
@@ -70,7 +62,7 @@ def test_the_bounds_train_and_beyond_them_nothing_does() -> None:
                 optimizer.step()
         return float((model.eval()(inputs).argmax(1) == labels).double().mean())
 
-    assert accuracy(b.first) > 0.85
+    assert accuracy(b.lr_top) > 0.85
     assert not accuracy(30 * b.lr_max) > 0.7
 
 
@@ -91,7 +83,7 @@ def test_spread_cost_table_and_text() -> None:
 def test_any_attribute_drives_it(attribute: str) -> None:
     found = small_test(attribute=attribute)
     assert found.attribute == attribute
-    assert 1e-3 < found.bounds.first < 3
+    assert 1e-3 < found.bounds.lr_top < 3
 
 
 def test_a_regression_is_driven_by_information() -> None:
@@ -106,24 +98,24 @@ def test_a_regression_is_driven_by_information() -> None:
         model=net(), fresh=net, loss=F.mse_loss, batches=batches, probe=Probe(inputs, targets, reference=2.0)
     )
     assert found.attribute == "information"
-    assert found.bounds.lr_min < found.bounds.first <= found.bounds.lr_max
+    assert found.bounds.lr_min < found.bounds.lr_top <= found.bounds.lr_max
 
 
 def test_layer_by_layer_and_into_the_scheduler() -> None:
     found = small_test(layer_wise=True, method=Race(trials=1))
     assert list(found.layer_bounds) == ["0", "3"]
     for own in found.layer_bounds.values():
-        assert own.lr_min / own.first == pytest.approx(found.bounds.lr_min / found.bounds.first)
+        assert own.lr_min / own.lr_top == pytest.approx(found.bounds.lr_min / found.bounds.lr_top)
     # The shared rate's trial, then one for each layer.
     assert [trial.number for trial in found.trials] == [0, 1, 2]
 
     model = small_net()
     optimizer = torch.optim.SGD(layer_groups(model), lr=1.0)
     probe = Probe(*clouds(), layers="all")
-    scheduler = MutualInformationLR(optimizer, model, probe, Vasudevan2020(5), found.layer_bounds)
-    assert scheduler.get_last_lr() == [own.first for own in found.layer_bounds.values()]
+    scheduler = MutualInformationLR(optimizer, model, probe, found.layer_bounds, Vasudevan2020(5))
+    assert scheduler.get_last_lr() == [own.lr_top for own in found.layer_bounds.values()]
     with pytest.raises(ValueError, match="bounds must hold every driving layer, got none for '3'"):
-        MutualInformationLR(optimizer, model, probe, Vasudevan2020(5), {"0": Bounds(0.1, 1.0)})
+        MutualInformationLR(optimizer, model, probe, {"0": Bounds(0.1, 1.0)}, Vasudevan2020(5))
 
 
 class Idle(nn.Module):
@@ -142,7 +134,7 @@ def test_a_layer_that_bears_any_rate_has_the_largest_as_lr_max() -> None:
     found = small_test(model=Idle(), fresh=Idle, layer_wise=True, method=Race(trials=1, high=3.0))
     idle = found.layer_bounds["idle"]
     assert idle.lr_max == 1.78
-    assert found.bounds.first <= idle.first < found.bounds.first * 10**0.25
+    assert found.bounds.lr_top <= idle.lr_top < found.bounds.lr_top * 10**0.25
     assert all(own.lr_max < 1.78 for layer, own in found.layer_bounds.items() if layer == "net.3")
 
 
@@ -228,13 +220,13 @@ def test_input_that_does_not_fit(text: str) -> None:
 def test_layer_wise_needs_groups_with_layers() -> None:
     model = small_net()
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
-    from infopace import range_test
+    from infopace import find_bounds
 
     batches = [(clouds()[0][:16], clouds()[1][:16])]
     with pytest.raises(
         ValueError, match="layer_wise needs parameter groups made by layer_groups, got group 0"
     ):
-        range_test(model, optimizer, F.cross_entropy, batches, Probe(*clouds()), epochs=1, layer_wise=True)
+        find_bounds(model, optimizer, F.cross_entropy, batches, Probe(*clouds()), epochs=1, layer_wise=True)
 
 
 def test_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import BatchSampler, DataLoader, DistributedSampler, RandomSampler, TensorDataset
 
-from infopace import Probe, Race, RangeTestError, range_test
+from infopace import Probe, RangeTestError, find_bounds
+from infopace.range_test import Race
 from infopace.range_test._restored import restored
 
 
@@ -84,7 +85,7 @@ def equal(one: Any, other: Any) -> bool:
 def run(model: nn.Module, optimizer: torch.optim.Optimizer, batches: Any, **options: Any) -> Any:
     probe = Probe(*samples())
     settings = {"epochs": 2, "fresh": Net, "method": Race(trials=1), **options}
-    return range_test(model, optimizer, F.cross_entropy, batches, probe, **settings)
+    return find_bounds(model, optimizer, F.cross_entropy, batches, probe, **settings)
 
 
 @pytest.fixture
@@ -137,7 +138,7 @@ def test_buffers_of_every_kind_and_those_of_the_loss(batches: DataLoader, fresh:
     F.cross_entropy(model.net(samples()[0]), samples()[1]).backward()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
     before = everything(model, optimizer)
-    range_test(
+    find_bounds(
         model, optimizer, loss, batches, Probe(*samples()), epochs=2, fresh=fresh, method=Race(trials=1)
     )
     assert equal(before, everything(model, optimizer))
@@ -181,7 +182,7 @@ def test_after_a_refusal_and_after_an_error_too(batches: DataLoader) -> None:
         return F.cross_entropy(outputs, targets)
 
     with pytest.raises(KeyError):
-        range_test(model, optimizer, broken, batches, Probe(*samples()), epochs=2, fresh=Net)
+        find_bounds(model, optimizer, broken, batches, Probe(*samples()), epochs=2, fresh=Net)
     assert equal(before, everything(model, optimizer))
 
 

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infopace import RangeTest, RangeTestError, merge_trials
+from infopace import RangeTest, RangeTestError
+from infopace.range_test import merge_trials
 from infopace.range_test._records import Candidate, Look
 from infopace.range_test._trial_files import TrialFolder
 

@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from infopace import Probe, Race, range_test
+from infopace import Probe, find_bounds
+from infopace.range_test import Race
 
 from .test_roll_back import OPTIMIZERS, contents, data, equal, net, paced, train
 
@@ -45,7 +46,7 @@ def test_what_an_optimizer_inside_another_remembers_is_put_back(listed: bool) ->
     before = contents(model, inner), contents(model, outer)
     train(model, outer, spoiled=True)
     scheduler.observe()
-    assert scheduler.undone == [2]
+    assert scheduler.rolled_back == [2]
     assert equal((contents(model, inner), contents(model, outer)), before)
 
 
@@ -74,7 +75,7 @@ def test_a_sharded_optimizer_s_momentum_is_put_back(one_process: None, buckets: 
     train(model, optimizer, spoiled=True)
     scheduler.observe()
     scheduler.step()
-    assert scheduler.undone == [2]
+    assert scheduler.rolled_back == [2]
     assert equal(contents(model, optimizer.optim), before)
     assert optimizer.param_groups[0]["lr"] == scheduler.get_last_lr()[0]
 
@@ -89,8 +90,8 @@ def test_a_range_test_puts_back_what_a_sharded_optimizer_remembers(one_process: 
     before = contents(model, optimizer.optim)
     inputs, labels = data()
     batches = list(zip(inputs.split(50), labels.split(50), strict=True))
-    range_test(
+    find_bounds(
         model, optimizer, F.cross_entropy, batches, Probe.sample(data(), 200), epochs=2, method=Race(trials=1)
     )
-    assert not scheduler.can_undo
+    assert not scheduler.can_roll_back
     assert equal(contents(model, optimizer.optim), before)

@@ -12,7 +12,8 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import ConstantLR, LinearLR, SequentialLR
 
-from infopace import MutualInformationLR, Probe, Race, range_test
+from infopace import MutualInformationLR, Probe, find_bounds
+from infopace.range_test import Race
 
 from ..small_run import BOUNDS, OURS, Run, data, same
 
@@ -32,13 +33,15 @@ class Told:
         self.messages += [str(one.message) for one in self._found]
 
 
-@pytest.mark.parametrize("undo", [False, True])
-def test_an_observation_without_a_step_counts_as_no_epoch_and_is_named_once(undo: bool) -> None:
+@pytest.mark.parametrize("roll_back", [False, True])
+def test_an_observation_without_a_step_counts_as_no_epoch_and_is_named_once(roll_back: bool) -> None:
     once, twice = Run(False, OURS), Run(False, OURS)
     for run in (once, twice):
-        if not undo:
+        if not roll_back:
             probe = Probe.sample(data(), 200, layers="all", std_error=False)
-            run.scheduler = MutualInformationLR(run.optimizer, run.model, probe, bounds=BOUNDS, undo=False)
+            run.scheduler = MutualInformationLR(
+                run.optimizer, run.model, probe, bounds=BOUNDS, roll_back=False
+            )
     with Told() as messages:
         for number in range(4):
             once.epoch(number)
@@ -100,7 +103,7 @@ def test_steps_of_a_range_test_are_no_epoch() -> None:
     inputs, labels = data()
     batches = list(zip(inputs.split(50), labels.split(50), strict=True))
     probe = Probe.sample(data(), 200)
-    range_test(
+    find_bounds(
         run.model, run.optimizer, nn.functional.cross_entropy, batches, probe, epochs=1, method=Race(trials=1)
     )
     assert not run.scheduler._steps.any

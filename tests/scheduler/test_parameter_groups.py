@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from infopace import Bounds, HoldAndAnneal, MutualInformationLR, Probe, layer_groups, simulate
+from infopace import Bounds, HoldAndDecay, MutualInformationLR, Probe, layer_groups
+from infopace.policies import simulate
 
 from ..small_run import BOUNDS, data, same
 
@@ -26,7 +27,7 @@ def paced(
     model: nn.Module, optimizer: torch.optim.Optimizer, bounds: Bounds | dict[str, Bounds] = BOUNDS
 ) -> MutualInformationLR:
     probe = Probe.sample(data(), 200, layers="all", std_error=False)
-    return MutualInformationLR(optimizer, model, probe, HoldAndAnneal(8), bounds)
+    return MutualInformationLR(optimizer, model, probe, bounds, HoldAndDecay(8))
 
 
 def train(model: nn.Module, optimizer: torch.optim.Optimizer, number: int = 0) -> None:
@@ -83,7 +84,7 @@ def test_the_largest_rate_is_the_one_decided_and_ratios_are_kept(tensors: bool, 
 def test_rates_of_zero_say_nothing_of_ratios() -> None:
     model = net()
     optimizer = torch.optim.SGD(layer_groups(model), lr=0.0)
-    assert paced(model, optimizer).get_last_lr() == [BOUNDS.first] * 2
+    assert paced(model, optimizer).get_last_lr() == [BOUNDS.lr_top] * 2
 
 
 @pytest.mark.parametrize(
@@ -226,7 +227,7 @@ def test_an_epoch_in_which_a_group_was_added_is_rolled_back_whole(in_the_middle:
     optimizer.add_param_group({"params": model[0].parameters()})
     train(model, optimizer)
     assert not torch.equal(model.state_dict()["0.weight"], before["0.weight"])
-    scheduler.undo("as a test")
+    scheduler.roll_back("as a test")
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
@@ -251,14 +252,14 @@ def test_a_layer_that_drives_from_now_on_begins_like_a_new_run(way: str) -> None
         other.load_state_dict(scheduler.state_dict())
         optimizer, scheduler = fresh, other
     train(model, optimizer)
-    assert lrs(optimizer)[1] == BOUNDS.first
+    assert lrs(optimizer)[1] == BOUNDS.lr_top
     scheduler.observe()
     scheduler.step()
     assert [taken[1].cause for taken in scheduler.decisions] == ["absent"] * 3 + ["start", "held"]
     epoch(model, optimizer, scheduler, 5)
     # Of the eight epochs three were over, and its history begins with the value of the third.
     expected = simulate(
-        HoldAndAnneal(5), scheduler.history["0"][3:], reference=scheduler.reference, bounds=BOUNDS
+        HoldAndDecay(5), scheduler.history["0"][3:], reference=scheduler.reference, bounds=BOUNDS
     )
     assert [taken[1] for taken in scheduler.decisions[3:]] == expected
     assert "epoch 4: 0: lr 0.2: start at lr_top" in scheduler.explain()

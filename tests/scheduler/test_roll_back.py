@@ -96,13 +96,13 @@ def test_everything_is_put_back(name: str, spoiled: bool) -> None:
     if spoiled:
         scheduler.observe()
     else:
-        scheduler.undo("as a test")
-    assert scheduler.undone == [2]
+        scheduler.roll_back("as a test")
+    assert scheduler.rolled_back == [2]
     assert equal(contents(model, optimizer), before)
     scheduler.step()
     train(model, optimizer)
     scheduler.observe()
-    assert scheduler.undone == [2]
+    assert scheduler.rolled_back == [2]
 
 
 @pytest.mark.parametrize("order", [("model", "optimizer", "scheduler"), ("scheduler", "optimizer", "model")])
@@ -117,9 +117,9 @@ def test_a_state_that_is_loaded_is_where_the_next_epoch_begins(order: tuple[str,
     train(model, optimizer)  # an epoch that is given up for the checkpoint
     for name in order:
         parts[name].load_state_dict(copy.deepcopy(states[name]))
-    assert not parts["scheduler"].can_undo
+    assert not parts["scheduler"].can_roll_back
     train(model, optimizer)
-    parts["scheduler"].undo("as a test")
+    parts["scheduler"].roll_back("as a test")
     found = model.state_dict()
     assert all(torch.equal(found[name], weights[name]) for name in weights if "weight" in name)
 
@@ -133,7 +133,7 @@ def test_an_output_that_is_not_finite_is_undone_though_all_weights_are() -> None
     assert isinstance(norm, nn.BatchNorm1d) and norm.running_var is not None
     norm.running_var.fill_(torch.nan)
     scheduler.observe()
-    assert scheduler.undone == [1]
+    assert scheduler.rolled_back == [1]
     assert bool(torch.isfinite(norm.running_var).all())
 
 
@@ -144,7 +144,7 @@ def test_frozen_weights_of_whole_numbers_are_no_matter() -> None:
     scheduler = paced(model, optimizer)
     train(model, optimizer)
     scheduler.observe()
-    assert scheduler.undone == []
+    assert scheduler.rolled_back == []
 
 
 def test_where_another_optimizer_holds_the_rest_nothing_is_undone() -> None:
@@ -152,8 +152,8 @@ def test_where_another_optimizer_holds_the_rest_nothing_is_undone() -> None:
     one, other = (torch.optim.SGD(part.parameters(), lr=0.1) for part in (model[0], model[3]))
     scheduler = paced(model, one)
     train(model, one)
-    assert not scheduler.can_undo
-    assert paced(model, other, undo=False).undone == []
+    assert not scheduler.can_roll_back
+    assert paced(model, other, roll_back=False).rolled_back == []
 
 
 class Wrapper(torch.optim.Optimizer):
@@ -175,13 +175,13 @@ def test_a_wrapped_optimizer_is_followed_inside() -> None:
     wrapped.param_groups, wrapped.state = inner.param_groups, inner.state
     scheduler = paced(model, wrapped)
     train(model, inner)
-    assert scheduler.can_undo
+    assert scheduler.can_roll_back
     wrapped.optimizer = None  # pyright: ignore[reportAttributeAccessIssue]
     with pytest.raises(
-        ValueError, match=r"^steps of Wrapper cannot be followed; give undo=False to do without$"
+        ValueError, match=r"^steps of Wrapper cannot be followed; give roll_back=False to do without$"
     ):
         paced(model, wrapped)
-    paced(model, wrapped, undo=False)
+    paced(model, wrapped, roll_back=False)
 
 
 def test_optimizers_are_saved_as_ever_and_a_scheduler_that_is_gone_leaves_no_hook() -> None:
@@ -237,10 +237,10 @@ def test_averages_kept_beside_are_put_back_where_they_are_named() -> None:
     before = everything(model, average, module, tensor)
     for undone in ([2], [2, 3]):  # what was put back is put back again
         epoch(spoiled=True)
-        assert scheduler.undone == undone
+        assert scheduler.rolled_back == undone
         assert equal(everything(model, average, module, tensor), before)
     epoch()
-    assert scheduler.undone == [2, 3] and average.steps == 4 and bool(tensor.isfinite().all())
+    assert scheduler.rolled_back == [2, 3] and average.steps == 4 and bool(tensor.isfinite().all())
     with pytest.raises(TypeError) as error:
         paced(model, optimizer, also=[average, "average"])
     assert str(error.value) == (
@@ -268,21 +268,21 @@ def test_a_copy_rolls_back_by_itself_and_leaves_the_original_alone(how: str, wit
         train(model, optimizer)
     parts = (scheduler, model, optimizer, average)
     another, its_model, its_optimizer, its_average = copied(how, parts)
-    assert another.can_undo == within
+    assert another.can_roll_back == within
     here = contents(model, optimizer)
     train(its_model, its_optimizer, spoiled=True)
     its_average.update_parameters(its_model)
     another.observe()
-    assert another.undone == [2] and scheduler.undone == []
+    assert another.rolled_back == [2] and scheduler.rolled_back == []
     assert equal(contents(its_model, its_optimizer), before)
     assert all(bool(weight.isfinite().all()) for weight in its_average.parameters())
-    assert equal(contents(model, optimizer), here) and scheduler.can_undo == within
+    assert equal(contents(model, optimizer), here) and scheduler.can_roll_back == within
     # And the other way round.
     there = contents(its_model, its_optimizer)
     train(model, optimizer, spoiled=True)
     scheduler.observe()
-    assert scheduler.undone == [2] and equal(contents(model, optimizer), before)
-    assert equal(contents(its_model, its_optimizer), there) and not another.can_undo
+    assert scheduler.rolled_back == [2] and equal(contents(model, optimizer), before)
+    assert equal(contents(its_model, its_optimizer), there) and not another.can_roll_back
     # Both go on alike.
     for one_scheduler, one, steps in ((scheduler, model, optimizer), (another, its_model, its_optimizer)):
         one_scheduler.step()
@@ -301,7 +301,7 @@ def test_a_model_that_holds_its_scheduler_can_be_copied(how: str) -> None:
     before = contents(twin, twin.scheduler.optimizer)
     train(twin, twin.scheduler.optimizer, spoiled=True)
     twin.scheduler.observe()
-    assert twin.scheduler.undone == [1] and not model.scheduler.can_undo
+    assert twin.scheduler.rolled_back == [1] and not model.scheduler.can_roll_back
     assert equal(contents(twin, twin.scheduler.optimizer), before)
 
 
@@ -325,4 +325,4 @@ def test_steps_of_an_optimizer_that_is_copied_with_its_hooks_are_another_s() -> 
     twin = OPTIMIZERS["sgd"](twin_model.parameters())
     twin._optimizer_step_pre_hooks.update(optimizer._optimizer_step_pre_hooks)
     train(twin_model, twin)
-    assert not scheduler.can_undo
+    assert not scheduler.can_roll_back

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from infopace import Bounds, MutualInformationLR, Probe, Race, RollBackError, range_test
+from infopace import Bounds, MutualInformationLR, Probe, find_bounds
+from infopace.range_test import Race
+from infopace.scheduler import RollBackError
 
 from ..small_run import data
 
@@ -61,13 +63,15 @@ FROM_NOTHING: dict[str, Callable[[], nn.Module]] = {
 
 
 def trained(
-    build: Callable[[], nn.Module], *, undo: bool, bounds: Bounds = BOUNDS
+    build: Callable[[], nn.Module], *, roll_back: bool, bounds: Bounds = BOUNDS
 ) -> tuple[float, MutualInformationLR]:
     """Accuracy after some epochs, and what paced them."""
     model, (inputs, labels) = build(), data()
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     optimizer = torch.optim.SGD(weights, lr=0.1, momentum=0.9)
-    scheduler = MutualInformationLR(optimizer, model, Probe.sample(data(), 200), bounds=bounds, undo=undo)
+    scheduler = MutualInformationLR(
+        optimizer, model, Probe.sample(data(), 200), bounds=bounds, roll_back=undo
+    )
     for epoch in range(EPOCHS):
         order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(epoch))
         for examples in order.split(50):
@@ -86,9 +90,9 @@ def accuracy(model: nn.Module) -> float:
 
 @pytest.mark.parametrize("name", FROM_NOTHING)
 def test_growth_from_nothing_is_no_explosion(name: str) -> None:
-    reached, scheduler = trained(FROM_NOTHING[name], undo=True)
-    without, _ = trained(FROM_NOTHING[name], undo=False)
-    assert scheduler.undone == []
+    reached, scheduler = trained(FROM_NOTHING[name], roll_back=True)
+    without, _ = trained(FROM_NOTHING[name], roll_back=False)
+    assert scheduler.rolled_back == []
     assert abs(reached - without) <= 0.01
     # What is frozen at random keeps the low-rank one, of which B alone is trained, from more.
     assert reached > (0.45 if name == "the zero matrix alone" else 0.85)
@@ -103,7 +107,7 @@ def test_weights_that_explode_from_zero_are_rolled_back() -> None:
         for weight in model.parameters():
             weight.add_(1e9)
     scheduler.observe()
-    assert scheduler.undone == [1]
+    assert scheduler.rolled_back == [1]
     assert scheduler.decisions[-1][0].reason.startswith(
         "epoch 1 undone, bounds halved: the norm of the weights is "
     )
@@ -115,11 +119,11 @@ def test_a_range_test_of_weights_that_are_zero_finds_bounds() -> None:
     batches = list(zip(inputs.split(50), labels.split(50), strict=True))
     model = softmax_regression()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    found = range_test(
+    found = find_bounds(
         model, optimizer, F.cross_entropy, batches, Probe.sample(data(), 200), epochs=2, method=Race(high=1e4)
     )
-    reached, scheduler = trained(softmax_regression, undo=True, bounds=found.bounds)
-    assert scheduler.undone == [] and reached > 0.85
+    reached, scheduler = trained(softmax_regression, roll_back=True, bounds=found.bounds)
+    assert scheduler.rolled_back == [] and reached > 0.85
 
 
 def one_epoch(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -157,19 +161,19 @@ def test_what_is_not_finite_from_the_start_is_no_ruin() -> None:
     for _ in range(3):
         one_epoch(model, optimizer)
         scheduler.observe()
-    assert scheduler.undone == []
+    assert scheduler.rolled_back == []
     # Of the same tensor, what becomes so is.
     one_epoch(model, optimizer)
     with torch.no_grad():
         model.mask[0] = -math.inf
     scheduler.observe()
-    assert scheduler.undone == [4] and model.mask.tolist() == [0.0, -math.inf, 0.0]
+    assert scheduler.rolled_back == [4] and model.mask.tolist() == [0.0, -math.inf, 0.0]
     # And so is one that explodes.
     one_epoch(model, optimizer)
     with torch.no_grad():
         model.mask[0] = 1e12
     scheduler.observe()
-    assert scheduler.undone == [4, 5] and model.mask.tolist() == [0.0, -math.inf, 0.0]
+    assert scheduler.rolled_back == [4, 5] and model.mask.tolist() == [0.0, -math.inf, 0.0]
 
 
 def test_complex_weights_have_a_norm() -> None:
@@ -190,7 +194,7 @@ def test_complex_weights_have_a_norm() -> None:
         with torch.no_grad():
             model.weight.mul_(ruin)
         scheduler.observe()
-    assert scheduler.undone == [2, 3]
+    assert scheduler.rolled_back == [2, 3]
 
 
 class OnlyTrained(nn.Module):
@@ -233,7 +237,7 @@ def test_where_no_rate_helps_the_roll_back_ends_with_an_error(bounds: Bounds, mo
         )
         assert all(torch.equal(value, model.state_dict()[name]) for name, value in weights.items())
         assert scheduler.state_dict() == state
-    assert min(lrs) >= bounds.lr_min and scheduler.undone == list(range(1, most))
+    assert min(lrs) >= bounds.lr_min and scheduler.rolled_back == list(range(1, most))
 
 
 def test_only_epochs_in_a_row_count() -> None:
@@ -246,14 +250,14 @@ def test_only_epochs_in_a_row_count() -> None:
         if epoch % 3 == 2:
             scheduler.observe()
         else:
-            scheduler.undo("as a test")
+            scheduler.roll_back("as a test")
         scheduler.step()
         assert optimizer.param_groups[0]["lr"] >= 0.05
-    assert scheduler.undone == [1, 2, 4, 5, 7, 8]
+    assert scheduler.rolled_back == [1, 2, 4, 5, 7, 8]
 
 
-@pytest.mark.parametrize("undo", [False, True])
-def test_a_model_that_is_not_finite_from_the_start_is_refused(undo: bool) -> None:
+@pytest.mark.parametrize("roll_back", [False, True])
+def test_a_model_that_is_not_finite_from_the_start_is_refused(roll_back: bool) -> None:
     """In evaluation mode only, or by a nan in a frozen base, or in the probe's inputs."""
     spoiled = data()[0].clone()
     spoiled[3] = math.nan
@@ -266,7 +270,7 @@ def test_a_model_that_is_not_finite_from_the_start_is_refused(undo: bool) -> Non
         weights = [weight for weight in model.parameters() if weight.requires_grad]
         optimizer = torch.optim.SGD(weights, lr=0.1)
         with pytest.raises(ValueError) as error:
-            MutualInformationLR(optimizer, model, Probe(inputs, data()[1]), bounds=BOUNDS, undo=undo)
+            MutualInformationLR(optimizer, model, Probe(inputs, data()[1]), bounds=BOUNDS, roll_back=undo)
         assert str(error.value) == (
             f"the model cannot be measured before training: the output does not fit the probe: "
             f"x must be finite, got nan at row {example}, column 0; "
@@ -293,9 +297,14 @@ def test_held_out_outputs_that_are_no_longer_finite_are_a_ruin_too() -> None:
     model = Overflowing()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     scheduler = MutualInformationLR(
-        optimizer, model, Probe(inputs[:400], labels[:400]), None, BOUNDS, Probe(unseen, labels[400:])
+        optimizer,
+        model,
+        Probe(inputs[:400], labels[:400]),
+        BOUNDS,
+        None,
+        held_out=Probe(unseen, labels[400:]),
     )
     one_epoch(model, optimizer)
     model.spoiled = True
     scheduler.observe()
-    assert scheduler.undone == [1]
+    assert scheduler.rolled_back == [1]

@@ -9,7 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from infopace import Bounds, MutualInformationLR, Probe, Race, Vasudevan2020, range_test, simulate
+from infopace import Bounds, MutualInformationLR, Probe, Vasudevan2020, find_bounds
+from infopace.policies import simulate
+from infopace.range_test import Race
 
 from ..small_run import BOUNDS, EPOCHS, OURS, Run, data
 
@@ -46,7 +48,7 @@ def test_an_epoch_that_ruins_the_network_is_undone(layer_wise: bool, ruin: Any) 
     run.scheduler.observe = lambda: ruin(run.model) or observe()
     run.epoch(1)
     run.scheduler.step()
-    assert run.scheduler.undone == [2]
+    assert run.scheduler.rolled_back == [2]
     assert [id(p) for p in run.model.parameters()] == identities
     state, momenta = run.model.state_dict(), run.optimizer.state_dict()["state"]
     assert all(torch.equal(value, state[name]) for name, value in kept[0].items())
@@ -79,7 +81,7 @@ def test_what_an_undone_epoch_costs_is_taken_from_the_number_of_epochs() -> None
     run = Run(layer_wise=False)  # Vasudevan2020(6), with a time decay
     run.epoch(0)
     run.optimizer.step()
-    run.scheduler.undo("the loss is nan")
+    run.scheduler.roll_back("the loss is nan")
     last = run.scheduler.decisions[-1][0]
     halved = Bounds(BOUNDS.lr_min, 0.5 * BOUNDS.lr_max)
     expected = simulate(
@@ -97,7 +99,7 @@ def test_a_network_that_learns_is_left_alone() -> None:
     for number in range(EPOCHS):
         run.epoch(number)
         run.scheduler.step()
-    assert run.scheduler.undone == []
+    assert run.scheduler.rolled_back == []
     # A fall to less than half, that leaves more than was told untrained.
     run.scheduler.history["output"][0] = -1.0
     run.scheduler.history["output"][-1] = 4.0
@@ -105,23 +107,23 @@ def test_a_network_that_learns_is_left_alone() -> None:
     nn.functional.cross_entropy(run.model(inputs), labels).backward()
     run.optimizer.step()
     assert 0.5 < run.scheduler.observe().output.estimate.nats < 2.0
-    assert run.scheduler.undone == []
+    assert run.scheduler.rolled_back == []
 
 
 def test_undoing_is_a_choice_and_needs_an_epoch() -> None:
     model = nn.Linear(8, 4)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     probe = Probe.sample(data(), 200)
-    scheduler = MutualInformationLR(optimizer, model, probe, bounds=BOUNDS, undo=False)
+    scheduler = MutualInformationLR(optimizer, model, probe, bounds=BOUNDS, roll_back=False)
     inputs, labels = data()
     nn.functional.cross_entropy(model(inputs), labels).backward()
     optimizer.step()
     dead(model)
-    assert not scheduler.can_undo
+    assert not scheduler.can_roll_back
     assert abs(scheduler.observe().output.estimate.nats) < 0.05
     for one in (scheduler, MutualInformationLR(optimizer, model, probe, bounds=BOUNDS)):
         with pytest.raises(RuntimeError) as error:
-            one.undo("the loss is nan")
+            one.roll_back("the loss is nan")
         assert str(error.value) == "there must be an epoch to undo, got no step since the last observation"
 
 
@@ -129,7 +131,7 @@ def test_steps_of_a_range_test_are_no_epoch() -> None:
     run = Run(layer_wise=False, policy=OURS)
     inputs, labels = data()
     batches = list(zip(inputs.split(50), labels.split(50), strict=True))
-    range_test(
+    find_bounds(
         run.model,
         run.optimizer,
         nn.functional.cross_entropy,
@@ -138,6 +140,6 @@ def test_steps_of_a_range_test_are_no_epoch() -> None:
         epochs=2,
         method=Race(trials=1),
     )
-    assert not run.scheduler.can_undo
+    assert not run.scheduler.can_roll_back
     run.epoch(0)
-    assert run.scheduler.undone == []
+    assert run.scheduler.rolled_back == []

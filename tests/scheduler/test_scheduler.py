@@ -15,17 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LinearLR, SequentialLR
 
-from infopace import (
-    Bounds,
-    Decision,
-    HeldOut,
-    HoldAndAnneal,
-    MutualInformationLR,
-    Probe,
-    Vasudevan2020,
-    layer_groups,
-    simulate,
-)
+from infopace import Bounds, Decision, HoldAndDecay, MutualInformationLR, Probe, Vasudevan2020, layer_groups
+from infopace.policies import HeldOut, simulate
 
 from ..policies.every import EVERY
 from ..small_run import BOUNDS, EPOCHS, KEPT, OURS, POLICY, Run, data, same
@@ -67,8 +58,8 @@ def test_applies_what_the_policy_decides_from_what_the_probe_measures(
         )
         assert [rates[group] for rates in applied] == [decision.lr for decision in expected]
         assert [decisions[group] for decisions in scheduler.decisions] == expected
-    # In so few epochs hold-and-anneal comes to the same decisions for both layers.
-    if layer_wise and not isinstance(scheduler.policy, HoldAndAnneal):
+    # In so few epochs hold-and-decay comes to the same decisions for both layers.
+    if layer_wise and not isinstance(scheduler.policy, HoldAndDecay):
         assert any(first != second for first, second in applied), "the layers never went apart"
 
 
@@ -181,7 +172,7 @@ def test_what_is_kept_of_held_out_examples_leads_to_the_same_run(monkeypatch: py
 
 
 def test_the_state_grows_by_less_than_a_kilobyte_an_epoch_beyond_what_is_still_read() -> None:
-    class Fitting(HoldAndAnneal):
+    class Fitting(HoldAndDecay):
         """It reads the last four values, whatever they are."""
 
         def decide(
@@ -196,7 +187,7 @@ def test_the_state_grows_by_less_than_a_kilobyte_an_epoch_beyond_what_is_still_r
             assert held_out is not None
             for last in range(3, epoch):
                 held_out.rise(last - 3, last)
-            return Decision(bounds.first, "held: information still rises, or it is too early to say", "held")
+            return Decision(bounds.lr_top, "held: information still rises, or it is too early to say", "held")
 
     model, (inputs, labels) = nn.Linear(8, 4), data()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
@@ -204,7 +195,7 @@ def test_the_state_grows_by_less_than_a_kilobyte_an_epoch_beyond_what_is_still_r
         Probe(inputs[:300], labels[:300], std_error=False),
         Probe(inputs[300:], labels[300:], std_error=False),
     )
-    scheduler = MutualInformationLR(optimizer, model, probes[0], Fitting(), BOUNDS, probes[1])
+    scheduler = MutualInformationLR(optimizer, model, probes[0], BOUNDS, Fitting(), held_out=probes[1])
 
     def size() -> int:
         file = io.BytesIO()
@@ -247,14 +238,14 @@ def test_held_out_rows_are_for_a_policy_that_reads_them_and_for_the_layers_that_
     with pytest.raises(
         ValueError, match=r"held_out must have the classes of the probe, \[0, 1, 2, 3\], got \[0, 1\]"
     ):
-        MutualInformationLR(optimizer, model, Probe.sample(data(), 200), None, BOUNDS, two)
+        MutualInformationLR(optimizer, model, Probe.sample(data(), 200), BOUNDS, None, held_out=two)
     numbers = Probe(inputs, torch.rand(len(inputs), 1), reference=1.0)
     assert numbers.classes is None
     with pytest.raises(ValueError, match=r"the classes of the probe, None, got \[0, 1\]"):
-        MutualInformationLR(optimizer, model, numbers, None, BOUNDS, two)
+        MutualInformationLR(optimizer, model, numbers, BOUNDS, None, held_out=two)
     everywhere, at_the_output = Probe.sample(data(), 200, layers="all"), Probe.sample(data(), 100)
     with pytest.raises(ValueError, match="held_out must measure what drives: unknown layer '0'"):
-        MutualInformationLR(optimizer, model, everywhere, None, BOUNDS, at_the_output)
+        MutualInformationLR(optimizer, model, everywhere, BOUNDS, None, held_out=at_the_output)
     with_rows, without = Run(False, OURS, held_out=True).scheduler, Run(False, OURS).scheduler
     before = without.state_dict()
     with pytest.raises(ValueError, match="scheduler state must be of 0 held-out examples, got one of 80"):
@@ -381,9 +372,9 @@ def test_numpy_s_numbers_leave_a_state_that_can_be_loaded(monkeypatch: pytest.Mo
             return Decision(np.float64(bounds.lr_max), "always", "held")
 
     low, high = np.geomspace(1e-3, 1e-1, 2)
-    for policy in (Fixed(), HoldAndAnneal(np.int64(3))):  # pyright: ignore[reportArgumentType]
+    for policy in (Fixed(), HoldAndDecay(np.int64(3))):  # pyright: ignore[reportArgumentType]
         scheduler = MutualInformationLR(
-            optimizer, model, Probe.sample(data(), 200), policy, Bounds(low, high)
+            optimizer, model, Probe.sample(data(), 200), Bounds(low, high), policy
         )
         trained_step(model, optimizer)
         scheduler.observe()
@@ -409,7 +400,7 @@ def test_an_observation_that_fails_changes_nothing() -> None:
         ) -> Decision:
             if epoch == 2:
                 raise ArithmeticError("not today")
-            return Decision(bounds.first, "first", "start")
+            return Decision(bounds.lr_top, "first", "start")
 
     model, (inputs, labels) = nn.Linear(8, 4), data()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
@@ -417,9 +408,9 @@ def test_an_observation_that_fails_changes_nothing() -> None:
         optimizer,
         model,
         Probe(inputs[:KEPT], labels[:KEPT]),
-        Late(),
         BOUNDS,
-        Probe(inputs[KEPT:], labels[KEPT:]),
+        Late(),
+        held_out=Probe(inputs[KEPT:], labels[KEPT:]),
     )
     trained_step(model, optimizer)
     before, last = scheduler.state_dict(), scheduler.measurement
@@ -448,7 +439,7 @@ def test_tensor_learning_rates_are_changed_in_place() -> None:
     optimizer = torch.optim.SGD(model.parameters(), lr=rate)
     held = optimizer.param_groups[0]["lr"]
     scheduler = MutualInformationLR(
-        optimizer, model, Probe.sample(data(), 200), Vasudevan2020(epochs=3), BOUNDS
+        optimizer, model, Probe.sample(data(), 200), BOUNDS, Vasudevan2020(epochs=3)
     )
     assert optimizer.param_groups[0]["lr"] is held
     assert float(held) == pytest.approx(scheduler.decisions[0][0].lr)
@@ -470,7 +461,7 @@ def test_refuses_an_optimizer_of_another_model() -> None:
     model, other = nn.Linear(8, 4), nn.Linear(8, 4)
     optimizer = torch.optim.SGD([{"params": model.parameters()}, {"params": other.parameters()}], lr=0.1)
     with pytest.raises(ValueError) as error:
-        MutualInformationLR(optimizer, model, Probe.sample(data(), 200), Vasudevan2020(epochs=3), BOUNDS)
+        MutualInformationLR(optimizer, model, Probe.sample(data(), 200), BOUNDS, Vasudevan2020(epochs=3))
     assert str(error.value) == (
         "the optimizer must hold only the model's parameters, got 2 others in parameter group 1"
     )
@@ -480,7 +471,7 @@ def test_refuses_a_group_whose_layer_is_not_measured() -> None:
     model = nn.Sequential(nn.Linear(8, 4))
     optimizer = torch.optim.SGD(layer_groups(model), lr=0.1)
     with pytest.raises(ValueError) as error:
-        MutualInformationLR(optimizer, model, Probe.sample(data(), 200), Vasudevan2020(epochs=3), BOUNDS)
+        MutualInformationLR(optimizer, model, Probe.sample(data(), 200), BOUNDS, Vasudevan2020(epochs=3))
     assert str(error.value) == (
         "parameter group 0 cannot be driven: unknown layer '0'; The layers are: output"
     )
@@ -490,9 +481,9 @@ def test_our_rule_is_the_one_that_need_not_be_named() -> None:
     model = nn.Linear(8, 4)
     optimizer, probe = torch.optim.SGD(model.parameters(), lr=0.1), Probe.sample(data(), 200)
     left_out = MutualInformationLR(optimizer, model, probe, bounds=BOUNDS)
-    assert left_out.policy == HoldAndAnneal()
-    assert MutualInformationLR(optimizer, model, probe, None, BOUNDS).policy == HoldAndAnneal()
-    assert left_out.get_last_lr() == pytest.approx([BOUNDS.first])
+    assert left_out.policy == HoldAndDecay()
+    assert MutualInformationLR(optimizer, model, probe, BOUNDS).policy == HoldAndDecay()
+    assert left_out.get_last_lr() == pytest.approx([BOUNDS.lr_top])
 
 
 @pytest.mark.parametrize(
@@ -507,7 +498,7 @@ def test_our_rule_is_the_one_that_need_not_be_named() -> None:
             "policy must have a method decide, got Bounds(lr_min=0.001, lr_max=0.2, lr_top=None, epsilon=0.01); "
             "bounds go by name: bounds=...",
         ),
-        (None, (HoldAndAnneal, BOUNDS), "policy must be an object, not its class: HoldAndAnneal(...)"),
+        (None, (HoldAndDecay, BOUNDS), "policy must be an object, not its class: HoldAndDecay(...)"),
         (
             None,
             (POLICY, (1e-3, 0.1)),

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from infopace import Bounds, Candidate, Probe, RangeTest, RangeTestError, layer_groups, range_test
+from infopace import Bounds, Probe, RangeTest, RangeTestError, find_bounds, layer_groups
 from infopace.lab.batches import Batches, caster
 from infopace.lab.errors import InputError
 from infopace.lab.files import held_for_a_write, write_atomically, writing
@@ -20,12 +20,13 @@ from infopace.lab.identity import identity_of
 from infopace.lab.range_config import RangePlan
 from infopace.lab.run_folder import RunFolder
 from infopace.lab.workload import Data
+from infopace.range_test import Candidate
 
 RANGE_TEST_FILE = "range-test.json"
 Listener = Callable[[int, Candidate], None]
 
 
-def find_bounds(
+def bounds_of_plan(
     plan: RangePlan,
     data: Data,
     folder: Path,
@@ -65,7 +66,7 @@ def find_bounds(
     )
     batches = Batches(data.train_inputs, data.train_targets, workload)
     try:
-        return range_test(
+        return find_bounds(
             model,
             optimizer,
             workload.loss,
@@ -121,7 +122,7 @@ def workload_of(folder: Path) -> str:
 
 
 def _bounds(bounds: Bounds) -> dict[str, float]:
-    return {**dataclasses.asdict(bounds), "lr_top": bounds.first}
+    return dataclasses.asdict(bounds)
 
 
 def _table(found: RangeTest) -> list[dict[str, Any]]:

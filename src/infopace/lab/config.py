@@ -45,7 +45,7 @@ class TrainConfig:
     """digits | mnist-10k | mnist-lenet | cifar10-small | cifar10-allconv | cifar10-vgg16 | cifar100-wrn28-10 |
     imagenet-resnet50 | uci-temperature; or your own: module:object or path/to/file.py:object."""
     method: str = OURS
-    """hold-and-anneal | vasudevan-2020 | vasudevan-2018-a | vasudevan-2018-b | wang-2024; or a baseline, which reads no
+    """hold-and-decay | vasudevan-2020 | vasudevan-2018-a | vasudevan-2018-b | wang-2024; or a baseline, which reads no
     information: sgd-constant | sgd-step | sgd-cosine | sgd-linear | sgd-one-cycle | sgd-cyclic | sgd-plateau | adam |
     adamw-cosine | rmsprop | lars | schedule-free-sgd | schedule-free-adamw | prodigy | d-adaptation | dog | l4 |
     yamadam."""
@@ -58,19 +58,19 @@ class TrainConfig:
     lr_max: _Rate = None
     """Highest learning rate."""
     lr_top: _Rate = None
-    """Learning rate of the first epoch; hold-and-anneal then holds one midway between it and lr_max. The workload's is
+    """Learning rate of the first epoch; hold-and-decay then holds one midway between it and lr_max. The workload's is
     cut to lr_max."""
     epsilon: _Rate = None
     """Relative change of information below which a layer counts as saturated."""
     horizon: Literal["known", "free"] = "known"
-    """free: hold-and-anneal is not told the number of epochs and stops by itself, after --epochs at the latest."""
+    """free: hold-and-decay is not told the number of epochs and stops by itself, after --epochs at the latest."""
     layer_wise: bool = False
     """One learning rate a layer, each paced by its own layer's information."""
     held_out: Annotated[
         float | None,
         arg(metavar="FLOAT", help_behavior_hint=f"(default: {HELD_OUT:g} where rows are enough)"),
     ] = None
-    """Share of the training rows, the last of each class, that hold-and-anneal keeps out of training until it begins to
+    """Share of the training rows, the last of each class, that hold-and-decay keeps out of training until it begins to
     anneal, to tell learning from memorizing; with them it may end before the epochs are over. 0: none."""
     decay: Literal["linear", "printed", "none"] = "linear"
     """Time decay of the paper's rule: 1 - e/E, 1 - epsilon/E as printed, or none."""
@@ -264,8 +264,9 @@ def check_common(epochs: int, seed: int, threads: int | None) -> None:
 def _bounds(config: TrainConfig, default: Bounds) -> Bounds:
     lr_max = default.lr_max if config.lr_max is None else config.lr_max
     lr_top = config.lr_top
-    if lr_top is None and default.lr_top is not None:
-        lr_top = min(default.lr_top, lr_max)
+    if lr_top is None:
+        # A workload that names no lr_top begins at lr_max, whatever that is.
+        lr_top = lr_max if default.lr_top == default.lr_max else min(default.lr_top, lr_max)
     try:
         return Bounds(
             lr_min=default.lr_min if config.lr_min is None else config.lr_min,

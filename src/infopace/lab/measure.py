@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from tyro.conf import Positional, arg
 
-from infopace import Caution, Estimate, mutual_information
+from infopace import Estimate, mutual_information
+from infopace.estimators import Caution
 from infopace.lab.arrays import names_in, read_member, read_npy
 from infopace.lab.errors import InputError
 from infopace.lab.tables import Header, Missing, Table, read_csv, read_parquet

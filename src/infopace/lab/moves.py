@@ -20,7 +20,7 @@ class Move:
     at: int
     before: float | None
     lr: float
-    cause: str
+    phase: str
     reason: str
     layer: str
 
@@ -41,7 +41,7 @@ def moves_of(rows: list[Row], group: int) -> list[Move]:
         if decision["lr"] != before:
             at = row["epoch"] - 1
             moves.append(
-                Move(at, before, decision["lr"], decision["cause"], decision["reason"], decision["layer"])
+                Move(at, before, decision["lr"], decision["phase"], decision["reason"], decision["layer"])
             )
         before = decision["lr"]
     return moves

@@ -18,18 +18,8 @@ from infopace.lab.moves import Move, moves_of, notable, thinned
 from infopace.lab.palette import COLOURS, GREY
 from infopace.lab.run_folder import Row
 
-_MARKERS = {
-    "start": ("D", "start"),
-    "pace": ("v", "first pace: by the information still missing"),
-    "saturated": ("o", "information saturated: paced again"),
-    "raised": ("^", "on to the rate that is held"),
-    "lowered": ("v", "information fell"),
-    "anneal": ("v", "annealing"),
-    "restart": ("^", "held again"),
-    "finished": ("X", "finished"),
-    "floor": ("s", "held up by the floor"),
-}
-_OTHER_CAUSE = ("P", "other")
+# By phase; the curve itself shows whether the rate rose or fell.
+_MARKERS = {"hold": ("o", "hold"), "decay": ("v", "decay"), "finished": ("X", "finished")}
 _MARKER_STYLE: dict[str, Any] = {"markersize": 5.5, "markeredgecolor": "white", "markeredgewidth": 0.7}
 _MOST_MARKERS = 40  # a group; more of them hide the curve
 _MOST_REASONS = 5
@@ -91,7 +81,7 @@ def _draw_rates(
         own = moves_of(rows, g)
         moves += own
         for move in thinned(own, _MOST_MARKERS):
-            marker, _ = _MARKERS.get(move.cause, _OTHER_CAUSE)
+            marker, _ = _MARKERS[move.phase]
             axes.plot(move.at, move.lr, marker, color=colours[layer], **_MARKER_STYLE)
     floor: dict[str, Any] = {"color": GREY, "linewidth": 0.9, "linestyle": (0, (1, 2))}
     axes.set_yscale("log")
@@ -102,9 +92,8 @@ def _draw_rates(
     axes.set_ylim(lowest / 1.6, max(max(row["lr"]) for row in rows[1:]) * 2.2)
     axes.set_ylabel("learning rate")
 
-    causes = {move.cause for move in moves}
-    kinds = [_MARKERS[cause] for cause in _MARKERS if cause in causes]
-    kinds += [_OTHER_CAUSE] if causes - set(_MARKERS) else []
+    phases = {move.phase for move in moves}
+    kinds = [shown for phase, shown in _MARKERS.items() if phase in phases]
     handles = [Line2D([], [], marker=m, color=GREY, linestyle="", label=label) for m, label in kinds]
     if lr_min is not None:
         handles.append(Line2D([], [], label="lr_min", **floor))

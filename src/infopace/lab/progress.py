@@ -23,9 +23,9 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from infopace import Candidate
 from infopace.lab.config import Plan
 from infopace.lab.run_folder import Row
+from infopace.range_test import Candidate
 
 _PLAIN_LINES = 50  # about as many lines for 2,000 epochs as for 50
 _NUMBER = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?")
@@ -72,7 +72,7 @@ def _pacing(plan: Plan, rows: list[Row]) -> str:
     if plan.baseline is not None:
         return f"{plan.baseline.name} at learning rate {plan.lr:g}"
     kind = "a learning rate a layer" if plan.config.layer_wise else "one learning rate"
-    first = rows[1]["lr"] if len(rows) > 1 else [plan.bounds.first]
+    first = rows[1]["lr"] if len(rows) > 1 else [plan.bounds.lr_top]
     return f"{kind} in [{plan.bounds.lr_min:g}, {plan.bounds.lr_max:g}] from {rates(first)}"
 
 
@@ -143,7 +143,7 @@ class PlainProgress:
         self._say = functools.partial(print, flush=True) if say is None else say
         self._plan: Plan | None = None
         self._shown_lrs: list[float] = []
-        self._shown_reason = self._shown_cause = ""
+        self._shown_reason = self._shown_phase = ""
         self._warned: set[tuple[str, str]] = set()
         self._trial = -1
 
@@ -179,16 +179,16 @@ class PlainProgress:
             f"  {_loss(row)}  {seconds:.2f} s"
         )
         if moved and row["decisions"] and (reason := last_reason(row)) != self._shown_reason:
-            self._shown_reason = reason  # the epochs of an anneal have one in common
-            self._shown_cause = _lowest(row)["cause"]
+            self._shown_reason = reason  # the epochs of a decay have one in common
+            self._shown_phase = _lowest(row)["phase"]
             self._say(f"    {reason}")
         for warning in _new(row["warnings"], self._warned):
             self.note(warning)
 
     def _begins(self, row: Row) -> bool:
-        """Whether the LR has moved, however little, for another cause than the one that was told."""
+        """Whether the LR has moved, however little, into another phase than the one that was shown."""
         moved = bool(row["decisions"]) and row["lr"] != self._shown_lrs
-        return moved and _lowest(row)["cause"] != self._shown_cause
+        return moved and _lowest(row)["phase"] != self._shown_phase
 
     def note(self, text: str) -> None:
         self._say(f"note: {text}")
@@ -274,4 +274,4 @@ def make_progress() -> PlainProgress | LiveProgress:
 
 
 def _loss(row: Row) -> str:
-    return "undone" if row["train_loss"] is None else f"loss {row['train_loss']:.4g}"
+    return "rolled_back" if row["train_loss"] is None else f"loss {row['train_loss']:.4g}"

@@ -11,11 +11,11 @@ from typing import Annotated, Any, Literal
 import torch
 from tyro.conf import Positional, arg
 
-from infopace import Algorithm2, Race
 from infopace.lab.config import check_common, find_device
 from infopace.lab.errors import InputError
 from infopace.lab.workload import Workload
 from infopace.lab.workloads import find_workload
+from infopace.range_test import Algorithm2, Race
 
 _OF_WORKLOAD = "(default: the workload's)"
 _Rate = Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="(default: the method's)")]

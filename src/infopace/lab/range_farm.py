@@ -10,10 +10,11 @@ from typing import Any
 
 import torch
 
-from infopace import Race, RangeTestError, layer_groups, merge_trials
+from infopace import RangeTestError, layer_groups
 from infopace.lab.errors import InputError
 from infopace.lab.range_config import RangePlan, RangeTestConfig
 from infopace.lab.range_progress import RangeListener
+from infopace.range_test import Race, merge_trials
 
 _MINUTES = 24 * 60
 

@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from infopace import Candidate, Race, RangeTest
+from infopace import RangeTest
 from infopace.lab.range_config import RangePlan
+from infopace.range_test import Candidate, Race
 
 _SHOWN = 16  # candidates that the live table holds
 

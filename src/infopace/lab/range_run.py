@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from infopace import RangeTest, RangeTestError, merge_trials
+from infopace import RangeTest, RangeTestError
 from infopace.lab.batches import spans
-from infopace.lab.bounds import as_json, find_bounds, keep_result, workload_of
+from infopace.lab.bounds import as_json, bounds_of_plan, keep_result, workload_of
 from infopace.lab.environment import commit, hardware, versions
 from infopace.lab.errors import InputError
 from infopace.lab.files import held_for_a_write, names_in, write_atomically, writing
@@ -23,6 +23,7 @@ from infopace.lab.run_folder import RunFolder
 from infopace.lab.training import set_determinism
 from infopace.lab.trial import load_tried
 from infopace.lab.workload import Data
+from infopace.range_test import merge_trials
 
 # What a folder may hold of a test that has not begun: jobs are started from there.
 RECORD = "run.json"
@@ -62,7 +63,7 @@ def run_range_test(config: RangeTestConfig, listener: RangeListener) -> list[str
         with held_for_a_write(folder):
             write_atomically(folder / RECORD, as_json(record))
     try:
-        found = find_bounds(
+        found = bounds_of_plan(
             plan,
             data,
             folder,

@@ -37,7 +37,7 @@ def _is_sound(row: Row) -> bool:
 
 
 def _is_decision(decision: dict[str, Any]) -> bool:
-    texts = all(isinstance(decision.get(name), str) for name in ("layer", "cause", "reason"))
+    texts = all(isinstance(decision.get(name), str) for name in ("layer", "phase", "reason"))
     return texts and is_number(decision.get("lr"))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from infopace import Bounds, RangeTestError
-from infopace.lab.bounds import RANGE_TEST_FILE, find_bounds, keep_result
+from infopace.lab.bounds import RANGE_TEST_FILE, bounds_of_plan, keep_result
 from infopace.lab.config import Plan, TrainConfig, resolve
 from infopace.lab.environment import commit, hardware, versions
 from infopace.lab.errors import Diverged, InputError
@@ -118,7 +118,7 @@ def _train(
         if begins and len(rows) == 1:
             folder.discard()
         raise
-    _tell_undone(rows, listener)
+    _say_rolled_back(rows, listener)
 
     if picture:
         draw_run(record, rows, folder.picture)
@@ -146,7 +146,7 @@ def _tested_bounds(plan: Plan, data: Data, folder: RunFolder, listener: Listener
         plan.workload, plan.epochs, BEFORE_TRAINING, "auto", False, config.seed, plan.device, config.bf16
     )
     try:
-        found = find_bounds(test, data, kept, on_candidate=listener.candidate)
+        found = bounds_of_plan(test, data, kept, on_candidate=listener.candidate)
     except RangeTestError as error:
         hint = "give --lr-min and --lr-max, or take --bounds workload"
         raise RangeTestError(
@@ -191,7 +191,7 @@ def _epochs(
             cost = saved - started
 
 
-def _tell_undone(rows: list[Row], listener: Listener) -> None:
+def _say_rolled_back(rows: list[Row], listener: Listener) -> None:
     """Say what was undone; a training of which nothing is left has diverged."""
     undone = [row for row in rows[1:] if row["train_loss"] is None]
     if not undone:
@@ -224,7 +224,7 @@ def _record(plan: Plan, data: Data, training: Training, threads: int, std_error:
         "held_out_rows": training.n_held_out,
         "parameters": training.n_parameters,
         "groups": training.groups,
-        "bounds": None if plan.baseline else {**dataclasses.asdict(plan.bounds), "lr_top": plan.bounds.first},
+        "bounds": None if plan.baseline else dataclasses.asdict(plan.bounds),
         "metric": {
             "name": metric.name,
             "unit": metric.unit,

@@ -86,11 +86,11 @@ class Steps:
         return False
 
     @property
-    def undone(self) -> int:
+    def rolled_back(self) -> int:
         """How many epochs were undone."""
         return 0
 
-    def undo(self, why: str) -> bool:
+    def roll_back(self, why: str) -> bool:
         """Undo the epoch that was trained last, in place of `end_epoch`; False where nothing keeps it."""
         return False
 
@@ -134,15 +134,15 @@ class PacedSteps(Steps):
         self.scheduler.step()
 
     @property
-    def undone(self) -> int:
+    def rolled_back(self) -> int:
         """How many epochs were undone."""
-        return len(self.scheduler.undone)
+        return len(self.scheduler.rolled_back)
 
-    def undo(self, why: str) -> bool:
+    def roll_back(self, why: str) -> bool:
         """Put the weights back, and go on with bounds half as high."""
-        if not self.scheduler.can_undo:
+        if not self.scheduler.can_roll_back:
             return False
-        self.scheduler.undo(why)
+        self.scheduler.roll_back(why)
         self.scheduler.step()
         return True
 
@@ -167,16 +167,16 @@ class PacedSteps(Steps):
         return facts | ({"held_out": now} if now else {})
 
     def decisions(self, epoch: int) -> list[dict[str, Any]]:
-        """Rate, cause and reason of each group's decision for `epoch`."""
+        """Rate, phase and reason of each group's decision for `epoch`."""
         return [
-            {"layer": layer, "lr": d.lr, "cause": d.cause, "reason": d.reason}
+            {"layer": layer, "lr": d.lr, "phase": d.phase, "reason": d.reason}
             for layer, d in zip(self.groups, self.scheduler.decisions[epoch - 1], strict=True)
         ]
 
     @property
     def finished(self) -> bool:
         """Whether the policy says so for every parameter group."""
-        return all(decision.cause == "finished" for decision in self.scheduler.decisions[-1])
+        return self.scheduler.finished
 
     @property
     def holds_out(self) -> bool:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import update_bn
 
-from infopace import MutualInformationLR, Probe, RollBackError, layer_groups
+from infopace import MutualInformationLR, Probe, layer_groups
 from infopace.lab.baselines import Setting
 from infopace.lab.batches import caster, in_batches, spans
 from infopace.lab.config import Plan
@@ -24,6 +24,7 @@ from infopace.lab.pacing import OURS, PACED, SWITCHES
 from infopace.lab.run_folder import Row
 from infopace.lab.steps import PacedSteps, Steps, check_loaded
 from infopace.lab.workload import Data, Rows
+from infopace.scheduler import RollBackError
 
 _EVALUATION_BATCH = 250  # [measured] 1,000 images through LeNet, one CPU thread: 0.27 s, in one go 0.47 s
 
@@ -93,10 +94,10 @@ class Training:
                 optimizer,
                 self.model,
                 probe,
-                policy,
                 self.plan.bounds,
-                unseen,
-                undo=config.method == OURS,  # the published rules are as they were published
+                policy,
+                held_out=unseen,
+                roll_back=config.method == OURS,  # the published rules are as they were published
             ),
         )
 
@@ -181,7 +182,7 @@ class Training:
         A paced epoch that ruins the network is undone, and its row has no training loss. The test set is looked at here
         and nowhere else, and no decision sees the result.
         """
-        lrs, decisions, undone = self.steps.lrs(), self.steps.decisions(epoch), self.steps.undone
+        lrs, decisions, undone = self.steps.lrs(), self.steps.decisions(epoch), self.steps.rolled_back
         times = [time.perf_counter()]
         try:
             loss: float | None = self.train_epoch(epoch, on_batch)
@@ -200,7 +201,7 @@ class Training:
         return {
             "epoch": epoch,
             "lr": lrs,
-            "train_loss": None if self.steps.undone > undone else loss,
+            "train_loss": None if self.steps.rolled_back > undone else loss,
             "test": test,
             **self.steps.facts(),
             "decisions": decisions,
@@ -219,7 +220,7 @@ class Training:
 
     def _roll_back(self, why: str) -> bool:
         try:
-            return self.steps.undo(why)
+            return self.steps.roll_back(why)
         except RollBackError as error:
             raise NotFinite(str(error)) from error
 

@@ -14,7 +14,7 @@ class Bounds:
     Attributes:
         lr_min: Floor of the learning rate.
         lr_max: Ceiling of the learning rate.
-        lr_top: Learning rate of the first epoch; `HoldAndAnneal` then takes one between it and lr_max. lr_max where
+        lr_top: Learning rate of the first epoch; `HoldAndDecay` then takes one between it and lr_max. lr_max where
             not given.
         epsilon: Relative change of information under which it counts as saturated. The default, 0.01, is the
             relative standard error of an estimate of about 2.2 nats at n = 1000 (0.02 to 0.04 nats, measured for
@@ -26,24 +26,19 @@ class Bounds:
 
     lr_min: float
     lr_max: float
-    lr_top: float | None = None
+    lr_top: float = None  # pyright: ignore[reportAssignmentType] - lr_max, filled in at construction
     epsilon: float = 0.01
 
     def __post_init__(self) -> None:
+        if self.lr_top is None:
+            object.__setattr__(self, "lr_top", self.lr_max)
         for field in fields(self):
-            value = getattr(self, field.name)
-            if not (field.name == "lr_top" and value is None):
-                object.__setattr__(self, field.name, positive(field.name, value))
+            object.__setattr__(self, field.name, positive(field.name, getattr(self, field.name)))
         if self.lr_min > self.lr_max:
             raise ValueError(
                 f"lr_min must be <= lr_max, got lr_min = {self.lr_min} with lr_max = {self.lr_max}"
             )
-        if not self.lr_min <= self.first <= self.lr_max:
+        if not self.lr_min <= self.lr_top <= self.lr_max:
             raise ValueError(
                 f"lr_top must be in lr_min..lr_max, got lr_top = {self.lr_top} with {self.lr_min}..{self.lr_max}"
             )
-
-    @property
-    def first(self) -> float:
-        """Learning rate of the first epoch."""
-        return self.lr_max if self.lr_top is None else self.lr_top

@@ -5,11 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from infopace._checks import is_finite, positive, shown, whole
 from infopace.policies._bounds import Bounds
 from infopace.policies._held_out import HeldOut
+
+Phase = Literal["hold", "decay", "finished"]
 
 
 @dataclass(frozen=True)
@@ -18,19 +20,14 @@ class Decision:
 
     Attributes:
         lr: Learning rate of the coming epoch.
+        phase: "hold" while the rate is held, or raised; "decay" while it falls, or follows what is left to learn; "finished"
+            once the run is over.
         reason: One sentence with the numbers that led to it.
-        cause: The reason in a word. Of every rule: "start", "held" (the rate is the last epoch's) and "floor" (lr_min
-            holds it up). Of `Vasudevan2020`: "pace", the first by the information still missing, and "saturated",
-            paced again. Of `Vasudevan2018`: "change", by the relative change, and "deficit", by what is missing. Of
-            `Wang2024`: "attenuated", after a cycle that brought little, and "triangle", an epoch's place in its cycle.
-            Of `HoldAndAnneal`: "raised", from LR_top to the rate that is held, "lowered", back to it because
-            information fell, "anneal", "restart", a hold after something else has changed, and "finished". Of the
-            scheduler: "absent", of an epoch before the layer had parameters to train.
     """
 
     lr: float
+    phase: Phase
     reason: str
-    cause: str
 
 
 @runtime_checkable
@@ -39,8 +36,7 @@ class Policy(Protocol):
 
     Pure: equal arguments give the equal decision, and nothing is remembered between calls. A rule that can use examples
     which are not trained on takes one more, `held_out: HeldOut | None = None`. It reads `nats`, `rise` and `knows` of
-    it. It gives one of the causes "anneal", "floor" and "finished" once no later decision needs a new rise among the
-    values up to then.
+    it. It leaves the phase "hold" once no later decision needs a new rise among the values up to then.
     """
 
     def decide(self, history: Sequence[float], *, epoch: int, reference: float, bounds: Bounds) -> Decision:
@@ -71,7 +67,8 @@ def simulate(
     trace[0] is the information of the untrained model and trace[e] that after epoch e, in nats; the result holds the
     decisions for epochs 1 .. len(trace). `held_out` is for a policy that reads it, and may be shorter.
 
-    >>> from infopace import Bounds, Vasudevan2020, simulate
+    >>> from infopace import Bounds, Vasudevan2020
+    >>> from infopace.policies import simulate
     >>> decisions = simulate(Vasudevan2020(epochs=10), [0.0, 1.5, 2.0], reference=2.3, bounds=Bounds(1e-3, 0.1))
     >>> [round(decision.lr, 4) for decision in decisions]
     [0.1, 0.0348, 0.0348]

@@ -51,17 +51,16 @@ class Vasudevan2018:
         """The learning rate of an epoch; see `Policy.decide`."""
         check_history(history, epoch, reference, bounds)
         if epoch == 1:
-            return Decision(bounds.first, f"start at lr_top = {bounds.first:g}", "start")
+            return Decision(bounds.lr_top, "hold", f"start at lr_top = {bounds.lr_top:g}")
         change = relative_change(history[-1], history[-2])
-        share, cause = min(abs(change), 1.0), "change"
+        share = min(abs(change), 1.0)
         why = f"the last epoch changed information by ds = {change:+.2g}"
         if self.variant == "B":
             missing = deficit(max(history), reference)
-            if missing > share:
-                share, cause = missing, "deficit"
+            share = max(share, missing)
             why += f", {missing:.3g} of the reference still to learn"
         # The sum can round to just above lr_max.
         lr = min(bounds.lr_min + share * (bounds.lr_max - bounds.lr_min), bounds.lr_max)
         if lr <= bounds.lr_min:
-            return Decision(bounds.lr_min, f"{why}: at the floor lr_min = {bounds.lr_min:g}", "floor")
-        return Decision(lr, f"{why}: {share:.3g} of the way from lr_min to lr_max", cause)
+            return Decision(bounds.lr_min, "decay", f"{why}: at the floor lr_min = {bounds.lr_min:g}")
+        return Decision(lr, "decay", f"{why}: {share:.3g} of the way from lr_min to lr_max")

@@ -63,7 +63,7 @@ class Vasudevan2020:
             return self._first(history[0], reference, bounds)
         best = list(accumulate(history, max))
         if epoch == 2:
-            return self._pace(2, best[1], 1.0, "pace", "first pace", reference, bounds)
+            return self._pace(2, best[1], 1.0, "first pace", reference, bounds)
         # An epoch without a decision of its own holds the one of the last epoch that had one.
         for e in range(epoch, 2, -1):
             change = relative_change(history[e - 1], history[e - 2])
@@ -72,32 +72,30 @@ class Vasudevan2020:
                     e,
                     best[e - 1],
                     self._decay(e, bounds.epsilon),
-                    "saturated",
                     f"information is saturated ({self._condition(change, bounds.epsilon)})",
                     reference,
                     bounds,
                 )
                 break
         else:
-            moved = self._pace(2, best[1], 1.0, "pace", "first pace", reference, bounds)
+            moved = self._pace(2, best[1], 1.0, "first pace", reference, bounds)
             e = 2
         if e == epoch:
             return moved
         change = relative_change(history[epoch - 1], history[epoch - 2])
         reason = f"held: information is still moving (ds = {change:+.2g}, epsilon = {bounds.epsilon:g})"
-        return Decision(moved.lr, reason, "held")
+        return Decision(moved.lr, "hold", reason)
 
     def _first(self, information: float, reference: float, bounds: Bounds) -> Decision:
         if self.first_lr == "top":
-            return Decision(bounds.first, f"start at lr_top = {bounds.first:g}", "start")
+            return Decision(bounds.lr_top, "hold", f"start at lr_top = {bounds.lr_top:g}")
         share = min(max(information / reference, 0.0), 1.0)
         lr = max(share * bounds.lr_max, bounds.lr_min)
-        return Decision(
-            lr, f"start at {share:.3g} of lr_max, the untrained model's share of the reference", "start"
-        )
+        why = f"start at {share:.3g} of lr_max, the untrained model's share of the reference"
+        return Decision(lr, "hold", why)
 
     def _pace(
-        self, epoch: int, best: float, decay: float, cause: str, why: str, reference: float, bounds: Bounds
+        self, epoch: int, best: float, decay: float, why: str, reference: float, bounds: Bounds
     ) -> Decision:
         missing = deficit(best, reference)
         lr = missing * decay * bounds.lr_max
@@ -105,10 +103,9 @@ class Vasudevan2020:
         if decay != 1:
             share += f", time decay {decay:.3g}"
         if lr <= bounds.lr_min:
-            return Decision(
-                bounds.lr_min, f"{why}; {share}: at the floor lr_min = {bounds.lr_min:g}", "floor"
-            )
-        return Decision(lr, f"{why}; {share}", cause)
+            why = f"{why}; {share}: at the floor lr_min = {bounds.lr_min:g}"
+            return Decision(bounds.lr_min, "decay", why)
+        return Decision(lr, "decay", f"{why}; {share}")
 
     def _saturated(self, change: float, epsilon: float) -> bool:
         return (abs(change) if self.saturation == "absolute" else change) < epsilon

@@ -8,7 +8,7 @@ from itertools import accumulate
 
 from infopace._checks import flag, whole
 from infopace.policies._bounds import Bounds
-from infopace.policies._policy import Decision, check_history
+from infopace.policies._policy import Decision, Phase, check_history
 from infopace.policies._signals import deficit, relative_change
 
 _STRONGEST = 0.5  # [reading] no cycle more than halves the learning rate
@@ -59,24 +59,22 @@ class Wang2024:
         done, before = divmod(epoch - 1, self.cycle)
         ends = history[:: self.cycle]
         missing = [deficit(best, reference) for best in accumulate(history, max)][:: self.cycle]
-        top, factor = bounds.first, 1.0
+        top, factor = bounds.lr_top, 1.0
         for c in range(1, done + 1):
             settled = relative_change(ends[c], ends[c - 1]) < bounds.epsilon
             factor = _attenuation(missing[c - 1], missing[c]) if settled else 1.0
             top = max(top * factor, bounds.lr_min)
         place = f"epoch {before + 1} of {self.cycle} in cycle {done + 1}"
         if epoch == 1:
-            cause, why = "start", f"start with lr_top = {bounds.first:g}"
+            phase, why = "hold", f"start with lr_top = {bounds.lr_top:g}"
         elif before > 0:
-            cause, why = "held", f"held: {place}"
+            phase, why = "hold", f"held: {place}"
         else:
-            cause, why = _turn(done, relative_change(ends[-1], ends[-2]), factor, top, bounds)
+            phase, why = _turn(done, relative_change(ends[-1], ends[-2]), factor, top, bounds)
         if not self.triangle or top <= bounds.lr_min:
-            return Decision(top, why, cause)
+            return Decision(top, phase, why)
         why = f"{place}, a triangle up to {top:.4g}" + (f"; {why}" if before == 0 else "")
-        return Decision(
-            self._on_triangle(before + 1, top, bounds), why, "triangle" if cause == "held" else cause
-        )
+        return Decision(self._on_triangle(before + 1, top, bounds), phase, why)
 
     def _on_triangle(self, j: int, top: float, bounds: Bounds) -> float:
         n, m = self.cycle, (self.cycle + 1) // 2
@@ -89,14 +87,14 @@ def _attenuation(before: float, now: float) -> float:
     return min(max(now / before, _STRONGEST), 1.0) if before > 0 else _STRONGEST
 
 
-def _turn(done: int, change: float, factor: float, top: float, bounds: Bounds) -> tuple[str, str]:
-    """Cause and reason where cycle `done` has just ended."""
+def _turn(done: int, change: float, factor: float, top: float, bounds: Bounds) -> tuple[Phase, str]:
+    """Phase and reason where cycle `done` has just ended."""
     if change >= bounds.epsilon:
         reason = f"held: cycle {done} brought information (r = {change:+.2g}, epsilon = {bounds.epsilon:g})"
-        return "held", reason
+        return "hold", reason
     why = f"cycle {done} brought little information (r = {change:+.2g} < {bounds.epsilon:g})"
     if factor == 1:
-        return "held", f"held: {why}, but no less is left to learn"
+        return "hold", f"held: {why}, but no less is left to learn"
     if top <= bounds.lr_min:
-        return "floor", f"{why}: at the floor lr_min = {bounds.lr_min:g}"
-    return "attenuated", f"{why}: attenuated by {factor:.3g}"
+        return "decay", f"{why}: at the floor lr_min = {bounds.lr_min:g}"
+    return "decay", f"{why}: attenuated by {factor:.3g}"

@@ -2,8 +2,8 @@
 
 from infopace.range_test._methods import Algorithm2 as Algorithm2
 from infopace.range_test._methods import Race as Race
+from infopace.range_test._range_test import find_bounds as find_bounds
 from infopace.range_test._range_test import merge_trials as merge_trials
-from infopace.range_test._range_test import range_test as range_test
 from infopace.range_test._records import Candidate as Candidate
 from infopace.range_test._records import Look as Look
 from infopace.range_test._records import Trial as Trial

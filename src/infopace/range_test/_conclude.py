@@ -130,7 +130,7 @@ def _precise(settings: Mapping[str, Any], trials: Sequence[Trial]) -> bool:
         alone = _alone(settings, trials)
     except RangeTestError:
         return True
-    logs = ([math.log10(b.first) for b in alone], [math.log10(b.lr_max) for b in alone])
+    logs = ([math.log10(b.lr_top) for b in alone], [math.log10(b.lr_max) for b in alone])
     # The trimmed mean is of two trials less.
     return all(stdev(values) <= PRECISION * math.sqrt(len(values) - 2) for values in logs)
 
@@ -164,7 +164,7 @@ def layer_bounds_of(
         own, _ = race_bounds(settings, trials, one_layer=True)
     except RangeTestError as error:
         raise RangeTestError(error.kind, f"layer {layer!r}: {error}") from error
-    return Bounds(own.first * shared.lr_min / shared.first, own.lr_max, own.first, own.epsilon)
+    return Bounds(own.lr_top * shared.lr_min / shared.lr_top, own.lr_max, own.lr_top, own.epsilon)
 
 
 def _paper(

@@ -41,7 +41,7 @@ def draw(trials: Sequence[Trial], bounds: Bounds, kind: str, path: Path) -> Path
     axes[0].legend(fontsize=8, ncols=3, loc="lower left")
     axes[-1].set_xlabel("learning rate")
     b = bounds
-    rates = f"lr_min {b.lr_min:.3g}   lr_top {b.first:.3g}   lr_max {b.lr_max:.3g}"
+    rates = f"lr_min {b.lr_min:.3g}   lr_top {b.lr_top:.3g}   lr_max {b.lr_max:.3g}"
     figure.suptitle(f"{rates}   ({kind})", fontsize=11)
     figure.savefig(path, dpi=140)
     return path
@@ -62,4 +62,4 @@ def _mark_crashes(ax: Any, rates: list[float], colour: str) -> None:
 
 def _mark_bounds(ax: Any, bounds: Bounds) -> None:
     ax.axvspan(bounds.lr_min, bounds.lr_max, color="0.5", alpha=0.10, lw=0)
-    ax.axvline(bounds.first, color="0.25", lw=1, ls="--")
+    ax.axvline(bounds.lr_top, color="0.25", lw=1, ls="--")

@@ -113,7 +113,7 @@ def mean_bounds(found: list[Bounds]) -> Bounds:
         for values in (
             [b.lr_min for b in found],
             [b.lr_max for b in found],
-            [b.first for b in found],
+            [b.lr_top for b in found],
             [b.epsilon for b in found],
         )
     )

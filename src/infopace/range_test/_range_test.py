@@ -32,7 +32,7 @@ from infopace.range_test._values import ATTRIBUTES
 Listener = Callable[[int, Candidate], None]
 
 
-def range_test(
+def find_bounds(
     model: nn.Module,
     optimizer: Optimizer,
     loss: Callable[[Tensor, Tensor], Tensor],
@@ -55,7 +55,7 @@ def range_test(
 ) -> RangeTest:
     """Find the bounds of the learning rate by short trainings; puts back everything it touches, bit for bit.
 
-        found = infopace.range_test(model, optimizer, F.cross_entropy, loader, probe, epochs=50, fresh=Net)
+        found = infopace.find_bounds(model, optimizer, F.cross_entropy, loader, probe, epochs=50, fresh=Net)
         scheduler = infopace.MutualInformationLR(optimizer, model, probe, bounds=found.bounds)
 
     Args:
@@ -308,7 +308,7 @@ class _Runner:
         """LR_top of the trials of the shared rate."""
         finished = self._files.finished()
         shared: list[Trial] = [finished[t] for t in range(self._trials)]
-        return race_bounds(self._settings, shared)[0].first
+        return race_bounds(self._settings, shared)[0].lr_top
 
 
 def _digest(values: Tensor) -> str:

@@ -63,7 +63,7 @@ class RangeTest:
             return dict.fromkeys(("lr_min", "lr_top", "lr_max"), math.nan)
         values = {
             "lr_min": [b.lr_min for b in alone],
-            "lr_top": [b.first for b in alone],
+            "lr_top": [b.lr_top for b in alone],
             "lr_max": [b.lr_max for b in alone],
         }
         return {name: math.log10(max(found) / min(found)) for name, found in values.items()}
@@ -74,11 +74,13 @@ class RangeTest:
         lines = [
             f"{name:8} {value:.3g}" + (f"   trials spread over {spread[name]:.2f} decades" if name in spread else "")
             for name, value in (
-                ("lr_min", b.lr_min), ("lr_top", b.first), ("lr_max", b.lr_max), ("epsilon", b.epsilon),
+                ("lr_min", b.lr_min), ("lr_top", b.lr_top), ("lr_max", b.lr_max), ("epsilon", b.epsilon),
             )
         ]  # fmt: skip
         for layer, own in self.layer_bounds.items():
-            lines.append(f"{layer}: lr_min {own.lr_min:.3g}, lr_top {own.first:.3g}, lr_max {own.lr_max:.3g}")
+            lines.append(
+                f"{layer}: lr_min {own.lr_min:.3g}, lr_top {own.lr_top:.3g}, lr_max {own.lr_max:.3g}"
+            )
         lines.append(
             f"by {self.attribute}, {len(self.trials)} trials, {self.seconds:.0f} s, {self.steps:,} steps: "
             f"{self.cost:.1%} of the training's"

@@ -12,9 +12,7 @@ from infopace.scheduler._parameter_groups import ParameterGroups
 
 # A rate in float32 differs by less from the one that was decided.
 _SAME = 1e-6
-# The causes of decisions from the anneal on; a policy that reads held-out examples has these.
-_PAST_HOLD = frozenset({"anneal", "floor", "finished"})
-_ABSENT = Decision(0.0, "its layer drove no parameter group yet", "absent")
+_ABSENT = Decision(0.0, "hold", "its layer drove no parameter group yet")
 
 
 class Ledger:
@@ -54,11 +52,11 @@ class Ledger:
 
     def past_hold(self, layer: str) -> bool:
         """Whether a layer's last decision is past the hold."""
-        return self.decided[-1][layer].cause in _PAST_HOLD
+        return self.decided[-1][layer].phase != "hold"
 
     def all_past_hold(self, layers: Iterable[str]) -> bool:
         """Whether each of these layers was past a hold once."""
-        return all(any(taken[layer].cause in _PAST_HOLD for taken in self.decided) for layer in layers)
+        return all(any(taken[layer].phase != "hold" for taken in self.decided) for layer in layers)
 
     def table(self, groups: ParameterGroups) -> list[list[Decision]]:
         """Per epoch the decision of each group, at its own share of the layer's rate."""

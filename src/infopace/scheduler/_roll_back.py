@@ -49,7 +49,7 @@ class LastEpoch:
         self._kept: tuple[Weights, list[Contents]] | None = None
         if not self._followed:
             raise ValueError(
-                f"steps of {type(optimizer).__name__} cannot be followed; give undo=False to do without"
+                f"steps of {type(optimizer).__name__} cannot be followed; give roll_back=False to do without"
             )
         for holder in self._also:
             contents_of(holder)

@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from infopace.estimators import OutOfRangeError
 from infopace.model.layers import check_model, check_parameters, holds_all, unwrap
 from infopace.model.snapshot import Weights
-from infopace.policies import Bounds, Decision, HeldOut, HoldAndAnneal, Policy
+from infopace.policies import Bounds, Decision, HeldOut, HoldAndDecay, Policy
 from infopace.probe import Measurement, Probe
 from infopace.scheduler._arguments import check_arguments, check_bounds, check_driven, check_held_out
 from infopace.scheduler._held_out_record import HeldOutRecord
@@ -74,11 +74,11 @@ class MutualInformationLR(LRScheduler):
         optimizer: Any torch optimizer of the model's parameters.
         model: The model; compiled and wrapped models are measured as the plain module inside.
         probe: The sample to measure on; it must measure the layers of the groups (layers="all" does).
-        policy: The rule; None: `HoldAndAnneal()`, which needs no number of epochs.
         bounds: The range of the learning rate; or one for each driving layer, by its name (what a layer-wise
-            `range_test` finds). Must be given.
+            `find_bounds` finds).
+        policy: The rule; None: `HoldAndDecay()`, which needs no number of epochs.
         held_out: A second sample, of examples that are not trained on, with the same layers; for a policy that reads
-            it, as `HoldAndAnneal` does to tell learning from memorizing. It is measured while `holds_out` is true.
+            it, as `HoldAndDecay` does to tell learning from memorizing. It is measured while `holds_out` is true.
             Those of a validation set do, or some that are kept out of training until then and join it afterwards.
         undo: Whether an epoch that ruins the network is undone, for which a copy of the weights and of the optimizer's
             state is kept. Without, such a network goes on, or `observe` raises where an output is not finite. Nothing
@@ -105,19 +105,18 @@ class MutualInformationLR(LRScheduler):
         optimizer: Optimizer,
         model: nn.Module,
         probe: Probe,
+        bounds: Bounds | Mapping[str, Bounds],
         policy: Policy | None = None,
-        bounds: Bounds | Mapping[str, Bounds] | None = None,
-        held_out: Probe | None = None,
         *,
-        undo: bool = True,
+        held_out: Probe | None = None,
+        roll_back: bool = True,
         also: Sequence[Any] = (),
     ) -> None:
         check_arguments(optimizer, probe, policy, bounds)
-        assert bounds is not None, "just checked"
         check_model(model)
         check_parameters(optimizer, model)
         self._model, self._probe, self._held_out = model, probe, held_out
-        self.policy: Policy = HoldAndAnneal() if policy is None else policy
+        self.policy: Policy = HoldAndDecay() if policy is None else policy
         if held_out is not None:
             check_held_out(held_out, probe, self.policy)
         self.bounds = bounds
@@ -126,9 +125,9 @@ class MutualInformationLR(LRScheduler):
         self.history: dict[str, list[float]] = {}
         self._record = HeldOutRecord()
         self._ledger = Ledger(self.driving_layers)
-        self.undone: list[int] = []
+        self.rolled_back: list[int] = []
         # Where another optimizer trains the rest, its part of an epoch could not be undone.
-        whole = undo and holds_all(optimizer, model)
+        whole = roll_back and holds_all(optimizer, model)
         self._last = LastEpoch(unwrap(model), optimizer, also) if whole else None
         self.reference = probe.reference
         self.measurement: Measurement | None = None
@@ -146,8 +145,8 @@ class MutualInformationLR(LRScheduler):
         """
         self._adopt()
         self._warner.observed()
-        if self.can_undo and self._last is not None and (why := self._last.ruin):
-            return self.undo(why)
+        if self.can_roll_back and self._last is not None and (why := self._last.ruin):
+            return self.roll_back(why)
         if self._ledger and not self._steps.any:
             return self._observed_before()
         try:
@@ -155,18 +154,18 @@ class MutualInformationLR(LRScheduler):
             if self._held_out is not None and self.holds_out:
                 record = record.measured(self._held_out, self._model, self._ledger.begun)
         except OutOfRangeError as error:  # an output is not finite, though all weights are
-            if self.can_undo:
-                return self.undo(str(error))
+            if self.can_roll_back:
+                return self.roll_back(str(error))
             if self._ledger:
                 raise
             raise ValueError(
                 f"the model cannot be measured before training: {error}; check the probe's inputs, the weights, "
                 "frozen ones too, and the model in evaluation mode"
             ) from error
-        if self.can_undo and (
+        if self.can_roll_back and (
             why := lost_all(self._probe, self._model, measurement, self.history["output"], _LEFT)
         ):
-            return self.undo(why)
+            return self.roll_back(why)
         check_driven(self.driving_layers, measurement.layers)
         # All anew, and kept only once the policy has decided: an error on the way leaves everything as it was.
         nats = {name: found.estimate.nats for name, found in measurement.layers.items()}
@@ -180,11 +179,11 @@ class MutualInformationLR(LRScheduler):
         return measurement
 
     @property
-    def can_undo(self) -> bool:
+    def can_roll_back(self) -> bool:
         """Whether there is an epoch to undo: steps were taken since the last observation, and `undo` was not False."""
         return self._last is not None and self._last.known and bool(self._ledger)
 
-    def undo(self, why: str) -> Measurement:
+    def roll_back(self, why: str) -> Measurement:
         """Undo the epoch that has just been trained, in place of `observe`, which does so by itself where it must.
 
         For a loop that knows before: its loss is nan. Returns what was measured before the epoch.
@@ -194,7 +193,7 @@ class MutualInformationLR(LRScheduler):
             RollBackError: no rate helps: the third epoch in a row, or a later one, at lr_min, or the tenth at any rate.
                 The network is put back all the same.
         """
-        if self._last is None or not self.can_undo:
+        if self._last is None or not self.can_roll_back:
             raise RuntimeError("there must be an epoch to undo, got no step since the last observation")
         self._last.put_back()
         for weights in self._added:
@@ -204,12 +203,12 @@ class MutualInformationLR(LRScheduler):
         epoch = len(self._ledger)
         shares = zip(self.driving_layers, self._groups.factors, strict=True)
         lowest = [self._bounds_of(layer).lr_min * factor for layer, factor in shares]
-        if tried := no_rate_helps(self.decisions, self.undone, lowest):
+        if tried := no_rate_helps(self.decisions, self.rolled_back, lowest):
             raise RollBackError(
                 f"{tried}; the last because {why}; check the data and the loss for nan or inf, and the model in "
                 "evaluation mode"
             )
-        self.undone.append(epoch)
+        self.rolled_back.append(epoch)
         self._end_epoch(
             {
                 layer: replace(
@@ -242,7 +241,7 @@ class MutualInformationLR(LRScheduler):
     def decisions(self) -> list[list[Decision]]:
         """Per epoch from the first to the next, undone or not, the decision of each parameter group.
 
-        Its lr is the group's own; a group whose layer drove none yet has one of lr 0 and cause "absent".
+        Its lr is the group's own; a group whose layer drove none yet has one of lr 0.
         """
         return self._ledger.table(self._groups)
 
@@ -265,6 +264,11 @@ class MutualInformationLR(LRScheduler):
         layers = self._record.examples
         return self._held_out is not None and not (layers and self._ledger.all_past_hold(layers))
 
+    @property
+    def finished(self) -> bool:
+        """Whether the policy says of every parameter group that the run is over."""
+        return all(decision.phase == "finished" for decision in self._ledger.decided[-1].values())
+
     def get_lr(self) -> list[float]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Learning rate of each parameter group, as last decided."""
         return self._groups.spread({}, self._ledger.rates)
@@ -286,7 +290,7 @@ class MutualInformationLR(LRScheduler):
             "group_lrs": self._groups.by_layer(self._steps.rates()),
             **self._groups.state(),
             "reference": self.reference,
-            "undone": list(self.undone),
+            "rolled_back": list(self.rolled_back),
             "history": {layer: list(values) for layer, values in self.history.items()},
             "held_out_rows": 0 if self._held_out is None else self._held_out.n,
             **self._record.state(),
@@ -316,7 +320,7 @@ class MutualInformationLR(LRScheduler):
         record, ledger = HeldOutRecord.of_state(state_dict), Ledger.of_state(state_dict)
         self.last_epoch = state_dict["last_epoch"]
         self._step_count = state_dict["step_count"]
-        self.undone = list(state_dict["undone"])
+        self.rolled_back = list(state_dict["rolled_back"])
         self.history = {layer: list(values) for layer, values in state_dict["history"].items()}
         self._record, self._ledger = record, ledger
         self._groups.load(state_dict)
@@ -335,10 +339,10 @@ class MutualInformationLR(LRScheduler):
     def _bounds_of(self, layer: str) -> Bounds:
         """The bounds of a driving layer, halved as often as an epoch was undone, down to lr_min."""
         bounds = self.bounds[layer] if isinstance(self.bounds, Mapping) else self.bounds
-        if not self.undone:
+        if not self.rolled_back:
             return bounds
-        share = _LOWERED ** len(self.undone)
-        top, high = (max(lr * share, bounds.lr_min) for lr in (bounds.first, bounds.lr_max))
+        share = _LOWERED ** len(self.rolled_back)
+        top, high = (max(lr * share, bounds.lr_min) for lr in (bounds.lr_top, bounds.lr_max))
         return Bounds(bounds.lr_min, high, top, bounds.epsilon)
 
     def _adopt(self) -> None:
@@ -363,7 +367,7 @@ class MutualInformationLR(LRScheduler):
         self._last_lr.extend(rates)
         if driven:
             self._groups.set_rates(rates, first=known)
-        if self.can_undo:  # in the middle of an epoch: of these weights nothing was kept
+        if self.can_roll_back:  # in the middle of an epoch: of these weights nothing was kept
             parameters = [p for group in self.optimizer.param_groups[known:] for p in group["params"]]
             self._added.append(Weights(parameters, torch.device("cpu")))
 
@@ -403,7 +407,7 @@ class MutualInformationLR(LRScheduler):
     def _decide_for(
         self, layer: str, history: list[float], begun: int, held_out: HeldOut | None = None
     ) -> Decision:
-        return shortened(self.policy, begun + len(self.undone)).decide(
+        return shortened(self.policy, begun + len(self.rolled_back)).decide(
             history[begun:],
             epoch=len(history) - begun,
             reference=self.reference,

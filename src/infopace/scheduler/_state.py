@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from typing import Any
+from typing import Any, get_args
 
-from infopace.policies import Decision
+from infopace.policies import Decision, Phase
 
 _Fits = Callable[[Any], bool]
 
 VERSION = 2
+_PHASES = get_args(Phase)
 # What a state of this version has had from the first.
 _ALWAYS = frozenset(
     {
@@ -26,7 +27,7 @@ _ALWAYS = frozenset(
         "begun",
         "decisions",
         "used",
-        "undone",
+        "rolled_back",
         "held_out_rows",
         "held_out_history",
         "held_out_examples",
@@ -49,7 +50,7 @@ def _is_rate(value: object) -> bool:
 def _is_decision(value: object) -> bool:
     if not (isinstance(value, Mapping) and set(value) == {field.name for field in fields(Decision)}):
         return False
-    return _is_rate(value["lr"]) and isinstance(value["reason"], str) and isinstance(value["cause"], str)
+    return _is_rate(value["lr"]) and isinstance(value["reason"], str) and value["phase"] in _PHASES
 
 
 def _list_of(fits: _Fits) -> _Fits:
@@ -79,7 +80,7 @@ _KINDS: dict[str, tuple[_Fits, str]] = {
     "factors": _RATES,
     "scales": (_by_layer(_is_rate), "a number by layer"),
     "reference": (_is_rate, "a number of nats"),
-    "undone": (_list_of(_is_count), "numbers of epochs"),
+    "rolled_back": (_list_of(_is_count), "numbers of epochs"),
     "history": _NATS,
     "held_out_history": _NATS,
     "held_out_examples": (_by_layer(lambda value: isinstance(value, Mapping)), "tensors by layer"),
@@ -138,7 +139,7 @@ def check_state(
 def _check_lengths(state: Mapping[str, Any]) -> None:
     decisions = {layer: len(taken) for layer, taken in state["decisions"].items()}
     epochs = max(decisions.values(), default=0)
-    measured = epochs - len(state["undone"])  # an undone epoch has decisions, and no history
+    measured = epochs - len(state["rolled_back"])  # an undone epoch has decisions, and no history
     parts = [(f"the history of {layer}", len(v), measured) for layer, v in state["history"].items()]
     parts += [
         (f"decisions of {layer}", n, epochs) for layer, n in decisions.items() if not state["begun"][layer]

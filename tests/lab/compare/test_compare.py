@@ -181,17 +181,17 @@ def test_a_killed_tuning_run_is_no_bad_learning_rate(
 
 
 def test_what_stops_by_itself_is_not_cut_off_at_the_epochs_of_the_others(tmp_path: Path) -> None:
-    run(tmp_path, "hold-and-anneal-free", "hold-and-anneal", seeds=1, epochs=4)
+    run(tmp_path, "hold-and-decay-free", "hold-and-decay", seeds=1, epochs=4)
     free, known = (row["test"] for row in rows(tmp_path))
     assert len(known) == 4
     assert 4 < len(free) <= 12
 
 
 def test_ours_may_keep_rows_out_until_it_anneals(tmp_path: Path) -> None:
-    run(tmp_path, "hold-and-anneal-free-held-out", "hold-and-anneal-free", seeds=1)
+    run(tmp_path, "hold-and-decay-free-held-out", "hold-and-decay-free", seeds=1)
     settings = [
         json.loads((tmp_path / "runs" / f"{name}-seed0" / "run.json").read_text())["settings"]
-        for name in ("hold-and-anneal-free-held-out", "hold-and-anneal-free")
+        for name in ("hold-and-decay-free-held-out", "hold-and-decay-free")
     ]
     assert [one.get("held_out") for one in settings] == [0.1, None]
     assert [one["horizon"] for one in settings] == ["free", "free"]

@@ -35,7 +35,7 @@ def _row(epoch: int, layers: tuple[str, ...], shift: float) -> dict[str, Any]:
             {
                 "layer": layers[g] if layers else "output",
                 "lr": lr / (1 + g),
-                "cause": {1: "start", 3: "pace", 6: "saturated"}.get(epoch, "held"),
+                "phase": {3: "decay", 6: "decay"}.get(epoch, "hold"),
                 "reason": f"because of epoch {epoch}",
             }
             for g in groups

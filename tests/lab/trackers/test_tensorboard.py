@@ -56,7 +56,7 @@ def test_settings_and_reasons_are_texts(tiny: Any, tmp_path: Path) -> None:
     assert expected <= set(text.splitlines())
     rows, _ = tiny.ending(tmp_path)
     decisions = [(row["epoch"], row["decisions"][0]) for row in rows[1:]]
-    expected = [(epoch, f"output: {d['cause']}: {d['reason']}") for epoch, d in decisions]
+    expected = [(epoch, f"output: {d['phase']}: {d['reason']}") for epoch, d in decisions]
     assert texts(tmp_path, "decision") == expected
 
 

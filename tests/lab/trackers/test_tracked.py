@@ -140,8 +140,8 @@ def test_several_groups_are_named_by_their_layers_or_numbered() -> None:
         },
         "reference": 2.3,
         "decisions": [
-            {"layer": "fc1", "lr": 0.1, "cause": "held", "reason": "moving"},
-            {"layer": "fc2", "lr": 0.02, "cause": "pace", "reason": "settled"},
+            {"layer": "fc1", "lr": 0.1, "phase": "hold", "reason": "moving"},
+            {"layer": "fc2", "lr": 0.02, "phase": "decay", "reason": "settled"},
         ],
         "seconds": {"train": 1.0, "evaluate": 0.5},
     }

@@ -111,7 +111,7 @@ def test_a_run_that_is_stopped_and_resumed(
             (decision,) = row["decisions"]
             assert logged["train_loss"] == row["train_loss"]
             assert [logged["lr"]] == row["lr"]
-            assert logged["decision"] == f"output: {decision['cause']}: {decision['reason']}"
+            assert logged["decision"] == f"output: {decision['phase']}: {decision['reason']}"
     assert len(package.inits) == 3
     assert package.runs[-1].finished
 

@@ -41,7 +41,7 @@ class CompareConfig:
     """As in infopace train."""
     methods: tuple[str, ...] = ()
     """What to compare, each tested against the first: methods of infopace train, a paced one also with -layer-wise
-    behind its name, hold-and-anneal also with -free and -held-out (a tenth). Default: hold-and-anneal-held-out, ours
+    behind its name, hold-and-decay also with -free and -held-out (a tenth). Default: hold-and-decay-held-out, ours
     and the paper's without and with -layer-wise, ours with -free, and all baselines."""
     seeds: int = 10
     """Runs of each method, with seeds 0, 1, .."""

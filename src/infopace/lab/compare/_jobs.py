@@ -11,7 +11,7 @@ import torch
 
 import infopace
 from infopace import RangeTestError
-from infopace.lab.bounds import find_bounds, keep_result
+from infopace.lab.bounds import bounds_of_plan, keep_result
 from infopace.lab.compare._cells import Bounds, Cell, keep_divergence
 from infopace.lab.compare._config import ComparePlan
 from infopace.lab.errors import Diverged, InputError
@@ -147,11 +147,11 @@ def _test_range(plan: ComparePlan, device: str) -> None:
     )
     folder = plan.folder / "range-test"
     try:
-        found = find_bounds(test, data, folder)
+        found = bounds_of_plan(test, data, folder)
     except RangeTestError as error:
         result = FoundBounds({}, 0.0, 0.0, f"the range test gives no bounds: {error}")
     else:
         keep_result(found, folder, plan.workload.name)
-        bounds = {**dataclasses.asdict(found.bounds), "lr_top": found.bounds.first}
+        bounds = dataclasses.asdict(found.bounds)
         result = FoundBounds(bounds, found.seconds, found.cost * plan.epochs)
     keep_bounds(result, plan.folder)

@@ -159,7 +159,7 @@ def _moves(run: Run, group: int, most: int) -> tuple[Point, ...]:
     for move in thinned(moves_of(rows, group), most):
         before = "" if move.before is None else f"{move.before:.3g} to "
         text = f"{before}{move.lr:.3g}. {move.reason}"
-        points.append(Point(move.at + 1, move.lr, move.cause, text))
+        points.append(Point(move.at + 1, move.lr, move.phase, text))
     return tuple(points)
 
 

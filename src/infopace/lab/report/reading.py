@@ -246,7 +246,7 @@ def _check(run: Run) -> None:
         if any(lr <= 0 for lr in row["lr"]):
             raise ValueError(f"must have learning rates > 0, and has not in epoch {row['epoch']}")
         for decision in row["decisions"]:
-            _ = float(decision["lr"]), decision["cause"], decision["reason"], decision["layer"]
+            _ = float(decision["lr"]), decision["phase"], decision["reason"], decision["layer"]
 
 
 # Grouping

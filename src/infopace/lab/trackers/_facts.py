@@ -74,7 +74,7 @@ def epoch_of(row: Row, metric: str) -> Epoch:
     return Epoch(
         row["epoch"],
         {name: float(value) for name, value in numbers.items() if value is not None},
-        "\n".join(f"{d['layer']}: {d['cause']}: {d['reason']}" for d in row["decisions"]),
+        "\n".join(f"{d['layer']}: {d['phase']}: {d['reason']}" for d in row["decisions"]),
         sum(row["seconds"].values()),
     )
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from infopace import Candidate
 from infopace.lab.config import Plan
 from infopace.lab.progress import Listener
 from infopace.lab.run_folder import Row
 from infopace.lab.trackers._facts import Start, Tracker, config_of, epoch_of
 from infopace.lab.trackers._tensorboard import TensorBoard
 from infopace.lab.trackers._wandb_like import trackio, wandb
+from infopace.range_test import Candidate
 
 _TRACKERS: dict[str, Callable[[], Tracker]] = {
     "tensorboard": TensorBoard,

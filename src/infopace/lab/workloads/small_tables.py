@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -19,7 +20,9 @@ def diabetes() -> Data:
     from sklearn.model_selection import train_test_split
 
     rows, target = load_diabetes(return_X_y=True)
-    train_x, test_x, train_y, test_y = train_test_split(rows, target, test_size=100, random_state=0)
+    train_x, test_x, train_y, test_y = map(
+        np.asarray, train_test_split(rows, target, test_size=100, random_state=0)
+    )
     mean, std = train_x.mean(0), train_x.std(0)
     middle, spread = train_y.mean(), train_y.std()
     return Data(
@@ -37,7 +40,7 @@ def breast_cancer() -> Data:
 
     rows, labels = load_breast_cancer(return_X_y=True)
     split = train_test_split(rows, labels, test_size=114, stratify=labels, random_state=0)
-    train_x, test_x, train_y, test_y = split
+    train_x, test_x, train_y, test_y = map(np.asarray, split)
     mean, std = train_x.mean(0), train_x.std(0)
     train, test = (torch.tensor((x - mean) / std, dtype=torch.float32) for x in (train_x, test_x))
     return Data(train, torch.as_tensor(train_y), test, torch.as_tensor(test_y))

@@ -27,7 +27,7 @@ _FEWEST_HELD_OUT = 3
 
 
 @dataclass(frozen=True)
-class HoldAndAnneal:
+class HoldAndDecay:
     """Hold a rate while the information visibly rises; once it does not, anneal linearly to LR_min.
 
         hold:      LR = LR_top in epoch 1, then LR_hold = sqrt(LR_top * LR_max)
@@ -65,7 +65,7 @@ class HoldAndAnneal:
     one epoch brought more than half of the hold. Annealing raises information too, by removing SGD's noise, but over
     many epochs.
 
-    The training is over after epoch N; the rate stays at LR_min from then on, and the cause is "finished", unless
+    The training is over after epoch N; the rate stays at LR_min from then on, and the phase is "finished", unless
     something changes.
 
     With `held_out`, information about rows that are not trained on, learning is told from memorizing: the hold ends
@@ -169,23 +169,25 @@ class HoldAndAnneal:
         if phase.anneal is None:
             lr = _held_rate(phase, epoch, bounds)
             if epoch == 1:
-                return Decision(lr, f"start at lr_top = {lr:g}", "start")
+                return Decision(lr, "hold", f"start at lr_top = {lr:g}")
             if epoch == phase.start + 1 and phase.lowered:
                 what = f"lr_top = {lr:g}" if phase.lowered == 1 else f"{lr:.4g}, half as much,"
-                return Decision(lr, f"hold {what} from here: {phase.why}", "lowered")
+                return Decision(lr, "hold", f"hold {what} from here: {phase.why}")
             if epoch == phase.start + 1:
-                return Decision(lr, f"hold {lr:.4g} again: {phase.why}", "restart")
+                return Decision(lr, "hold", f"hold {lr:.4g} again: {phase.why}")
             if lr != _held_rate(phase, epoch - 1, bounds):
-                return Decision(lr, f"on to {lr:.4g}, midway between lr_top and lr_max", "raised")
-            return Decision(lr, "held: information still rises visibly, or it is too early to say", "held")
+                return Decision(lr, "hold", f"on to {lr:.4g}, midway between lr_top and lr_max")
+            return Decision(
+                lr, "hold", "held: information still rises significantly, or it is too early to say"
+            )
         if epoch > phase.end:
-            return Decision(bounds.lr_min, f"finished after epoch {phase.end}", "finished")
+            return Decision(bounds.lr_min, "finished", f"finished after epoch {phase.end}")
         held = _held_rate(phase, phase.anneal, bounds)
         lr = held * (phase.end - epoch + 0.5) / (phase.end - phase.anneal)
         why = f"annealing since epoch {phase.anneal + 1}, to end with epoch {phase.end}: {phase.why}"
         if lr <= bounds.lr_min:
-            return Decision(bounds.lr_min, f"{why}; at the floor lr_min = {bounds.lr_min:g}", "floor")
-        return Decision(lr, why, "anneal")
+            return Decision(bounds.lr_min, "decay", f"{why}; at the floor lr_min = {bounds.lr_min:g}")
+        return Decision(lr, "decay", why)
 
 
 def _rise(trained: _Trace, unseen: HeldOut | None, first: int, done: int) -> tuple[float, float] | None:
@@ -202,9 +204,9 @@ def _rise(trained: _Trace, unseen: HeldOut | None, first: int, done: int) -> tup
 def _held_rate(phase: _Phase, epoch: int, bounds: Bounds) -> float:
     """The learning rate of an epoch of a hold."""
     if phase.lowered or epoch == 1:
-        return max(bounds.first * _LOWERED ** max(phase.lowered - 1, 0), bounds.lr_min)
-    middle = bounds.first ** (1 - _MIDDLE) * bounds.lr_max**_MIDDLE
-    return min(max(middle, bounds.first), bounds.lr_max)  # where the two are one, rounding may leave them
+        return max(bounds.lr_top * _LOWERED ** max(phase.lowered - 1, 0), bounds.lr_min)
+    middle = bounds.lr_top ** (1 - _MIDDLE) * bounds.lr_max**_MIDDLE
+    return min(max(middle, bounds.lr_top), bounds.lr_max)  # where the two are one, rounding may leave them
 
 
 class _Trace:

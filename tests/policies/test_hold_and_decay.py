@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infopace import Bounds, HeldOut, HoldAndAnneal, simulate
+from infopace import Bounds, HoldAndDecay
+from infopace.policies import HeldOut, simulate
 
 BOUNDS = Bounds(1e-3, 0.3, 0.1, epsilon=0.01)
 HOLD = math.sqrt(0.1 * 0.3)
@@ -19,13 +20,13 @@ TRACES = st.lists(st.integers(-1000, 24_000).map(lambda i: i / 10_000), min_size
 
 
 def rates(
-    policy: HoldAndAnneal, trace: list[float], bounds: Bounds = BOUNDS, held_out: HeldOut | None = None
+    policy: HoldAndDecay, trace: list[float], bounds: Bounds = BOUNDS, held_out: HeldOut | None = None
 ) -> list[float]:
     found = simulate(policy, trace, reference=REFERENCE, bounds=bounds, held_out=held_out)
     return [decision.lr for decision in found]
 
 
-def causes(policy: HoldAndAnneal, trace: list[float], held_out: HeldOut | None = None) -> list[str]:
+def causes(policy: HoldAndDecay, trace: list[float], held_out: HeldOut | None = None) -> list[str]:
     found = simulate(policy, trace, reference=REFERENCE, bounds=BOUNDS, held_out=held_out)
     return [decision.cause for decision in found]
 
@@ -41,7 +42,7 @@ def spread(nats: list[float], scatter: float) -> HeldOut:
     return HeldOut(np.asarray(nats)[:, None] + noise - noise.mean(1, keepdims=True))
 
 
-def slow(policy: HoldAndAnneal, trace: list[float], held_out: HeldOut | None = None) -> list[float]:
+def slow(policy: HoldAndDecay, trace: list[float], held_out: HeldOut | None = None) -> list[float]:
     """Epoch by epoch as a person would do it, each line fitted by numpy."""
     found: list[float] = []
     start, anneal, end = 0, None, math.inf
@@ -111,7 +112,7 @@ def slow(policy: HoldAndAnneal, trace: list[float], held_out: HeldOut | None = N
 @settings(deadline=None, max_examples=40)
 @given(TRACES, st.none() | st.integers(1, 60))
 def test_it_is_what_its_slow_form_says(trace: list[float], epochs: int | None) -> None:
-    policy = HoldAndAnneal(epochs)
+    policy = HoldAndDecay(epochs)
     assert rates(policy, trace) == pytest.approx(slow(policy, trace))
 
 
@@ -120,7 +121,7 @@ def test_it_is_what_its_slow_form_says(trace: list[float], epochs: int | None) -
 def test_with_held_out_rows_it_is_what_its_slow_form_says(
     trace: list[float], unseen: list[float], scatter: float, epochs: int | None
 ) -> None:
-    policy, held_out = HoldAndAnneal(epochs), spread(unseen, scatter)
+    policy, held_out = HoldAndDecay(epochs), spread(unseen, scatter)
     assert rates(policy, trace, held_out=held_out) == pytest.approx(slow(policy, trace, held_out))
 
 
@@ -129,8 +130,8 @@ def test_held_out_rows_end_the_hold_and_the_training_twice_as_late(epochs: int |
     # Trained rows go on rising; what is held out does so for five epochs.
     trained = [0.15 * e for e in range(40)]
     carried = spread([min(value, 0.75) for value in trained[:12]], 0.01)
-    assert causes(HoldAndAnneal(40), trained).index("anneal") == 20
-    found = simulate(HoldAndAnneal(epochs), trained, reference=REFERENCE, bounds=BOUNDS, held_out=carried)
+    assert causes(HoldAndDecay(40), trained).index("anneal") == 20
+    found = simulate(HoldAndDecay(epochs), trained, reference=REFERENCE, bounds=BOUNDS, held_out=carried)
     hold = [d.cause for d in found].index("anneal")
     assert 5 < hold < 12
     assert [d.cause for d in found].index("finished") == 2 * hold
@@ -139,7 +140,7 @@ def test_held_out_rows_end_the_hold_and_the_training_twice_as_late(epochs: int |
 
 def test_where_epochs_are_known_held_out_rows_do_not_lead_beyond_them() -> None:
     rising = [0.05 * e for e in range(40)]
-    found = causes(HoldAndAnneal(15), rising, spread(rising, 1e-3))
+    found = causes(HoldAndDecay(15), rising, spread(rising, 1e-3))
     assert found.index("anneal") == 8
     assert found.index("finished") == 15
 
@@ -148,11 +149,11 @@ def test_what_rows_differ_by_from_the_start_is_no_noise() -> None:
     # Half of the rows are easy and half are hard, by far more than all of them learn.
     rising = np.linspace(0, 0.4, 30)[:, None] + np.tile([3.0, -3.0], 20)
     trained = rising.mean(1).tolist()
-    assert "anneal" not in causes(HoldAndAnneal(None), trained, HeldOut(rising))
+    assert "anneal" not in causes(HoldAndDecay(None), trained, HeldOut(rising))
     # The same mean, but what rows learn scatters: now that is what the rise is to be told from.
     scatter = np.random.default_rng(0).normal(0, 2, rising.shape)
     noisy = rising + scatter - scatter.mean(1, keepdims=True)
-    assert causes(HoldAndAnneal(None), trained, HeldOut(noisy)).index("anneal") < 12
+    assert causes(HoldAndDecay(None), trained, HeldOut(noisy)).index("anneal") < 12
 
 
 @settings(deadline=None, max_examples=40)
@@ -171,20 +172,20 @@ def test_a_rise_is_that_of_a_line_for_each_row(seed: int, epochs: int, rows: int
 def test_rows_that_were_held_out_once_are_not_asked_again() -> None:
     trace = saturating(60, tau=3)
     changed = [*trace[:30], *[value - 0.5 for value in trace[30:]]]
-    without = causes(HoldAndAnneal(None), changed)[30:]
-    hold = causes(HoldAndAnneal(None), changed).index("anneal")
+    without = causes(HoldAndDecay(None), changed)[30:]
+    hold = causes(HoldAndDecay(None), changed).index("anneal")
     held_out = spread(changed[: hold + 1], 0.01)
-    assert causes(HoldAndAnneal(None), changed, held_out)[30:].count("held") == without.count("held")
+    assert causes(HoldAndDecay(None), changed, held_out)[30:].count("held") == without.count("held")
 
 
 @settings(deadline=None, max_examples=40)
 @given(TRACES, st.none() | st.integers(1, 60))
 def test_rates_stay_within_the_bounds(trace: list[float], epochs: int | None) -> None:
-    assert all(BOUNDS.lr_min <= lr <= HOLD * 1.0000001 for lr in rates(HoldAndAnneal(epochs), trace))
+    assert all(BOUNDS.lr_min <= lr <= HOLD * 1.0000001 for lr in rates(HoldAndDecay(epochs), trace))
 
 
 def test_it_holds_while_information_rises_and_anneals_when_it_does_not() -> None:
-    found = causes(HoldAndAnneal(100), saturating(100, tau=8))
+    found = causes(HoldAndDecay(100), saturating(100, tau=8))
     held = found.count("held")
     assert found == [
         "start",
@@ -195,17 +196,17 @@ def test_it_holds_while_information_rises_and_anneals_when_it_does_not() -> None
     ]
     # The last e-folds of 2.25 nats that are still visible at 0.02 nats: four or five.
     assert 25 <= held <= 60
-    assert rates(HoldAndAnneal(100), saturating(100, tau=8))[-1] <= 0.5 * HOLD / (98 - held) + BOUNDS.lr_min
+    assert rates(HoldAndDecay(100), saturating(100, tau=8))[-1] <= 0.5 * HOLD / (98 - held) + BOUNDS.lr_min
 
 
 def test_the_slower_the_learning_the_longer_the_hold() -> None:
-    holds = [causes(HoldAndAnneal(None), saturating(200, tau)).count("held") for tau in (2, 5, 12, 24)]
+    holds = [causes(HoldAndDecay(None), saturating(200, tau)).count("held") for tau in (2, 5, 12, 24)]
     assert holds == sorted(holds)
     assert holds[-1] > 4 * holds[0]
 
 
 def test_without_a_horizon_it_anneals_as_long_as_it_held_and_is_finished() -> None:
-    found = causes(HoldAndAnneal(None), saturating(150, tau=8, noise=0.02))
+    found = causes(HoldAndDecay(None), saturating(150, tau=8, noise=0.02))
     hold = found.index("anneal")
     assert found.index("finished") == 2 * hold
     assert set(found[2 * hold :]) == {"finished"}
@@ -213,18 +214,18 @@ def test_without_a_horizon_it_anneals_as_long_as_it_held_and_is_finished() -> No
 
 def test_with_a_horizon_there_always_is_time_to_anneal() -> None:
     rising = [0.02 * e for e in range(100)]
-    found = causes(HoldAndAnneal(100), rising)
+    found = causes(HoldAndDecay(100), rising)
     assert found.index("anneal") == 50
-    assert rates(HoldAndAnneal(100), rising)[99] == pytest.approx(HOLD * 0.5 / 50)
-    assert "anneal" in causes(HoldAndAnneal(1), [0.0]) + causes(HoldAndAnneal(2), [0.0, 1.0])
+    assert rates(HoldAndDecay(100), rising)[99] == pytest.approx(HOLD * 0.5 / 50)
+    assert "anneal" in causes(HoldAndDecay(1), [0.0]) + causes(HoldAndDecay(2), [0.0, 1.0])
 
 
 def test_noise_alone_ends_no_anneal_and_a_fall_does() -> None:
     for seed in range(5):
-        assert "restart" not in causes(HoldAndAnneal(None), saturating(150, 8, noise=0.01, seed=seed))
+        assert "restart" not in causes(HoldAndDecay(None), saturating(150, 8, noise=0.01, seed=seed))
     trace = saturating(60, tau=3)
     changed = [*trace[:30], *[value - 0.5 for value in trace[30:]]]
-    found = simulate(HoldAndAnneal(200), changed, reference=REFERENCE, bounds=BOUNDS)
+    found = simulate(HoldAndDecay(200), changed, reference=REFERENCE, bounds=BOUNDS)
     again = [d.cause for d in found].index("restart")
     assert again == 31  # once may be chance, so the second low epoch counts
     assert found[again].lr == HOLD > found[again - 1].lr
@@ -233,7 +234,7 @@ def test_noise_alone_ends_no_anneal_and_a_fall_does() -> None:
 
 def test_a_rate_at_which_information_falls_is_given_up_for_lr_top() -> None:
     trace = [*saturating(5, tau=2), 1.2, *[1.2 + 0.05 * e for e in range(20)]]
-    found = simulate(HoldAndAnneal(60), trace, reference=REFERENCE, bounds=BOUNDS)
+    found = simulate(HoldAndDecay(60), trace, reference=REFERENCE, bounds=BOUNDS)
     assert [d.cause for d in found][:8] == [
         "start",
         "raised",
@@ -248,13 +249,13 @@ def test_a_rate_at_which_information_falls_is_given_up_for_lr_top() -> None:
     assert [d.lr for d in found][5:20] == [0.1] * 15
     assert "fell by 0.75" in found[5].reason
     within_noise = [*trace[:5], trace[4] * 0.975]
-    assert causes(HoldAndAnneal(60), within_noise)[-1] == "held"
+    assert causes(HoldAndDecay(60), within_noise)[-1] == "held"
 
 
 def test_where_information_falls_at_lr_top_too_half_of_it_is_held_and_so_on() -> None:
     fallen = [2.0 - 0.2 * e for e in range(1, 9)]
     trace = [*saturating(5, tau=2), *fallen, *[fallen[-1] + 0.05 * e for e in range(1, 6)]]
-    found = simulate(HoldAndAnneal(60), trace, reference=REFERENCE, bounds=BOUNDS)
+    found = simulate(HoldAndDecay(60), trace, reference=REFERENCE, bounds=BOUNDS)
     lowered = [d for d in found if d.cause == "lowered"]
     expected = [max(0.1 / 2**k, BOUNDS.lr_min) for k in range(8)]
     assert [d.lr for d in lowered] == pytest.approx(expected)
@@ -265,34 +266,34 @@ def test_where_information_falls_at_lr_top_too_half_of_it_is_held_and_so_on() ->
 
 def test_at_lr_top_a_fall_back_to_where_the_hold_began_is_none() -> None:
     trace = [*saturating(5, tau=2), 1.2, 1.5, 1.3, 1.6, 1.25, 1.7, 1.21, 1.8]
-    assert causes(HoldAndAnneal(60), trace).count("lowered") == 1
+    assert causes(HoldAndDecay(60), trace).count("lowered") == 1
 
 
 def test_a_single_low_epoch_is_no_restart() -> None:
     trace = saturating(60, tau=3)
     trace[30] -= 0.5
-    assert "restart" not in causes(HoldAndAnneal(200), trace)
+    assert "restart" not in causes(HoldAndDecay(200), trace)
 
 
 @pytest.mark.parametrize("epochs", [200, None])
 def test_a_leap_of_information_is_a_restart(epochs: int | None) -> None:
     trace = saturating(60, tau=3)
     changed = [*trace[:30], *[value + 0.3 for value in trace[30:]]]
-    assert causes(HoldAndAnneal(epochs), changed).index("restart") == 31
+    assert causes(HoldAndDecay(epochs), changed).index("restart") == 31
     changed[31] -= 0.3  # once may be chance
-    assert "restart" not in causes(HoldAndAnneal(epochs), changed[:32])
+    assert "restart" not in causes(HoldAndDecay(epochs), changed[:32])
 
 
 def test_what_annealing_brings_is_no_leap() -> None:
     # An under-trained network, held for half of its epochs, gains as much again while the noise is taken away.
     hold = [0.9 * (1 - math.exp(-e / 4)) for e in range(11)]
     anneal = [hold[-1] + 0.04 * e for e in range(1, 11)]
-    assert "restart" not in causes(HoldAndAnneal(20), [*hold, *anneal])
+    assert "restart" not in causes(HoldAndDecay(20), [*hold, *anneal])
 
 
 @given(st.floats(1e-6, 1.0))
 def test_one_rate_for_bounds_is_that_rate(lr: float) -> None:
-    assert rates(HoldAndAnneal(12), [0.0], Bounds(lr, lr, lr)) == [lr]
+    assert rates(HoldAndDecay(12), [0.0], Bounds(lr, lr, lr)) == [lr]
 
 
 def test_bad_input() -> None:
@@ -306,4 +307,4 @@ def test_bad_input() -> None:
         with pytest.raises(ValueError, match=f"got first = {first} and last = {last}"):
             HeldOut([[0.0, 0.0], [1.0, 1.0]]).rise(first, last)
     with pytest.raises(ValueError, match=r"epochs must be at least 1, got 0"):
-        HoldAndAnneal(0)
+        HoldAndDecay(0)
