@@ -21,6 +21,9 @@ torch.set_num_threads(1)
 hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
 
+# Tables of rows, which test_bad_inputs runs in a process of its own; they hold no tests.
+collect_ignore = ["bad_inputs"]
+
 _NOT_RUN = pytest.StashKey[dict[str, list[str]]]()
 
 

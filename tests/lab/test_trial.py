@@ -145,8 +145,6 @@ WRONG: dict[str, dict[str, Any]] = {
         "metric": Metric("mine", lambda outputs, targets: outputs[:, 0] * torch.nan, higher_is_better=True)
     },
     "load raised SystemExit: enough": {"load": ending},
-    "metric must be infopace.lab.workload.Metric, got str": {"metric": "accuracy"},
-    "epochs must be at least 1, got '3'": {"epochs": "3"},
     "batch_size must be at least 1, got 0": {"batch_size": 0},
     "probe_size must be at least 2, got 0": {"probe_size": 0},
 }
@@ -158,6 +156,23 @@ def test_what_is_wrong_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch, text
     with pytest.raises(InputError) as error:
         load_tried(dataclasses.replace(MINE, **WRONG[text]), CPU)
     assert str(error.value) == f"workload 'mine': {text}"
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "text"),
+    [
+        ("metric", "accuracy", "metric must be Metric, got str 'accuracy'"),
+        ("epochs", "3", "epochs must be a whole number, got '3'"),
+        ("loss", "cross-entropy", "loss must be a function, got 'cross-entropy'"),
+    ],
+)
+def test_a_part_of_another_kind_is_refused_at_once(
+    monkeypatch: pytest.MonkeyPatch, part: str, value: str, text: str
+) -> None:
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with pytest.raises(TypeError) as error:
+        dataclasses.replace(MINE, **{part: value})
+    assert str(error.value) == text
 
 
 def test_outputs_that_torch_would_hold_against_every_target() -> None:

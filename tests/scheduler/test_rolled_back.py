@@ -232,7 +232,8 @@ def test_where_no_rate_helps_the_roll_back_ends_with_an_error(bounds: Bounds, mo
         assert str(error.value) == (
             f"epochs 1 to {most} were rolled back one after the other, at learning rates from {lrs[0]:.3g} "
             f"to {lrs[-1]:.3g}, and no rate helps; the last because the output does not fit the probe: x must be "
-            "finite, got nan at row 0, column 0; check the data and the loss for nan or inf, and the model in "
+            "finite, got nan in 200 of 200 examples, first at example 0, column 0; check the data and the loss for nan "
+            "or inf, and the model in "
             "evaluation mode"
         )
         assert all(torch.equal(value, model.state_dict()[name]) for name, value in weights.items())
@@ -262,10 +263,10 @@ def test_a_model_that_is_not_finite_from_the_start_is_refused(roll_back: bool) -
     spoiled = data()[0].clone()
     spoiled[3] = math.nan
     base = nn.Sequential(filled(nn.Linear(8, 8), math.nan).requires_grad_(False), nn.Linear(8, 4))
-    for model, inputs, example in (
-        (OnlyTrained(from_the_start=True), data()[0], 0),
-        (base, data()[0], 0),
-        (nn.Linear(8, 4), spoiled, 3),
+    for model, inputs, example, many in (
+        (OnlyTrained(from_the_start=True), data()[0], 0, 600),
+        (base, data()[0], 0, 600),
+        (nn.Linear(8, 4), spoiled, 3, 1),
     ):
         weights = [weight for weight in model.parameters() if weight.requires_grad]
         optimizer = torch.optim.SGD(weights, lr=0.1)
@@ -273,7 +274,7 @@ def test_a_model_that_is_not_finite_from_the_start_is_refused(roll_back: bool) -
             MutualInformationLR(optimizer, model, Probe(inputs, data()[1]), bounds=BOUNDS, roll_back=undo)
         assert str(error.value) == (
             f"the model cannot be measured before training: the output does not fit the probe: "
-            f"x must be finite, got nan at row {example}, column 0; "
+            f"x must be finite, got nan in {many} of 600 examples, first at example {example}, column 0; "
             "check the probe's inputs, the weights, frozen ones too, and the model in evaluation mode"
         )
 
