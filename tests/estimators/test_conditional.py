@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from infopace.estimators._conditional import conditional_mutual_information, frenzel_pompe
-from infopace.estimators._distances import pairwise_distances
 from infopace.estimators._mutual_information import mutual_information
+from infopace.estimators._neighbour_search._distances import pairwise_distances
 
 
 def normal(n: int, width: int, seed: int) -> Tensor:

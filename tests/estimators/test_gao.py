@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from infopace.estimators._distances import pairwise_distances
 from infopace.estimators._gao import gao
 from infopace.estimators._ksg import ksg1
+from infopace.estimators._neighbour_search._distances import pairwise_distances
 
 
 def measure(x: Tensor, y: Tensor, k: int = 3, norm: str = "euclidean") -> float:

@@ -10,8 +10,8 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from infopace.estimators._labels import entropy
 from infopace.estimators._linear_probe import _coordinates, _scales, _stratified_parts, linear_probe_bound
+from infopace.estimators._plug_in import entropy
 from infopace.estimators._softmax_regression import softmax_regression_path
 
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from infopace.estimators._critic import all_scores, new_critic, train_critic
-from infopace.estimators._labels import entropy
 from infopace.estimators._neural import BOUNDS, _held_out_terms, neural_bound
 from infopace.estimators._neural_bounds import donsker_varadhan, pair_scores, smile
+from infopace.estimators._plug_in import entropy
 
 
 def normal_pair(n: int, rho: float, seed: int = 0) -> tuple[Tensor, Tensor]:

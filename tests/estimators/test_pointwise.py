@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infopace import mutual_information
-from infopace.estimators import _tree, decoder_bound
+from infopace.estimators import decoder_bound
+from infopace.estimators._neighbour_search import _trees
 
 
 def rows(n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -48,8 +49,8 @@ def test_a_tree_finds_the_same(method: str, monkeypatch: pytest.MonkeyPatch) -> 
         (labels, y)[method == "ksg1"],
     )
     plain = mutual_information(x, target, estimator=method, std_error=False).pointwise
-    monkeypatch.setattr(_tree, "_ROWS", 1)
-    assert _tree.suits_tree(x)
+    monkeypatch.setattr(_trees, "_ROWS", 1)
+    assert _trees.suits_tree(x)
     found = mutual_information(x, target, estimator=method, std_error=False).pointwise
     assert plain is not None
     assert found is not None

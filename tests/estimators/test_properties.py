@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infopace.estimators import _distances, entropy
+from infopace.estimators import entropy
+from infopace.estimators._neighbour_search import _distances
 
 from .samples import ANY, Rows, copied, dead, labels, lattice, neighbour_information, normal
 
@@ -118,7 +119,7 @@ def test_blocks_and_chunks_do_not_matter(
     for row_block, chunk, keep in ((32 * 7, 100, 10), (1, 50, 0), (32 * 31, 40, 0), (32 * 32, 1, 100)):
         monkeypatch.setattr(_distances, "_ROW_BLOCK", row_block)
         monkeypatch.setattr(_distances, "_CHUNK", chunk)
-        monkeypatch.setattr(_distances, "_KEEP_ROWS", keep)
+        monkeypatch.setattr(_distances, "_MOST_KEPT", keep)
         assert neighbour_information(x, y, estimator=estimator, norm=norm) == expected
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from infopace.estimators import _distances, _ksg, _ross
+from infopace.estimators import _ksg, _ross
+from infopace.estimators._neighbour_search import _distances
 
 from . import reference
 from .samples import ANY, GRIDS, Rows, labels, lattice, neighbour_information, normal

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from infopace._typing import Float, Int
 from infopace.estimators._dependence._scores import row_order
-from infopace.estimators._labels import as_classes
+from infopace.estimators._inputs import as_classes
 from infopace.estimators._sparse_table import is_sparse
 
 # A value is an atom where it holds this share of the examples or this many of them. Normal values rounded to a

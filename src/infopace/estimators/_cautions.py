@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from infopace.estimators._atoms import Atoms
-from infopace.estimators._distances import Distances
 from infopace.estimators._error_bar import fewest
 from infopace.estimators._estimate import Caution
-from infopace.estimators._labels import as_classes
+from infopace.estimators._inputs import as_classes
+from infopace.estimators._neighbour_search._distances import Distances
 
 # Perfectly separable outputs of 1000 classes, one row each, measure 0.57 of 9.17 bits; from about 20 rows a
 # class the shortfall is within the sampling noise (measured for this project).

@@ -11,22 +11,29 @@ from torch import Tensor
 
 from infopace._checks import check_choice
 from infopace.estimators._cautions import left_out, missing_values
-from infopace.estimators._distances import Distances, pairwise_distances, row_blocks
 from infopace.estimators._error_bar import ErrorBar, subsampling_error_bar
 from infopace.estimators._estimate import Estimate
 from infopace.estimators._gao import gao
 from infopace.estimators._inputs import (
     DROP,
+    as_classes,
     as_matrix,
     as_targets,
     check_neighbours,
     complete_examples,
     is_labels,
 )
-from infopace.estimators._joint import Held, Joint, SameClass, kth_radius, tied_count, tied_neighbours
-from infopace.estimators._labels import as_classes, entropy
+from infopace.estimators._neighbour_search._counts import kth_radius, tied_count, tied_neighbours
+from infopace.estimators._neighbour_search._distances import Distances, pairwise_distances, row_blocks
+from infopace.estimators._neighbour_search._spaces import (
+    STANDARDIZE,
+    Joint,
+    LastBlockKept,
+    SameClass,
+    standardized_distances,
+)
+from infopace.estimators._plug_in import entropy
 from infopace.estimators._ross import ross
-from infopace.estimators._scale import STANDARDIZE, standardized_distances
 
 _NORMS = ("euclidean", "chebyshev")
 
@@ -100,7 +107,7 @@ def conditional_mutual_information(
 
 def frenzel_pompe(x: Distances, y: Distances, z: Distances, k: int) -> float:
     """The formula of `conditional_mutual_information` for vectors z, on distances."""
-    x, y, z = Held(x), Held(y), Held(z)
+    x, y, z = LastBlockKept(x), LastBlockKept(y), LastBlockKept(z)
     everything, xz, yz = Joint(x, y, z), Joint(x, z), Joint(y, z)
     terms = torch.empty(x.n, dtype=torch.float64, device=x.device)
     for start, stop in row_blocks(x.n):

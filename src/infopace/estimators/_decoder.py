@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from infopace.estimators._estimate import Estimate
-from infopace.estimators._inputs import as_class_numbers, as_matrix, as_tensor, check_same_number
-from infopace.estimators._labels import as_classes, entropy
+from infopace.estimators._inputs import as_class_numbers, as_classes, as_matrix, as_tensor, check_same_number
+from infopace.estimators._plug_in import entropy
 
 # bfloat16 keeps 8 bits, so the probabilities of a softmax in it sum to 1 within 2^-7.
 _SUM_TOLERANCE = 2.0**-7

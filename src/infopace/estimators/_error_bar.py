@@ -55,7 +55,7 @@ def subsampling_error_bar(
     is a third as noisy as the value and moves against it: use it to widen an interval, not to correct the
     value.
     """
-    parts = _part_values(estimate, n, k, classes)
+    parts = part_values(estimate, n, k, classes)
     if not parts or not math.isfinite(whole):
         return ErrorBar()
     return ErrorBar(_std_error(parts), _slope(parts, whole), _freedom(list(parts)))
@@ -77,7 +77,7 @@ def is_unresolved(nats: float, bias: float, n: int, k: int) -> bool:
     return bias < GROWING or nats > cap - min(_NEAR_CAP, cap / 3)
 
 
-def _part_values(
+def part_values(
     estimate: Callable[[Tensor], float], n: int, k: int, classes: Tensor | None
 ) -> dict[int, list[float]]:
     """The values on each of 2, 3, .. 10 parts, where all are numbers."""

@@ -81,6 +81,12 @@ def as_labels(values: Any, name: str = "labels") -> Tensor:
     return tensor.reshape(-1).long()
 
 
+def as_classes(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """(n,) labels -> (n,) class numbers 0..C-1 and (C,) class sizes."""
+    _, classes, sizes = torch.unique(labels, return_inverse=True, return_counts=True)
+    return classes, sizes
+
+
 def as_class_numbers(values: Any, name: str, columns: str) -> Tensor:
     """Labels that are themselves the numbers of columns; text has none, and is refused."""
     return as_labels(as_numbers(values, name, columns), name)

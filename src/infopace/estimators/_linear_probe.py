@@ -9,10 +9,10 @@ from torch import Tensor
 
 from infopace._typing import Float, Int
 from infopace.estimators._cautions import left_out
-from infopace.estimators._distances import column_chunks
 from infopace.estimators._estimate import Estimate
-from infopace.estimators._inputs import as_labels, as_matrix, check_same_number
-from infopace.estimators._labels import as_classes, entropy
+from infopace.estimators._inputs import as_classes, as_labels, as_matrix, check_same_number
+from infopace.estimators._neighbour_search._distances import column_chunks
+from infopace.estimators._plug_in import entropy
 from infopace.estimators._softmax_regression import softmax_regression_path
 
 # Ridge strengths for rows of mean square 1, strong first: from one at which the probe all but knows the class

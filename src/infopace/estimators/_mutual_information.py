@@ -18,20 +18,20 @@ from infopace.estimators._estimate import Caution, Estimate
 from infopace.estimators._gaussian import gaussian, gaussian_std_error
 from infopace.estimators._inputs import (
     DROP,
+    as_classes,
     as_matrix,
     as_targets,
     check_neighbours,
     complete_examples,
     is_labels,
 )
-from infopace.estimators._labels import as_classes, entropy
 from infopace.estimators._linear_probe import linear_probe_bound
-from infopace.estimators._neighbours import VECTOR_FORMULAS, Neighbours, of_labels, of_vectors
+from infopace.estimators._neighbour_search._choose import VECTOR_FORMULAS, Neighbours, of_labels, of_vectors
+from infopace.estimators._neighbour_search._spaces import STANDARDIZE
 from infopace.estimators._neural import neural_bound
 from infopace.estimators._permutation import p_value, permutation_null
-from infopace.estimators._plug_in import corrected_entropy, plug_in, plug_in_std_error
+from infopace.estimators._plug_in import corrected_entropy, entropy, plug_in, plug_in_std_error
 from infopace.estimators._ross import singletons
-from infopace.estimators._scale import STANDARDIZE
 from infopace.estimators._sparse_table import adjusted_information, alone_in_cell, is_sparse, raw_information
 
 NORMS = ("euclidean", "chebyshev")

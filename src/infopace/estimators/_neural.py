@@ -12,8 +12,7 @@ from infopace._checks import check_choice
 from infopace._typing import Float
 from infopace.estimators._critic import Critic, all_scores, new_critic, train_critic
 from infopace.estimators._estimate import Caution, Estimate
-from infopace.estimators._inputs import as_matrix, as_targets
-from infopace.estimators._labels import as_classes, entropy
+from infopace.estimators._inputs import as_classes, as_matrix, as_targets
 from infopace.estimators._neural_bounds import (
     donsker_varadhan,
     infonce,
@@ -22,6 +21,7 @@ from infopace.estimators._neural_bounds import (
     running_log_mean,
     smile,
 )
+from infopace.estimators._plug_in import entropy
 
 BOUNDS = ("mine", "infonce", "smile")
 # Song & Ermon's middle value: clipping at e^5 costs nothing at the few nats that a thousand rows can show.

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from infopace._typing import Int
 from infopace.estimators._error_bar import ErrorBar
-from infopace.estimators._labels import as_classes
+from infopace.estimators._inputs import as_classes
 from infopace.estimators._permutation import permutation_null
 from infopace.estimators._student import two_sided_quantile
 

@@ -20,7 +20,7 @@ from infopace.estimators._dependence._scores import (
 )
 from infopace.estimators._error_bar import GROWING, ErrorBar, subsampling_error_bar
 from infopace.estimators._ksg import ksg1, ksg1_terms
-from infopace.estimators._scale import standardized_distances
+from infopace.estimators._neighbour_search._spaces import standardized_distances
 
 # With fewer rows a column the second moments of half the rows cannot be inverted: the columns are reduced.
 _ROWS_A_COLUMN = 4
