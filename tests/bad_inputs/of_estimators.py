@@ -21,9 +21,9 @@ Y = torch.arange(N) % 3
 Z = torch.randn(N, generator=GENERATOR)
 
 
-def with_value(value: float, row: int = 7) -> torch.Tensor:
+def with_value(value: float, example: int = 7) -> torch.Tensor:
     changed = X.clone().double()
-    changed[row, 1] = value
+    changed[example, 1] = value
     return changed
 
 

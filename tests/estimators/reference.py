@@ -1,4 +1,4 @@
-"""Slow, obvious versions of the estimators: loops over rows, no matrix product, no shared code.
+"""Slow, obvious versions of the estimators: loops over examples, no matrix product, no shared code.
 
 Distances are taken pair by pair: `distances` from float64 differences and a correctly rounded sum,
 `exact_distances` in whole numbers, where a tie is a tie. Euclidean ones are squared: their order matters.
@@ -35,7 +35,7 @@ def _distance(a: Sequence[float], b: Sequence[float], norm: str) -> float:
 
 
 def exact_distances(x: Rows, norm: str, unit: float = 1.0) -> Rows:
-    """Distances, in units, of rows whose values are whole multiples of the unit (a power of two)."""
+    """Distances, in units, of examples whose values are whole multiples of the unit (a power of two)."""
     rows = [[_whole(float(value) / unit) for value in np.ravel(row)] for row in x]
     table = np.empty((len(rows), len(rows)), dtype=object)
     for i, a in enumerate(rows):
@@ -77,7 +77,7 @@ def exact_columns(x: Rows, norm: str) -> Rows:
 
 
 def ross_counts(table: Rows, labels: Sequence[int], k: int) -> list[tuple[int, int, int] | None]:
-    """(kt, N_c, m) of every row; None for rows alone in their class, which no row sees."""
+    """(kt, N_c, m) of every example; None for one alone in its class, which no other counts."""
     alone = {label for label in labels if list(labels).count(label) == 1}
     kept = [i for i, label in enumerate(labels) if label not in alone]
     counts: list[tuple[int, int, int] | None] = [None] * len(labels)
@@ -98,7 +98,7 @@ def ross(table: Rows, labels: Sequence[int], k: int) -> float:
 
 
 def ksg1_counts(dx: Rows, dy: Rows, k: int) -> list[tuple[int, int, int]]:
-    """(k, n_x, n_y) of every row: strictly inside rho_i, and at distance 0 for the copies of rho_i = 0."""
+    """(k, n_x, n_y) of every example: strictly inside rho_i, and at distance 0 for the copies of rho_i = 0."""
     counts = []
     for i in range(len(dx)):
         others = [j for j in range(len(dx)) if j != i]

@@ -28,13 +28,13 @@ def lattice(n: int, d: int, levels: int = 4, seed: int = 2) -> Rows:
 
 
 def copied(n: int, d: int) -> Rows:
-    """Every row three times, in mixed order."""
+    """Every example three times, in mixed order."""
     rows = np.repeat(normal(-(-n // 3), d, 3), 3, axis=0)[:n]
     return rows[np.random.default_rng(4).permutation(n)]
 
 
 def dead(n: int, d: int, alive: float = 0.03) -> Rows:
-    """ReLU outputs of which all but a share of the rows are exactly zero."""
+    """ReLU outputs of which all but a share of the examples are exactly zero."""
     rows = np.abs(normal(n, d, 5))
     rows[np.random.default_rng(6).random(n) >= alive] = 0
     return rows

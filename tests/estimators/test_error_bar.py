@@ -79,7 +79,7 @@ def test_parts_are_disjoint_and_keep_the_classes_in_proportion() -> None:
         assert max(shares) - min(shares) <= 1
 
 
-def test_too_few_rows_have_no_error_bar() -> None:
+def test_too_few_examples_have_no_error_bar() -> None:
     assert math.isnan(neighbour_information(normal(31, 2), normal(31, 1)).std_error)
     assert math.isfinite(neighbour_information(normal(32, 2), normal(32, 1)).std_error)
     assert math.isnan(neighbour_information(normal(100, 2), labels(100, 2), std_error=False).std_error)

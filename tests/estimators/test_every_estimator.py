@@ -115,7 +115,7 @@ def test_processing_loses_information(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_order_of_rows_and_repetition(name: str) -> None:
+def test_order_of_examples_and_repetition(name: str) -> None:
     case = EVERY[name]
     x, y = case.draw(0)
     result = case.estimate(x, y)
@@ -145,7 +145,7 @@ def test_bad_input_is_refused(name: str) -> None:
         ValueError, match="must be finite, got nan in 1 of 400 examples, first at example 5, column 0"
     ):
         case.estimate(holed, y)
-    with pytest.raises(ValueError, match=f"must have the same number of rows, got {N} and {N - 1}"):
+    with pytest.raises(ValueError, match=f"must have the same number of examples, got {N} and {N - 1}"):
         case.estimate(x, y[:-1])
     with pytest.raises(ValueError, match="must not be empty, got shape"):
         case.estimate(x[:0], y[:0])

@@ -1,4 +1,4 @@
-"""Vectors that take few values are compared once each: the same terms as row by row."""
+"""Vectors that take few values are compared once each: the same terms as example by example."""
 
 from __future__ import annotations
 

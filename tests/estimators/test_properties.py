@@ -19,7 +19,7 @@ WIDTHS = st.sampled_from([1, 3, 5, 17])
 
 
 def sample(seed: int, n: int, d: int) -> Rows:
-    """Continuous rows, with copies and dead rows in two of three."""
+    """Continuous examples, with copies and all-zero ones in two of three."""
     x = normal(n, d, seed)
     if seed % 3 == 1:
         x[::4] = x[0]
@@ -70,7 +70,7 @@ def test_rotation(seed: int, d: int) -> None:
 
 @FEW
 @given(SEEDS, WIDTHS)
-def test_order_of_rows_and_names_of_labels(seed: int, d: int) -> None:
+def test_order_of_examples_and_names_of_labels(seed: int, d: int) -> None:
     x, y, z = sample(seed, 50, d), labels(50, 4, seed), normal(50, 1, seed)
     order = np.random.default_rng(seed).permutation(50)
     assert nats(x[order], y[order]) == pytest.approx(nats(x, y), abs=1e-12)

@@ -41,7 +41,7 @@ def check_ross(x: Rows, y: Rows, table: Rows, norm: str, k: int) -> None:
 
 
 def check_ksg(x: Rows, y: Rows, tables: tuple[Rows, Rows], norm: str, k: int) -> None:
-    counts = _ksg._counts(pair(x, norm), pair(y, norm), k, 0, len(x))
+    counts = _ksg.ksg1_counts(pair(x, norm), pair(y, norm), k, 0, len(x))
     fast = [tuple(int(value) for value in row) for row in torch.stack(counts, 1)]
     assert fast == reference.ksg1_counts(*tables, k)
     for name, slow in KSG.items():
@@ -122,7 +122,7 @@ def test_smallest_and_largest_k(k: int, norm: str) -> None:
 
 
 @pytest.mark.parametrize("n", [2, 3, 4, 5])
-def test_few_rows(n: int) -> None:
+def test_few_examples(n: int) -> None:
     for d in (1, 5):
         x = normal(n, d)
         table = reference.distances(x, "euclidean")
@@ -143,8 +143,8 @@ def test_small_classes_and_singletons(make: Callable[[int, int], Rows], sizes: t
 
 
 @pytest.mark.parametrize("estimator", ["ross", "ksg1"])
-def test_wide_rows_one_rounding_step_apart(estimator: str) -> None:
-    """Distances 2^46 and 2^46 + 1: the matrix product cannot tell them apart, the counts must."""
+def test_wide_examples_one_rounding_step_apart(estimator: str) -> None:
+    """Distances 2^46 and 2^46 + 1: the matrix product gives both the same value, the counts must not."""
     generator = np.random.default_rng(0)
     n, d = 40, 12
     x = np.zeros((n, d))

@@ -15,7 +15,7 @@ from infopace.estimators._sparse_table import (
     adjusted_information,
     expected_information,
     raw_information,
-    seen_and_unseen_entropy,
+    chao_entropy,
 )
 
 from .samples import Rows
@@ -71,7 +71,7 @@ def test_unseen_labels_term_by_term(sizes: list[int]) -> None:
         a = 2 * twice / ((n - 1) * once + 2 * twice) if twice else 2 / ((n - 1) * (once - 1) + 2)
         rest = -math.log(a) - sum((1 - a) ** r / r for r in range(1, n))
         total += once / n * (1 - a) ** (1 - n) * rest
-    assert seen_and_unseen_entropy(torch.tensor(sizes)) == pytest.approx(total, rel=1e-6)
+    assert chao_entropy(torch.tensor(sizes)) == pytest.approx(total, rel=1e-6)
 
 
 @pytest.mark.parametrize(

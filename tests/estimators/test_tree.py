@@ -64,7 +64,7 @@ def blocked_ksg1(x: Tensor, y: Tensor, k: int, norm: str, standardize: str) -> f
 def test_ross_to_the_bit(package: str, kind: str, width: int, norm: str) -> None:
     x = KINDS[kind](normal(300, width, 0))
     labels = torch.randint(4, (300,), generator=torch.Generator().manual_seed(1))
-    # A class of two rows takes one neighbour, a row alone none.
+    # A class of two examples takes one neighbour, a class of one none.
     labels[:2], labels[2] = 7, 8
     assert tree_ross(x, labels, 3, norm) == ross(pairwise_distances(x, norm), labels, 3)
 
@@ -87,7 +87,7 @@ def test_blocks_of_very_different_scale_and_many_neighbours(package: str) -> Non
         assert tree_ksg1(x, y, k, "euclidean", "none") == blocked_ksg1(x, y, k, "euclidean", "none")
 
 
-def test_rows_in_order_of_their_leaves_are_put_back(package: str) -> None:
+def test_examples_in_order_of_their_leaves_are_put_back(package: str) -> None:
     x = normal(400, 3, 6)
     labels = (x[:, 0] > 0).long()
     order = torch.randperm(400, generator=torch.Generator().manual_seed(7))
@@ -95,12 +95,12 @@ def test_rows_in_order_of_their_leaves_are_put_back(package: str) -> None:
     assert tree_ross(x[order], labels[order], 3, "euclidean") == pytest.approx(value, abs=1e-13)
 
 
-def test_no_class_of_two_rows_leaves_nothing() -> None:
+def test_no_class_of_two_examples_leaves_nothing() -> None:
     assert math.isnan(tree_ross(normal(5, 2, 8), torch.arange(5), 3, "euclidean"))
 
 
-def test_trees_are_for_many_narrow_rows_without_many_copies(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_trees, "_ROWS", 1000)
+def test_trees_are_for_many_narrow_examples_without_many_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_trees, "_FEWEST", 1000)
     x = normal(1500, 3, 9)
     assert suits_tree(x)
     assert suits_tree(x, x[:, :1])

@@ -51,12 +51,12 @@ def test_scale_of_a_layer_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize("norm", ["euclidean", "chebyshev"])
-def test_identical_rows_carry_nothing(norm: str) -> None:
-    """Plain Ross gives -3.66 on a layer with 97 % identical rows."""
+def test_identical_examples_carry_nothing(norm: str) -> None:
+    """Plain Ross gives -3.66 on a layer with 97 % identical examples."""
     values = [nats(dead(1000, 64), labels(1000, 10, seed), norm=norm) for seed in range(3)]
     assert max(map(abs, values)) < 0.04
     constant = nats(np.full((1000, 64), 3.0), labels(1000, 10), norm=norm)
-    # Every class is short of its own row once: about (classes - 1) / n.
+    # Every class lacks its own example once: about (classes - 1) / n.
     assert constant == pytest.approx(0, abs=0.0101)
     y = labels(1000, 10)
     informative = np.where(y[:, None] == 0, np.abs(normal(1000, 64)), 0.0)

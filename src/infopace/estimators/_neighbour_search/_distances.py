@@ -222,7 +222,8 @@ class _Product:
             self._squares += self._scaled(chunk, columns).square_().sum(1)
         width = x.shape[1]
         # First-order rounding analysis (Higham 2002, 3.1), in parts of |a|^2 + |b|^2: the product and the two norms
-        # err by at most 2 d u, centring by 4 u, weights by 8 u, the canonical tree by 2 (log2 d + 4) u, sums by a few u.
+        # err by at most 2 d u, centring by 4 u, weights by 8 u, the canonical tree by 2 (log2 d + 4) u, and sums by a
+        # few u.
         factor = (2 * width + 2 * math.log2(width) + 48) * _UNIT_ROUNDOFF
         self._slack = (factor * (self._squares + self._squares.max()))[:, None]
 
