@@ -12,16 +12,16 @@ import torch
 from infopace.estimators._error_bar import subsampling_error_bar
 from infopace.estimators._student import two_sided_quantile
 
-from .samples import Rows, bivariate, clusters, labels, neighbour_information, normal
+from .samples import Examples, bivariate, clusters, labels, neighbour_information, normal
 
 
-def layer(seed: int) -> tuple[Rows, Rows]:
+def layer(seed: int) -> tuple[Examples, Examples]:
     """Six columns, four classes that overlap."""
     y = labels(160, 4, seed)
     return normal(4, 6, 99)[y] + normal(160, 6, seed + 1000), y
 
 
-CASES: dict[str, Callable[[int], tuple[Rows, Rows]]] = {
+CASES: dict[str, Callable[[int], tuple[Examples, Examples]]] = {
     "two overlapping classes": lambda seed: clusters(160, seed),
     "bivariate normal": lambda seed: bivariate(160, 0.7, seed)[:2],
     "four classes in six columns": layer,

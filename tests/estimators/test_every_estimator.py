@@ -12,7 +12,7 @@ import pytest
 from infopace import Estimate, mutual_information
 from infopace.estimators import decoder_bound
 
-from .samples import Rows, bivariate, clusters, clusters_truth, normal
+from .samples import Examples, bivariate, clusters, clusters_truth, normal
 
 N = 400
 
@@ -22,7 +22,7 @@ class Case:
     """An estimator, and samples with a known truth for it."""
 
     estimate: Callable[..., Estimate]
-    draw: Callable[[int], tuple[Rows, Rows]]
+    draw: Callable[[int], tuple[Examples, Examples]]
     truth: float
     # The estimate of a decoder is of its scores; rescaling them makes another decoder.
     neighbours: bool = True
@@ -38,7 +38,7 @@ def _named(estimator: str) -> Callable[..., Estimate]:
     return lambda x, y, std_error=False: mutual_information(x, y, estimator=estimator, std_error=std_error)
 
 
-def _posterior(seed: int) -> tuple[Rows, Rows]:
+def _posterior(seed: int) -> tuple[Examples, Examples]:
     x, y = clusters(N, seed)
     return 2 * x, y
 

@@ -15,7 +15,7 @@ from infopace.estimators import conditional_mutual_information
 from infopace.estimators._dependence._calibrated import _left_out
 from infopace.estimators._student import two_sided_quantile
 
-from .samples import Rows, bivariate, clusters, labels, normal
+from .samples import Examples, bivariate, clusters, labels, normal
 
 PLAIN = Estimate(1.0, 0.1, "gaussian", 100, 0, "", math.inf)
 
@@ -62,7 +62,7 @@ def test_without_an_error_bar_there_is_no_interval() -> None:
 
 
 @pytest.mark.parametrize("given", [normal(400, 1, 5), labels(400, 2, 5)])
-def test_conditional_information_has_one(given: Rows) -> None:
+def test_conditional_information_has_one(given: Examples) -> None:
     x, y, _ = bivariate(400, 0.8, 6)
     found = conditional_mutual_information(x, y, given)
     low, high = found.interval

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from infopace.estimators import entropy
 from infopace.estimators._neighbour_search import _distances
 
-from .samples import ANY, Rows, copied, dead, labels, lattice, neighbour_information, normal
+from .samples import ANY, Examples, copied, dead, labels, lattice, neighbour_information, normal
 
 FEW = settings(max_examples=15, deadline=None, derandomize=True, database=None)
 SEEDS = st.integers(0, 10_000)
 WIDTHS = st.sampled_from([1, 3, 5, 17])
 
 
-def sample(seed: int, n: int, d: int) -> Rows:
+def sample(seed: int, n: int, d: int) -> Examples:
     """Continuous examples, with copies and all-zero ones in two of three."""
     x = normal(n, d, seed)
     if seed % 3 == 1:
@@ -124,7 +124,7 @@ def test_blocks_and_chunks_do_not_matter(
 
 
 @pytest.mark.parametrize("y", [labels(120, 4), normal(120, 2, 5)], ids=["labels", "continuous"])
-def test_threads_and_repetition_do_not_matter(y: Rows) -> None:
+def test_threads_and_repetition_do_not_matter(y: Examples) -> None:
     x, threads = torch.as_tensor(np.maximum(normal(120, 700), 0)), torch.get_num_threads()
     expected = neighbour_information(x, y)
     try:

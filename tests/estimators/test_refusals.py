@@ -14,12 +14,12 @@ import torch
 from infopace import mutual_information
 from infopace.estimators import decoder_bound, entropy
 
-from .samples import Rows, labels, normal
+from .samples import Examples, labels, normal
 
 X, Y, Z = normal(10, 4), labels(10, 2), normal(10, 2, 3)
 
 
-def holed(value: float) -> Rows:
+def holed(value: float) -> Examples:
     x = X.copy()
     x[7, 2] = value
     return x

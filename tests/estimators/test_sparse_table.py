@@ -13,15 +13,15 @@ from infopace import mutual_information
 from infopace.estimators._plug_in import plug_in
 from infopace.estimators._sparse_table import (
     adjusted_information,
+    chao_entropy,
     expected_information,
     raw_information,
-    chao_entropy,
 )
 
-from .samples import Rows
+from .samples import Examples
 
 
-def channel(n: int, classes: int, noise: float, seed: int) -> tuple[Rows, Rows, float]:
+def channel(n: int, classes: int, noise: float, seed: int) -> tuple[Examples, Examples, float]:
     """y equals x, or is drawn anew with the probability `noise`; and the information, nats."""
     generator = np.random.default_rng(seed)
     x, drawn = generator.integers(0, classes, (2, n))
@@ -31,7 +31,7 @@ def channel(n: int, classes: int, noise: float, seed: int) -> tuple[Rows, Rows, 
     return x, y, math.log(classes) + sum(m * p * math.log(p) for m, p in parts if p > 0)
 
 
-def unrelated(name: str) -> tuple[Rows, Rows]:
+def unrelated(name: str) -> tuple[Examples, Examples]:
     generator = np.random.default_rng(0)
     return {
         "ids": lambda: (np.arange(300), generator.permutation(300)),

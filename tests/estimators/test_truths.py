@@ -11,10 +11,19 @@ from sklearn.feature_selection import mutual_info_classif, mutual_info_regressio
 
 from infopace.estimators import entropy
 
-from .samples import Rows, bivariate, clusters, clusters_truth, dead, labels, neighbour_information, normal
+from .samples import (
+    Examples,
+    bivariate,
+    clusters,
+    clusters_truth,
+    dead,
+    labels,
+    neighbour_information,
+    normal,
+)
 
 
-def nats(x: Rows, y: Rows, **options: object) -> float:
+def nats(x: Examples, y: Examples, **options: object) -> float:
     return neighbour_information(x, y, std_error=False, **options).nats
 
 

@@ -61,8 +61,8 @@ def class_sizes(sizes: Tensor, alone: int) -> list[Caution]:
         found.append(
             Caution(
                 "few-examples",
-                f"the smallest class has {least} example{'s' if least > 1 else ''}, under {FEW_EXAMPLES}: the value is too "
-                "low; take more examples or the decoder bound",
+                f"the smallest class has {least} example{'s' if least > 1 else ''}, under {FEW_EXAMPLES}: the value is "
+                "too low; take more examples or the decoder bound",
             )
         )
     return found

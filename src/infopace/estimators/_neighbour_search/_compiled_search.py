@@ -24,8 +24,10 @@ from numpy.typing import NDArray
 from infopace.estimators._neighbour_search._compiled_tree import (
     DEPTH,
     Tree,
+    between,
     fused,
     inner,
+    is_nearer,
     kernel,
     plant,
     put_back,
@@ -148,21 +150,6 @@ def _to_box(points, leaf, low, high, node, edges, factors, squared, total, part)
 
 @inner
 @no_type_check
-def _between(low, high, node, own_low, own_high, edges, factors, squared, farthest):
-    """Bound on the distance of points of a node and of a box, up to rounding: the upper one for `farthest`."""
-    total = 0.0
-    for block in range(len(factors)):
-        part = 0.0
-        for c in range(edges[block], edges[block + 1]):
-            up, down = low[node, c] - own_high[c], own_low[c] - high[node, c]
-            apart = -min(up, down) if farthest else max(0.0, max(up, down))
-            part = part + apart * apart if squared else max(part, apart)
-        total = max(total, part * factors[block])
-    return total
-
-
-@inner
-@no_type_check
 def _canonical(points, leaf, lane, own, s, edges, factors, squared, terms):
     """The canonical distance of two points, summed in the order of `_distances.tree_sum`."""
     total = 0.0
@@ -212,18 +199,6 @@ def _take_up(points, leaf, size, own, own_low, own_high):
             value = points[leaf, c, s]
             own[s, c] = value
             own_low[c], own_high[c] = min(own_low[c], value), max(own_high[c], value)
-
-
-@inner
-@no_type_check
-def _is_nearer(low, high, node, other, own_low, own_high):
-    """Whether the middle of a node is nearer to the middle of a box than that of the other node."""
-    difference = 0.0
-    for c in range(len(own_low)):
-        middle = own_low[c] + own_high[c]
-        a, b = low[node, c] + high[node, c] - middle, low[other, c] + high[other, c] - middle
-        difference += a * a - b * b
-    return difference < 0
 
 
 @inner
@@ -285,10 +260,10 @@ def _nearest(start, stop, m, points, low, high, spans, edges, factors, squared, 
             if last - first > 1:
                 # The side whose middle is nearer is searched first.
                 child = 2 * node + 1
-                swapped = _is_nearer(low, high, child, child + 1, own_low, own_high)
+                swapped = is_nearer(low, high, child, child + 1, own_low, own_high)
                 for side in range(2):
                     i = child + 1 - side if swapped else child + side
-                    gap = _between(low, high, i, own_low, own_high, edges, factors, squared, False)
+                    gap = between(low, high, i, own_low, own_high, edges, factors, squared, False)
                     stack[top + side], apart[top + side] = i, gap
                 top += 2
                 continue
@@ -336,9 +311,9 @@ def _count(start, stop, m, points, low, high, spans, edges, factors, squared, ra
             top -= 1
             node = stack[top]
             first, last = spans[node, 0], spans[node, 1]
-            if _between(low, high, node, own_low, own_high, edges, factors, squared, False) > widest:
+            if between(low, high, node, own_low, own_high, edges, factors, squared, False) > widest:
                 continue
-            if _between(low, high, node, own_low, own_high, edges, factors, squared, True) < narrowest:
+            if between(low, high, node, own_low, own_high, edges, factors, squared, True) < narrowest:
                 for s in range(size):
                     counts[place + s] += min(last * lanes, m) - first * lanes
                 continue

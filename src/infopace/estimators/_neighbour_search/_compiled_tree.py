@@ -79,6 +79,33 @@ def put_back(tree: Tree, values: NDArray[Any]) -> NDArray[Any]:
 
 @inner
 @no_type_check
+def between(low, high, node, own_low, own_high, edges, factors, squared, farthest):
+    """Bound on the distance of points of a node and of a box, up to rounding: the upper one for `farthest`."""
+    total = 0.0
+    for block in range(len(factors)):
+        part = 0.0
+        for c in range(edges[block], edges[block + 1]):
+            up, down = low[node, c] - own_high[c], own_low[c] - high[node, c]
+            apart = -min(up, down) if farthest else max(0.0, max(up, down))
+            part = part + apart * apart if squared else max(part, apart)
+        total = max(total, part * factors[block])
+    return total
+
+
+@inner
+@no_type_check
+def is_nearer(low, high, node, other, own_low, own_high):
+    """Whether the middle of a node is nearer to the middle of a box than that of the other node."""
+    difference = 0.0
+    for c in range(len(own_low)):
+        middle = own_low[c] + own_high[c]
+        a, b = low[node, c] + high[node, c] - middle, low[other, c] + high[other, c] - middle
+        difference += a * a - b * b
+    return difference < 0
+
+
+@inner
+@no_type_check
 def _select(keys, order, start, stop, place):
     """Partly sort start..stop by keys, so that nothing before `place` is larger than anything after it."""
     low, high = start, stop - 1
