@@ -112,6 +112,13 @@ def test_trees_are_for_many_narrow_examples_without_many_copies(monkeypatch: pyt
     assert not suits_tree(x[:, :1], x.clamp(min=0)[:, 1:])
 
 
+def test_a_caller_may_name_the_tree() -> None:
+    x, y = normal(300, 2, 12), normal(300, 1, 13)
+    labels = torch.arange(300) % 2
+    assert tree_ross(x, labels, compiled=True) == tree_ross(x, labels, compiled=False)
+    assert tree_ksg1(x, y, compiled=True) == tree_ksg1(x, y, compiled=False)
+
+
 def test_without_either_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_trees, "find_spec", lambda name: None)
     monkeypatch.setitem(sys.modules, "scipy.spatial", None)

@@ -41,7 +41,7 @@ def decoder_bound(scores: Any, labels: Any) -> Estimate:
         raise ValueError(f"scores must be (n, C), one a class, got shape {tuple(shape)}")
     matrix = as_matrix(scores, "scores").double()
     y = as_class_numbers(labels, "labels", "the numbers 0..C-1 of the scores' columns").to(matrix.device)
-    check_same_number(matrix, y, "scores", "labels")
+    check_same_number(len(matrix), len(y), "scores", "labels")
     log_probability = _log_probabilities(matrix)
     low, high, classes = int(y.min()), int(y.max()), log_probability.shape[1]
     if low < 0 or high >= classes:

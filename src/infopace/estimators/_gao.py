@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from infopace._typing import Float
+from infopace.estimators._inputs import check_neighbours, check_same_number
 from infopace.estimators._neighbour_search._counts import kth_radius, tied_count, tied_neighbours, value
 from infopace.estimators._neighbour_search._distances import Distances, row_blocks
 from infopace.estimators._neighbour_search._spaces import Joint, LastBlockKept
@@ -38,9 +39,13 @@ def gao(x: Distances, y: Distances, k: int = 3) -> float:
         y: The same for y.
         k: Neighbours, 1..n-1.
 
+    Raises:
+        ValueError: x and y of different lengths, k outside 1..n-1.
+
     Source: W. Gao, S. Kannan, S. Oh and P. Viswanath, NeurIPS 30, 2017.
     """
-    return value(gao_terms(x, y, k))
+    check_same_number(x.n, y.n, "x", "y")
+    return value(gao_terms(x, y, check_neighbours(k, x.n)))
 
 
 def gao_terms(x: Distances, y: Distances, k: int) -> Float[Tensor, " n"]:

@@ -108,12 +108,10 @@ def is_labels(tensor: Tensor) -> bool:
     return whole and tensor.ndim > 0 and tensor.numel() == len(tensor) > 0
 
 
-def check_same_number(samples: Tensor, others: Tensor, first: str, second: str) -> None:
+def check_same_number(n: int, others: int, first: str, second: str) -> None:
     """Both must have the same number of examples."""
-    if len(samples) != len(others):
-        raise ValueError(
-            f"{first} and {second} must have the same number of examples, got {len(samples)} and {_length(others)}"
-        )
+    if n != others:
+        raise ValueError(f"{first} and {second} must have the same number of examples, got {n} and {others}")
 
 
 def as_tensor(values: Any, name: str, remedy: str = "") -> Tensor:

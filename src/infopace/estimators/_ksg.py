@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from infopace._typing import Bool, Float
+from infopace.estimators._inputs import check_neighbours, check_same_number
 from infopace.estimators._neighbour_search._counts import count_within, radius_among, split_at, value
 from infopace.estimators._neighbour_search._distances import Distances, row_blocks, true_in_rows
 
@@ -26,6 +27,9 @@ def ksg1(x: Distances, y: Distances, k: int = 3) -> float:
         y: The same for y.
         k: Neighbours, 1..n-1.
 
+    Raises:
+        ValueError: x and y of different lengths, k outside 1..n-1.
+
     Source: Kraskov et al., Phys. Rev. E 69, 066138 (2004), eq. 8.
 
     >>> from infopace.estimators import standardized_distances
@@ -33,7 +37,8 @@ def ksg1(x: Distances, y: Distances, k: int = 3) -> float:
     >>> round(ksg1(standardized_distances(x), standardized_distances(x.square())), 2)
     3.38
     """
-    return value(ksg1_terms(x, y, k)[0])
+    check_same_number(x.n, y.n, "x", "y")
+    return value(ksg1_terms(x, y, check_neighbours(k, x.n))[0])
 
 
 def ksg1_terms(x: Distances, y: Distances, k: int) -> tuple[Float[Tensor, " n"], Bool[Tensor, " n"]]:
@@ -61,9 +66,13 @@ def ksg2(x: Distances, y: Distances, k: int = 3) -> float:
         y: The same for y.
         k: Neighbours, 1..n-1.
 
+    Raises:
+        ValueError: x and y of different lengths, k outside 1..n-1.
+
     Source: Kraskov et al., Phys. Rev. E 69, 066138 (2004), eq. 9.
     """
-    return value(ksg2_terms(x, y, k))
+    check_same_number(x.n, y.n, "x", "y")
+    return value(ksg2_terms(x, y, check_neighbours(k, x.n)))
 
 
 def ksg2_terms(x: Distances, y: Distances, k: int) -> Float[Tensor, " n"]:

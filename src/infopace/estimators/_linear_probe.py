@@ -60,7 +60,7 @@ def linear_probe_bound(x: Any, labels: Any, *, folds: int = 5) -> Estimate:
     """
     matrix = as_matrix(x, "x")
     y = as_labels(labels).to(matrix.device)
-    check_same_number(matrix, y, "x", "labels")
+    check_same_number(len(matrix), len(y), "x", "labels")
     if isinstance(folds, bool) or not isinstance(folds, int) or not 2 <= folds <= len(y):
         raise ValueError(f"folds must be in 2..n, got folds = {folds!r} with n = {len(y)}")
     classes, sizes = as_classes(y)

@@ -7,8 +7,9 @@ import math
 import torch
 from torch import Tensor
 
+from infopace._checks import whole
 from infopace._typing import Float, Int
-from infopace.estimators._inputs import as_classes
+from infopace.estimators._inputs import as_classes, check_same_number
 from infopace.estimators._neighbour_search._counts import radius_among, value
 from infopace.estimators._neighbour_search._distances import Distances, row_blocks, true_in_rows
 
@@ -31,6 +32,9 @@ def ross(distances: Distances, labels: Int[Tensor, " n"], k: int = 3) -> float:
         labels: (n,) class of each example.
         k: Neighbours within the class, at least 1.
 
+    Raises:
+        ValueError: distances and labels of different lengths, k below 1.
+
     Source: B. C. Ross, PLoS ONE 9(2): e87357 (2014).
 
     >>> from infopace.estimators import pairwise_distances
@@ -38,7 +42,8 @@ def ross(distances: Distances, labels: Int[Tensor, " n"], k: int = 3) -> float:
     >>> round(ross(pairwise_distances(x), (x[:, 0] > 0.5).long()), 2)
     0.68
     """
-    return value(ross_terms(distances, labels, k))
+    check_same_number(distances.n, len(labels), "distances", "labels")
+    return value(ross_terms(distances, labels, whole("k", k, 1)))
 
 
 def ross_terms(distances: Distances, labels: Int[Tensor, " n"], k: int) -> Float[Tensor, " m"]:
