@@ -35,7 +35,7 @@ def ksg1(x: Distances, y: Distances, k: int = 3) -> float:
     >>> from infopace.estimators import standardized_distances
     >>> x = torch.linspace(0, 1, 100)[:, None]
     >>> round(ksg1(standardized_distances(x), standardized_distances(x.square())), 2)
-    3.38
+    2.7
     """
     check_same_number(x.n, y.n, "x", "y")
     return value(ksg1_terms(x, y, check_neighbours(k, x.n))[0])
