@@ -1,4 +1,4 @@
-"""One look through a model, in batches: no example is alone in one."""
+"""A forward pass in batches: no batch has one example alone."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ sample_of: Any = Probe.sample
         ),
         (
             lambda x, y: Probe(x, y).measure(nn.Sequential(nn.Linear(6, 3), nn.Flatten(0))),
-            "the output must have one row a sample, got shape (768,) for 256 rows",
+            "the output must have one row per example, got shape (768,) for 256 examples",
         ),
         (
             lambda x, y: Probe(x, y, k=300),

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from infopace._checks import check_seed, positive, shown, whole
 from infopace.estimators import Estimate, OutOfRangeError, decoder_bound, entropy, mutual_information
-from infopace.model.forward import check_rows, layer_outputs, map_tensors
+from infopace.model.forward import check_layer_output, layer_outputs, map_tensors
 from infopace.model.layers import check_model, pick_layers, unwrap
 from infopace.probe._sampling import as_arrays, count_rows, draw, stratified
 
@@ -255,7 +255,7 @@ class Probe:
         """
         if not isinstance(outputs, Tensor):
             raise TypeError(f"outputs must be a tensor, got {type(outputs).__name__}")
-        check_rows("output", outputs, self.n)
+        check_layer_output("output", outputs, self.n)
         self.targets = self.targets.to(outputs.device)
         return self._look("output", outputs)
 

@@ -11,10 +11,9 @@ from torch.utils.data import IterableDataset
 
 from infopace._checks import shown
 from infopace.estimators._inputs import check_plain
-from infopace.model.forward import map_tensors
-from infopace.model.generators import generators_kept, generators_of, seed_generators
-from infopace.model.random_state import random_state_kept
-from infopace.probe.batches import Items, Unpack, as_tensors, numbers, tensors_of
+from infopace.model.forward import map_tensors, tensors_of
+from infopace.model.random_state import generators_kept, generators_of, random_state_kept, seed_generators
+from infopace.probe.batches import Items, Unpack, as_tensors, numbers
 
 
 def as_arrays(inputs: Any, targets: Any) -> tuple[Any, Tensor]:

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from infopace.estimators._inputs import as_numbers
-from infopace.model.forward import map_tensors
 
 # What data sets of a hub call their targets.
 TARGETS = ("labels", "label", "targets", "target", "y")
@@ -151,13 +150,6 @@ def _placed(batch: Sequence[Any], inputs: Any, targets: Tensor) -> tuple[Any, An
             f"{_HOW.format('batch')}"
         )
     return tuple(batch[:count]) if isinstance(inputs, tuple) else batch[0], found
-
-
-def tensors_of(inputs: Any) -> list[Tensor]:
-    """Every tensor in some inputs."""
-    found: list[Tensor] = []
-    map_tensors(inputs, lambda tensor: (found.append(tensor), tensor)[1])
-    return found
 
 
 def _unpacked(batch: Any, unpack: Unpack, what: str) -> tuple[Any, Any]:

@@ -16,12 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from infopace.model.forward import as_found, call, hooked, main_tensor, map_tensors
-from infopace.model.generators import generators_of, seed_generators
+from infopace.model.forward import as_found, call, hooked, main_tensor, map_tensors, tensors_of
 from infopace.model.layers import unwrap, weight_layers
+from infopace.model.random_state import generators_of, seed_generators
 from infopace.model.snapshot import Buffers, Weights, optimizers_in
 from infopace.probe import LayerInformation, Probe
-from infopace.probe.batches import Unpack, batch_of, tensors_of
+from infopace.probe.batches import Unpack, batch_of
 from infopace.range_test._records import Look
 from infopace.range_test._refusal import RangeTestError
 

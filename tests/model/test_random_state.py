@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset
 
-from infopace.model.generators import generators_kept, generators_of, seed_generators
+from infopace.model.random_state import generators_kept, generators_of, seed_generators
 
 RNG = np.random.default_rng(0)
 
