@@ -48,10 +48,10 @@ def test_a_probe_s_example_that_is_left_joins_the_batch_before(
     n: int, batch_size: int | None, sizes: list[int]
 ) -> None:
     model = Squeezing()
-    found = Probe(*examples(n), batch_size=batch_size).measure(model).output.estimate.nats
+    found = Probe(*examples(n)).measure(model, batch_size=batch_size).output.estimate.nats
     assert model.seen == sizes
     assert found == pytest.approx(
-        Probe(*examples(n), batch_size=n).measure(model).output.estimate.nats, abs=1e-3
+        Probe(*examples(n)).measure(model, batch_size=n).output.estimate.nats, abs=1e-3
     )
 
 
