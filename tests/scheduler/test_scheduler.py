@@ -17,6 +17,7 @@ from torch.optim.lr_scheduler import LinearLR, SequentialLR
 
 from infopace import Bounds, Decision, HoldAndDecay, MutualInformationLR, Probe, Vasudevan2020, layer_groups
 from infopace.policies import HeldOut, simulate
+from infopace.probe import Measuring
 
 from ..policies.every import EVERY
 from ..small_run import BOUNDS, EPOCHS, KEPT, MEASURING, OURS, POLICY, Run, data, same
@@ -482,8 +483,9 @@ def test_refuses_an_optimizer_of_another_model() -> None:
 def test_refuses_a_group_whose_layer_is_not_measured() -> None:
     model = nn.Sequential(nn.Linear(8, 4))
     optimizer = torch.optim.SGD(layer_groups(model), lr=0.1)
+    probe, measuring = Probe.sample(data(), 200), Measuring(layers="output")
     with pytest.raises(ValueError) as error:
-        MutualInformationLR(optimizer, model, Probe.sample(data(), 200), BOUNDS, Vasudevan2020(epochs=3))
+        MutualInformationLR(optimizer, model, probe, BOUNDS, Vasudevan2020(epochs=3), measuring=measuring)
     assert str(error.value) == (
         "parameter group 0 cannot be driven: unknown layer '0'; The layers are: output"
     )
