@@ -20,7 +20,7 @@ def main() -> infopace.MutualInformationLR:
     scheduler = infopace.MutualInformationLR(
         optimizer,
         model,
-        infopace.Probe.sample((inputs, labels), n=500, layers="all"),
+        infopace.Probe.sample((inputs, labels), n=500),
         infopace.Bounds(lr_min=1e-3, lr_max=0.05),
         infopace.Vasudevan2020(EPOCHS),
     )

@@ -1,4 +1,4 @@
-"""How much do the layers of a model know about the labels? No training involved."""
+"""How much do the layers of a model know about the labels? Nothing is trained."""
 
 import torch
 from torch import nn
@@ -12,7 +12,7 @@ def main() -> infopace.Measurement:
     inputs = torch.randn(600, 2) + 3.0 * torch.stack([labels % 2, labels // 2], dim=1)
     model = nn.Sequential(nn.Linear(2, 32), nn.ReLU(), nn.Linear(32, 4))
 
-    measurement = infopace.Probe(inputs, labels, layers="all").measure(model)
+    measurement = infopace.Probe(inputs, labels).measure(model, layers="all")
     print(f"there are {measurement.reference:.2f} nats to know")
     for name, layer in measurement.layers.items():
         low, high = layer.estimate.interval

@@ -1,4 +1,4 @@
-"""A small network and a labelled sample for it."""
+"""A small network and labelled examples for it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def small_net() -> nn.Sequential:
     )
 
 
-def labelled(rows: int = 300, seed: int = 1) -> tuple[Tensor, Tensor]:
+def labelled(n: int = 300, seed: int = 1) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(seed)
-    labels = torch.arange(rows) % 3
-    return torch.randn(rows, 6, generator=generator) + labels[:, None], labels
+    labels = torch.arange(n) % 3
+    return torch.randn(n, 6, generator=generator) + labels[:, None], labels

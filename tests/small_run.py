@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from infopace import Bounds, MutualInformationLR, Probe, Vasudevan2020, layer_groups
+from infopace.probe import Measuring
 
 from .policies.every import EVERY
 
@@ -15,6 +16,7 @@ BOUNDS = Bounds(1e-3, 0.2)
 EPOCHS = 6
 KEPT = 520  # of 600 rows; the others are those that may be held out
 POLICY = Vasudevan2020(epochs=EPOCHS)
+MEASURING = Measuring(layers="all", std_error=False)  # no policy reads error bars
 
 OURS = "HoldAndDecay"
 
@@ -44,13 +46,15 @@ class Run:
         self.model = nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 4))
         params = layer_groups(self.model) if layer_wise else self.model.parameters()
         self.optimizer = torch.optim.SGD(params, lr=0.1, momentum=0.9)
-        probe = Probe.sample(data(), 200, layers="all", std_error=False)  # no policy reads it
+        probe = Probe.sample(data(), 200)
         unseen = None
         if held_out:
             inputs, labels = data()
-            unseen = Probe(inputs[KEPT:], labels[KEPT:], layers="all", std_error=False)
+            unseen = Probe(inputs[KEPT:], labels[KEPT:])
         rule = POLICY if policy is None else EVERY[policy]
-        self.scheduler = MutualInformationLR(self.optimizer, self.model, probe, BOUNDS, rule, held_out=unseen)
+        self.scheduler = MutualInformationLR(
+            self.optimizer, self.model, probe, BOUNDS, rule, held_out=unseen, measuring=MEASURING
+        )
         self.trained_on: list[int] = []
 
     def epoch(self, number: int) -> None:

@@ -1,4 +1,4 @@
-"""Numbers as users have them, from numpy or a configuration file -> plain ones, or an error that echoes the value."""
+"""Arguments of users, from numpy or a configuration file -> plain Python values, or an error that echoes the value."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numbers
 import operator
 from collections.abc import Collection
 
-# Longer values are cut: the line must stay one that is read.
+# Longer values are cut, so that an error message stays one readable line.
 _LONGEST = 100
 
 
@@ -33,7 +33,7 @@ def is_finite(value: object) -> bool:
 
 
 def whole(name: str, value: object, least: int | None = None, unit: str = "") -> int:
-    """A whole number, of at least so many where that is given, as a plain int.
+    """A whole number, of `least` or more if that is given, as a plain int.
 
     >>> whole("epochs", 3, 1)
     3
@@ -47,7 +47,7 @@ def whole(name: str, value: object, least: int | None = None, unit: str = "") ->
 
 
 def check_seed(value: object) -> int:
-    """A seed that every generator takes, torch's, numpy's and Python's.
+    """A seed that the generators of torch, numpy and Python all take.
 
     >>> check_seed(3)
     3
@@ -59,7 +59,7 @@ def check_seed(value: object) -> int:
 
 
 def flag(name: str, value: object) -> bool:
-    """True or False, and nothing that merely counts as one of them: "no" counts as true.
+    """True or False, and no other value: "no" would count as true.
 
     >>> flag("triangle", False)
     False
@@ -70,23 +70,23 @@ def flag(name: str, value: object) -> bool:
 
 
 def check_choice(name: str, value: object, choices: Collection[str]) -> None:
-    """One of a few words."""
+    """Raise ValueError if a value is not one of a few words."""
     if not (isinstance(value, str) and value in choices):
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {shown(value)}")
 
 
 def shown(value: object) -> str:
-    """A value in one line: a number as it is printed, all else as it is written ('3' is no 3), cut where it is long."""
+    """A value in one line: a number as printed, all else as its repr, cut if it is long."""
     plain = isinstance(value, numbers.Real) and not isinstance(value, bool)
     try:
         text = " ".join((str(value) if plain else repr(value)).split())
-    except ValueError:  # Python prints no whole number of more than some thousand digits
+    except ValueError:  # Python does not print whole numbers of more than 4,300 digits
         text = f"a number of {value.bit_length()} bits" if isinstance(value, int) else type(value).__name__
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}.."
 
 
 def _as_float(value: object) -> float:
-    """nan where it is no number."""
+    """The value as a float; nan if it is not a number."""
     if isinstance(value, str | bytes | bool):
         return math.nan
     try:

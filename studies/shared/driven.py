@@ -17,6 +17,7 @@ from infopace.lab.config import Plan, TrainConfig, resolve
 from infopace.lab.steps import Steps
 from infopace.lab.training import NotFinite, Training, set_determinism
 from infopace.lab.workload import Data
+from infopace.probe import reference_of
 
 # What drives the policy: its unit, and whether it is measured on rows that are kept out of training.
 SIGNALS = {
@@ -143,17 +144,19 @@ def _driven(
 ) -> Driven:
     rows = training.data.train_set()
     if held_out is None:
-        probe = Probe.sample(rows, n=plan.workload.probe_size, seed=plan.config.seed, std_error=False)
+        probe = Probe.sample(rows, n=plan.workload.probe_size, seed=plan.config.seed)
     else:
-        probe = Probe(*held_out, reference=Probe(*rows).reference, std_error=False)
+        probe = Probe(*held_out)
+    whole = held_out is not None or probe.classes is None
+    reference = reference_of(rows) if whole else probe.reference()
 
     def read(loss: float) -> float:
         if signal == "training-loss" and loss == loss:
-            return probe.reference - loss
+            return reference - loss
         outputs = _outputs(training, plan, probe)
         if signal.endswith("accuracy"):
             return float((outputs.argmax(1) == probe.targets).double().mean())
-        found = probe.of_output(outputs)
+        found = probe.of_output(outputs, std_error=False)
         if signal.endswith("information"):
             return found.estimate.nats
         assert found.decoder is not None, (
@@ -161,7 +164,7 @@ def _driven(
         )  # the untrained model's too, which has no training loss
         return found.decoder.nats
 
-    return Driven(training.steps.optimizer, policy, plan.bounds, probe.reference, read)
+    return Driven(training.steps.optimizer, policy, plan.bounds, reference, read)
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""Bad inputs of the probe and of what it measures: (name, call, what the line must hold)."""
+"""Bad inputs of the probe and of its measurements: (name, call, what the message must hold)."""
 
 # pyright: reportArgumentType=false
 # The arguments are wrong on purpose.
@@ -15,24 +15,26 @@ from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
 from infopace import Probe, layer_groups
 from infopace.model import weight_layers
+from infopace.probe import Measuring, reference_of
 
 N = 60
 X = torch.randn(N, 6, generator=torch.Generator().manual_seed(0))
 Y = torch.arange(N) % 3
 Z = torch.randn(N, generator=torch.Generator().manual_seed(1))
-PROBE = Probe(X, Y)
+NOISE = torch.rand(N, 2, generator=torch.Generator().manual_seed(8))
+PROBE, FLOATS = Probe(X, Y), Probe(X, Z)
 
 
-def probe(x: Any = X, y: Any = Y, **options: Any) -> Callable[[], Any]:
-    return lambda: Probe(x, y, **options)
+def probe(x: Any = X, y: Any = Y) -> Callable[[], Any]:
+    return lambda: Probe(x, y)
 
 
 def sample(data: Any = (X, Y), n: Any = 30, **options: Any) -> Callable[[], Any]:
     return lambda: Probe.sample(data, n, **options)
 
 
-def measure(model: Any, **options: Any) -> Callable[[], Any]:
-    return lambda: Probe(X, Y, **options).measure(model)
+def measure(model: Any, *measuring: Any, **options: Any) -> Callable[[], Any]:
+    return lambda: PROBE.measure(model, *measuring, **options)
 
 
 class Stream(IterableDataset):
@@ -105,7 +107,7 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
     ("Probe(x, sparse)", probe(y=Y.to_sparse()), ("targets", "sparse")),
     # Options
     *[
-        (f"Probe({name}={value!r})", probe(**{name: value}), (name, str(value)))
+        (f"probe.measure({name}={value!r})", measure(net(), **{name: value}), (name, str(value)))
         for name, value in (
             ("k", 0),
             ("k", N),
@@ -119,6 +121,8 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
             ("layers", 3),
             ("layers", [0, 1]),
             ("layers", []),
+            ("decoder", None),
+            ("std_error", "no"),
             ("batch_size", 0),
             ("batch_size", -5),
             ("batch_size", 2.5),
@@ -132,11 +136,24 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
             ("reference", [1.0]),
         )
     ],
-    ("Probe(x, floats, reference='entropy')", probe(y=Z, reference="entropy"), ("entropy",)),
-    ("Probe(labels as inputs, floats)", probe(torch.arange(N), Z), ("ksg", "int64")),
-    ("Probe(dict, floats)", probe({"x": X}, Z), ("ksg", "dict")),
+    ("Measuring(k=0)", lambda: Measuring(k=0), ("k ", "0")),
+    ("measuring.replace(layer='all')", lambda: Measuring().replace(layer="all"), ("layers", "layer")),
+    ("probe.measure(layer='all')", measure(net(), layer="all"), ("layers", "layer")),
+    ("probe.measure(model, 'all')", measure(net(), "all"), ("measuring", "'all'")),
+    ("floats.measure(reference='entropy')", lambda: FLOATS.measure(net(), reference="entropy"), ("entropy",)),
+    ("floats.reference('entropy')", lambda: FLOATS.reference(reference="entropy"), ("entropy",)),
+    ("floats.reference(k=60)", lambda: FLOATS.reference(k=N), ("k ", "60")),
+    ("Probe(labels as inputs, floats).reference()", Probe(torch.arange(N), Z).reference, ("ksg", "int64")),
+    ("Probe(dict, floats).reference()", Probe({"x": X}, Z).reference, ("ksg", "dict")),
+    ("Probe(x, floats of noise).reference()", Probe(X, NOISE).reference, ("ksg", "positive")),
+    ("reference_of(None)", lambda: reference_of(None), ("data set", "NoneType")),
+    ("reference_of(floats, k=0)", lambda: reference_of((X, Z), k=0), ("k ", "0")),
+    ("reference_of(floats, k=60)", lambda: reference_of((X, Z), k=N), ("k ", "60")),
+    ("reference_of(floats, norm='x')", lambda: reference_of((X, Z), norm="x"), ("norm", "'x'")),
+    ("reference_of(floats, seed=-1)", lambda: reference_of((X, Z), seed=-1), ("seed", "-1")),
+    ("reference_of(dict, floats)", lambda: reference_of(({"x": X}, Z)), ("ksg", "dict")),
     ("Probe.to('gpu')", lambda: Probe(X, Y).to("gpu"), ("device", "gpu")),
-    ("Probe(layers=model)", probe(layers=net()), ("layers", "Sequential(")),
+    ("probe.measure(layers=model)", measure(net(), layers=net()), ("layers", "Sequential(")),
     # Drawing one
     ("Probe.sample(None)", sample(None), ("data set", "NoneType")),
     ("Probe.sample(3)", sample(3), ("data set", "int")),
@@ -172,8 +189,6 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
         (f"Probe.sample(seed={seed!r})", sample(seed=seed), ("seed", str(seed)))
         for seed in (-1, 2**64, 10**30, 1.5, True, None, "0")
     ],
-    ("Probe.sample(floats, k=0)", sample((X, Z), k=0), ("k ", "0")),
-    ("Probe.sample(floats, norm='x')", sample((X, Z), norm="x"), ("norm", "'x'")),
     # Models
     ("probe.measure(None)", measure(None), ("model", "NoneType")),
     ("probe.measure(nn.Linear)", measure(nn.Linear), ("model", "type")),

@@ -18,12 +18,13 @@ from torch.optim import SGD
 
 from infopace import Bounds, HoldAndDecay, MutualInformationLR, Probe, find_bounds, layer_groups
 from infopace.policies import HeldOut, Vasudevan2018
+from infopace.probe import Measuring
 from infopace.range_test import Algorithm2, Race, merge_trials
 
 N = 60
 X = torch.randn(N, 6, generator=torch.Generator().manual_seed(0))
 Y = torch.arange(N) % 3
-PROBE = Probe(X, Y, std_error=False)
+PROBE = Probe(X, Y)
 BOUNDS = Bounds(1e-3, 0.1)
 NAN, INF = float("nan"), float("inf")
 FOLDER = tempfile.TemporaryDirectory()
@@ -117,6 +118,8 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
     ("MutualInformationLR(policy=Bounds)", scheduled(policy=BOUNDS), ("policy", "Bounds")),
     ("MutualInformationLR(bounds=None)", scheduled(bounds=None), ("bounds", "None")),
     ("MutualInformationLR(bounds=0.1)", scheduled(bounds=0.1), ("bounds", "float")),
+    ("MutualInformationLR(measuring='all')", scheduled(measuring="all"), ("measuring", "'all'")),
+    ("find_bounds(measuring='all')", test(measuring="all"), ("measuring", "'all'")),
     ("MutualInformationLR(bounds=(1e-3, 0.1))", scheduled(bounds=(1e-3, 0.1)), ("bounds", "tuple")),
     ("MutualInformationLR(bounds={})", scheduled(bounds={}), ("bounds", "output")),
     ("MutualInformationLR(bounds={'output': 0.1})", scheduled(bounds={"output": 0.1}), ("bounds", "float")),
@@ -139,7 +142,7 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
     ),
     (
         "MutualInformationLR(layers that are not measured)",
-        lambda: scheduler(model=(m := net()), optimizer=SGD(layer_groups(m))),
+        lambda: scheduler(model=(m := net()), optimizer=SGD(layer_groups(m)), measuring=Measuring()),
         ("'0'",),
     ),
     (

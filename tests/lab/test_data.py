@@ -248,8 +248,8 @@ def test_a_probe_and_a_digest_of_images_that_are_decoded_as_they_come(root: Path
     read = large(root)
     drawn = Probe.sample(read.train_set(), n=4, seed=0)
     assert torch.equal(drawn.inputs, read.train_inputs[:])
-    same = Probe.sample((read.train_inputs[:], read.train_targets), n=2, seed=3, k=1)
-    assert torch.equal(Probe.sample(read.train_set(), n=2, seed=3, k=1).inputs, same.inputs)
+    same = Probe.sample((read.train_inputs[:], read.train_targets), n=2, seed=3)
+    assert torch.equal(Probe.sample(read.train_set(), n=2, seed=3).inputs, same.inputs)
     digest = read.digest()
     assert large(root).digest() == digest
     (root / "big" / "train" / "b" / "2.png").unlink()

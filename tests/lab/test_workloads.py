@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import io
 import math
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from infopace import Bounds, Probe
+from infopace import Bounds
 from infopace.lab.augment import CropAndFlip, ResizedCropAndFlip
 from infopace.lab.config import TrainConfig, resolve
 from infopace.lab.data import stratified_subset
@@ -21,6 +20,7 @@ from infopace.lab.errors import InputError
 from infopace.lab.training import Training
 from infopace.lab.workload import Data
 from infopace.lab.workloads import WORKLOADS, find_workload, load_workload
+from infopace.probe import Measuring
 
 # Literature: All-CNN-C 1.37 million, WRN-28-10 36.5, ResNet-50 25.56; VGG-16 has 14.71 million in its convolutions.
 PARAMETERS = {
@@ -56,7 +56,7 @@ def test_networks_have_the_size_that_the_literature_gives(name: str) -> None:
 @pytest.mark.parametrize("name", INPUTS)
 def test_a_row_of_the_probe_has_as_many_neighbours_in_its_class_as_are_counted(name: str) -> None:
     classes = INPUTS[name][1]
-    k = inspect.signature(Probe).parameters["k"].default
+    k = Measuring().k
     assert WORKLOADS[name].probe_size >= (k + 1) * classes
 
 

@@ -1,4 +1,4 @@
-"""One look through a model, in batches: no example is alone in one."""
+"""A forward pass in batches: no batch has one example alone."""
 
 from __future__ import annotations
 
@@ -44,22 +44,22 @@ def examples(n: int) -> tuple[Tensor, Tensor]:
         (50, 50, [50]),
     ],
 )
-def test_a_probe_s_example_that_is_left_joins_the_batch_before(
+def test_a_single_last_example_joins_the_batch_before_it(
     n: int, batch_size: int | None, sizes: list[int]
 ) -> None:
     model = Squeezing()
-    found = Probe(*examples(n), batch_size=batch_size).measure(model).output.estimate.nats
+    found = Probe(*examples(n)).measure(model, batch_size=batch_size).output.estimate.nats
     assert model.seen == sizes
     assert found == pytest.approx(
-        Probe(*examples(n), batch_size=n).measure(model).output.estimate.nats, abs=1e-3
+        Probe(*examples(n)).measure(model, batch_size=n).output.estimate.nats, abs=1e-3
     )
 
 
-def test_a_range_test_of_a_small_probe_looks_at_two_examples_or_more_at_once() -> None:
+def test_a_range_test_of_a_small_probe_runs_two_examples_or_more_at_once() -> None:
     model, (inputs, labels) = Squeezing(), examples(200)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     batches = list(zip(inputs.split(50), labels.split(50), strict=True))
     probe = Probe(inputs[:19], labels[:19])
-    with contextlib.suppress(RangeTestError):  # so small a probe may see nothing
+    with contextlib.suppress(RangeTestError):  # so small a probe may find nothing significant
         find_bounds(model, optimizer, F.cross_entropy, batches, probe, epochs=2, method=Race(trials=1))
     assert min(model.seen) == 2

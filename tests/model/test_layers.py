@@ -64,7 +64,7 @@ def test_groups_hold_every_parameter_once(model: nn.Module) -> None:
     torch.optim.SGD(groups)
 
 
-def test_norms_and_activations_follow_the_layer_before_them() -> None:
+def test_norms_and_activations_belong_to_the_layer_before_them() -> None:
     model = convolutional()
     first, second = layer_groups(model)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
@@ -102,6 +102,9 @@ def test_names_and_patterns_pick_modules() -> None:
     assert list(pick_layers(model, "conv*")) == ["conv1", "conv2"]
     assert list(pick_layers(model, ["norm", "conv1"])) == ["conv1", "norm"]
     assert pick_layers(model, "output") == {}
+    assert list(pick_layers(nn.ModuleDict({"a[0]": nn.Linear(2, 2), "a0": nn.Linear(2, 2)}), "a[0]")) == [
+        "a[0]"
+    ]
     with pytest.raises(ValueError) as error:
         pick_layers(model, ["cov1"])
     assert str(error.value) == (
@@ -109,7 +112,7 @@ def test_names_and_patterns_pick_modules() -> None:
     )
 
 
-def test_wrappers_are_looked_through() -> None:
+def test_wrappers_are_removed() -> None:
     model = nn.Linear(2, 2)
     assert unwrap(nn.DataParallel(model)) is model
     assert unwrap(torch.compile(model, backend="eager")) is model  # pyright: ignore[reportArgumentType]

@@ -32,13 +32,13 @@ class Wide(nn.Module):
 x, y = torch.randn(200, 4), torch.arange(200) % 3
 Probe(x, y).measure(Wide())
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(Probe(x, y, layers="all").measure(Wide())["layers.7"].width)
+print(Probe(x, y).measure(Wide(), layers="all")["layers.7"].width)
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 """
 
 
 def test_memory_is_bounded_by_one_layer() -> None:
-    # Eight layers of 100,000 x 200 rows: 80 MB each, 640 MB if they were kept.
+    # Eight layers of 100,000 x 200 numbers: 80 MB each, 640 MB if they were kept.
     out = subprocess.run(
         [sys.executable, "-c", _WIDE], capture_output=True, text=True, check=True
     ).stdout.split()

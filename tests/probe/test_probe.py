@@ -1,4 +1,4 @@
-"""The probe: a fixed sample, every layer in one pass, the model left as found."""
+"""The probe: fixed examples, every layer in one pass, the model left as found."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ from torch import Tensor, nn
 from infopace import Estimate, Probe, mutual_information
 from infopace.estimators import entropy
 from infopace.model.forward import as_found
+from infopace.probe import Measuring, reference_of
 from infopace.probe import _probe as probe_module
+from infopace.probe import _reference as reference_module
 
 from ..small_probe import labelled, small_net
 
 
 def test_measures_each_layer_as_a_direct_call_does() -> None:
     model, (inputs, labels) = small_net(), labelled()
-    measurement = Probe(inputs, labels, layers="all").measure(model)
+    measurement = Probe(inputs, labels).measure(model, layers="all")
     model.eval()
     hidden = model[0](inputs)
     assert list(measurement.layers) == ["0", "4", "output"]
@@ -39,8 +41,8 @@ def test_measures_each_layer_as_a_direct_call_does() -> None:
 
 def test_batches_give_the_same_numbers() -> None:
     model, (inputs, labels) = small_net(), labelled()
-    whole = Probe(inputs, labels, layers="all").measure(model)
-    parts = Probe(inputs, labels, layers="all", batch_size=64).measure(model)
+    whole = Probe(inputs, labels).measure(model, layers="all")
+    parts = Probe(inputs, labels).measure(model, layers="all", batch_size=64)
     assert list(parts.layers) == list(whole.layers)
     for name, layer in whole.layers.items():
         # Batches may round the model's own sums differently; the layers see nearly the same numbers.
@@ -75,7 +77,7 @@ def test_leaves_the_model_as_found() -> None:
     before = copy.deepcopy(model.state_dict())
     identities = {name: id(buffer) for name, buffer in model.named_buffers()}
     states = str(np.random.get_state()), torch.get_rng_state()
-    Probe(*labelled(), layers="all").measure(model)
+    Probe(*labelled()).measure(model, layers="all")
     assert [module.training for module in model.modules()] == modes
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert {name: id(buffer) for name, buffer in model.named_buffers()} == identities
@@ -123,7 +125,7 @@ def test_leaves_buffers_of_every_kind_as_found() -> None:
 
 @pytest.mark.parametrize("batch_size", [None, 64])
 @pytest.mark.parametrize("layers", ["output", "all"])
-def test_the_sample_stays_whatever_the_model_and_the_caller_do_to_theirs(
+def test_the_examples_stay_when_the_model_or_the_caller_changes_theirs(
     batch_size: int | None, layers: str
 ) -> None:
     class InPlace(nn.Module):
@@ -137,12 +139,12 @@ def test_the_sample_stays_whatever_the_model_and_the_caller_do_to_theirs(
 
     model, (inputs, labels) = InPlace(), labelled()
     given, known = inputs.clone(), labels.clone()
-    probe = Probe(inputs, labels, batch_size=batch_size, layers=layers)
-    first = probe.measure(model).output.estimate.nats
+    probe, options = Probe(inputs, labels), Measuring(batch_size=batch_size, layers=layers)
+    first = probe.measure(model, options).output.estimate.nats
     assert torch.equal(inputs, given) and torch.equal(probe.inputs, given)
     inputs.zero_()
     labels.zero_()
-    assert probe.measure(model).output.estimate.nats == first
+    assert probe.measure(model, options).output.estimate.nats == first
     assert torch.equal(probe.targets, known)
 
 
@@ -159,7 +161,7 @@ def test_the_output_is_the_model_s_also_where_a_layer_has_that_name(batch_size: 
     torch.manual_seed(0)
     model, data = Named(), labelled()
     alone = Probe(*data).measure(model).output
-    beside = Probe(*data, layers="all", batch_size=batch_size).measure(model)
+    beside = Probe(*data).measure(model, layers="all", batch_size=batch_size)
     assert list(beside.layers) == ["head", "output"]
     assert beside.output == alone
 
@@ -181,7 +183,7 @@ def test_layers_of_an_encoder_with_a_padding_mask() -> None:
     ids = torch.randint(1, 10, (200, 6))
     ids[torch.arange(6)[None] >= torch.randint(1, 7, (200,))[:, None]] = 0
     model, labels = Encoder(), ids[:, 0] % 3
-    measured = Probe(ids, labels, layers="all").measure(model)
+    measured = Probe(ids, labels).measure(model, layers="all")
     assert "encoder.layers.1.linear1" in measured.layers
     assert not any("did not run" in text for text in measured.warnings)
     assert torch.backends.mha.get_fastpath_enabled()
@@ -203,7 +205,7 @@ def test_scores_with_more_than_classes_have_no_decoder_bound() -> None:
     assert probe.measure(Grid(3, 1, 1)).output.decoder is not None
 
 
-def test_what_is_no_model_or_has_no_weights_is_refused_and_the_sample_stays(
+def test_what_is_no_model_or_has_no_weights_is_refused_and_the_examples_stay(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # it would refuse the first
@@ -227,13 +229,13 @@ def test_leaves_the_model_as_found_after_an_error() -> None:
         match=r"^layer '4' does not fit the probe: x must be finite, got nan in 300 of 300 examples, "
         r"first at example 0, column 0$",
     ):
-        Probe(inputs, labels, layers="all").measure(model)
+        Probe(inputs, labels).measure(model, layers="all")
     assert model.training and not any(module._forward_hooks for module in model.modules())
 
 
 def test_measuring_twice_gives_the_same() -> None:
-    model, probe = small_net(), Probe(*labelled(), layers="all")
-    first, second = probe.measure(model), probe.measure(model)
+    model, probe = small_net(), Probe(*labelled())
+    first, second = (probe.measure(model, layers="all") for _ in range(2))
     assert {n: v.estimate for n, v in first.layers.items()} == {
         n: v.estimate for n, v in second.layers.items()
     }
@@ -251,16 +253,16 @@ class Compiled(nn.Module):
 
 
 def test_compiled_and_wrapped_models_are_measured_inside() -> None:
-    model, probe = Compiled(), Probe(*labelled(), layers="all")
-    plain = probe.measure(model)
+    model, probe, every = Compiled(), Probe(*labelled()), Measuring(layers="all")
+    plain = probe.measure(model, every)
     wrapped = nn.DataParallel(torch.compile(model, backend="eager"))  # pyright: ignore[reportArgumentType]
-    assert {n: v.estimate for n, v in probe.measure(wrapped).layers.items()} == {
+    assert {n: v.estimate for n, v in probe.measure(wrapped, every).layers.items()} == {
         n: v.estimate for n, v in plain.layers.items()
     }
     model.compile(backend="eager")
     compiled = model._compiled_call_impl
     model(probe.inputs)
-    assert probe.measure(model)["first"].estimate == plain["first"].estimate
+    assert probe.measure(model, every)["first"].estimate == plain["first"].estimate
     assert model._compiled_call_impl is compiled
 
 
@@ -277,8 +279,8 @@ class Pair(nn.Module):
 def test_inputs_and_outputs_with_structure() -> None:
     inputs, labels = labelled()
     model, scale = Pair(), torch.ones(300, 1)
-    by_name = Probe({"x": inputs, "scale": scale}, labels, layers="all").measure(model)
-    by_place = Probe((inputs, scale), labels, layers="all").measure(model)
+    by_name = Probe({"x": inputs, "scale": scale}, labels).measure(model, layers="all")
+    by_place = Probe((inputs, scale), labels).measure(model, layers="all")
     assert list(by_name.layers) == ["recurrent", "head", "output"]
     assert by_name.output.estimate == by_place.output.estimate == by_name["head"].estimate
     assert by_name["recurrent"].width == 5
@@ -296,60 +298,102 @@ class Twice(nn.Module):
 def test_a_layer_that_runs_twice_counts_with_its_last_run_and_an_unused_one_is_named() -> None:
     model, (inputs, labels) = Twice(), labelled()
     for batch_size in (None, 100):
-        measurement = Probe(inputs, labels, layers="all", batch_size=batch_size).measure(model)
+        measurement = Probe(inputs, labels).measure(model, layers="all", batch_size=batch_size)
         last = model.layer(torch.relu(model.layer(inputs))).detach()
         expected = mutual_information(last, labels).nats
         assert measurement["layer"].estimate.nats == pytest.approx(expected, abs=0.02)
         assert measurement.warnings == ("unused: did not run in the forward pass and was not measured",)
     with pytest.raises(ValueError, match=r"^layer 'unused' must run in the forward pass to be measured"):
-        Probe(inputs, labels, layers=["unused"]).measure(model)
+        Probe(inputs, labels).measure(model, layers=["unused"])
 
 
 def test_a_regression_from_pixels_has_a_reference() -> None:
     generator = torch.Generator().manual_seed(2)
     pixels = torch.randint(256, (120, 1, 2, 2), generator=generator, dtype=torch.uint8)
     targets = pixels[:, :, 0, 0].float() / 255
-    expected = Probe(pixels.float(), targets).reference
-    assert Probe(pixels, targets).reference == Probe.sample((pixels, targets), n=50).reference == expected
+    expected = Probe(pixels.float(), targets).reference()
+    assert Probe(pixels, targets).reference() == reference_of((pixels, targets)) == expected
 
 
-def test_regression_uses_ksg_and_a_measured_reference() -> None:
+def regression(n: int) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(0)
-    inputs = torch.randn(2000, 3, generator=generator)
-    targets = inputs[:, :1] + 0.5 * torch.randn(2000, 1, generator=generator)
-    probe = Probe.sample((inputs, targets), 500)
-    assert probe.reference == mutual_information(inputs, targets, estimator="ksg1", std_error=False).nats
+    inputs = torch.randn(n, 3, generator=generator)
+    return inputs, inputs[:, :1] + 0.5 * torch.randn(n, 1, generator=generator)
+
+
+def test_regression_uses_ksg_and_computes_its_reference_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs, targets = regression(500)
+    probe, calls = Probe(inputs, targets), []
+    real = reference_module.mutual_information
+
+    def counted(*arguments: Any, **named: Any) -> Estimate:
+        calls.append(named["k"])
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(reference_module, "mutual_information", counted)
     measurement = probe.measure(nn.Linear(3, 1))
     assert measurement.output.estimate.method == "ksg1"
     assert measurement.output.decoder is None
-    assert Probe(inputs[:500], targets[:500], reference=0.8).reference == 0.8
+    assert measurement.reference is None and calls == []
+    expected = mutual_information(inputs, targets, estimator="ksg1", std_error=False).nats
+    assert probe.reference() == probe.reference(std_error=False) == expected
+    assert probe.measure(nn.Linear(3, 1)).reference == expected
+    assert calls == [3]
+    assert probe.reference(k=4) != expected and calls == [3, 4]
+    assert probe.reference(reference=0.8) == probe.measure(nn.Linear(3, 1), reference=0.8).reference == 0.8
+    assert Probe(inputs, targets).measure(nn.Linear(3, 1), reference="ksg").reference == expected
 
 
-def test_more_information_than_the_reference_is_said() -> None:
+def test_the_reference_of_a_data_set_uses_all_examples() -> None:
+    inputs, targets = regression(300)
+    expected = mutual_information(inputs, targets, k=5, estimator="ksg1", std_error=False).nats
+    assert reference_of((inputs, targets), k=5) == expected
+    assert reference_of(list(zip(inputs, targets, strict=True)), k=5) == expected
+    assert reference_of((inputs, torch.arange(300) % 3)) == pytest.approx(math.log(3))
+
+
+def test_one_object_or_keywords_or_both_say_how_to_measure() -> None:
+    model, probe = small_net(), Probe(*labelled())
+    by_keyword = probe.measure(model, k=5, std_error=False, layers=["0"])
+    by_object = probe.measure(model, Measuring(k=5, std_error=False, layers=["0"]))
+    changed = probe.measure(model, Measuring(k=5, layers=["0"]), std_error=False)
+    nats = [
+        {name: layer.estimate.nats for name, layer in found.layers.items()}
+        for found in (by_keyword, by_object, changed)
+    ]
+    assert nats[0] == nats[1] == nats[2]
+    assert list(nats[0]) == ["0", "output"]
+    outputs = model.eval()(probe.inputs).detach()
+    assert nats[0]["output"] == mutual_information(outputs, probe.targets, k=5).nats
+    assert probe.of_output(outputs, k=5, std_error=False).estimate.nats == nats[0]["output"]
+    assert Measuring(layers=["output"]) == Measuring() and Measuring(layers=["0"]).layers == ("0",)
+
+
+def test_more_information_than_the_reference_is_warned_of() -> None:
     inputs, labels = labelled()
-    first = next(w for w in Probe(inputs, labels, reference=0.1).measure(small_net()).warnings)
+    first = next(w for w in Probe(inputs, labels).measure(small_net(), reference=0.1).warnings)
     assert first.startswith("output: ") and first.endswith(
         "above the reference of 0.1, which is too low; give a number"
     )
     assert Probe(inputs, labels).measure(small_net()).warnings == ()
 
 
-def test_the_reference_is_held_against_the_low_end_of_the_interval() -> None:
+def test_the_reference_is_compared_with_the_low_end_of_the_interval() -> None:
     inputs, labels = labelled()
     low, _ = Probe(inputs, labels).measure(small_net()).output.estimate.interval
 
-    def said(reference: float) -> bool:
-        found = Probe(inputs, labels, reference=reference).measure(small_net()).warnings
+    def warned(reference: float) -> bool:
+        found = Probe(inputs, labels).measure(small_net(), reference=reference).warnings
         return any("above the reference" in warning for warning in found)
 
-    assert said(low - 1e-6)
-    assert not said(low + 1e-6)
+    assert warned(low - 1e-6)
+    assert not warned(low + 1e-6)
 
 
 def test_without_error_bars_everything_else_is_the_same() -> None:
     model, (inputs, labels) = small_net(), labelled()
-    given = Probe.sample((inputs, labels), 200, layers="all", std_error=False).measure(model)
-    full = Probe.sample((inputs, labels), 200, layers="all").measure(model)
+    given = Probe.sample((inputs, labels), 200).measure(model, layers="all", std_error=False)
+    full = Probe.sample((inputs, labels), 200).measure(model, layers="all")
     assert list(given.layers) == list(full.layers)
     for name, layer in full.layers.items():
         assert layer.estimate.std_error > 0
@@ -360,19 +404,19 @@ def test_without_error_bars_everything_else_is_the_same() -> None:
 
 
 @pytest.mark.parametrize("targets", ["labels", "numbers"])
-def test_without_error_bars_the_reference_is_held_against_the_same_interval(targets: str) -> None:
+def test_without_error_bars_the_reference_is_compared_with_the_same_interval(targets: str) -> None:
     model, (inputs, labels) = small_net(), labelled()
     wanted = labels if targets == "labels" else inputs[:, :1] * 1.0
-    low, _ = Probe(inputs, wanted, reference=9.0).measure(model).output.estimate.interval
-    # In between lies a value that is too high by its noise alone.
+    low, _ = Probe(inputs, wanted).measure(model, reference=9.0).output.estimate.interval
+    # In between, the value is above the reference, but not significantly.
     for reference, more in ((low - 1e-6, True), (low + 1e-6, False)):
-        found = Probe(inputs, wanted, reference=reference, std_error=False).measure(model)
+        found = Probe(inputs, wanted).measure(model, reference=reference, std_error=False)
         assert found.output.estimate.nats > reference
         assert any("above the reference" in warning for warning in found.warnings) == more
 
 
-def bars_asked_for(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Grows with every estimate that a probe makes: whether its error bar is wanted."""
+def error_bars(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """It grows with every estimate of a probe, by whether an error bar was computed."""
     calls: list[bool] = []
     real = probe_module.mutual_information
 
@@ -385,32 +429,32 @@ def bars_asked_for(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
 
 def test_error_bars_are_what_a_probe_without_them_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    # At the ceiling, where a trained network is after every epoch, there is nothing to be told from noise.
+    # A trained network is at the ceiling after every epoch. No value there is significantly above the reference.
     inputs, labels = labelled()
     apart = inputs + 100.0 * nn.functional.one_hot(labels, 6)
-    calls = bars_asked_for(monkeypatch)
-    found = Probe(apart, labels, std_error=False).measure(nn.Identity())
-    assert found.output.estimate.nats > found.reference
+    calls = error_bars(monkeypatch)
+    found = Probe(apart, labels).measure(nn.Identity(), std_error=False)
+    assert found.reference is not None and found.output.estimate.nats > found.reference
     assert calls == [False]
 
 
 @pytest.mark.parametrize(
     ("share", "bars"), [(0.01, 1), (0.99, 3)]
 )  # far above the reference, and within the noise
-def test_an_error_bar_that_has_told_too_much_from_noise_is_not_made_again(
+def test_a_value_far_above_the_reference_needs_one_error_bar(
     share: float, bars: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, (inputs, _) = small_net(), labelled()
     numbers = inputs[:, :1] * 1.0
-    nats = Probe(inputs, numbers, reference=9.0).measure(model).output.estimate.nats
-    probe = Probe(inputs, numbers, reference=share * nats, std_error=False)
-    calls = bars_asked_for(monkeypatch)
-    said = {probe.measure(model).warnings for _ in range(3)}
+    nats = Probe(inputs, numbers).measure(model, reference=9.0).output.estimate.nats
+    probe = Probe(inputs, numbers)
+    calls = error_bars(monkeypatch)
+    warnings = {probe.measure(model, reference=share * nats, std_error=False).warnings for _ in range(3)}
     assert calls.count(True) == bars
-    assert len(said) == 1
+    assert len(warnings) == 1
 
 
 def test_scores_that_are_no_class_scores() -> None:
     inputs, labels = labelled()
-    measurement = Probe(inputs, labels + 100, decoder=False).measure(small_net())
+    measurement = Probe(inputs, labels + 100).measure(small_net(), decoder=False)
     assert measurement.output.decoder is None

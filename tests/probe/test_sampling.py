@@ -1,4 +1,4 @@
-"""Rows of any data set, as tensors, with no trace in the random states; or one line that says what is wrong."""
+"""Examples of any data set, as tensors, with no trace in the random states; or one line that says what is wrong."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Noisy(Dataset):
 @pytest.mark.parametrize(
     "noise", [lambda: torch.randn(()), np.random.rand, random.random], ids=["torch", "numpy", "random"]
 )
-def test_equal_seeds_draw_equal_rows_and_leave_no_trace(
+def test_equal_seeds_draw_equal_examples_and_leave_no_trace(
     monkeypatch: pytest.MonkeyPatch, noise: Callable[[], Any]
 ) -> None:
     monkeypatch.setattr(
@@ -144,13 +144,13 @@ def test_a_dict_is_one_input_or_keywords() -> None:
     assert list(several.inputs) == ["a", "b"] and torch.equal(several.inputs["b"], 2 * X)
 
 
-def test_what_says_which_example_it_is_comes_after_the_target() -> None:
+def test_what_identifies_the_example_comes_after_the_target() -> None:
     items = [(row, label, 7 * i, f"{i}.png") for i, (row, label) in enumerate(zip(X, Y, strict=True))]
     probe = Probe.sample(items, 40)
     assert torch.equal(probe.inputs, X) and torch.equal(probe.targets, Y)
 
 
-def test_any_item_can_be_handed_over() -> None:
+def test_any_item_can_be_unpacked() -> None:
     items = [(row, row, label) for row, label in zip(X, Y, strict=True)]
     probe = Probe.sample(items, 40, unpack=lambda item: (item[:2], item[2]))
     assert isinstance(probe.inputs, tuple) and torch.equal(probe.targets, Y)
@@ -184,7 +184,7 @@ class Stream(IterableDataset):
 
 
 X, Y = torch.randn(40, 3), torch.arange(40) % 2
-HOW = "unpack=f hands it over, with f(item) -> (inputs, targets)"
+HOW = "give unpack=f, with f(item) -> (inputs, targets)"
 PARTS = ", or a tuple (arguments) or dict (keywords) of such"
 
 
@@ -202,7 +202,7 @@ PARTS = ", or a tuple (arguments) or dict (keywords) of such"
         (
             lambda: Probe.sample([{"image": X[0], "fine": 1}] * 40, 20),
             "a dict must hold targets as one of labels, label, targets, target, y, and inputs, got 'image', 'fine'; "
-            "unpack=f hands it over, with f(dict) -> (inputs, targets)",
+            "give unpack=f, with f(dict) -> (inputs, targets)",
         ),
         (
             lambda: Probe.sample([{"image": X[0], "path": "a.png", "label": 1}] * 40, 20),
@@ -222,7 +222,7 @@ PARTS = ", or a tuple (arguments) or dict (keywords) of such"
         ),
         (
             lambda: Probe.sample([(X[0], 0), (X[1, :2], 1), (X[2], 1)], 3),
-            "inputs must have one shape in all rows, got (2,) and (3,)",
+            "inputs must have one shape in all examples, got (2,) and (3,)",
         ),
         (
             lambda: Probe.sample(Stream(), 20),
@@ -241,11 +241,11 @@ PARTS = ", or a tuple (arguments) or dict (keywords) of such"
         ),
         (
             lambda: Probe({"x": X, "flag": True}, Y),
-            "inputs must have one row a sample, got a single number among them",
+            "inputs must have one entry per example, got a single number among them",
         ),
     ],
 )
-def test_what_is_no_sample_is_refused_in_one_line(make: Callable[[], Probe], message: str) -> None:
+def test_bad_examples_are_refused_in_one_line(make: Callable[[], Probe], message: str) -> None:
     with pytest.raises(ValueError) as error:
         make()
     assert str(error.value) == message

@@ -26,16 +26,15 @@ def small_net() -> nn.Module:
 
 
 def small_test(**options: Any) -> RangeTest:
-    """A range test of the net on the clouds, with two trials; options as for `range_test`, or model= and layers=."""
+    """A range test of the net on the clouds, with two trials; options as for `range_test`, or model=."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     model = options.pop("model", None) or small_net()
-    layers = options.pop("layers", "output")
     loader = DataLoader(TensorDataset(*clouds()), batch_size=16, shuffle=True)
     groups = layer_groups(model) if options.get("layer_wise") else model.parameters()
     build = options.pop("optimizer", None)
     optimizer = torch.optim.SGD(groups, lr=1.0, momentum=0.9) if build is None else build(groups)
     settings = {"epochs": 20, "fresh": small_net, "method": Race(trials=2), **options}
     loss = settings.pop("loss", F.cross_entropy)
-    probe = settings.pop("probe", None) or Probe(*clouds(), layers=layers)
+    probe = settings.pop("probe", None) or Probe(*clouds())
     return find_bounds(model, optimizer, loss, settings.pop("batches", loader), probe, **settings)

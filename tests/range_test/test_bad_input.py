@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from infopace import Probe, RangeTestError, find_bounds
+from infopace.probe import Measuring
 from infopace.probe.batches import batch_of
 from infopace.range_test import Algorithm2, Race, merge_trials
 
@@ -94,7 +95,7 @@ def test_a_layer_that_never_runs(method: Any, wrap: Any, tmp_path: Path) -> None
     def ran(trial: int, candidate: Any) -> None:
         pytest.fail("a candidate ran")
 
-    options: dict[str, Any] = {"method": method, "layer_wise": True, "layers": "all", "fresh": Unused}
+    options: dict[str, Any] = {"method": method, "layer_wise": True, "fresh": Unused}
     model = wrap(Unused())
     before = [module.training for module in model.modules()]
     with pytest.raises(ValueError, match=f"^{re.escape(SILENT)}$"):
@@ -138,14 +139,11 @@ REFUSED: dict[str, dict[str, Any]] = {
     "fresh must build a model like the one given, got 3.weight of shape None, not [3, 16]": {
         "fresh": shallower
     },
-    "layer_wise by Algorithm2 needs a probe that measures every layer, got one without '0'; take layers=\"all\"": {
+    "layer_wise by Algorithm2 must measure every layer, got no measurement of '3'; "
+    'give Measuring(layers="all")': {
         "method": PAPER,
         "layer_wise": True,
-    },
-    "layer_wise by Algorithm2 needs a probe that measures every layer, got one without '3'; take layers=\"all\"": {
-        "method": PAPER,
-        "layer_wise": True,
-        "layers": ["0"],
+        "measuring": Measuring(layers=["0"]),
     },
     "seed must be in 0..2^63-1, got -1": {"seed": -1},
     "seed must be a whole number, got 1.5": {"seed": 1.5},
@@ -351,7 +349,7 @@ def test_a_batch_that_is_not_clear_is_refused_with_the_way_out(text: str) -> Non
     with pytest.raises(ValueError) as caught:
         batch_of(batch, (like, Y))
     assert re.fullmatch(
-        re.escape(text) + r"; unpack=f hands it over, with f\((batch|dict)\) -> \(inputs, targets\)",
+        re.escape(text) + r"; give unpack=f, with f\((batch|dict)\) -> \(inputs, targets\)",
         str(caught.value),
     )
 

@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from infopace import Bounds, MutualInformationLR, Probe, RangeTest, Vasudevan2020, layer_groups
+from infopace.probe import Measuring
 from infopace.range_test import Algorithm2, Race
 from infopace.range_test._trainee import Trainee
 
@@ -36,13 +37,13 @@ def test_equal_seeds_give_equal_bits_and_others_do_not() -> None:
 
 def test_a_probe_without_error_bars_is_looked_at_with_them() -> None:
     looks = []
-    model, bare = small_net(), Probe(*clouds(), std_error=False)
-    for probe in (bare, Probe(*clouds())):
+    model, probe = small_net(), Probe(*clouds())
+    for measuring in (Measuring(std_error=False), Measuring()):
         optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
-        looks.append(Trainee(model, optimizer, F.cross_entropy, [clouds()], probe).look())
+        trainee = Trainee(model, optimizer, F.cross_entropy, [clouds()], probe, measuring=measuring)
+        looks.append(trainee.look())
     assert looks[0] == looks[1]
     assert looks[0].std_error > 0
-    assert not bare.std_error
 
 
 def test_the_bounds_train_and_beyond_them_nothing_does() -> None:
@@ -94,9 +95,7 @@ def test_a_regression_is_driven_by_information() -> None:
     def net() -> nn.Module:
         return nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 1))
 
-    found = small_test(
-        model=net(), fresh=net, loss=F.mse_loss, batches=batches, probe=Probe(inputs, targets, reference=2.0)
-    )
+    found = small_test(model=net(), fresh=net, loss=F.mse_loss, batches=batches, probe=Probe(inputs, targets))
     assert found.attribute == "information"
     assert found.bounds.lr_min < found.bounds.lr_top <= found.bounds.lr_max
 
@@ -111,7 +110,7 @@ def test_layer_by_layer_and_into_the_scheduler() -> None:
 
     model = small_net()
     optimizer = torch.optim.SGD(layer_groups(model), lr=1.0)
-    probe = Probe(*clouds(), layers="all")
+    probe = Probe(*clouds())
     scheduler = MutualInformationLR(optimizer, model, probe, found.layer_bounds, Vasudevan2020(5))
     assert scheduler.get_last_lr() == [own.lr_top for own in found.layer_bounds.values()]
     with pytest.raises(ValueError, match="bounds must hold every driving layer, got none for '3'"):
@@ -156,7 +155,7 @@ def test_algorithm_2_with_layers_in_the_same_trials() -> None:
     # Hidden layers know most of it untrained: a smaller threshold.
     rates = (0.001, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
     method = Algorithm2(trials=2, epochs=3, rates=rates, c1=100.0, retry=False)
-    found = small_test(method=method, layer_wise=True, layers="all", attribute="loss")
+    found = small_test(method=method, layer_wise=True, attribute="loss")
     assert found.method == "algorithm 2"
     assert set(found.layer_bounds) == {"0", "3"}
     assert {row.lr for row in found.table} <= set(method.rates)
@@ -202,9 +201,9 @@ REFUSED = {
     r"only must hold trials in 0\.\.1, got 2": {"only": [2]},
     "attribute 'accuracy' needs integer labels": {
         "attribute": "accuracy",
-        "probe": Probe(clouds()[0], clouds()[0][:, :1], reference=1.0),
+        "probe": Probe(clouds()[0], clouds()[0][:, :1]),
     },
-    r"a batch must be a pair \(inputs, targets\), got Tensor; unpack=f hands it over, with f\(batch\) -> ": {
+    r"a batch must be a pair \(inputs, targets\), got Tensor; give unpack=f, with f\(batch\) -> ": {
         "batches": [torch.zeros(4, 4)]
     },
     "batches must hold at least one batch, got none": {"batches": []},
@@ -261,7 +260,7 @@ def test_the_loss_sees_the_probe_s_labels_as_the_batches_have_them() -> None:
             loss=brier,
             attribute="loss",
             batches=batches,
-            probe=Probe(inputs, targets, reference=0.6),
+            probe=Probe(inputs, targets),
         )
         for targets in (labels, labels.float())
     ]

@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import ConstantLR, LinearLR, SequentialLR
 from infopace import MutualInformationLR, Probe, find_bounds
 from infopace.range_test import Race
 
-from ..small_run import BOUNDS, OURS, Run, data, same
+from ..small_run import BOUNDS, MEASURING, OURS, Run, data, same
 
 
 class Told:
@@ -38,9 +38,9 @@ def test_an_observation_without_a_step_counts_as_no_epoch_and_is_named_once(roll
     once, twice = Run(False, OURS), Run(False, OURS)
     for run in (once, twice):
         if not roll_back:
-            probe = Probe.sample(data(), 200, layers="all", std_error=False)
+            probe = Probe.sample(data(), 200)
             run.scheduler = MutualInformationLR(
-                run.optimizer, run.model, probe, bounds=BOUNDS, roll_back=False
+                run.optimizer, run.model, probe, bounds=BOUNDS, roll_back=False, measuring=MEASURING
             )
     with Told() as messages:
         for number in range(4):

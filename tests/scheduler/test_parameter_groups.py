@@ -13,7 +13,7 @@ from torch import nn
 from infopace import Bounds, HoldAndDecay, MutualInformationLR, Probe, layer_groups
 from infopace.policies import simulate
 
-from ..small_run import BOUNDS, data, same
+from ..small_run import BOUNDS, MEASURING, data, same
 
 LOW = Bounds(1e-3, 0.1)
 
@@ -26,8 +26,8 @@ def net() -> nn.Sequential:
 def paced(
     model: nn.Module, optimizer: torch.optim.Optimizer, bounds: Bounds | dict[str, Bounds] = BOUNDS
 ) -> MutualInformationLR:
-    probe = Probe.sample(data(), 200, layers="all", std_error=False)
-    return MutualInformationLR(optimizer, model, probe, bounds, HoldAndDecay(8))
+    probe = Probe.sample(data(), 200)
+    return MutualInformationLR(optimizer, model, probe, bounds, HoldAndDecay(8), measuring=MEASURING)
 
 
 def train(model: nn.Module, optimizer: torch.optim.Optimizer, number: int = 0) -> None:

@@ -17,9 +17,10 @@ from torch.optim.lr_scheduler import LinearLR, SequentialLR
 
 from infopace import Bounds, Decision, HoldAndDecay, MutualInformationLR, Probe, Vasudevan2020, layer_groups
 from infopace.policies import HeldOut, simulate
+from infopace.probe import Measuring
 
 from ..policies.every import EVERY
-from ..small_run import BOUNDS, EPOCHS, KEPT, OURS, POLICY, Run, data, same
+from ..small_run import BOUNDS, EPOCHS, KEPT, MEASURING, OURS, POLICY, Run, data, same
 
 others = [name for name, policy in EVERY.items() if type(policy) is not type(POLICY)]
 
@@ -123,7 +124,7 @@ def test_held_out_rows_are_measured_until_every_group_anneals(layer_wise: bool) 
     inputs, labels = data()
     for number in range(9):
         if scheduler.holds_out:
-            now = Probe(inputs[KEPT:], labels[KEPT:], layers="all", std_error=False).measure(run.model)
+            now = Probe(inputs[KEPT:], labels[KEPT:]).measure(run.model, MEASURING)
             assert {layer: values[-1] for layer, values in scheduler.held_out_history.items()} == {
                 layer: now[layer].estimate.nats for layer in dict.fromkeys(scheduler.driving_layers)
             }
@@ -192,8 +193,8 @@ def test_the_state_grows_by_less_than_a_kilobyte_an_epoch_beyond_what_is_still_r
     model, (inputs, labels) = nn.Linear(8, 4), data()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     probes = (
-        Probe(inputs[:300], labels[:300], std_error=False),
-        Probe(inputs[300:], labels[300:], std_error=False),
+        Probe(inputs[:300], labels[:300]),
+        Probe(inputs[300:], labels[300:]),
     )
     scheduler = MutualInformationLR(optimizer, model, probes[0], BOUNDS, Fitting(), held_out=probes[1])
 
@@ -234,18 +235,15 @@ def test_held_out_rows_are_for_a_policy_that_reads_them_and_for_the_layers_that_
     model = nn.Sequential(nn.Linear(8, 4))
     optimizer = torch.optim.SGD(layer_groups(model), lr=0.1)
     inputs, labels = data()
-    two = Probe(inputs[labels < 2], labels[labels < 2], layers="all")
+    two = Probe(inputs[labels < 2], labels[labels < 2])
     with pytest.raises(
         ValueError, match=r"held_out must have the classes of the probe, \[0, 1, 2, 3\], got \[0, 1\]"
     ):
         MutualInformationLR(optimizer, model, Probe.sample(data(), 200), BOUNDS, None, held_out=two)
-    numbers = Probe(inputs, torch.rand(len(inputs), 1), reference=1.0)
+    numbers = Probe(inputs, torch.rand(len(inputs), 1))
     assert numbers.classes is None
     with pytest.raises(ValueError, match=r"the classes of the probe, None, got \[0, 1\]"):
         MutualInformationLR(optimizer, model, numbers, BOUNDS, None, held_out=two)
-    everywhere, at_the_output = Probe.sample(data(), 200, layers="all"), Probe.sample(data(), 100)
-    with pytest.raises(ValueError, match="held_out must measure what drives: unknown layer '0'"):
-        MutualInformationLR(optimizer, model, everywhere, BOUNDS, None, held_out=at_the_output)
     with_rows, without = Run(False, OURS, held_out=True).scheduler, Run(False, OURS).scheduler
     before = without.state_dict()
     with pytest.raises(ValueError, match="scheduler state must be of 0 held-out examples, got one of 80"):
@@ -269,6 +267,21 @@ def test_held_out_rows_are_for_a_policy_that_reads_them_and_for_the_layers_that_
         with pytest.raises(ValueError, match=message):
             with_rows.load_state_dict({**state, "held_out_examples": examples})
     assert same(with_rows.state_dict(), state)
+
+
+def test_the_layers_that_drive_are_measured_if_nothing_else_is_asked_for() -> None:
+    model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 8), nn.ReLU(), nn.Linear(8, 4))
+    groups = layer_groups(model)
+    for params, measured in (
+        (model.parameters(), ["output"]),
+        (groups, ["0", "2", "4", "output"]),
+        ([*groups[:2], {"params": groups[2]["params"]}], ["0", "2", "output"]),
+    ):
+        optimizer = torch.optim.SGD(params, lr=0.1)
+        scheduler = MutualInformationLR(optimizer, model, Probe.sample(data(), 200), BOUNDS)
+        assert scheduler.measurement is not None
+        assert list(scheduler.measurement.layers) == measured
+        assert scheduler.measurement.output.estimate.std_error > 0
 
 
 def test_a_foreign_state_is_refused_and_nothing_changes() -> None:
@@ -470,8 +483,9 @@ def test_refuses_an_optimizer_of_another_model() -> None:
 def test_refuses_a_group_whose_layer_is_not_measured() -> None:
     model = nn.Sequential(nn.Linear(8, 4))
     optimizer = torch.optim.SGD(layer_groups(model), lr=0.1)
+    probe, measuring = Probe.sample(data(), 200), Measuring(layers="output")
     with pytest.raises(ValueError) as error:
-        MutualInformationLR(optimizer, model, Probe.sample(data(), 200), BOUNDS, Vasudevan2020(epochs=3))
+        MutualInformationLR(optimizer, model, probe, BOUNDS, Vasudevan2020(epochs=3), measuring=measuring)
     assert str(error.value) == (
         "parameter group 0 cannot be driven: unknown layer '0'; The layers are: output"
     )

@@ -20,6 +20,7 @@ from infopace.lab.identity import identity_of
 from infopace.lab.range_config import RangePlan
 from infopace.lab.run_folder import RunFolder
 from infopace.lab.workload import Data
+from infopace.probe import Measuring
 from infopace.range_test import Candidate
 
 RANGE_TEST_FILE = "range-test.json"
@@ -44,9 +45,9 @@ def bounds_of_plan(
     cast = caster(workload)
     n = min(workload.probe_size, len(data.train_targets))
     try:
-        sample = Probe.sample(data.train_set(), n=n, seed=plan.seed, reference=workload.reference)
-        layers = "all" if plan.layer_wise else "output"
-        probe = Probe(cast(sample.inputs), sample.targets, layers=layers, reference=sample.reference)
+        sample = Probe.sample(data.train_set(), n=n, seed=plan.seed)
+        probe = Probe(cast(sample.inputs), sample.targets)
+        measuring = Measuring(layers="all" if plan.layer_wise else "output", reference=workload.reference)
     except (ValueError, TypeError) as error:  # of the workload's data
         raise InputError(str(error)) from error
 
@@ -83,6 +84,7 @@ def bounds_of_plan(
             identity=identity,
             only=only,
             on_candidate=on_candidate,
+            measuring=measuring,
         )
     except RangeTestError:
         raise

@@ -24,6 +24,7 @@ from infopace.lab.pacing import OURS, PACED, SWITCHES
 from infopace.lab.run_folder import Row
 from infopace.lab.steps import PacedSteps, Steps, check_loaded
 from infopace.lab.workload import Data, Rows
+from infopace.probe import Measuring, reference_of
 from infopace.scheduler import RollBackError
 
 _EVALUATION_BATCH = 250  # [measured] 1,000 images through LeNet, one CPU thread: 0.27 s, in one go 0.47 s
@@ -98,16 +99,27 @@ class Training:
                 policy,
                 held_out=unseen,
                 roll_back=config.method == OURS,  # the published rules are as they were published
+                measuring=self._measuring(),
             ),
+        )
+
+    def _measuring(self) -> Measuring:
+        reference = self.plan.workload.reference
+        if reference in ("auto", "ksg") and self.data.train_targets.is_floating_point():
+            reference = reference_of(self.data.train_set(), seed=self.plan.config.seed)
+        return Measuring(
+            layers="all" if self.plan.config.layer_wise else "output",
+            reference=reference,
+            std_error=self._std_error,
         )
 
     def _probes(self, held_out: Rows | None) -> tuple[Probe, Probe | None]:
         """The sample of what is trained on, and that of what is held out, if anything is."""
         n = min(self.plan.workload.probe_size, len(self.data.train_targets))
-        probe = self._probe(self.data.train_set(), n, self.plan.workload.reference)
+        probe = self._probe(self.data.train_set(), n)
         if held_out is None:
             return probe, None
-        unseen = self._probe(held_out, min(n, self.n_held_out), probe.reference)
+        unseen = self._probe(held_out, min(n, self.n_held_out))
         if self.plan.config.held_out is None and unseen.classes != probe.classes:
             assert self._whole is not None, "rows are held out"
             self.note = "no rows are held out: too few of a class for two samples"
@@ -129,18 +141,10 @@ class Training:
             self._settle_norms,
         )
 
-    def _probe(self, rows: Rows, n: int, reference: str | float) -> Probe:
+    def _probe(self, rows: Rows, n: int) -> Probe:
         """The fixed sample of these rows, cast as a batch is; without augmentation."""
-        config = self.plan.config
-        sample = Probe.sample(rows, n=n, seed=config.seed, reference=reference)
-        layers = "all" if config.layer_wise else "output"
-        return Probe(
-            self._inputs(sample.inputs),
-            sample.targets,
-            layers=layers,
-            reference=sample.reference,
-            std_error=self._std_error,
-        ).to(self.device)
+        sample = Probe.sample(rows, n=n, seed=self.plan.config.seed)
+        return Probe(self._inputs(sample.inputs), sample.targets).to(self.device)
 
     @property
     def n_held_out(self) -> int:

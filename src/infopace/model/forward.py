@@ -1,4 +1,4 @@
-"""One look through a model: the outputs of chosen layers, and the model left as it was."""
+"""One forward pass: the outputs of chosen layers, and the model left as it was found."""
 
 from __future__ import annotations
 
@@ -20,36 +20,37 @@ def layer_outputs(
     n: int,
     layers: dict[str, nn.Module],
     batch_size: int | None,
-    see: Callable[[str, Tensor], None],
+    receive: Callable[[str, Tensor], None],
 ) -> list[str]:
-    """Call see(name, output) for each layer and for "output", with all n rows; returns the layers that did not run.
+    """Run n examples and call receive(name, output) for each layer and for "output".
 
-    The model gets a copy of its inputs: it may begin with an operation in place.
-    Without batches each layer is seen while the pass goes on and its output let go. A layer that runs several times
-    in a pass is seen once more at the end, with the output of its last run: the last call of see counts.
+    Returns the layers that did not run. The model gets a copy of its inputs, because it may change them in place.
+    Without batches `receive` is called during the pass, so that no more than one layer's output is held. A layer that
+    runs several times in a pass is received twice: after its first run, and at the end with the output of its last
+    run. The last call counts.
     """
     if batch_size is not None and batch_size < n:
-        return _in_batches(model, inputs, n, layers, batch_size, see)
+        return _in_batches(model, inputs, n, layers, batch_size, receive)
     ran: set[str] = set()
     again: dict[str, Tensor] = {}
 
     def hook(name: str) -> Callable[..., None]:
-        def seen(module: nn.Module, args: Any, result: Any) -> None:
-            values = check_rows(name, main_tensor(result), n)
+        def after_run(module: nn.Module, args: Any, result: Any) -> None:
+            values = check_layer_output(name, main_tensor(result), n)
             if name in ran:
-                # A copy: what comes next may change it in place.
+                # A copy, because the next module may change it in place.
                 again[name] = values.clone()
             else:
                 ran.add(name)
-                see(name, values)
+                receive(name, values)
 
-        return seen
+        return after_run
 
     with as_found(model), hooked({module: hook(name) for name, module in layers.items()}):
         result = call(model, map_tensors(inputs, torch.clone))
-        see("output", check_rows("output", main_tensor(result), n))
+        receive("output", check_layer_output("output", main_tensor(result), n))
         for name, values in again.items():
-            see(name, values)
+            receive(name, values)
     return [name for name in layers if name not in ran]
 
 
@@ -59,13 +60,13 @@ def _in_batches(
     n: int,
     layers: dict[str, nn.Module],
     batch_size: int,
-    see: Callable[[str, Tensor], None],
+    receive: Callable[[str, Tensor], None],
 ) -> list[str]:
     kept: dict[str, list[Tensor]] = {name: [] for name in (*layers, "output")}
     silent: list[str] = []
     starts = list(range(0, n, batch_size))
     if batch_size > 1 and n - starts[-1] == 1:
-        starts.pop()  # one example alone may lose its dimension in the model; it joins the batch before
+        starts.pop()  # a model may squeeze a single example's dimension away, so it joins the batch before
     for start, stop in zip(starts, [*starts[1:], n], strict=True):
         latest: dict[str, Tensor] = {}
         part = map_tensors(inputs, lambda tensor, s=start, e=stop: tensor[s:e])
@@ -78,20 +79,20 @@ def _in_batches(
             kept[name].append(values)
     for name, parts in kept.items():
         if parts:
-            see(name, torch.cat(parts))
+            receive(name, torch.cat(parts))
             parts.clear()
     return silent
 
 
 @contextlib.contextmanager
 def hooked(hooks: Mapping[nn.Module, Callable[..., None]]) -> Iterator[None]:
-    """Forward hooks on some modules; those that torch's fused attention would pass by are run one by one."""
+    """Forward hooks on some modules, with torch's fused attention off, which would not run them."""
     fast = torch.backends.mha.get_fastpath_enabled()
     with contextlib.ExitStack() as stack:
         for module, hook in hooks.items():
             stack.callback(module.register_forward_hook(hook).remove)
         if hooks:
-            # It runs none of an encoder layer's own modules, and with a padding mask hands on nested tensors.
+            # Fused attention calls none of an encoder layer's modules, and a padding mask gives nested tensors.
             torch.backends.mha.set_fastpath_enabled(False)
             stack.callback(torch.backends.mha.set_fastpath_enabled, fast)
         yield
@@ -99,7 +100,7 @@ def hooked(hooks: Mapping[nn.Module, Callable[..., None]]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def as_found(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode inside; afterwards modes, buffers, compiled calls and random states are as before."""
+    """Evaluation mode inside. At the end modes, buffers, compiled calls and random states are restored."""
     modules = list(model.modules())
     modes = [module.training for module in modules]
     # Hooks do not run inside compiled code.
@@ -129,7 +130,7 @@ def call(model: nn.Module, inputs: Any) -> Any:
 
 
 def main_tensor(result: Any) -> Tensor | None:
-    """The tensor that a module's result is about: itself, its logits, or the first tensor inside."""
+    """The main tensor of a module's result: itself, its logits, or the first tensor inside."""
     if isinstance(result, Tensor):
         return result
     logits = result.get("logits") if isinstance(result, Mapping) else getattr(result, "logits", None)
@@ -141,14 +142,16 @@ def main_tensor(result: Any) -> Tensor | None:
     return next((tensor for part in parts if (tensor := main_tensor(part)) is not None), None)
 
 
-def check_rows(name: str, values: Tensor | None, n: int) -> Tensor:
-    """The tensor of a layer, if it has one row a sample."""
+def check_layer_output(name: str, values: Tensor | None, n: int) -> Tensor:
+    """The output of a layer, if it is a tensor with one row for each of n examples."""
     what = "the output" if name == "output" else f"the output of layer {name!r}"
     if values is None:
         raise ValueError(f"{what} must hold a tensor to be measured, got none")
     check_plain(values, what)
     if values.ndim == 0 or len(values) != n:
-        raise ValueError(f"{what} must have one row a sample, got shape {tuple(values.shape)} for {n} rows")
+        raise ValueError(
+            f"{what} must have one row per example, got shape {tuple(values.shape)} for {n} examples"
+        )
     return values
 
 
@@ -159,3 +162,10 @@ def map_tensors(inputs: Any, change: Callable[[Tensor], Tensor]) -> Any:
     if isinstance(inputs, Mapping):
         return {name: map_tensors(part, change) for name, part in inputs.items()}
     return tuple(map_tensors(part, change) for part in inputs)
+
+
+def tensors_of(inputs: Any) -> list[Tensor]:
+    """Every tensor in some inputs."""
+    found: list[Tensor] = []
+    map_tensors(inputs, lambda tensor: (found.append(tensor), tensor)[1])
+    return found

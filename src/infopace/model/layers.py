@@ -12,12 +12,12 @@ from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import is_parametrized
 from torch.optim import Optimizer
 
-# Modules that run their own descendants' weights without calling them: one layer with all they hold.
+# These use the weights of their submodules without calling them, so each counts as one layer.
 _WHOLE = (nn.MultiheadAttention, nn.RNNBase)
 
 
 def check_model(model: object) -> None:
-    """Raise TypeError for what is no torch module, ValueError for one that has no weights yet."""
+    """Raise TypeError if it is not a torch module, ValueError if its weights have not been created yet."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a torch Module, got {type(model).__name__}")
     for module in model.modules():
@@ -42,10 +42,14 @@ def unwrap(model: nn.Module) -> nn.Module:
 def weight_layers(model: nn.Module) -> dict[str, nn.Module]:
     """Name -> module of every layer with weights, in the order of the model's modules.
 
-    A layer owns a parameter of two or more dimensions (convolution, linear, embedding) and has no part with
-    parameters of its own; attention, recurrent and parametrized modules count as one layer each. Normalisations,
-    whose parameters are vectors, are no layers of their own: they keep the information of the layer they belong to.
-    A module used in several places goes by its first name; a model that is itself one layer is called "output".
+    A layer has a parameter of two or more dimensions (convolution, linear, embedding) and no submodule with
+    parameters. Attention, recurrent and parametrized modules count as one layer each. Normalisations do not count:
+    their parameters are vectors, and they keep the information of the layer before them.
+    A module that is used in several places has its first name. A model that is itself one layer is called "output".
+
+    Raises:
+        TypeError: not a torch module.
+        ValueError: a lazy module that has not run yet.
     """
     check_model(model)
     found: dict[str, nn.Module] = {}
@@ -56,14 +60,15 @@ def weight_layers(model: nn.Module) -> dict[str, nn.Module]:
 
 
 def layer_groups(model: nn.Module, **options: Any) -> list[dict[str, Any]]:
-    """Optimizer parameter groups, one a layer, to be driven by that layer's own information.
+    """One optimizer parameter group per layer, each paced by its own layer's information.
 
-    Pass them to any torch optimizer: `SGD(layer_groups(model), lr=0.1)`. Each group holds "params", "layer" (its
-    name in `weight_layers`) and the options given. Parameters that are not a layer's own (normalisations,
-    biases and embeddings that stand alone) belong to the layer before them, those at the very front to the first
-    layer. Parameters shared between layers belong to the first; frozen ones are left out.
+    Pass them to any torch optimizer: `SGD(layer_groups(model), lr=0.1)`. Each group has "params", "layer" (its name
+    in `weight_layers`) and the options given. Other parameters, such as those of normalisations, belong to the layer
+    before them, or to the first layer if none is before. Shared parameters belong to the first layer that has them.
+    Frozen parameters are left out.
 
     Raises:
+        TypeError: not a torch module.
         ValueError: the model has no layer with trainable weights.
 
     >>> from torch import nn
@@ -93,7 +98,7 @@ def layer_groups(model: nn.Module, **options: Any) -> list[dict[str, Any]]:
 
 
 def pick_layers(model: nn.Module, layers: str | Sequence[str]) -> dict[str, nn.Module]:
-    """The modules that `layers` asks for: "output" (none), "all", or names and shell patterns.
+    """The modules that `layers` names: none for "output", all of `weight_layers` for "all", or by names and patterns.
 
     Raises:
         ValueError: a name or pattern that matches no module, with the nearest names.
@@ -106,7 +111,8 @@ def pick_layers(model: nn.Module, layers: str | Sequence[str]) -> dict[str, nn.M
     known = {name: module for name, module in model.named_modules() if name}
     picked: dict[str, nn.Module] = {}
     for wanted in [layers] if isinstance(layers, str) else layers:
-        names = [name for name in known if fnmatch.fnmatchcase(name, wanted)]
+        # A name may hold a character that patterns use.
+        names = [wanted] if wanted in known else [name for name in known if fnmatch.fnmatchcase(name, wanted)]
         if not names and wanted != "output":
             raise ValueError(unknown_layer(wanted, known))
         picked |= {name: known[name] for name in names}
@@ -114,7 +120,7 @@ def pick_layers(model: nn.Module, layers: str | Sequence[str]) -> dict[str, nn.M
 
 
 def check_parameters(optimizer: Optimizer, model: nn.Module) -> None:
-    """An optimizer holds only the model's parameters: what else it trains is neither measured nor put back."""
+    """Raise ValueError if an optimizer has parameters of another model: they are neither measured nor restored."""
     known = {id(parameter) for parameter in unwrap(model).parameters()}
     for number, group in enumerate(optimizer.param_groups):
         foreign = sum(id(parameter) not in known for parameter in group["params"])
@@ -125,13 +131,13 @@ def check_parameters(optimizer: Optimizer, model: nn.Module) -> None:
 
 
 def holds_all(optimizer: Optimizer, model: nn.Module) -> bool:
-    """Whether an optimizer holds all weights of the model that are trained."""
+    """Whether an optimizer has all trainable weights of the model."""
     held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
     return all(id(weight) in held for weight in unwrap(model).parameters() if weight.requires_grad)
 
 
 def unknown_layer(wanted: str, known: Iterable[str]) -> str:
-    """One line for a layer name that does not exist: what was asked, the nearest names, all names."""
+    """An error message for an unknown layer name: the name, the nearest names, all names."""
     known = list(known)
     near = difflib.get_close_matches(wanted, known, n=3, cutoff=0.5)
     hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ";"
@@ -140,7 +146,7 @@ def unknown_layer(wanted: str, known: Iterable[str]) -> str:
 
 
 def _pieces(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """The modules that run as one piece, with their names."""
+    """The modules that count as one layer at most, with their names."""
     parts = [
         (part, child) for part, child in module.named_children() if any(True for _ in child.parameters())
     ]

@@ -1,4 +1,4 @@
-"""What a model, an optimizer and what goes with them hold, to be put back bit for bit."""
+"""Copies of the state of a model, an optimizer and other objects, to be put back bit for bit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 
 
 class Buffers:
-    """The buffers of a model, which there are and what they hold: a pass may make, replace and fill them."""
+    """The buffers of a model and their values. A forward pass may create, replace and change them."""
 
     def __init__(self, model: nn.Module, keep_on: torch.device | None = None) -> None:
         self._found = [(module, dict(module._buffers)) for module in model.modules()]
@@ -22,59 +22,59 @@ class Buffers:
 
     @torch.no_grad()
     def put_back(self) -> None:
-        """All as it was; tensors keep their identity."""
+        """Restore the buffers; tensors keep their identity."""
         for module, found in self._found:
             module._buffers.clear()
             module._buffers.update(found)
         for buffer, value in self._values:
-            # An expanded one cannot be written to, and so has not changed.
+            # An expanded buffer cannot be written to. It cannot have changed either.
             value = value.to(buffer.device)
             if not torch.equal(buffer, value):
                 buffer.copy_(value)
 
 
 class Weights:
-    """Some weights as they are; tensors keep their identity. `keep_on`: where the copies are, if not beside them."""
+    """The values of some weights. `keep_on` is the device of the copies; None: the device of each weight."""
 
     def __init__(self, weights: Iterable[Tensor], keep_on: torch.device | None = None) -> None:
         self._values = [(weight, _copy(weight, keep_on)) for weight in weights]
 
     @property
     def norm(self) -> float:
-        """The Euclidean norm of the copies; what is not finite is left out."""
+        """The Euclidean norm of the copies, without values that are not finite."""
         return norm_of(value for _, value in self._values)
 
     @property
     def norm_now(self) -> float:
-        """The Euclidean norm of the weights themselves; what is not finite is left out."""
+        """The Euclidean norm of the weights themselves, without values that are not finite."""
         return norm_of(weight for weight, _ in self._values)
 
     @property
     def unit_norm(self) -> float:
-        """The norm of weights of this shape that have norm 1 for each unit, which they lead to."""
+        """The norm of weights of these shapes if the weights of each unit had norm 1."""
         return math.sqrt(sum(len(value) if value.ndim else 1 for _, value in self._values))
 
     @property
     def newly_not_finite(self) -> bool:
-        """Whether a number that was finite in the copies is not in the weights themselves."""
+        """Whether a value that is finite in a copy is not finite in the weight itself."""
         for weight, value in self._values:
-            spoiled = ~weight.detach().isfinite()
-            if bool(spoiled.any()) and bool((spoiled & value.to(weight.device).isfinite()).any()):
+            not_finite = ~weight.detach().isfinite()
+            if bool(not_finite.any()) and bool((not_finite & value.to(weight.device).isfinite()).any()):
                 return True
         return False
 
     @torch.no_grad()
     def put_back(self) -> None:
-        """All as it was."""
+        """Restore the weights; tensors keep their identity."""
         for weight, value in self._values:
             weight.copy_(value)
 
 
 class OptimizerState:
-    """What an optimizer and those inside it remember, and their groups' settings but for the learning rate."""
+    """The state of an optimizer and of those inside it, and their groups' settings except the learning rate."""
 
     def __init__(self, optimizer: Optimizer, keep_on: torch.device | None = None) -> None:
-        # A wrapper may share both with what it wraps.
+        # A wrapper may share both with the optimizer inside it.
         inside = optimizers_in(optimizer)
         states = {
             id(one.state): one for one in reversed(inside) if isinstance(getattr(one, "state", None), dict)
@@ -96,7 +96,7 @@ class OptimizerState:
         ]
 
     def put_back(self) -> None:
-        """All as it was, each tensor where it lay. A group that was added since stays as it was added."""
+        """Restore state and settings, each tensor on its device. Groups added since then stay unchanged."""
         for optimizer, state in self._states:
             optimizer.state.clear()
             for weight, kept in state.items():
@@ -108,7 +108,7 @@ class OptimizerState:
 
 @runtime_checkable
 class Stateful(Protocol):
-    """What gives its state and takes it up again."""
+    """An object that gives its state and loads it again."""
 
     def state_dict(self) -> Any: ...
 
@@ -116,13 +116,13 @@ class Stateful(Protocol):
 
 
 class State:
-    """The state of anything that has one, as it is."""
+    """The state of any object that has one."""
 
     def __init__(self, owner: Stateful) -> None:
         self._owner, self._state = owner, copy.deepcopy(owner.state_dict())
 
     def put_back(self) -> None:
-        """All as it was."""
+        """Restore the state."""
         self._owner.load_state_dict(copy.deepcopy(self._state))
 
 
@@ -130,10 +130,10 @@ Contents = Buffers | Weights | OptimizerState | State
 
 
 def contents_of(holder: Any, keep_on: torch.device | None = None) -> list[Contents]:
-    """What a tensor, a module, an optimizer or anything else with a state holds.
+    """Copies of what a tensor, a module, an optimizer or another object with a state holds.
 
     Raises:
-        TypeError: it is none of these.
+        TypeError: an object without a state.
     """
     if isinstance(holder, Tensor):
         return [Weights([holder], keep_on)]
@@ -150,9 +150,9 @@ def contents_of(holder: Any, keep_on: torch.device | None = None) -> list[Conten
 
 
 def optimizers_in(optimizer: Optimizer) -> list[Optimizer]:
-    """The optimizer itself, and all that it holds as attributes, or in lists and dicts of these: a wrapper's inner."""
+    """The optimizer and those inside it: its attributes, and the entries of lists and dicts among them."""
     found: list[Optimizer] = [optimizer]
-    for one in found:  # which grows on the way
+    for one in found:  # the list grows during the loop
         for value in vars(one).values():
             parts = value if isinstance(value, list | tuple) else [value]
             parts = value.values() if isinstance(value, dict) else parts
@@ -162,7 +162,7 @@ def optimizers_in(optimizer: Optimizer) -> list[Optimizer]:
 
 
 class _Kept:
-    """Numbers, tensors, and lists and dicts of them, copied; and where each tensor lay."""
+    """A copy of a value: numbers, tensors, lists and dicts of them; and the device of each tensor."""
 
     def __init__(self, value: Any, keep_on: torch.device | None) -> None:
         self._value: Any = value
@@ -175,7 +175,7 @@ class _Kept:
             self._value = type(value)(_Kept(part, keep_on) for part in value)
 
     def value(self) -> Any:
-        """A copy, to be put back more than once."""
+        """A copy, so that it can be restored more than once."""
         if self._device is not None:
             return _copy(self._value, self._device)
         if isinstance(self._value, dict):
@@ -186,7 +186,7 @@ class _Kept:
 
 
 def norm_of(tensors: Iterable[Tensor]) -> float:
-    """The Euclidean norm of all tensors together, of what is finite in them; inf where that is too large."""
+    """The Euclidean norm of the finite values of all tensors together; inf if it overflows."""
     norms = []
     for tensor in tensors:
         tensor = tensor.detach()

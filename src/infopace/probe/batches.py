@@ -1,4 +1,4 @@
-"""What a data set hands over, an item or a batch, as inputs and targets."""
+"""An item of a data set, or a batch of a loader, as inputs and targets."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ import torch
 from torch import Tensor
 
 from infopace.estimators._inputs import as_numbers
-from infopace.model.forward import map_tensors
 
-# What data sets of a hub call their targets.
+# Names that data sets on a hub use for targets.
 TARGETS = ("labels", "label", "targets", "target", "y")
-_HOW = "unpack=f hands it over, with f({}) -> (inputs, targets)"
+_HOW = "give unpack=f, with f({}) -> (inputs, targets)"
 
 Unpack = Callable[[Any], tuple[Any, Any]]
 
@@ -23,7 +22,7 @@ def numbers(values: Any, name: str) -> Tensor:
     """Numbers of any kind as a tensor; plain lists in torch's own default format."""
     if isinstance(values, Tensor):
         return values
-    # torch would read a masked array without its mask, and knows no columns and tables.
+    # torch drops the mask of a masked array, and does not read columns and tables.
     foreign = any(hasattr(values, sign) for sign in ("__array__", "isna", "to_pylist"))
     if foreign or (isinstance(values, list) and any(isinstance(v, np.ma.MaskedArray) for v in values)):
         return as_numbers(values, name)
@@ -47,14 +46,14 @@ def as_tensors(inputs: Any) -> Any:
 
 
 def batch_of(batch: Any, like: tuple[Any, Tensor], unpack: Unpack | None = None) -> tuple[Any, Tensor]:
-    """(inputs, targets) of a batch, `like` the inputs and the targets of a probe.
+    """(inputs, targets) of a batch; `like` holds the inputs and the targets of a probe.
 
-    A pair is inputs and targets. A longer tuple has as many inputs as the probe has, then the targets; what follows is
-    left out. Of a dict the targets go by one of the usual names, and the inputs by those of the probe; where that has
-    one tensor the input is the only other entry.
+    A pair is inputs and targets. A longer tuple has as many inputs as the probe, then the targets, and what follows is
+    ignored. In a dict the targets have one of the usual names and the inputs have those of the probe. If the probe's
+    input is one tensor, the only other entry is the input.
 
     Raises:
-        ValueError: a batch that is none of these, or not clearly one.
+        ValueError: another kind of batch, or one with unclear targets.
     """
     if unpack is not None:
         inputs, targets = _unpacked(batch, unpack, "batch")
@@ -72,20 +71,20 @@ def batch_of(batch: Any, like: tuple[Any, Tensor], unpack: Unpack | None = None)
 
 
 class Items:
-    """Splits the items of a data set into input and target, one after the other; `check` them at the end.
+    """Splits the items of a data set into input and target, one after the other; call `check` at the end.
 
-    A pair is input and target. Of a longer tuple the second is the target where what follows only says which example
-    it is: a text, or a whole number that no other has. Of a dict the target goes by one of the usual names; one other
-    entry is the input, several are keywords.
+    A pair is input and target. In a longer tuple the second is the target if all that follows only identifies the
+    example: text, or a whole number that differs in every item. In a dict the target has one of the usual names; one
+    other entry is the input, several are keywords.
     """
 
     def __init__(self, unpack: Unpack | None = None) -> None:
         self._unpack, self._count, self._longer = unpack, 0, None
-        # Of each whole number behind the target, those that came.
-        self._came: dict[int, set[int]] = {}
+        # Per place after the target: the whole numbers found there.
+        self._found: dict[int, set[int]] = {}
 
     def split(self, item: Any) -> tuple[Any, Any]:
-        """(input, target). Raises ValueError where that is not clear."""
+        """(input, target). Raises ValueError if the target is unclear."""
         self._count += 1
         if self._unpack is not None:
             return _unpacked(item, self._unpack, "item")
@@ -96,19 +95,19 @@ class Items:
         for place, value in enumerate(item[2:]):
             self._longer = item
             if _is_whole(value):
-                self._came.setdefault(place, set()).add(int(value))
+                self._found.setdefault(place, set()).add(int(value))
             elif not _is_text(value):
                 raise _refused("an item of the data set", item, "item")
         return item[0], item[1]
 
     def check(self) -> None:
-        """Raise ValueError where a whole number behind the target came twice: it may be the target."""
-        if any(len(came) < self._count for came in self._came.values()):
+        """Raise ValueError if a whole number after the target occurred twice: it may be the target."""
+        if any(len(found) < self._count for found in self._found.values()):
             raise _refused("an item of the data set", self._longer, "item")
 
 
 def _named(batch: Mapping[str, Any], like: Any = None) -> tuple[Any, Any]:
-    """Targets by their usual name; the rest is inputs."""
+    """Targets by their usual name; the other entries are inputs."""
     found = [name for name in TARGETS if name in batch]
     rest = {name: part for name, part in batch.items() if name not in found}
     if len(found) != 1 or not rest:
@@ -137,7 +136,7 @@ def _named(batch: Mapping[str, Any], like: Any = None) -> tuple[Any, Any]:
 
 
 def _placed(batch: Sequence[Any], inputs: Any, targets: Tensor) -> tuple[Any, Any]:
-    """As many inputs as the probe has, and what comes next, where that can be targets like the probe's."""
+    """As many inputs as the probe has, and the next entry as targets if it fits the probe's."""
     count = len(inputs) if isinstance(inputs, tuple) else 1
     if len(batch) <= count:
         raise ValueError(
@@ -151,13 +150,6 @@ def _placed(batch: Sequence[Any], inputs: Any, targets: Tensor) -> tuple[Any, An
             f"{_HOW.format('batch')}"
         )
     return tuple(batch[:count]) if isinstance(inputs, tuple) else batch[0], found
-
-
-def tensors_of(inputs: Any) -> list[Tensor]:
-    """Every tensor in some inputs."""
-    found: list[Tensor] = []
-    map_tensors(inputs, lambda tensor: (found.append(tensor), tensor)[1])
-    return found
 
 
 def _unpacked(batch: Any, unpack: Unpack, what: str) -> tuple[Any, Any]:

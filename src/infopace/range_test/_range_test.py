@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 
 from infopace._checks import check_seed, shown, whole
 from infopace.model.layers import check_model, check_parameters, pick_layers
-from infopace.probe import Probe
+from infopace.probe import Measuring, Probe
 from infopace.range_test._conclude import check_settings, conclude, race_bounds, trials_needed
 from infopace.range_test._methods import Algorithm2, Race
 from infopace.range_test._paper import paper_trial
@@ -52,6 +52,7 @@ def find_bounds(
     only: Collection[int] | None = None,
     on_candidate: Listener | None = None,
     unpack: Callable[[Any], tuple[Any, Any]] | None = None,
+    measuring: Measuring | None = None,
 ) -> RangeTest:
     """Find the bounds of the learning rate by short trainings; puts back everything it touches, bit for bit.
 
@@ -68,8 +69,7 @@ def find_bounds(
             probe has, targets, and what is left out; or a dict with the targets as "labels", "label", "targets",
             "target" or "y", and the inputs under the names that the probe has, or the only one. Random generators that
             it keeps are put back, but those of other processes (see docs/range-test.md).
-        probe: The rows on which candidates are compared, in evaluation mode; with error bars, which bounds are made
-            of, also where the probe itself does without.
+        probe: The examples on which candidates are compared, in evaluation mode.
         epochs: Epochs of the training that the test serves; its cost is measured by that.
         fresh: Builds a new model; each trial takes fresh weights from it. None starts every trial from the weights
             given, for fine-tuning; trials then differ in the order of batches and in dropout.
@@ -89,6 +89,8 @@ def find_bounds(
         only: Run these trials only. RangeTestError of kind "unfinished" tells if others are still to be run.
         on_candidate: Called with (trial, candidate) as each is finished.
         unpack: batch -> (inputs, targets), for batches that are none of these.
+        measuring: What is measured of the probe, and how. Error bars are always computed. None: the output; for
+            Algorithm2 by layer the layers of the parameter groups.
 
     Raises:
         TypeError: what is no model, optimizer, probe or method.
@@ -100,7 +102,7 @@ def find_bounds(
     Source: Vasudevan, Entropy 2020, 22(5):560, Algorithm 2.
     """
     method = Race() if method is None else method
-    _check_kinds(model, optimizer, probe, method)
+    _check_kinds(model, optimizer, probe, method, measuring)
     _check_makers(loss, fresh, folder)
     check_parameters(optimizer, model)
     labelled = not probe.targets.is_floating_point()
@@ -125,13 +127,15 @@ def find_bounds(
         only = [whole("only", number) for number in only]
     layers = _layers(optimizer, layer_wise)
     if layer_wise and isinstance(method, Algorithm2):
-        _check_measured(layers, model, probe)
+        measuring = Measuring(layers=layers) if measuring is None else measuring
+        _check_measured(layers, model, measuring)
     trainee = Trainee(
         model,
         optimizer,
         loss,
         batches,
         probe,
+        measuring=Measuring() if measuring is None else measuring,
         fresh=fresh,
         precision=precision,
         scaler=scaler,
@@ -316,7 +320,7 @@ def _digest(values: Tensor) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-def _check_kinds(model: object, optimizer: object, probe: object, method: object) -> None:
+def _check_kinds(model: object, optimizer: object, probe: object, method: object, measuring: object) -> None:
     check_model(model)
     if not isinstance(optimizer, Optimizer) or isinstance(optimizer, torch.optim.LBFGS):
         raise TypeError(
@@ -326,6 +330,8 @@ def _check_kinds(model: object, optimizer: object, probe: object, method: object
         raise TypeError(f"probe must be a Probe, got {type(probe).__name__}; Probe.sample draws one")
     if not isinstance(method, Race | Algorithm2):
         raise TypeError(f"method must be Race(...) or Algorithm2(...), got {shown(method)}")
+    if not (measuring is None or isinstance(measuring, Measuring)):
+        raise TypeError(f"measuring must be Measuring(...), got {shown(measuring)}")
 
 
 def _check_makers(loss: object, fresh: object, folder: object) -> None:
@@ -354,13 +360,13 @@ def _layers(optimizer: Optimizer, layer_wise: bool) -> list[str]:
     return list(dict.fromkeys(map(str, names)))
 
 
-def _check_measured(layers: list[str], model: nn.Module, probe: Probe) -> None:
-    measured = {*pick_layers(model, probe.layers), "output"}
+def _check_measured(layers: list[str], model: nn.Module, measuring: Measuring) -> None:
+    measured = {*pick_layers(model, measuring.layers), "output"}
     without = [layer for layer in layers if layer not in measured]
     if without:
         raise ValueError(
-            f"layer_wise by Algorithm2 needs a probe that measures every layer, got one without {without[0]!r}; "
-            'take layers="all"'
+            f"layer_wise by Algorithm2 must measure every layer, got no measurement of {without[0]!r}; "
+            'give Measuring(layers="all")'
         )
 
 

@@ -12,8 +12,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from infopace.model.generators import generators_kept, generators_of
-from infopace.model.random_state import random_state_kept
+from infopace.model.random_state import generators_kept, generators_of, random_state_kept
 from infopace.model.snapshot import Buffers, Weights, optimizers_in
 from infopace.scheduler._roll_back import untold
 

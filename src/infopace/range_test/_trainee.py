@@ -16,12 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from infopace.model.forward import as_found, call, hooked, main_tensor, map_tensors
-from infopace.model.generators import generators_of, seed_generators
+from infopace.model.forward import as_found, call, hooked, main_tensor, map_tensors, tensors_of
 from infopace.model.layers import unwrap, weight_layers
+from infopace.model.random_state import generators_of, seed_generators
 from infopace.model.snapshot import Buffers, Weights, optimizers_in
-from infopace.probe import LayerInformation, Probe
-from infopace.probe.batches import Unpack, batch_of, tensors_of
+from infopace.probe import LayerInformation, Measuring, Probe
+from infopace.probe.batches import Unpack, batch_of
 from infopace.range_test._records import Look
 from infopace.range_test._refusal import RangeTestError
 
@@ -49,6 +49,7 @@ class Trainee:
         batches: Any,
         probe: Probe,
         *,
+        measuring: Measuring,
         fresh: Callable[[], nn.Module] | None = None,
         precision: torch.dtype | None = None,
         scaler: Any = None,
@@ -57,9 +58,10 @@ class Trainee:
         unpack: Unpack | None = None,
     ) -> None:
         self.model, self.optimizer, self.loss = model, optimizer, loss
-        # Bounds are made of error bars; a probe that paces a training may do without.
+        # A copy: measuring moves its examples to the model's device.
         self.batches, self.probe = batches, copy.copy(probe)
-        self.probe.std_error = True
+        # Bounds are made from error bars.
+        self._measuring = measuring.replace(std_error=True)
         try:
             self.steps_per_epoch = len(batches)
         except TypeError:
@@ -289,10 +291,10 @@ class Trainee:
 
     def _layers(self, outputs: Tensor) -> dict[str, LayerInformation]:
         try:
-            if self.probe.layers == "output":
-                return {"output": self.probe.of_output(outputs)}
+            if self._measuring.layers == "output":
+                return {"output": self.probe.of_output(outputs, self._measuring)}
             with self._autocast():
-                return self.probe.measure(self.model).layers
+                return self.probe.measure(self.model, self._measuring).layers
         except ValueError as error:
             raise Crashed(str(error)) from error
 

@@ -8,9 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from infopace.model.layers import unknown_layer
 from infopace.policies import HeldOut
-from infopace.probe import Probe
+from infopace.probe import Measuring, Probe
 
 
 class HeldOutRecord:
@@ -26,17 +25,13 @@ class HeldOutRecord:
     ) -> None:
         self.history, self.examples = dict(history or {}), dict(examples or {})
 
-    def measured(self, probe: Probe, model: nn.Module, layers: Iterable[str]) -> HeldOutRecord:
-        """One measurement more, of the layers that there are, or of these where it is the first.
-
-        Raises:
-            ValueError: a layer that the probe does not measure.
-        """
-        found = probe.measure(model).layers
+    def measured(
+        self, probe: Probe, model: nn.Module, measuring: Measuring, layers: Iterable[str]
+    ) -> HeldOutRecord:
+        """One measurement more, of the layers that there are, or of these where it is the first."""
+        found = probe.measure(model, measuring).layers
         history, examples = dict(self.history), dict(self.examples)
         for layer in self.examples or layers:
-            if layer not in found:
-                raise ValueError(f"held_out must measure what drives: {unknown_layer(layer, found)}")
             estimate = found[layer].estimate
             assert estimate.pointwise is not None, "a probe measures by neighbours, a mean over examples"
             values = estimate.pointwise.tolist()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -14,7 +13,7 @@ from torch.optim import Optimizer
 
 from infopace.model.snapshot import Buffers, Contents, OptimizerState, Weights, contents_of, optimizers_in
 from infopace.policies import Decision
-from infopace.probe import Measurement, Probe
+from infopace.probe import Measurement, Measuring, Probe
 
 # Set on an optimizer whose steps are no training.
 _UNTOLD = "_infopace_untold"
@@ -175,7 +174,14 @@ def no_rate_helps(
     )
 
 
-def lost_all(probe: Probe, model: nn.Module, now: Measurement, history: Sequence[float], left: float) -> str:
+def lost_all(
+    probe: Probe,
+    model: nn.Module,
+    measuring: Measuring,
+    now: Measurement,
+    history: Sequence[float],
+    left: float,
+) -> str:
     """Why the outputs tell nothing any more, after a history of what they told; "" where they do.
 
     Nothing: less than the share `left` of before, visibly, and no more than untrained. Only where that much is gone the
@@ -184,9 +190,8 @@ def lost_all(probe: Probe, model: nn.Module, now: Measurement, history: Sequence
     untrained, before, nats = history[0], history[-1], now.output.estimate.nats
     if before <= 0 or nats > left * before:
         return ""
-    exact = copy.copy(probe)
-    exact.layers, exact.std_error = "output", True
-    low, high = exact.measure(model).output.estimate.interval
+    exact = measuring.replace(layers="output", std_error=True)
+    low, high = probe.measure(model, exact).output.estimate.interval
     if not (
         low <= max(untrained, 0.0) and high < before - (high - nats)
     ):  # nor where the interval is not known

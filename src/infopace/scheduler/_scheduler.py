@@ -15,7 +15,7 @@ from infopace.estimators import OutOfRangeError
 from infopace.model.layers import check_model, check_parameters, holds_all, unwrap
 from infopace.model.snapshot import Weights
 from infopace.policies import Bounds, Decision, HeldOut, HoldAndDecay, Policy
-from infopace.probe import Measurement, Probe
+from infopace.probe import Measurement, Measuring, Probe
 from infopace.scheduler._arguments import check_arguments, check_bounds, check_driven, check_held_out
 from infopace.scheduler._held_out_record import HeldOutRecord
 from infopace.scheduler._ledger import Ledger, shortened
@@ -73,11 +73,11 @@ class MutualInformationLR(LRScheduler):
     Args:
         optimizer: Any torch optimizer of the model's parameters.
         model: The model; compiled and wrapped models are measured as the plain module inside.
-        probe: The sample to measure on; it must measure the layers of the groups (layers="all" does).
+        probe: The examples to measure on.
         bounds: The range of the learning rate; or one for each driving layer, by its name (what a layer-wise
             `find_bounds` finds).
         policy: The rule; None: `HoldAndDecay()`, which needs no number of epochs.
-        held_out: A second sample, of examples that are not trained on, with the same layers; for a policy that reads
+        held_out: A second sample, of examples that are not trained on; for a policy that reads
             it, as `HoldAndDecay` does to tell learning from memorizing. It is measured while `holds_out` is true.
             Those of a validation set do, or some that are kept out of training until then and join it afterwards.
         undo: Whether an epoch that ruins the network is undone, for which a copy of the weights and of the optimizer's
@@ -85,6 +85,9 @@ class MutualInformationLR(LRScheduler):
             is undone where the optimizer does not hold all trainable weights.
         also: What else is put back with the network: modules (`torch.optim.swa_utils.AveragedModel`, a teacher),
             tensors, or objects with `state_dict` and `load_state_dict`, as many averages and a `GradScaler` are.
+        measuring: What is measured of the probe and the held-out examples, and how. None: the layers that drive the
+            parameter groups, or else the output. A group that is added later needs its layer among them:
+            `Measuring(layers="all")`.
 
     Attributes:
         history: Per layer, information in nats after 0, 1, 2, .. epochs; of those that were undone, none.
@@ -111,6 +114,7 @@ class MutualInformationLR(LRScheduler):
         held_out: Probe | None = None,
         roll_back: bool = True,
         also: Sequence[Any] = (),
+        measuring: Measuring | None = None,
     ) -> None:
         check_arguments(optimizer, probe, policy, bounds)
         check_model(model)
@@ -122,6 +126,9 @@ class MutualInformationLR(LRScheduler):
         self.bounds = bounds
         self._groups = ParameterGroups(optimizer, one_scale=isinstance(bounds, Bounds))
         check_bounds(self.driving_layers, bounds)
+        self._measuring = (
+            Measuring(layers=list(dict.fromkeys(self.driving_layers))) if measuring is None else measuring
+        )
         self.history: dict[str, list[float]] = {}
         self._record = HeldOutRecord()
         self._ledger = Ledger(self.driving_layers)
@@ -129,7 +136,7 @@ class MutualInformationLR(LRScheduler):
         # Where another optimizer trains the rest, its part of an epoch could not be undone.
         whole = roll_back and holds_all(optimizer, model)
         self._last = LastEpoch(unwrap(model), optimizer, also) if whole else None
-        self.reference = probe.reference
+        self.reference = probe.reference(self._measuring)
         self.measurement: Measurement | None = None
         self._steps = OptimizerSteps(optimizer, unwrap(model), self._before_first_step)
         self._added: list[Weights] = []
@@ -150,9 +157,9 @@ class MutualInformationLR(LRScheduler):
         if self._ledger and not self._steps.any:
             return self._observed_before()
         try:
-            measurement, record = self._probe.measure(self._model), self._record
+            measurement, record = self._probe.measure(self._model, self._measuring), self._record
             if self._held_out is not None and self.holds_out:
-                record = record.measured(self._held_out, self._model, self._ledger.begun)
+                record = record.measured(self._held_out, self._model, self._measuring, self._ledger.begun)
         except OutOfRangeError as error:  # an output is not finite, though all weights are
             if self.can_roll_back:
                 return self.roll_back(str(error))
@@ -163,7 +170,9 @@ class MutualInformationLR(LRScheduler):
                 "frozen ones too, and the model in evaluation mode"
             ) from error
         if self.can_roll_back and (
-            why := lost_all(self._probe, self._model, measurement, self.history["output"], _LEFT)
+            why := lost_all(
+                self._probe, self._model, self._measuring, measurement, self.history["output"], _LEFT
+            )
         ):
             return self.roll_back(why)
         check_driven(self.driving_layers, measurement.layers)
@@ -199,7 +208,7 @@ class MutualInformationLR(LRScheduler):
         for weights in self._added:
             weights.put_back()
         if self.measurement is None:  # a state was loaded since
-            self.measurement = self._probe.measure(self._model)
+            self.measurement = self._probe.measure(self._model, self._measuring)
         epoch = len(self._ledger)
         shares = zip(self.driving_layers, self._groups.factors, strict=True)
         lowest = [self._bounds_of(layer).lr_min * factor for layer, factor in shares]
@@ -382,7 +391,7 @@ class MutualInformationLR(LRScheduler):
 
     def _observed_before(self) -> Measurement:
         if self.measurement is None:  # a state was loaded since
-            self.measurement = self._probe.measure(self._model)
+            self.measurement = self._probe.measure(self._model, self._measuring)
         else:
             self._warner.say(Misuse.TWICE)
         return self.measurement

@@ -1,4 +1,4 @@
-"""Random generators are found wherever a data set may keep them, and put back."""
+"""Random generators are found wherever a data set may keep them, and their states are restored."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset
 
-from infopace.model.generators import generators_kept, generators_of, seed_generators
+from infopace.model.random_state import generators_kept, generators_of, seed_generators
 
 RNG = np.random.default_rng(0)
 
@@ -58,7 +58,7 @@ class Listed(list[int]):
 
 
 class Gone:
-    """What a dead proxy stood for."""
+    """The object of a weak proxy, soon gone."""
 
 
 def closure() -> Callable[[Any], Any]:
@@ -88,7 +88,7 @@ def test_it_is_found(place: str) -> None:
     assert [found is RNG for found in generators_of(PLACES[place]())] == [True]
 
 
-def test_of_long_lists_the_beginning_is_looked_at_and_the_system_has_no_state() -> None:
+def test_the_search_covers_the_first_items_of_a_list_and_leaves_out_the_systems_generator() -> None:
     assert generators_of([0] * 1_000_000 + [RNG], random.SystemRandom(), np, torch.zeros(3)) == []
 
 
@@ -108,7 +108,7 @@ def numbers(generator: Any) -> list[float]:
         torch.Generator,
     ],
 )
-def test_it_is_put_back_and_begins_where_it_is_told(make: Callable[[], Any]) -> None:
+def test_it_is_restored_and_starts_from_the_seed(make: Callable[[], Any]) -> None:
     one, reference = make(), make()
     numbers(one)
     numbers(reference)

@@ -1,0 +1,147 @@
+"""How a probe measures, and what it finds."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from infopace._checks import check_choice, flag, positive, shown, whole
+from infopace.estimators import Estimate
+
+NORMS = ("euclidean", "chebyshev")
+REFERENCES = ("auto", "entropy", "ksg")
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """What a probe measures, and how.
+
+    Attributes:
+        layers: "output"; "all" (every layer with weights, see `infopace.model.weight_layers`, and the output); or
+            names and shell patterns, to which the output is added. "output" is the output of the model, even if a
+            layer inside has that name.
+        k: Neighbours of the estimators, fewer than the examples.
+        norm: "euclidean" or "chebyshev".
+        reference: I(X;Y) in nats: a number, "entropy", "ksg" or "auto". "entropy" takes H(Y), since labels are a
+            function of the input. "ksg" is a nearest-neighbour estimate between the probe's inputs and targets. "auto"
+            is "entropy" for labels. For continuous targets it is "ksg", computed only if `Probe.reference` is called.
+        decoder: Whether to read the output as class scores and give the decoder bound. Only for labels, and only if
+            the output has no more dimensions than one for the classes.
+        std_error: Whether to compute the error bar of each estimate, which takes most of the time. Without it
+            `Estimate.std_error` and `Estimate.interval` are nan, and the caution "inside-noise" is not given. No policy
+            uses it.
+        batch_size: Examples per forward pass. None takes 256 if only the output is measured. If layers are measured,
+            None takes all examples, and each layer's output is released once it is measured. With a number the outputs
+            of all chosen layers are held until the last batch has run.
+
+    Raises:
+        ValueError: an unknown word, or a number out of range.
+    """
+
+    layers: str | Sequence[str] = "output"
+    k: int = 3
+    norm: str = "euclidean"
+    reference: str | float = "auto"
+    decoder: bool = True
+    std_error: bool = True
+    batch_size: int | None = None
+
+    def __post_init__(self) -> None:
+        checked = {
+            "layers": _layers(self.layers),
+            "k": whole("k", self.k, 1),
+            "reference": _reference(self.reference),
+            "decoder": flag("decoder", self.decoder),
+            "std_error": flag("std_error", self.std_error),
+            "batch_size": None if self.batch_size is None else whole("batch_size", self.batch_size, 1),
+        }
+        check_choice("norm", self.norm, NORMS)
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    def replace(self, **changes: Any) -> Measuring:
+        """The same with some fields changed.
+
+        Raises:
+            TypeError: an unknown field.
+            ValueError: as for `Measuring`.
+
+        >>> Measuring(k=5).replace(std_error=False).k
+        5
+        """
+        names = [field.name for field in dataclasses.fields(self)]
+        unknown = next((name for name in changes if name not in names), None)
+        if unknown is not None:
+            raise TypeError(f"the options of a measurement are {', '.join(names)}, got {unknown}")
+        return dataclasses.replace(self, **changes)
+
+
+@dataclass(frozen=True)
+class LayerInformation:
+    """Information in one layer.
+
+    Attributes:
+        name: The layer's name in the model, or "output".
+        estimate: I(T;Y) of the layer's output T, flattened, and the targets Y.
+        decoder: The decoder bound H(Y) - cross-entropy; only at the output of a classifier.
+        width: Numbers per example in T.
+    """
+
+    name: str
+    estimate: Estimate
+    decoder: Estimate | None
+    width: int
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one measurement of a model found.
+
+    Attributes:
+        layers: Information by layer name, in the order in which the layers ran. The last is "output", which is always
+            there.
+        reference: I(X;Y) in nats, the most that there is to learn. None for continuous targets if no reference was
+            given and `Probe.reference` has not been called.
+        seconds: Time the measurement took.
+        warnings: The warnings of the estimators, each with the layer's name.
+    """
+
+    layers: dict[str, LayerInformation]
+    reference: float | None
+    seconds: float
+    warnings: tuple[str, ...]
+
+    @property
+    def output(self) -> LayerInformation:
+        """The model's output."""
+        return self.layers["output"]
+
+    def __getitem__(self, layer: str) -> LayerInformation:
+        return self.layers[layer]
+
+
+def chosen(measuring: Measuring | None, changes: dict[str, Any]) -> Measuring:
+    """The options of one measurement: those of `measuring`, or the defaults, with some changed."""
+    if measuring is None:
+        measuring = Measuring()
+    elif not isinstance(measuring, Measuring):
+        raise TypeError(f"measuring must be Measuring(...), got {shown(measuring)}")
+    return measuring.replace(**changes) if changes else measuring
+
+
+def _layers(wanted: object) -> str | tuple[str, ...]:
+    names = (wanted,) if isinstance(wanted, str) else wanted
+    if isinstance(names, Sequence) and names and all(isinstance(name, str) for name in names):
+        alone = isinstance(wanted, str) or set(names) == {"output"}
+        return names[0] if alone else tuple(names)
+    raise ValueError(f"layers must be 'output', 'all' or names of layers, got {shown(wanted)}")
+
+
+def _reference(wanted: object) -> str | float:
+    if not isinstance(wanted, str):
+        return positive("reference", wanted, "number of nats")
+    if wanted not in REFERENCES:
+        raise ValueError(f"reference must be 'auto', 'entropy', 'ksg' or a number, got {shown(wanted)}")
+    return wanted
