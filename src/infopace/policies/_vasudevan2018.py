@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from infopace._checks import check_choice
-from infopace.policies._bounds import Bounds
-from infopace.policies._policy import Decision, check_history
+from infopace.policies._policy import Decision, Observed, Policy
 from infopace.policies._signals import deficit, relative_change
 
 VARIANTS = ("A", "B")
 
 
 @dataclass(frozen=True)
-class Vasudevan2018:
+class Vasudevan2018(Policy):
     """S. Vasudevan, "Dynamic learning rate using Mutual Information", arXiv:1805.07249 (2018), reconstructed.
 
         epoch 1:        LR = LR_top
@@ -47,16 +45,16 @@ class Vasudevan2018:
     def __post_init__(self) -> None:
         check_choice("variant", self.variant, VARIANTS)
 
-    def decide(self, history: Sequence[float], *, epoch: int, reference: float, bounds: Bounds) -> Decision:
-        """The learning rate of an epoch; see `Policy.decide`."""
-        check_history(history, epoch, reference, bounds)
-        if epoch == 1:
+    def decide(self, observed: Observed) -> Decision:
+        """The learning rate of the epoch about to run."""
+        history, bounds = observed.history, observed.bounds
+        if observed.epoch == 1:
             return Decision(bounds.lr_top, "hold", f"start at lr_top = {bounds.lr_top:g}")
         change = relative_change(history[-1], history[-2])
         share = min(abs(change), 1.0)
         why = f"the last epoch changed information by ds = {change:+.2g}"
         if self.variant == "B":
-            missing = deficit(max(history), reference)
+            missing = deficit(max(history), observed.reference)
             share = max(share, missing)
             why += f", {missing:.3g} of the reference still to learn"
         # The sum can round to just above lr_max.

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
 from infopace._checks import flag, whole
 from infopace.policies._bounds import Bounds
-from infopace.policies._policy import Decision, Phase, check_history
+from infopace.policies._policy import Decision, Observed, Phase, Policy
 from infopace.policies._signals import deficit, relative_change
 
 _STRONGEST = 0.5  # [reading] no cycle more than halves the learning rate
 
 
 @dataclass(frozen=True)
-class Wang2024:
+class Wang2024(Policy):
     """S. Wang, F. Wang, Y. Zhang, "Learning Rate Decay Algorithm Based on Mutual Information in Deep Learning",
     ICDCOT 2024, reconstructed.
 
@@ -53,12 +52,12 @@ class Wang2024:
         object.__setattr__(self, "cycle", whole("cycle", self.cycle, 1, "epoch"))
         flag("triangle", self.triangle)
 
-    def decide(self, history: Sequence[float], *, epoch: int, reference: float, bounds: Bounds) -> Decision:
-        """The learning rate of an epoch; see `Policy.decide`."""
-        check_history(history, epoch, reference, bounds)
+    def decide(self, observed: Observed) -> Decision:
+        """The learning rate of the epoch about to run."""
+        history, epoch, bounds = observed.history, observed.epoch, observed.bounds
         done, before = divmod(epoch - 1, self.cycle)
         ends = history[:: self.cycle]
-        missing = [deficit(best, reference) for best in accumulate(history, max)][:: self.cycle]
+        missing = [deficit(best, observed.reference) for best in accumulate(history, max)][:: self.cycle]
         top, factor = bounds.lr_top, 1.0
         for c in range(1, done + 1):
             settled = relative_change(ends[c], ends[c - 1]) < bounds.epsilon
