@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import infopace
-from infopace import Bounds, HoldAndDecay, Policy, Vasudevan2020
+from infopace import Bounds, HoldAndDecay, Policy, Vasudevan2020, policies
 from infopace.policies import HeldOut, Observed, Phase, simulate
 
 from .every import BOUNDS, EVERY, REFERENCE, all_bounds, information, traces
@@ -22,7 +22,7 @@ every = pytest.mark.parametrize("policy", EVERY.values(), ids=EVERY.keys())
 
 
 def test_every_public_policy_is_in_the_table() -> None:
-    public = [each for each in vars(infopace.policies).values() if isinstance(each, type)]
+    public = [each for each in vars(policies).values() if isinstance(each, type)]
     rules = {each for each in public if each is not Policy and Policy in each.__mro__}
     assert {type(policy) for policy in EVERY.values()} == rules
     assert all(isinstance(policy, Policy) for policy in EVERY.values())

@@ -70,7 +70,7 @@ def trained(
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     optimizer = torch.optim.SGD(weights, lr=0.1, momentum=0.9)
     scheduler = MutualInformationLR(
-        optimizer, model, Probe.sample(data(), 200), bounds=bounds, roll_back=undo
+        optimizer, model, Probe.sample(data(), 200), bounds=bounds, roll_back=roll_back
     )
     for epoch in range(EPOCHS):
         order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(epoch))

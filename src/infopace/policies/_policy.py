@@ -86,7 +86,16 @@ class Observed:
 class Policy(Protocol):
     """A rule that sets the learning rate by information; derive yours from this class.
 
-    A policy is pure. What was observed decides, and nothing is remembered between calls.
+    A policy is pure. What was observed decides, and nothing is remembered between calls. A policy that plans its epochs
+    asks `Observed.left_of`, so that rolled-back epochs count.
+
+    >>> class Halving(Policy):
+    ...     def decide(self, observed):
+    ...         lr = max(observed.bounds.lr_top / 2 ** (observed.epoch - 1), observed.bounds.lr_min)
+    ...         return Decision(lr, "decay", f"halved {observed.epoch - 1} times")
+    >>> decisions = simulate(Halving(), [0.0, 1.5, 2.0], reference=2.3, bounds=Bounds(1e-3, 0.1))
+    >>> [decision.lr for decision in decisions]
+    [0.1, 0.05, 0.025]
 
     Attributes:
         reads_held_out: Whether the rule reads `Observed.held_out`. It may read `nats`, `rise` and `knows` of it. Its

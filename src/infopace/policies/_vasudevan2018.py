@@ -19,17 +19,17 @@ class Vasudevan2018(Policy):
         epoch e > 1:    LR = LR_min + (LR_max - LR_min) * share
 
         A:  share = min(|ds|, 1)               the relative change alone
-        B:  share = max(min(|ds|, 1), dp)      what is still to be learned beside it
+        B:  share = max(min(|ds|, 1), dp)      also what is still to be learned
 
         ds = (I[e-1] - I[e-2]) / I[e-1]                    what the last epoch changed
         dp = clip(1 - max(I[0..e-1]) / I_ref, 0, 1)        what is still to be learned
 
-    I[e] is the information after e epochs in nats, I[0] the untrained model's, I_ref the reference I(X;Y). The
-    rate falls as information settles and may rise again: under A when it jumps, up or down, as after a change of data;
-    under B when it is lost, as no gain is more than the deficit that it closes. Neither needs the number of epochs, or
-    epsilon.
+    I[e] is the information after e epochs in nats, I[0] the untrained model's, I_ref the reference I(X;Y). The rate
+    falls as information settles and may rise again. Under A it rises when information jumps, up or down, as after a
+    change of data. Under B it rises only when information is lost, because no gain is more than the deficit that it
+    closes. Neither variant needs the number of epochs or epsilon.
 
-    The paper describes the two signals and recommends no rule for them; the formulas are a reconstruction [reading]. So
+    The paper describes the two signals and recommends no rule for them. The formulas are a reconstruction [reading]. So
     are the first rate, the maximum in dp, which the same author's later paper prints, and that a ds with I[e-1] <= 0
     counts as 1.
 

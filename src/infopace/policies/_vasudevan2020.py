@@ -1,4 +1,4 @@
-"""The policy of Vasudevan 2020, with every open point a named switch."""
+"""The rule of Vasudevan 2020, with every open point a named switch."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class Vasudevan2020(Policy):
         dp = clip(1 - max(I[0..e-1]) / I_ref, 0, 1)        what is still to be learned
         ds = (I[e-1] - I[e-2]) / I[e-1]                    what the last epoch brought
 
-    The paper is silent, ambiguous or contradicts itself in places; each is a switch, the default our reading.
+    The paper leaves some points open and contradicts itself in others. Each is a switch, and the default is our reading.
 
     Attributes:
         epochs: E, the planned number of epochs; only decay "none" does without. Epochs that were rolled back, or were
             over when the history began, are taken off.
         decay: Time decay: "linear", 1 - e/E, as the paper's text describes | "printed", 1 - epsilon/E as its
             algorithm prints, a constant near 1 | "none", which the paper allows.
-        saturation: "absolute", |ds| < epsilon | "signed", ds < epsilon, as printed: a loss of information is
+        saturation: "absolute", |ds| < epsilon | "signed", ds < epsilon, as printed: a loss of information counts as
             saturation, too.
         first_lr: Learning rate of epoch 1: "top", LR_top | "information", max(I[0] / I_ref * LR_max, LR_min).
 

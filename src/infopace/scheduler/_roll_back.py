@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,6 +69,7 @@ class LastEpoch:
     def __init__(self, model: nn.Module, optimizer: Optimizer, also: Sequence[Any] = ()) -> None:
         self._model, self._optimizer, self._also = model, optimizer, tuple(also)
         self._kept: tuple[Weights, list[Contents]] | None = None
+        self._added: list[Weights] = []
         if not with_hooks(optimizer):
             raise ValueError(
                 f"steps of {type(optimizer).__name__} cannot be followed; give roll_back=False to do without"
@@ -109,16 +110,21 @@ class LastEpoch:
             return f"the norm of the weights is {now:.2g}, {before:.2g} before it"
         return None
 
+    def add(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Keep these too, which the optimizer holds from now on: the copies of an epoch that has begun lack them."""
+        if self.known:
+            self._added.append(Weights(parameters, torch.device("cpu")))
+
     def forget(self) -> None:
         """An epoch is over, or a state was loaded, and the next begins."""
-        self._kept = None
+        self._kept, self._added = None, []
         self._buffers, self._versions = Buffers(self._model, self._keep_on()), self._version()
 
     def put_back(self) -> None:
         """All as it was when the epoch began."""
         assert self._kept is not None, "steps were taken"
         weights, others = self._kept
-        for part in (weights, *others):
+        for part in (weights, *others, *self._added):
             part.put_back()
         self.forget()
 
@@ -175,24 +181,26 @@ def collapse(
     return f"the outputs carry {nats:.2g} nats, {before:.3g} before it and {untrained:.3g} untrained"
 
 
-def no_rate_helps(
-    decisions: Sequence[Sequence[Decision]], rolled_back: Sequence[int], lr_mins: Sequence[float]
-) -> str | None:
-    """Which epochs in a row were rolled back at which rates, the last decided included; None: not too many of them.
+def check_that_a_rate_may_help(
+    decisions: Sequence[Sequence[Decision]], rolled_back: Sequence[int], lr_mins: Sequence[float], why: str
+) -> None:
+    """Raise RollBackError where too many epochs in a row were rolled back.
 
     Args:
         decisions: Of each epoch, up to the one that has just been rolled back, those of all groups.
         rolled_back: The epochs before it, from 1, that were rolled back.
         lr_mins: The least rate of each group.
+        why: Why the last one was.
     """
     last = first = len(decisions)
     while first - 1 in rolled_back:
         first -= 1
     lowest = all(one.lr <= lr_min for one, lr_min in zip(decisions[-1], lr_mins, strict=True))
     if last - first + 1 < (_MOST_AT_LR_MIN if lowest else _MOST):
-        return None
+        return
     highest, least = (max(one.lr for one in decisions[epoch - 1]) for epoch in (first, last))
-    return (
+    raise RollBackError(
         f"epochs {first} to {last} were rolled back one after the other, at learning rates from "
-        f"{highest:.3g} to {least:.3g}, and no rate helps"
+        f"{highest:.3g} to {least:.3g}, and no rate helps; the last because {why}; check the data and the loss for "
+        "nan or inf, and the model in evaluation mode"
     )

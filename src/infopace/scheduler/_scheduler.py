@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from infopace.estimators import OutOfRangeError
 from infopace.model.layers import check_model, check_parameters, holds_all, unwrap
-from infopace.model.snapshot import Weights
 from infopace.policies import Bounds, Decision, HeldOut, HoldAndDecay, Policy
 from infopace.probe import Measurement, Probe
 from infopace.scheduler._checks import (
@@ -25,8 +23,8 @@ from infopace.scheduler._checks import (
 )
 from infopace.scheduler._groups import ParameterGroups
 from infopace.scheduler._ledger import HeldOutRecord, Ledger, Used
-from infopace.scheduler._roll_back import LastEpoch, RollBack, RollBackError, collapse, no_rate_helps
-from infopace.scheduler._steps import Misuse, OptimizerSteps, Warner
+from infopace.scheduler._roll_back import LastEpoch, RollBack, check_that_a_rate_may_help, collapse
+from infopace.scheduler._steps import Misuse, OptimizerSteps
 
 
 class MutualInformationLR(LRScheduler):
@@ -123,11 +121,9 @@ class MutualInformationLR(LRScheduler):
         whole = roll_back is not False and holds_all(optimizer, model)
         self._last = LastEpoch(unwrap(model), optimizer, also) if whole else None
         self.measurement: Measurement | None = None
-        self._steps = OptimizerSteps(optimizer, unwrap(model), self._before_first_step)
-        self._added: list[Weights] = []
-        self._warner = Warner()
+        self._steps = OptimizerSteps(optimizer, unwrap(model), self._adopt)
         self.observe()
-        self._warner.begin()
+        self._steps.warner.begin()
         super().__init__(optimizer)
 
     def observe(self) -> Measurement:
@@ -136,12 +132,12 @@ class MutualInformationLR(LRScheduler):
         Without an optimizer step since the last call nothing is decided, and the last measurement is returned.
         """
         self._adopt()
-        self._warner.observed()
+        self._steps.warner.observed()
         if self.can_roll_back and self._last is not None and (why := self._last.divergence):
             return self.roll_back(why)
         if self._ledger and not self._steps.any:
             if self.measurement is not None:
-                self._warner.say(Misuse.TWICE)
+                self._steps.warner.say(Misuse.TWICE)
             return self._last_measurement()
         try:
             measurement, held_out = self._probe.measure(self._model), self._measure_held_out()
@@ -183,16 +179,10 @@ class MutualInformationLR(LRScheduler):
         if self._last is None or not self.can_roll_back:
             raise RuntimeError("there must be an epoch to roll back, got no step since the last observation")
         self._last.put_back()
-        for weights in self._added:
-            weights.put_back()
         measurement = self._last_measurement()
         shares = zip(self.driving_layers, self._groups.factors, strict=True)
         lowest = [self._ledger.bounds_of(layer).lr_min * factor for layer, factor in shares]
-        if tried := no_rate_helps(self.decisions, self.rolled_back, lowest):
-            raise RollBackError(
-                f"{tried}; the last because {why}; check the data and the loss for nan or inf, and the model in "
-                "evaluation mode"
-            )
+        check_that_a_rate_may_help(self.decisions, self.rolled_back, lowest, why)
         self._ledger.roll_back(why, self._used())
         self._begin_epoch()
         return measurement
@@ -200,7 +190,7 @@ class MutualInformationLR(LRScheduler):
     def step(self, epoch: int | None = None) -> None:
         """Apply the last decision. The argument, deprecated by torch, is there for `SequentialLR` and ignored."""
         self._adopt()
-        self._warner.stepped(self._steps.taken)
+        self._steps.warner.stepped(self._steps.taken)
         self._step_count += 1
         self._update_lr()
 
@@ -325,7 +315,7 @@ class MutualInformationLR(LRScheduler):
         self._last_lr[:] = self._groups.spread(state_dict["last_lr"], self._ledger.rates)
         self._groups.set_rates(self._groups.spread(state_dict["group_lrs"], self._ledger.rates))
         self._begin_epoch()
-        self._warner.begin()
+        self._steps.warner.begin()
 
     def _adopt(self) -> None:
         """Take up parameter groups that were added to the optimizer."""
@@ -348,13 +338,8 @@ class MutualInformationLR(LRScheduler):
         self._last_lr.extend(rates)
         if driven:
             self._groups.set_rates(rates, first=known)
-        if self.can_roll_back:  # in the middle of an epoch, whose copies do not have these weights
-            parameters = [p for group in self.optimizer.param_groups[known:] for p in group["params"]]
-            self._added.append(Weights(parameters, torch.device("cpu")))
-
-    def _before_first_step(self) -> None:
-        self._adopt()
-        self._warner.compare(self._steps.rates(), self._steps.applied)
+        if self._last is not None:
+            self._last.add(p for group in self.optimizer.param_groups[known:] for p in group["params"])
 
     def _last_measurement(self) -> Measurement:
         if self.measurement is None:  # a state was loaded since
@@ -372,12 +357,10 @@ class MutualInformationLR(LRScheduler):
         """The rates of the epoch that ends; None before the first."""
         if not self._ledger:
             return None
-        first, last, now = self._steps.first_rates, self._steps.last_rates, self._steps.rates()
-        self._warner.compare(last, self._steps.applied)
-        return self._groups.by_layer(first or now), self._groups.by_layer(last or now)
+        first, last = self._steps.used()
+        return self._groups.by_layer(first), self._groups.by_layer(last)
 
     def _begin_epoch(self) -> None:
         self._steps.begin()
-        self._added = []
         if self._last is not None:
             self._last.forget()

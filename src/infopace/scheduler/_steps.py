@@ -50,76 +50,6 @@ def with_hooks(optimizer: Optimizer) -> list[Optimizer]:
     return [one for one in optimizers_in(optimizer) if hasattr(one, "_optimizer_step_pre_hooks")]
 
 
-class OptimizerSteps:
-    """Counts steps by a hook.
-
-    Steps that GradScaler skips do not count, and neither do `uncounted_steps`. The hook sees no step of an optimizer
-    without hooks or of a replayed CUDA graph. There, weights that have changed show that steps were taken.
-
-    Args:
-        optimizer: The optimizer.
-        model: The plain model.
-        at_first: Called before the first step since `begin`, and whenever there are more groups.
-
-    Attributes:
-        taken: Steps that the hook has seen since `begin`.
-        first_rates: The groups' learning rates at the first of them; None before it.
-        last_rates: The same at the last of them; of rates that are tensors, those of the first.
-        applied: The rates that the scheduler has set for the coming epoch; None: another drives it for now.
-    """
-
-    def __init__(self, optimizer: Optimizer, model: nn.Module, at_first: Callable[[], None]) -> None:
-        self._optimizer, self._model, self._at_first = optimizer, model, at_first
-        self.applied: list[float] | None = None
-        self._follow()
-        self.begin()
-
-    def begin(self) -> None:
-        """An epoch was observed, or a state was loaded: the next begins."""
-        self.taken, self.applied = 0, None
-        self.first_rates: list[float] | None = None
-        self.last_rates: list[float] | None = None
-        self._norm, self._groups = self._norm_now(), len(self._optimizer.param_groups)
-
-    @property
-    def any(self) -> bool:
-        """Whether the model was trained since `begin`."""
-        return self.taken > 0 or self._norm_now() != self._norm
-
-    def rates(self) -> list[float]:
-        """The learning rate of each group, now."""
-        return [float(group["lr"]) for group in self._optimizer.param_groups]
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        # Copies of an optimizer have no hooks.
-        self.__dict__.update(state)
-        self._follow()
-
-    def _follow(self) -> None:
-        call_before_steps(with_hooks(self._optimizer)[:1], weakref.WeakMethod(self._before), self)
-
-    def _before(self, optimizer: Optimizer) -> None:
-        # The hooks of an optimizer that was copied with them see the copy's steps.
-        if not any(optimizer is one for one in with_hooks(self._optimizer)[:1]):
-            return
-        self.taken += 1
-        groups = self._optimizer.param_groups
-        tensors = any(isinstance(group["lr"], Tensor) for group in groups)
-        if tensors and torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing():
-            return  # no number can be read while a graph is captured
-        if self.first_rates is None or len(groups) != self._groups:
-            self._groups = len(groups)
-            self._at_first()
-            self.last_rates = self.rates()
-            before = self.first_rates or []
-            self.first_rates = [*before, *self.last_rates[len(before) :]]
-        elif not tensors:  # to read one waits for its device
-            self.last_rates = self.rates()
-
-    def _norm_now(self) -> float:
-        return norm_of(p for p in self._model.parameters() if p.is_floating_point() or p.is_complex())
-
-
 class Misuse(enum.Enum):
     """Calls that do not set any learning rate, with the remedy."""
 
@@ -170,3 +100,83 @@ class Warner:
         if misuse not in self._said:
             self._said.add(misuse)
             warnings.warn(misuse.value.format(**values), UserWarning, stacklevel=3)
+
+
+class OptimizerSteps:
+    """Counts steps by a hook.
+
+    Steps that GradScaler skips do not count, and neither do `uncounted_steps`. The hook sees no step of an optimizer
+    without hooks or of a replayed CUDA graph. There, weights that have changed show that steps were taken.
+
+    Args:
+        optimizer: The optimizer.
+        model: The plain model.
+        at_first: Called before the first step since `begin`, and whenever there are more groups.
+
+    Attributes:
+        warner: Warns of calls that do not fit the steps, and of rates that other code has set.
+        taken: Steps that the hook has seen since `begin`.
+        applied: The rates that the scheduler has set for the coming epoch; None: another drives it for now.
+    """
+
+    def __init__(self, optimizer: Optimizer, model: nn.Module, at_first: Callable[[], None]) -> None:
+        self._optimizer, self._model, self._at_first = optimizer, model, at_first
+        self.warner = Warner()
+        self.applied: list[float] | None = None
+        self._follow()
+        self.begin()
+
+    def begin(self) -> None:
+        """An epoch was observed, or a state was loaded: the next begins."""
+        self.taken, self.applied = 0, None
+        self._first: list[float] | None = None
+        self._last: list[float] | None = None
+        self._norm, self._groups = self._norm_now(), len(self._optimizer.param_groups)
+
+    @property
+    def any(self) -> bool:
+        """Whether the model was trained since `begin`."""
+        return self.taken > 0 or self._norm_now() != self._norm
+
+    def used(self) -> tuple[list[float], list[float]]:
+        """The groups' learning rates at the first and at the last step since `begin`; without steps, those of now.
+
+        Where rates are tensors, those of the first step stand for both.
+        """
+        self.warner.compare(self._last, self.applied)
+        now = self.rates()
+        return self._first or now, self._last or now
+
+    def rates(self) -> list[float]:
+        """The learning rate of each group, now."""
+        return [float(group["lr"]) for group in self._optimizer.param_groups]
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Copies of an optimizer have no hooks.
+        self.__dict__.update(state)
+        self._follow()
+
+    def _follow(self) -> None:
+        call_before_steps(with_hooks(self._optimizer)[:1], weakref.WeakMethod(self._before), self)
+
+    def _before(self, optimizer: Optimizer) -> None:
+        # The hooks of an optimizer that was copied with them see the copy's steps.
+        if not any(optimizer is one for one in with_hooks(self._optimizer)[:1]):
+            return
+        self.taken += 1
+        groups = self._optimizer.param_groups
+        tensors = any(isinstance(group["lr"], Tensor) for group in groups)
+        if tensors and torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing():
+            return  # no number can be read while a graph is captured
+        if self._first is None or len(groups) != self._groups:
+            self._groups = len(groups)
+            self._at_first()
+            self._last = self.rates()
+            self.warner.compare(self._last, self.applied)
+            before = self._first or []
+            self._first = [*before, *self._last[len(before) :]]
+        elif not tensors:  # to read one waits for its device
+            self._last = self.rates()
+
+    def _norm_now(self) -> float:
+        return norm_of(p for p in self._model.parameters() if p.is_floating_point() or p.is_complex())
