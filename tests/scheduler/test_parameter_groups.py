@@ -23,7 +23,7 @@ def net() -> nn.Sequential:
     return nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4))
 
 
-def paced(
+def scheduled(
     model: nn.Module, optimizer: torch.optim.Optimizer, bounds: Bounds | dict[str, Bounds] = BOUNDS
 ) -> MutualInformationLR:
     probe = Probe.sample(data(), 200, layers="all", std_error=False)
@@ -62,7 +62,7 @@ def test_the_largest_rate_is_the_one_decided_and_ratios_are_kept(tensors: bool, 
             {"params": model[2].parameters(), "lr": kind(0.1)},
         ]
     )
-    scheduler = paced(model, optimizer, Bounds(0.05, 0.2, 0.1))
+    scheduler = scheduled(model, optimizer, Bounds(0.05, 0.2, 0.1))
     seen = []
     for number in range(9):
         assert lrs(optimizer)[0] == pytest.approx(small / 0.1 * lrs(optimizer)[1])
@@ -84,7 +84,7 @@ def test_the_largest_rate_is_the_one_decided_and_ratios_are_kept(tensors: bool, 
 def test_rates_of_zero_mean_equal_shares() -> None:
     model = net()
     optimizer = torch.optim.SGD(layer_groups(model), lr=0.0)
-    assert paced(model, optimizer).get_last_lr() == [BOUNDS.lr_top] * 2
+    assert scheduled(model, optimizer).get_last_lr() == [BOUNDS.lr_top] * 2
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_bounds_for_each_layer_hold_the_ratios_between_layers(
     for group, lr in zip(groups, (0.1, 0.2), strict=True):
         group["lr"] = lr
     optimizer = torch.optim.SGD(groups, lr=1.0)
-    assert paced(model, optimizer, bounds).get_last_lr() == pytest.approx(expected)
+    assert scheduled(model, optimizer, bounds).get_last_lr() == pytest.approx(expected)
 
 
 def test_within_a_layer_of_its_own_bounds_ratios_are_kept() -> None:
@@ -112,7 +112,7 @@ def test_within_a_layer_of_its_own_bounds_ratios_are_kept() -> None:
             {"params": [bias], "layer": "2", "lr": 0.01},
         ]
     )
-    scheduler = paced(model, optimizer, {"0": LOW, "2": Bounds(1e-3, 0.4)})
+    scheduler = scheduled(model, optimizer, {"0": LOW, "2": Bounds(1e-3, 0.4)})
     assert scheduler.get_last_lr() == pytest.approx([0.1, 0.4, 0.2])
 
 
@@ -128,7 +128,7 @@ def test_ratios_are_those_of_the_first_rates_and_survive_a_resumed_run() -> None
         optimizer = torch.optim.SGD(groups, momentum=0.9)
         if loaded is not None:
             optimizer.load_state_dict(loaded)
-        return model, optimizer, paced(model, optimizer)
+        return model, optimizer, scheduled(model, optimizer)
 
     whole, states = build(None), list[Any]()
     for number in range(5):
@@ -153,7 +153,7 @@ def test_a_rate_that_is_not_finite_is_refused() -> None:
     optimizer = torch.optim.SGD(layer_groups(model), lr=0.1)
     optimizer.param_groups[1]["lr"] = math.inf
     with pytest.raises(ValueError, match=r"^learning rates must be finite, got inf in parameter group 1$"):
-        paced(model, optimizer)
+        scheduled(model, optimizer)
 
 
 def thawed() -> tuple[nn.Sequential, torch.optim.Optimizer, MutualInformationLR]:
@@ -162,7 +162,7 @@ def thawed() -> tuple[nn.Sequential, torch.optim.Optimizer, MutualInformationLR]
     for weight in model[0].parameters():
         weight.requires_grad_(False)
     optimizer = torch.optim.SGD(model[2].parameters(), lr=0.05, momentum=0.9)
-    scheduler = paced(model, optimizer)
+    scheduler = scheduled(model, optimizer)
     for number in range(3):
         epoch(model, optimizer, scheduler, number)
     for weight in model[0].parameters():
@@ -200,7 +200,7 @@ def test_a_new_scheduler_with_one_more_group_takes_up_the_state(
     fresh = torch.optim.SGD(
         [{"params": model[0].parameters(), **given}, {"params": model[2].parameters()}], lr=0.05, momentum=0.9
     )
-    again = paced(model, fresh)
+    again = scheduled(model, fresh)
     again.load_state_dict(scheduler.state_dict())
     assert again.history == scheduler.history
     assert lrs(fresh) == pytest.approx([factor * lrs(optimizer)[0], lrs(optimizer)[0]])
@@ -210,7 +210,7 @@ def test_a_new_scheduler_with_one_more_group_takes_up_the_state(
     assert len(again.decisions) == 5
     assert lrs(fresh)[0] == pytest.approx(factor * lrs(fresh)[1])
     # And back: what it has saved is one more state of two groups.
-    third = paced(model, torch.optim.SGD(fresh.param_groups))
+    third = scheduled(model, torch.optim.SGD(fresh.param_groups))
     third.load_state_dict(again.state_dict())
     assert same(third.state_dict(), again.state_dict())
 
@@ -238,7 +238,7 @@ def test_a_layer_that_drives_from_now_on_begins_like_a_new_run(way: str) -> None
     for weight in model[0].parameters():
         weight.requires_grad_(False)
     optimizer = torch.optim.SGD(layer_groups(model), lr=0.05)
-    scheduler = paced(model, optimizer)
+    scheduler = scheduled(model, optimizer)
     assert scheduler.driving_layers == ["2"]
     for number in range(3):
         epoch(model, optimizer, scheduler, number)
@@ -249,7 +249,7 @@ def test_a_layer_that_drives_from_now_on_begins_like_a_new_run(way: str) -> None
         optimizer.add_param_group(group)
     else:
         fresh = torch.optim.SGD([{"params": model[2].parameters(), "layer": "2"}, group], lr=0.05)
-        other = paced(model, fresh)
+        other = scheduled(model, fresh)
         other.load_state_dict(scheduler.state_dict())
         optimizer, scheduler = fresh, other
     train(model, optimizer)
@@ -267,7 +267,7 @@ def test_a_layer_that_drives_from_now_on_begins_like_a_new_run(way: str) -> None
     )
     assert [taken[1] for taken in scheduler.decisions[3:]] == expected
     assert "epoch 4: 0: lr 0.2: start at lr_top" in scheduler.explain()
-    resumed = paced(model, torch.optim.SGD(optimizer.param_groups))
+    resumed = scheduled(model, torch.optim.SGD(optimizer.param_groups))
     resumed.load_state_dict(scheduler.state_dict())
     assert same(resumed.state_dict(), scheduler.state_dict())
 

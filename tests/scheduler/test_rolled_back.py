@@ -65,7 +65,7 @@ FROM_NOTHING: dict[str, Callable[[], nn.Module]] = {
 def trained(
     build: Callable[[], nn.Module], *, roll_back: bool, bounds: Bounds = BOUNDS
 ) -> tuple[float, MutualInformationLR]:
-    """Accuracy after some epochs, and what paced them."""
+    """Accuracy after some epochs, and the scheduler of the run."""
     model, (inputs, labels) = build(), data()
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     optimizer = torch.optim.SGD(weights, lr=0.1, momentum=0.9)
@@ -232,8 +232,8 @@ def test_where_no_rate_helps_the_roll_back_ends_with_an_error(bounds: Bounds, mo
         assert str(error.value) == (
             f"epochs 1 to {most} were rolled back one after the other, at learning rates from {lrs[0]:.3g} "
             f"to {lrs[-1]:.3g}, and no rate helps; the last because the output does not fit the probe: x must be "
-            "finite, got nan at row 0, column 0; check the data and the loss for nan or inf, and the model in "
-            "evaluation mode"
+            "finite, got nan in 200 of 200 examples, first at example 0, column 0; check the data and the loss for "
+            "nan or inf, and the model in evaluation mode"
         )
         assert all(torch.equal(value, model.state_dict()[name]) for name, value in weights.items())
         assert scheduler.state_dict() == state
@@ -262,10 +262,10 @@ def test_a_model_that_is_not_finite_from_the_start_is_refused(roll_back: bool) -
     spoiled = data()[0].clone()
     spoiled[3] = math.nan
     base = nn.Sequential(filled(nn.Linear(8, 8), math.nan).requires_grad_(False), nn.Linear(8, 4))
-    for model, inputs, example in (
-        (OnlyTrained(from_the_start=True), data()[0], 0),
-        (base, data()[0], 0),
-        (nn.Linear(8, 4), spoiled, 3),
+    for model, inputs, count, example in (
+        (OnlyTrained(from_the_start=True), data()[0], 600, 0),
+        (base, data()[0], 600, 0),
+        (nn.Linear(8, 4), spoiled, 1, 3),
     ):
         weights = [weight for weight in model.parameters() if weight.requires_grad]
         optimizer = torch.optim.SGD(weights, lr=0.1)
@@ -275,7 +275,7 @@ def test_a_model_that_is_not_finite_from_the_start_is_refused(roll_back: bool) -
             )
         assert str(error.value) == (
             f"the model cannot be measured before training: the output does not fit the probe: "
-            f"x must be finite, got nan at row {example}, column 0; "
+            f"x must be finite, got nan in {count} of 600 examples, first at example {example}, column 0; "
             "check the probe's inputs, the weights, frozen ones too, and the model in evaluation mode"
         )
 

@@ -390,12 +390,12 @@ def test_numpy_s_numbers_leave_a_state_that_can_be_loaded(monkeypatch: pytest.Mo
 
 def test_an_observation_that_fails_changes_nothing() -> None:
     class Late(Policy):
-        """It refuses the second epoch."""
+        """It refuses the second epoch, and one that was rolled back."""
 
         reads_held_out = True
 
         def decide(self, observed: Observed) -> Decision:
-            if observed.epoch == 2:
+            if observed.epoch == 2 or observed.rolled_back:
                 raise ArithmeticError("not today")
             return Decision(observed.bounds.lr_top, "hold", "first")
 

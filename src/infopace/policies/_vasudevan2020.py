@@ -25,7 +25,7 @@ class Vasudevan2020(Policy):
         dp = clip(1 - max(I[0..e-1]) / I_ref, 0, 1)        what is still to be learned
         ds = (I[e-1] - I[e-2]) / I[e-1]                    what the last epoch brought
 
-    The paper leaves some points open and contradicts itself in others. Each is a switch, and the default is our reading.
+    The paper leaves some points open and contradicts itself in others. Each is a switch; the default is our reading.
 
     Attributes:
         epochs: E, the planned number of epochs; only decay "none" does without. Epochs that were rolled back, or were
