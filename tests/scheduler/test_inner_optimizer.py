@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from infopace import Probe, find_bounds
 from infopace.range_test import Race
 
-from .test_roll_back import OPTIMIZERS, contents, data, equal, net, paced, train
+from .test_roll_back import OPTIMIZERS, contents, data, equal, net, scheduled, train
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # torch's own, of its import
@@ -40,7 +40,7 @@ def test_what_an_optimizer_inside_another_remembers_is_put_back(listed: bool) ->
     model = net()
     inner = OPTIMIZERS["adam"](model.parameters())
     outer = Outer(inner, listed=listed)
-    scheduler = paced(model, outer)
+    scheduler = scheduled(model, outer)
     train(model, outer)
     scheduler.observe()
     before = contents(model, inner), contents(model, outer)
@@ -66,7 +66,7 @@ def test_a_sharded_optimizer_s_momentum_is_put_back(one_process: None, buckets: 
     optimizer = ZeroRedundancyOptimizer(
         model.parameters(), torch.optim.SGD, parameters_as_bucket_view=buckets, lr=0.1, momentum=0.9
     )
-    scheduler = paced(model, optimizer)
+    scheduler = scheduled(model, optimizer)
     train(model, optimizer)
     scheduler.observe()
     scheduler.step()
@@ -84,7 +84,7 @@ def test_a_sharded_optimizer_s_momentum_is_put_back(one_process: None, buckets: 
 def test_a_range_test_puts_back_what_a_sharded_optimizer_remembers(one_process: None) -> None:
     model = net()
     optimizer = ZeroRedundancyOptimizer(model.parameters(), torch.optim.SGD, lr=0.1, momentum=0.9)
-    scheduler = paced(model, optimizer)
+    scheduler = scheduled(model, optimizer)
     train(model, optimizer)
     scheduler.observe()
     before = contents(model, optimizer.optim)

@@ -23,7 +23,7 @@ def net() -> nn.Sequential:
     return nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4))
 
 
-def paced(
+def scheduled(
     model: nn.Module, optimizer: torch.optim.Optimizer, bounds: Bounds | dict[str, Bounds] = BOUNDS
 ) -> MutualInformationLR:
     probe = Probe.sample(data(), 200)
@@ -33,9 +33,9 @@ def paced(
 def train(model: nn.Module, optimizer: torch.optim.Optimizer, number: int = 0) -> None:
     inputs, labels = data()
     order = torch.randperm(600, generator=torch.Generator().manual_seed(number))
-    for rows in order.split(100):
+    for batch in order.split(100):
         optimizer.zero_grad()
-        nn.functional.cross_entropy(model(inputs[rows]), labels[rows]).backward()
+        nn.functional.cross_entropy(model(inputs[batch]), labels[batch]).backward()
         optimizer.step()
 
 
@@ -62,7 +62,7 @@ def test_the_largest_rate_is_the_one_decided_and_ratios_are_kept(tensors: bool, 
             {"params": model[2].parameters(), "lr": kind(0.1)},
         ]
     )
-    scheduler = paced(model, optimizer, Bounds(0.05, 0.2, 0.1))
+    scheduler = scheduled(model, optimizer, Bounds(0.05, 0.2, 0.1))
     seen = []
     for number in range(9):
         assert lrs(optimizer)[0] == pytest.approx(small / 0.1 * lrs(optimizer)[1])
@@ -81,10 +81,10 @@ def test_the_largest_rate_is_the_one_decided_and_ratios_are_kept(tensors: bool, 
     assert first.startswith(f"epoch 1: output: lr {small:.4g}, {small / 0.1:.3g} of the layer's: start at")
 
 
-def test_rates_of_zero_say_nothing_of_ratios() -> None:
+def test_rates_of_zero_mean_equal_shares() -> None:
     model = net()
     optimizer = torch.optim.SGD(layer_groups(model), lr=0.0)
-    assert paced(model, optimizer).get_last_lr() == [BOUNDS.lr_top] * 2
+    assert scheduled(model, optimizer).get_last_lr() == [BOUNDS.lr_top] * 2
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_bounds_for_each_layer_hold_the_ratios_between_layers(
     for group, lr in zip(groups, (0.1, 0.2), strict=True):
         group["lr"] = lr
     optimizer = torch.optim.SGD(groups, lr=1.0)
-    assert paced(model, optimizer, bounds).get_last_lr() == pytest.approx(expected)
+    assert scheduled(model, optimizer, bounds).get_last_lr() == pytest.approx(expected)
 
 
 def test_within_a_layer_of_its_own_bounds_ratios_are_kept() -> None:
@@ -112,7 +112,7 @@ def test_within_a_layer_of_its_own_bounds_ratios_are_kept() -> None:
             {"params": [bias], "layer": "2", "lr": 0.01},
         ]
     )
-    scheduler = paced(model, optimizer, {"0": LOW, "2": Bounds(1e-3, 0.4)})
+    scheduler = scheduled(model, optimizer, {"0": LOW, "2": Bounds(1e-3, 0.4)})
     assert scheduler.get_last_lr() == pytest.approx([0.1, 0.4, 0.2])
 
 
@@ -128,7 +128,7 @@ def test_ratios_are_those_of_the_first_rates_and_survive_a_resumed_run() -> None
         optimizer = torch.optim.SGD(groups, momentum=0.9)
         if loaded is not None:
             optimizer.load_state_dict(loaded)
-        return model, optimizer, paced(model, optimizer)
+        return model, optimizer, scheduled(model, optimizer)
 
     whole, states = build(None), list[Any]()
     for number in range(5):
@@ -153,7 +153,7 @@ def test_a_rate_that_is_not_finite_is_refused() -> None:
     optimizer = torch.optim.SGD(layer_groups(model), lr=0.1)
     optimizer.param_groups[1]["lr"] = math.inf
     with pytest.raises(ValueError, match=r"^learning rates must be finite, got inf in parameter group 1$"):
-        paced(model, optimizer)
+        scheduled(model, optimizer)
 
 
 def thawed() -> tuple[nn.Sequential, torch.optim.Optimizer, MutualInformationLR]:
@@ -162,7 +162,7 @@ def thawed() -> tuple[nn.Sequential, torch.optim.Optimizer, MutualInformationLR]
     for weight in model[0].parameters():
         weight.requires_grad_(False)
     optimizer = torch.optim.SGD(model[2].parameters(), lr=0.05, momentum=0.9)
-    scheduler = paced(model, optimizer)
+    scheduler = scheduled(model, optimizer)
     for number in range(3):
         epoch(model, optimizer, scheduler, number)
     for weight in model[0].parameters():
@@ -186,7 +186,8 @@ def test_a_group_that_is_added_goes_on_with_its_layer(given: dict[str, float], f
         epoch(model, optimizer, scheduler, number)
         assert lrs(optimizer)[1] == pytest.approx(factor * lrs(optimizer)[0])
         assert scheduler.get_last_lr() == lrs(optimizer)
-    assert scheduler.decisions[-1][1].cause == scheduler.decisions[-1][0].cause
+    assert scheduler.decisions[-1][1].phase == scheduler.decisions[-1][0].phase
+    assert scheduler.decisions[-1][1].reason == scheduler.decisions[-1][0].reason
     assert scheduler.explain()
 
 
@@ -199,7 +200,7 @@ def test_a_new_scheduler_with_one_more_group_takes_up_the_state(
     fresh = torch.optim.SGD(
         [{"params": model[0].parameters(), **given}, {"params": model[2].parameters()}], lr=0.05, momentum=0.9
     )
-    again = paced(model, fresh)
+    again = scheduled(model, fresh)
     again.load_state_dict(scheduler.state_dict())
     assert again.history == scheduler.history
     assert lrs(fresh) == pytest.approx([factor * lrs(optimizer)[0], lrs(optimizer)[0]])
@@ -209,7 +210,7 @@ def test_a_new_scheduler_with_one_more_group_takes_up_the_state(
     assert len(again.decisions) == 5
     assert lrs(fresh)[0] == pytest.approx(factor * lrs(fresh)[1])
     # And back: what it has saved is one more state of two groups.
-    third = paced(model, torch.optim.SGD(fresh.param_groups))
+    third = scheduled(model, torch.optim.SGD(fresh.param_groups))
     third.load_state_dict(again.state_dict())
     assert same(third.state_dict(), again.state_dict())
 
@@ -237,7 +238,7 @@ def test_a_layer_that_drives_from_now_on_begins_like_a_new_run(way: str) -> None
     for weight in model[0].parameters():
         weight.requires_grad_(False)
     optimizer = torch.optim.SGD(layer_groups(model), lr=0.05)
-    scheduler = paced(model, optimizer)
+    scheduler = scheduled(model, optimizer)
     assert scheduler.driving_layers == ["2"]
     for number in range(3):
         epoch(model, optimizer, scheduler, number)
@@ -248,14 +249,17 @@ def test_a_layer_that_drives_from_now_on_begins_like_a_new_run(way: str) -> None
         optimizer.add_param_group(group)
     else:
         fresh = torch.optim.SGD([{"params": model[2].parameters(), "layer": "2"}, group], lr=0.05)
-        other = paced(model, fresh)
+        other = scheduled(model, fresh)
         other.load_state_dict(scheduler.state_dict())
         optimizer, scheduler = fresh, other
     train(model, optimizer)
     assert lrs(optimizer)[1] == BOUNDS.lr_top
     scheduler.observe()
     scheduler.step()
-    assert [taken[1].cause for taken in scheduler.decisions] == ["absent"] * 3 + ["start", "held"]
+    later = [taken[1] for taken in scheduler.decisions]
+    assert [decision.phase for decision in later] == ["hold"] * 5
+    assert all((d.lr, d.reason) == (0.0, "its layer drove no parameter group yet") for d in later[:3])
+    assert later[3].reason.startswith("start at lr_top") and later[4].lr == later[3].lr > 0
     epoch(model, optimizer, scheduler, 5)
     # Of the eight epochs three were over, and its history begins with the value of the third.
     expected = simulate(
@@ -263,12 +267,12 @@ def test_a_layer_that_drives_from_now_on_begins_like_a_new_run(way: str) -> None
     )
     assert [taken[1] for taken in scheduler.decisions[3:]] == expected
     assert "epoch 4: 0: lr 0.2: start at lr_top" in scheduler.explain()
-    resumed = paced(model, torch.optim.SGD(optimizer.param_groups))
+    resumed = scheduled(model, torch.optim.SGD(optimizer.param_groups))
     resumed.load_state_dict(scheduler.state_dict())
     assert same(resumed.state_dict(), scheduler.state_dict())
 
 
-def test_groups_that_cannot_be_paced_are_refused_and_nothing_changes() -> None:
+def test_groups_that_cannot_be_driven_are_refused_and_nothing_changes() -> None:
     model, optimizer, scheduler = thawed()
     before = scheduler.state_dict()
     other = nn.Linear(2, 2)

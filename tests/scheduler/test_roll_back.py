@@ -30,7 +30,7 @@ def net() -> nn.Sequential:
     return nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 4))
 
 
-def paced(model: nn.Module, optimizer: torch.optim.Optimizer, **options: Any) -> MutualInformationLR:
+def scheduled(model: nn.Module, optimizer: torch.optim.Optimizer, **options: Any) -> MutualInformationLR:
     return MutualInformationLR(optimizer, model, Probe.sample(data(), 200), bounds=BOUNDS, **options)
 
 
@@ -87,7 +87,7 @@ def test_everything_is_put_back(name: str, spoiled: bool) -> None:
     """Batch norm's statistics too, though they have seen the first batch before its step is taken."""
     model = net()
     optimizer = OPTIMIZERS[name](model.parameters())
-    scheduler = paced(model, optimizer)
+    scheduler = scheduled(model, optimizer)
     train(model, optimizer)
     scheduler.observe()
     scheduler.step()
@@ -109,7 +109,7 @@ def test_everything_is_put_back(name: str, spoiled: bool) -> None:
 def test_a_state_that_is_loaded_is_where_the_next_epoch_begins(order: tuple[str, ...]) -> None:
     model = net()
     optimizer = OPTIMIZERS["sgd"](model.parameters())
-    parts = {"model": model, "optimizer": optimizer, "scheduler": paced(model, optimizer)}
+    parts = {"model": model, "optimizer": optimizer, "scheduler": scheduled(model, optimizer)}
     train(model, optimizer)
     parts["scheduler"].observe()
     states = copy.deepcopy({name: part.state_dict() for name, part in parts.items()})
@@ -124,10 +124,10 @@ def test_a_state_that_is_loaded_is_where_the_next_epoch_begins(order: tuple[str,
     assert all(torch.equal(found[name], weights[name]) for name in weights if "weight" in name)
 
 
-def test_an_output_that_is_not_finite_is_undone_though_all_weights_are() -> None:
+def test_an_output_that_is_not_finite_is_rolled_back_though_all_weights_are() -> None:
     model = net()
     optimizer = OPTIMIZERS["sgd"](model.parameters())
-    scheduler = paced(model, optimizer)
+    scheduler = scheduled(model, optimizer)
     train(model, optimizer)
     norm = model[1]
     assert isinstance(norm, nn.BatchNorm1d) and norm.running_var is not None
@@ -141,19 +141,19 @@ def test_frozen_weights_of_whole_numbers_are_no_matter() -> None:
     model = net()
     model.register_parameter("codes", nn.Parameter(torch.zeros(3, dtype=torch.uint8), requires_grad=False))
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
-    scheduler = paced(model, optimizer)
+    scheduler = scheduled(model, optimizer)
     train(model, optimizer)
     scheduler.observe()
     assert scheduler.rolled_back == []
 
 
-def test_where_another_optimizer_holds_the_rest_nothing_is_undone() -> None:
+def test_where_another_optimizer_holds_the_rest_nothing_is_rolled_back() -> None:
     model = net()
     one, other = (torch.optim.SGD(part.parameters(), lr=0.1) for part in (model[0], model[3]))
-    scheduler = paced(model, one)
+    scheduler = scheduled(model, one)
     train(model, one)
     assert not scheduler.can_roll_back
-    assert paced(model, other, roll_back=False).rolled_back == []
+    assert scheduled(model, other, roll_back=False).rolled_back == []
 
 
 class Wrapper(torch.optim.Optimizer):
@@ -173,21 +173,21 @@ def test_a_wrapped_optimizer_is_followed_inside() -> None:
     inner = OPTIMIZERS["sgd"](model.parameters())
     wrapped = Wrapper(inner)
     wrapped.param_groups, wrapped.state = inner.param_groups, inner.state
-    scheduler = paced(model, wrapped)
+    scheduler = scheduled(model, wrapped)
     train(model, inner)
     assert scheduler.can_roll_back
     wrapped.optimizer = None  # pyright: ignore[reportAttributeAccessIssue]
     with pytest.raises(
         ValueError, match=r"^steps of Wrapper cannot be followed; give roll_back=False to do without$"
     ):
-        paced(model, wrapped)
-    paced(model, wrapped, roll_back=False)
+        scheduled(model, wrapped)
+    scheduled(model, wrapped, roll_back=False)
 
 
 def test_optimizers_are_saved_as_ever_and_a_scheduler_that_is_gone_leaves_no_hook() -> None:
     model = net()
     optimizer = OPTIMIZERS["sgd"](model.parameters())
-    scheduler = paced(model, optimizer)
+    scheduler = scheduled(model, optimizer)
     torch.save(optimizer, io.BytesIO())
     assert len(optimizer._optimizer_step_pre_hooks) == 2
     del scheduler
@@ -223,7 +223,7 @@ def test_averages_kept_beside_are_put_back_where_they_are_named() -> None:
     optimizer = OPTIMIZERS["sgd"](model.parameters())
     average, module = Average(model), AveragedModel(model, use_buffers=True)
     first, tensor = next(model.parameters()), torch.zeros(16, 8)
-    scheduler = paced(model, optimizer, also=[average, module, tensor])
+    scheduler = scheduled(model, optimizer, also=[average, module, tensor])
 
     def epoch(*, spoiled: bool = False) -> None:
         for _ in range(2):
@@ -235,14 +235,14 @@ def test_averages_kept_beside_are_put_back_where_they_are_named() -> None:
 
     epoch()
     before = everything(model, average, module, tensor)
-    for undone in ([2], [2, 3]):  # what was put back is put back again
+    for gone in ([2], [2, 3]):  # what was put back is put back again
         epoch(spoiled=True)
-        assert scheduler.rolled_back == undone
+        assert scheduler.rolled_back == gone
         assert equal(everything(model, average, module, tensor), before)
     epoch()
     assert scheduler.rolled_back == [2, 3] and average.steps == 4 and bool(tensor.isfinite().all())
     with pytest.raises(TypeError) as error:
-        paced(model, optimizer, also=[average, "average"])
+        scheduled(model, optimizer, also=[average, "average"])
     assert str(error.value) == (
         "also must list tensors, modules or objects with state_dict and load_state_dict, got str in it"
     )
@@ -259,7 +259,7 @@ def test_a_copy_rolls_back_by_itself_and_leaves_the_original_alone(how: str, wit
     model = net()
     optimizer = OPTIMIZERS["adam"](model.parameters())
     average = AveragedModel(model)
-    scheduler = paced(model, optimizer, also=[average])
+    scheduler = scheduled(model, optimizer, also=[average])
     train(model, optimizer)
     scheduler.observe()
     scheduler.step()
@@ -296,7 +296,7 @@ def test_a_copy_rolls_back_by_itself_and_leaves_the_original_alone(how: str, wit
 def test_a_model_that_holds_its_scheduler_can_be_copied(how: str) -> None:
     model = Holding()
     optimizer = OPTIMIZERS["sgd"](model.parameters())
-    model.scheduler = paced(model, optimizer)
+    model.scheduler = scheduled(model, optimizer)
     twin = copied(how, model)
     before = contents(twin, twin.scheduler.optimizer)
     train(twin, twin.scheduler.optimizer, spoiled=True)
@@ -320,7 +320,7 @@ class Holding(nn.Module):
 def test_steps_of_an_optimizer_that_is_copied_with_its_hooks_are_another_s() -> None:
     model = net()
     optimizer = OPTIMIZERS["sgd"](model.parameters())
-    scheduler = paced(model, optimizer)
+    scheduler = scheduled(model, optimizer)
     twin_model = net()
     twin = OPTIMIZERS["sgd"](twin_model.parameters())
     twin._optimizer_step_pre_hooks.update(optimizer._optimizer_step_pre_hooks)
