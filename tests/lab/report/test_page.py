@@ -217,7 +217,9 @@ def test_it_stays_small(make_run: MakeRun) -> None:
     ]
     text = page(read_folders(runs))
     assert len(text.encode()) < 300_000
-    assert len(page(read_folders(runs[:1])).encode()) < 40_000
+    one = page(read_folders(runs[:1]))
+    assert len(one.encode()) < 40_000
+    assert len(one.rpartition("<script>")[2].encode()) < 20_000
 
 
 def test_of_long_runs_every_kth_epoch_is_shown_and_the_last(make_run: MakeRun) -> None:
