@@ -40,6 +40,7 @@ OF_THE_EXTRA = (
     "filelock",
     "matplotlib",
     "numba",
+    "pandas",
     "prodigyopt",
     "pytorch_optimizer",
     "rich",

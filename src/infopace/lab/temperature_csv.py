@@ -32,15 +32,15 @@ def load_temperature() -> Data:
 
 
 def read_temperature(path: Path) -> Data:
-    """Read one such CSV. Raises InputError where columns are missing or a cell is no number."""
+    """Read one such CSV. Raises InputError where columns are missing or a cell is not a number."""
     with open(path, newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
         columns = list(reader.fieldnames or [])
         missing = [c for c in (*NOT_FEATURES, *TARGETS) if c not in columns]
         if missing:
             raise InputError(f"{path} must have the columns {', '.join(missing)}, got {columns}")
-        # The last two rows of the published file are the columns' extremes: they have no station and no date.
-        rows: dict[int, dict[str, str]] = {}  # by line of the file
+        # The last two rows of the published file are the columns' extremes. They have no station and no date.
+        rows: dict[int, dict[str, str]] = {}  # by line number
         for row in reader:
             got = sum(cell is not None for name, cell in row.items() if name in columns)
             got += len(row.get(reader.restkey, ()))
@@ -62,7 +62,7 @@ def read_temperature(path: Path) -> Data:
             f"{path} must have rows of {TEST_YEAR} and of earlier years, got {sorted(set(years.tolist()))}"
         )
 
-    # Everything that is learned from the data is learned from the training rows alone.
+    # Medians, means and scales come from the training examples alone.
     median = np.nanmedian(inputs[train], axis=0)
     inputs = np.where(np.isnan(inputs), median, inputs)
     mean, spread = inputs[train].mean(axis=0), inputs[train].std(axis=0)
