@@ -16,9 +16,8 @@ import torch
 from infopace.cli import main
 from infopace.lab.baselines import BASELINES
 from infopace.lab.compare import CompareConfig
-from infopace.lab.config import TrainConfig
+from infopace.lab.config import PACED, TrainConfig
 from infopace.lab.measure import MeasureConfig
-from infopace.lab.pacing import PACED
 from infopace.lab.report import ReportConfig
 from infopace.lab.workloads import WORKLOADS
 

@@ -16,9 +16,9 @@ from PIL import Image
 from torch import nn
 
 from infopace import Probe
+from infopace.lab.batches import hold_out
 from infopace.lab.config import TrainConfig, resolve
 from infopace.lab.errors import InputError
-from infopace.lab.hold_out import hold_out
 from infopace.lab.lazy_images import LazyImages
 from infopace.lab.progress import PlainProgress
 from infopace.lab.run_folder import RunFolder

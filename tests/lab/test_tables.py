@@ -224,7 +224,10 @@ def test_an_example_is_not_taken_as_a_header_of_a_file_without_one(text: str, fi
     with pytest.raises(InputError) as refused:
         read_pair(Path(file), written(text, "y.csv"))
     assert str(refused.value) == message
-    assert read_pair(Path(file), Path("y.csv"), header="yes" if file == "x.npy" else "no")[1].examples in (40, 41)
+    assert read_pair(Path(file), Path("y.csv"), header="yes" if file == "x.npy" else "no")[1].examples in (
+        40,
+        41,
+    )
 
 
 def test_headers_that_nothing_decides() -> None:

@@ -16,9 +16,9 @@ import tyro
 from infopace import RangeTestError
 from infopace.lab.compare import CompareConfig, compare
 from infopace.lab.config import TrainConfig
+from infopace.lab.environment import keep_freed_memory
 from infopace.lab.errors import Diverged, InputError, Unfinished
 from infopace.lab.measure import MeasureConfig, measure
-from infopace.lab.memory import keep_freed_memory
 from infopace.lab.progress import make_progress
 from infopace.lab.range_config import RangeTestConfig
 from infopace.lab.range_progress import make_range_progress

@@ -8,6 +8,7 @@ import hashlib
 import json
 import math
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,12 +16,25 @@ from typing import Annotated, Any, Literal
 import torch
 from tyro.conf import Positional, arg
 
-from infopace import Bounds
+from infopace import Bounds, HoldAndDecay, Policy, Vasudevan2020
 from infopace.lab.baselines import BASELINES, Baseline
 from infopace.lab.errors import InputError
-from infopace.lab.pacing import OURS, PACED, PAPER, SWITCHES
 from infopace.lab.workload import Workload
 from infopace.lab.workloads import find_workload
+from infopace.policies import Vasudevan2018, Wang2024
+
+PAPER = "vasudevan-2020"
+OURS = "hold-and-decay"
+# The policies by their names on the command line. Each is made of the number of epochs, None where it is left open,
+# and of the switches of the paper's rule.
+PACED: dict[str, Callable[..., Policy]] = {
+    OURS: lambda epochs, **switches: HoldAndDecay(epochs),
+    PAPER: lambda epochs, **switches: Vasudevan2020(epochs, **switches),
+    "vasudevan-2018-a": lambda epochs, **switches: Vasudevan2018("A"),
+    "vasudevan-2018-b": lambda epochs, **switches: Vasudevan2018("B"),
+    "wang-2024": lambda epochs, **switches: Wang2024(),
+}
+SWITCHES = ("decay", "saturation", "first_lr")
 
 _OF_WORKLOAD = "(default: the workload's)"
 _OF_BOUNDS = "(default: as --bounds says)"

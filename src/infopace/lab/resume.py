@@ -8,8 +8,7 @@ from typing import Any
 
 from infopace.lab.config import Plan
 from infopace.lab.errors import InputError
-from infopace.lab.rows import sound_rows
-from infopace.lab.run_folder import Row, RunFolder
+from infopace.lab.run_folder import Row, RunFolder, sound_rows
 from infopace.lab.training import Training
 
 Note = Callable[[str], None]

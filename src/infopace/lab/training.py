@@ -15,12 +15,10 @@ from torch.optim.swa_utils import update_bn
 
 from infopace import MutualInformationLR, Probe, layer_groups
 from infopace.lab.baselines import Setting
-from infopace.lab.batches import caster, in_batches, spans
-from infopace.lab.config import Plan
+from infopace.lab.batches import caster, hold_out, in_batches, spans
+from infopace.lab.config import OURS, PACED, SWITCHES, Plan
 from infopace.lab.errors import InputError
-from infopace.lab.hold_out import hold_out
 from infopace.lab.lazy_images import in_turn
-from infopace.lab.pacing import OURS, PACED, SWITCHES
 from infopace.lab.run_folder import Row
 from infopace.lab.steps import PacedSteps, Steps, check_loaded
 from infopace.lab.workload import Data, Rows

@@ -16,8 +16,8 @@ from typing import Any
 
 from infopace.lab.compare._config import CompareConfig, resolve_comparison
 from infopace.lab.compare._jobs import Job, perform
+from infopace.lab.environment import keep_freed_memory
 from infopace.lab.errors import InputError
-from infopace.lab.memory import keep_freed_memory
 
 # A process that has used threads or a GPU must not be forked. The fork server has only imported, once for all workers,
 # what takes seconds: torch, and what torch itself imports at an optimizer's first step.

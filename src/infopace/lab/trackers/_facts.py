@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from infopace.lab.config import Plan
+from infopace.lab.errors import InputError
 from infopace.lab.run_folder import Row
 
 
@@ -85,3 +87,11 @@ def _rates(row: Row) -> dict[str, float | None]:
         return {"lr": row["lr"][0]}
     groups = [d["layer"] for d in row["decisions"]] or range(len(row["lr"]))
     return {f"lr/{group}": lr for group, lr in zip(groups, row["lr"], strict=True)}
+
+
+def needed(tracker: str, module: str, install: str) -> Any:
+    """The module `module`. Raises InputError that says what to install where it cannot be imported."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise InputError(f"--track {tracker} needs the package {tracker}: {install} ({error})") from error

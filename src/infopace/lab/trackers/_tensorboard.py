@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from infopace.lab.trackers._facts import Epoch, Start
-from infopace.lab.trackers._package import needed
+from infopace.lab.trackers._facts import Epoch, Start, needed
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

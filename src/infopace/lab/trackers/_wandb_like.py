@@ -7,8 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from infopace.lab.files import write_atomically
-from infopace.lab.trackers._facts import Epoch, Start
-from infopace.lab.trackers._package import needed
+from infopace.lab.trackers._facts import Epoch, Start, needed
 
 _PROJECT = "infopace"
 _MARK = "track-id"

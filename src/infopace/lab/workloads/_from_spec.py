@@ -13,8 +13,8 @@ from pathlib import Path
 from types import ModuleType
 
 from infopace.lab.errors import InputError
+from infopace.lab.identity import code_of
 from infopace.lab.workload import Workload
-from infopace.lab.workloads._code import code_of
 
 
 def load_workload(spec: str) -> Workload:

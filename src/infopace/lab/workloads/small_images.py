@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from infopace import Bounds
 from infopace.lab.data import stratified_subset
 from infopace.lab.workload import ABSOLUTE_ERROR, ACCURACY, Data, Workload, mlp, pixels_to_unit
-from infopace.lab.workloads.cifar10_small import CIFAR10_SMALL
-from infopace.lab.workloads.mnist_10k import MNIST_10K
+from infopace.lab.workloads.cifar10 import CIFAR10_SMALL
+from infopace.lab.workloads.mnist import MNIST_10K
 
 
 def plain_conv() -> nn.Module:

@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from infopace.lab.errors import InputError
-from infopace.lab.temperature_csv import read_temperature
-from infopace.lab.workloads.uci_temperature import UCI_TEMPERATURE
+from infopace.lab.workloads.uci_temperature import UCI_TEMPERATURE, read_temperature
 
 CSV = """\
 station,Date,Present_Tmax,lat,Next_Tmax,Next_Tmin
