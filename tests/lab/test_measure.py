@@ -171,7 +171,7 @@ def test_the_flags_reach_the_estimator() -> None:
     assert found["ceiling"] is None
 
 
-def test_a_bound_is_not_permuted_unless_told_to(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bound_is_not_permuted(capsys: pytest.CaptureFixture[str]) -> None:
     assert "linear-probe" in BOUNDS
     x, y = as_npy(Path("x"), VECTORS), as_npy(Path("y"), LABELS)
     command = [x, y, "--estimator", "linear-probe"]
@@ -262,7 +262,7 @@ REFUSED = {
     "dates.npy labels.npy": r"dates\.npy must hold numbers or labels, got dtype datetime64\[D\]",
     "text.npy labels.npy": r"text\.npy is no readable \.npy file: .*",
     "cut.npy labels.npy": r"cut\.npy is no readable \.npy file: .*",
-    "text.npz": r"text\.npz is no readable \.npz file: it is no zip archive",
+    "text.npz": r"text\.npz is no readable \.npz file: it is not a zip archive",
     "text.parquet labels.npy": r"text\.parquet is no readable \.parquet file: .*",
     "cell.csv labels.npy": r"cell\.csv, line 3, column 2: a number is needed, got 'high'; text is .*",
     "gap.csv labels.npy": r"gap\.csv, line 2, column 2: a value is needed, got ''; 1 of 2 .*",

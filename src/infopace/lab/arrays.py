@@ -1,4 +1,4 @@
-"""Arrays in .npy and .npz files: numbers or text, never Python objects, and nothing larger than the file itself."""
+"""Arrays in .npy and .npz files: numbers or text, never Python objects, and never larger than the file."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def read_npy(path: Path) -> np.ndarray:
 
 
 def names_in(path: Path) -> list[str]:
-    """The names of the arrays in an .npz file; none is read."""
+    """The names of the arrays in an .npz file, without reading them."""
     if not zipfile.is_zipfile(path):
-        raise InputError(f"{path} is no readable .npz file: it is no zip archive")
+        raise InputError(f"{path} is no readable .npz file: it is not a zip archive")
     try:
         with zipfile.ZipFile(path) as archive:
             return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
@@ -47,7 +47,7 @@ def names_in(path: Path) -> list[str]:
 
 
 def read_member(path: Path, name: str) -> np.ndarray:
-    """One array of an .npz file. What else the file holds is not touched."""
+    """One array of an .npz file. The others are not read."""
     source = f"{path}[{name}]"
     try:
         with zipfile.ZipFile(path) as archive:

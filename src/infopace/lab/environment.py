@@ -18,7 +18,7 @@ _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 
 
 def versions() -> dict[str, str]:
-    """The versions that the numbers depend on."""
+    """The versions that the last bits depend on."""
     try:
         own = metadata.version("infopace")
     except metadata.PackageNotFoundError:  # run from a source tree that was never installed
@@ -26,13 +26,13 @@ def versions() -> dict[str, str]:
     return {
         "infopace": own,
         "python": platform.python_version(),
-        "torch": str(torch.__version__),  # a class of its own, which a checkpoint must not hold
+        "torch": str(torch.__version__),  # torch's own class of string, which a checkpoint must not hold
         "numpy": np.__version__,
     }
 
 
 def hardware(device: torch.device) -> dict[str, str | int]:
-    """The CPU, and the GPU where one is used."""
+    """The CPU, and the GPU if one is used."""
     found: dict[str, str | int] = {
         "machine": platform.machine(),
         "cpu": _cpu_name(),
@@ -54,9 +54,9 @@ def _cpu_name() -> str:
 
 
 def commit() -> str | None:
-    """The commit of infopace's source tree, '+' behind it where files differ; None outside a git checkout."""
+    """The commit of infopace's source tree, with a '+' if files differ from it; None outside a git checkout."""
     source = Path(__file__).resolve().parents[3]
-    if not (source / ".git").exists():  # installed, perhaps inside a checkout of somebody else's project
+    if not (source / ".git").exists():  # installed, perhaps inside the checkout of another project
         return None
     try:
         head = _git(source, "rev-parse", "HEAD")

@@ -1,4 +1,4 @@
-"""What a cached result depends on besides the command line: it is not mixed with results of other data or code."""
+"""The data and code on which a cached result depends, so that results of others are not mixed with it."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ def identity_of(workload: Workload, data: Data) -> dict[str, Any]:
 
 
 def differing(asked: Mapping[str, Any], there: Mapping[str, Any]) -> str:
-    """The fields that differ, for people: 'seed is 0 there and 1 here'; empty where none does."""
+    """The fields that differ as text: 'seed is 0 there and 1 here'; empty if none does."""
     here = json.loads(json.dumps(asked))  # as JSON gives them back: lists for tuples
     names = [name for name in {**here, **there} if here.get(name) != there.get(name)]
     return ", ".join(f"{name} is {there.get(name)!r} there and {here.get(name)!r} here" for name in names)
 
 
 def code_of(workload: Workload, module: str) -> str:
-    """Twelve hexadecimal digits that change when the model, the loss, the metric or what makes the data does.
+    """Twelve hexadecimal digits that change with the code of the model, the loss, the metric and the data.
 
-    It sees the source of these functions and, of the classes of the model, of those that the workload's own module
-    holds, and how the model is put together; not what they call.
+    They cover the source of these functions, the structure of the model, and the classes of the model that are in the
+    workload's own module. They do not cover what these call.
     """
     parts = (
         workload.load,
@@ -49,7 +49,7 @@ def code_of(workload: Workload, module: str) -> str:
         workload.augment,
     )
     text = [_source(part) for part in parts]
-    # What it raises is told where it is tried.
+    # An error is reported when the workload is tried.
     with contextlib.suppress(Exception, SystemExit), torch.random.fork_rng([]):
         model = workload.build_model()
         if isinstance(model, nn.Module):
@@ -60,7 +60,7 @@ def code_of(workload: Workload, module: str) -> str:
 
 
 def _source(part: object) -> str:
-    """The source of a function or a class; of an object its class's, and what it holds."""
+    """The source of a function or a class; for an object the source of its class, and its repr."""
     if isinstance(part, functools.partial):
         return f"{_source(part.func)} {part.args} {part.keywords}"
     is_code = inspect.isclass(part) or inspect.isroutine(part)

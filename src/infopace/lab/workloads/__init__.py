@@ -1,4 +1,4 @@
-"""The workloads by name, and those of one's own."""
+"""The workloads by name, and users' own workloads."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ WORKLOADS: dict[str, Workload] = {w.name: w for w in _ALL}
 
 
 def find_workload(name: str) -> Workload:
-    """The workload called `name`, or the one that "module:object" names; InputError with the near names if none."""
+    """The workload called `name`, or the one at "module:object". Raises InputError that lists similar names."""
     if ":" in name:
         return load_workload(name)
     if name in WORKLOADS:

@@ -1,4 +1,4 @@
-"""Small workloads of images, for developing rules and for studies: minutes a comparison on two cores."""
+"""Small workloads of images for studies: a comparison takes minutes on two cores."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def cifar_5k() -> Data:
 
 
 def relabelled_digits(share: float) -> Data:
-    """mnist-10k's, with the labels of this share of the training rows drawn anew from all ten."""
+    """mnist-10k's, with the labels of this share of the training examples drawn again from all ten."""
     data = MNIST_10K.load()
     draws = torch.Generator().manual_seed(0)
     targets = data.train_targets.clone()

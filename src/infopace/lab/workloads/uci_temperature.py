@@ -120,8 +120,8 @@ UCI_TEMPERATURE = Workload(
     metric=MAE_CELSIUS,
     # measured by studies/constant_rates/run.py uci-temperature --epochs 150 --seeds 100 101: mean final MAE, °C,
     # 11.31 at 1e-6, 2.51 at 3e-6, 1.77 at 1e-5, 1.30 at 3e-5, 1.08 at 1e-4, 1.04 from 2e-4 to 1e-3, 1.05 at 2e-3,
-    # 1.10 at 4e-3; at 8e-3 the output of one seed died. So lr_max is the largest that trains, lr_top half of it,
-    # and lr_min a third of the smallest that reaches the paper's 1.32 in these 150 of its 2,000 epochs.
+    # 1.10 at 4e-3; at 8e-3 the output of one seed collapsed. So lr_max is the largest that trains, lr_top half of
+    # it, and lr_min a third of the smallest that reaches the paper's 1.32 in these 150 of its 2,000 epochs.
     bounds=Bounds(lr_min=0.00001, lr_max=0.004, lr_top=0.002),
     epochs=2000,
     batch_size=256,
