@@ -133,11 +133,11 @@ WRONG: dict[str, dict[str, Any]] = {
     "loss must depend on the model's outputs, got one without a gradient": {
         "loss": lambda outputs, targets: F.cross_entropy(outputs.detach(), targets)
     },
-    "loss must be finite with untrained weights, got nan, of outputs that are": {
+    "loss must be finite with untrained weights, got nan for finite outputs": {
         "loss": lambda outputs, targets: outputs.sum() * torch.nan
     },
-    "the model must return finite numbers with untrained weights, got outputs of shape (4, 3) and targets of shape (4,) "
-    "that are not": {"build_model": Nans},
+    "the model must return finite numbers with untrained weights, got outputs of shape (4, 3) "
+    "and targets of shape (4,) that are not": {"build_model": Nans},
     "prepare must return finite numbers, got inputs of shape (4, 4) and type float32 that are not": {
         "prepare": zeros
     },
