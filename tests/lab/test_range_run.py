@@ -47,12 +47,6 @@ def test_the_command_line_is_frozen(capsys: pytest.CaptureFixture[str]) -> None:
     assert shown == {name.replace("_", "-") for name in FLAGS if name != "workload"}
 
 
-def test_the_help_names_every_workload(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["range-test", "--help"]) == 0
-    shown = re.sub(r"[\s│|]+", " ", capsys.readouterr().out)
-    assert [name for name in workloads.WORKLOADS if name not in shown] == []
-
-
 def test_what_affects_the_numbers_gives_another_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from infopace import RangeTestError
+from infopace.lab.environment import keep_freed_memory
 from infopace.lab.errors import InputError
-from infopace.lab.memory import keep_freed_memory
 
 Job = TypeVar("Job")
 # Called once in a worker, with its slot: gives what does one job there.

@@ -29,8 +29,7 @@ class RangeTestConfig:
     """
 
     workload: Positional[str] = "digits"
-    """digits | mnist-10k | mnist-lenet | cifar10-small | cifar10-allconv | cifar10-vgg16 | cifar100-wrn28-10 |
-    imagenet-resnet50 | uci-temperature; or your own: module:object or path/to/file.py:object."""
+    """As in infopace train."""
     method: Literal["race", "paper"] = "race"
     """The economical race of candidates, or Algorithm 2 of Vasudevan 2020 as printed."""
     attribute: Literal["auto", "accuracy", "loss", "information"] = "auto"
@@ -153,8 +152,8 @@ def resolve_range(config: RangeTestConfig) -> RangePlan:
         raise InputError(str(error)) from error
     if config.trial is not None and config.farm != "no":
         raise InputError(
-            f"--trial runs one trial in this process and --farm starts jobs; give one of them, got both: {config.trial} "
-            f"and {config.farm}"
+            "--trial runs one trial in this process and --farm starts jobs; give one of them, got both: "
+            f"{config.trial} and {config.farm}"
         )
     device = find_device(config.device)
     return RangePlan(

@@ -8,8 +8,8 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 from infopace.lab.baselines._baseline import Baseline, Setting
 from infopace.lab.steps import Steps
 
-# torch's default for AdamW. The decay of a workload is a penalty in the loss, chosen for the rates of SGD. Decoupled, it
-# would be multiplied by a rate a hundred times smaller and have almost no effect.
+# torch's default for AdamW. The decay of a workload is a penalty in the loss, chosen for the rates of SGD. A decoupled
+# decay is multiplied by a rate a hundred times smaller, so the same value would have almost no effect.
 DECOUPLED_DECAY = 0.01
 
 # Ten rates in steps of 1-2-5, around the published 1e-3.

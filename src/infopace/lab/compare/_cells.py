@@ -13,8 +13,7 @@ from infopace.lab.config import TrainConfig
 from infopace.lab.errors import InputError
 from infopace.lab.files import write_atomically
 from infopace.lab.identity import differing
-from infopace.lab.rows import sound_rows
-from infopace.lab.run_folder import RunFolder
+from infopace.lab.run_folder import RunFolder, sound_rows
 from infopace.lab.workload import Metric
 
 Bounds = dict[str, float]

@@ -12,10 +12,9 @@ import torch
 from tyro.conf import Positional, arg
 
 from infopace.lab.baselines import BASELINES, Baseline
-from infopace.lab.config import HELD_OUT, check_common, find_baseline, find_device
+from infopace.lab.config import HELD_OUT, OURS, PACED, PAPER, check_common, find_baseline, find_device
 from infopace.lab.errors import InputError
 from infopace.lab.identity import identity_of
-from infopace.lab.pacing import OURS, PACED, PAPER
 from infopace.lab.range_config import BEFORE_TRAINING
 from infopace.lab.workload import Data, Workload
 from infopace.lab.workloads import find_workload

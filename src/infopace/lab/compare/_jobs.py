@@ -20,8 +20,8 @@ from infopace.lab.errors import Diverged, InputError
 from infopace.lab.files import parse_json, write_atomically
 from infopace.lab.progress import Silent
 from infopace.lab.range_config import BEFORE_TRAINING, RangePlan
-from infopace.lab.rows import is_number
 from infopace.lab.run import train
+from infopace.lab.run_folder import is_number
 from infopace.lab.training import set_determinism
 from infopace.lab.trial import load_tried
 

@@ -14,11 +14,11 @@ from typing import Any
 from infopace.lab.compare._cells import Outcome
 from infopace.lab.compare._config import FIRST_TUNING_SEED, FREE_LIMIT, ComparePlan, entry_of
 from infopace.lab.compare._jobs import BOUNDS, FoundBounds, found_bounds, found_in, keep_bounds
+from infopace.lab.config import OURS, PACED
 from infopace.lab.errors import InputError
 from infopace.lab.files import parse_json, write_atomically
 from infopace.lab.identity import differing
-from infopace.lab.pacing import OURS, PACED
-from infopace.lab.rows import is_number
+from infopace.lab.run_folder import is_number
 from infopace.lab.workload import ACCURACY, Metric
 
 Row = dict[str, Any]

@@ -33,7 +33,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Series:
-    """One curve over the x of the chart; None where there is no value. The legend entry with its key shows and hides it.
+    """One curve over the x of the chart; None where there is no value. Its legend entry, by key, shows and hides it.
 
     `faint` is one seed behind the mean of its method; its values are not shown on hovering. `dotted` and `bound` are
     dotted lines. The y axis makes no room for a `bound`.
