@@ -1,4 +1,4 @@
-"""A workload of one's own: scikit-learn's breast-cancer data and a small MLP. One object says it all.
+"""A workload of your own: scikit-learn's breast-cancer data and a small MLP, in one object.
 
 infopace train examples/own_workload.py:BREAST_CANCER
 """
@@ -19,7 +19,7 @@ from infopace.lab.workload import ACCURACY, Data, Workload
 
 
 def load() -> Data:
-    """Standardised by the training rows; the same stratified split for every seed."""
+    """Standardised by the training examples; the same stratified split for every seed."""
     inputs, labels = load_breast_cancer(return_X_y=True)
     parts = train_test_split(inputs, labels, test_size=114, stratify=labels, random_state=0)
     train_x, test_x, train_y, test_y = (torch.as_tensor(part) for part in parts)
@@ -47,7 +47,7 @@ BREAST_CANCER = Workload(
 
 
 def main() -> Result:
-    """What the command in the first lines does."""
+    """Do the same as the command in the first lines."""
     result = train(TrainConfig(workload=f"{Path(__file__)}:BREAST_CANCER"), make_progress())
     print(*result.lines, sep="\n")
     return result

@@ -1,4 +1,4 @@
-"""A sweep of bad inputs over the public functions and commands: each gets one line, and nothing is left behind."""
+"""Bad inputs of the public functions and commands: each gives one line, and leaves no file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LIBRARY = {f"{table}: {row.name}": row for table, rows in tables().items() for r
 
 @pytest.fixture(scope="module")
 def outcomes() -> dict[str, dict[str, Any]]:
-    """What came of every row of the library, in a process that checks no signatures, as a user's does not."""
+    """The outcome of every row of the library, in a process without checks of signatures, like a user's."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     ran = subprocess.run(
         [sys.executable, str(HERE / "rows.py")], env=environment, capture_output=True, text=True, timeout=300
@@ -43,7 +43,7 @@ def test_the_library_answers_in_one_line(name: str, outcomes: dict[str, dict[str
     assert kind in ("builtins.ValueError", "builtins.TypeError") or kind.startswith("infopace."), found
     assert PACKAGE in Path(found["place"]).parents, f"it was raised elsewhere: {found}"
     assert "\n" not in text and 0 < len(text) <= LONGEST, found
-    assert [part for part in LIBRARY[name].told if part not in text] == [], found
+    assert [part for part in LIBRARY[name].expected if part not in text] == [], found
 
 
 def put(folder: Path, files: dict[str, Content]) -> None:
@@ -57,7 +57,7 @@ def put(folder: Path, files: dict[str, Content]) -> None:
 
 
 def there(folder: Path) -> dict[str, bytes | None]:
-    """All that a folder holds; Python's own cache of modules is none of ours."""
+    """The content of a folder, except Python's cache of modules."""
     return {
         str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
         for path in sorted(folder.rglob("*"))
@@ -66,14 +66,14 @@ def there(folder: Path) -> dict[str, bytes | None]:
 
 
 @pytest.mark.parametrize(
-    ("line", "files", "told"),
+    ("line", "files", "expected"),
     COMMAND_LINES,
     ids=[f"{i} {row[0][:60]}" for i, row in enumerate(COMMAND_LINES)],
 )
 def test_a_command_answers_in_one_line_and_leaves_nothing(
     line: str,
     files: dict[str, Content],
-    told: tuple[str, ...],
+    expected: tuple[str, ...],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -86,6 +86,6 @@ def test_a_command_answers_in_one_line_and_leaves_nothing(
     captured = capsys.readouterr()
     assert captured.err.startswith("infopace: ") and captured.err.count("\n") == 1, captured.err
     assert len(captured.err) <= LONGEST + 300 * ("methods are" in captured.err), captured.err
-    assert [part for part in told if part not in captured.err] == [], captured.err
+    assert [part for part in expected if part not in captured.err] == [], captured.err
     assert "Traceback" not in captured.out
     assert there(tmp_path) == before

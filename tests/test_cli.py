@@ -16,9 +16,8 @@ import torch
 from infopace.cli import main
 from infopace.lab.baselines import BASELINES
 from infopace.lab.compare import CompareConfig
-from infopace.lab.config import TrainConfig
+from infopace.lab.config import PACED, TrainConfig
 from infopace.lab.measure import MeasureConfig
-from infopace.lab.pacing import PACED
 from infopace.lab.report import ReportConfig
 from infopace.lab.workloads import WORKLOADS
 
@@ -141,17 +140,17 @@ BAD_INPUT = {
     "train --method sgd-cosine": r"sgd-cosine has no published learning rate; give --lr",
     "train --method sgd-cosine --lr 0": r"lr must be a positive number, got 0",
     "train --method adam --lr inf": r"lr must be a positive number, got inf",
-    "train --lr 0.1": r"lr is a baseline's; hold-and-decay takes --lr-min and --lr-max, got lr = 0\.1",
-    "train --decay none": r"decay is of vasudevan-2020 and not of hold-and-decay, got decay = none",
-    "train --saturation signed": r"saturation is of vasudevan-2020 and not of hold-and-decay, got saturation = signed",
-    "train --method wang-2024 --first-lr information": r"first_lr is of vasudevan-2020 and not of wang-2024, got",
-    "train --method vasudevan-2020 --horizon free": r"horizon is of hold-and-decay and not of vasudevan-2020, got",
-    "train --method adam --layer-wise": r"layer_wise is of a paced training and not of adam, got layer_wise = True",
-    "train --method adam --held-out 0.2": r"held_out is of a paced training and not of adam, got held_out = 0\.2",
-    "train --method wang-2024 --held-out 0.2": r"held_out is of hold-and-decay and not of wang-2024, got",
+    "train --lr 0.1": r"lr is an option of baselines, got lr = 0\.1; hold-and-decay takes --lr-min and --lr-max",
+    "train --decay none": r"decay is an option of vasudevan-2020, not of hold-and-decay, got decay = none",
+    "train --saturation signed": r"saturation is an option of vasudevan-2020, not of hold-and-decay, got",
+    "train --method wang-2024 --first-lr information": r"first_lr is an option of vasudevan-2020, not of wang",
+    "train --method vasudevan-2020 --horizon free": r"horizon is an option of hold-and-decay, not of vasu",
+    "train --method adam --layer-wise": r"layer_wise is an option of paced methods, not of adam, got layer_wise = True",
+    "train --method adam --held-out 0.2": r"held_out is an option of paced methods, not of adam, got held_out = 0\.2",
+    "train --method wang-2024 --held-out 0.2": r"held_out is an option of hold-and-decay, not of wang-2024, got",
     "train --held-out 1": r"held_out must be a share in \[0, 1\), got held_out = 1",
     "train --held-out nan": r"held_out must be a share in \[0, 1\), got held_out = nan",
-    "train --method dog --lr-max 0.2": r"lr_max is of a paced training and not of dog, got lr_max = 0\.2",
+    "train --method dog --lr-max 0.2": r"lr_max is an option of paced methods, not of dog, got lr_max = 0\.2",
     "train --lr-min 0.3 --lr-max 0.2": r"lr_min must be <= lr_max, got lr_min = 0\.3 with lr_max = 0\.2",
     "train --lr-min 0": r"lr_min must be a positive number, got 0",
     "train --lr-max nan": r"lr_max must be a positive number, got nan",
@@ -252,7 +251,7 @@ def test_train_ends_with_the_metric_the_folder_and_the_picture(
 
     assert main(command) == 0  # finished: says so, and shows it again
     again = capsys.readouterr().out.splitlines()
-    assert "to train anew" in again[0]
+    assert "to train again" in again[0]
     assert again[-3:] == [metric, folder, picture]
 
     assert main([*command[:2], "2", *command[3:], "--out", found[1]]) == 2

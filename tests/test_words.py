@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 # Spelt so that the pattern finds whole words only; what to say instead stands beside it.
 INSTEAD = {
-    r"baselines?": "baseline",
+    r"rivals?": "baseline",
     r"visibl[ey]|invisibl[ey]": "significant, significantly",
     r"memoriz\w*|memoris\w*": "overfit",
     r"in place of": "instead of",
@@ -35,7 +35,7 @@ FILES = [
     if "_build" not in path.parts
 ]
 # The field's own uses, and words that others have printed.
-ALLOWED = re.compile(r"results/policy_\w+\.jsonl|CSS|visibility|\"visible\"|aria-")
+ALLOWED = re.compile(r"results/policy_\w+\.jsonl|CSS|visibility|\"visible\"|aria-|\.tell\(\)")
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -50,6 +50,6 @@ def test_a_file_uses_the_fields_words(path: Path) -> None:
 
 
 def test_a_private_word_is_found() -> None:
-    words = "baseline visibly memorized told trainings undone anneals"
+    words = "rival visibly memorized told trainings undone anneals"
     patterns = "|".join(INSTEAD)
     assert len(re.findall(rf"\b(?:{patterns})\b", words)) == 7

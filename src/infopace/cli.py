@@ -1,4 +1,4 @@
-"""The command `infopace`: it runs the lab, or says in one line which extra is not installed."""
+"""The command `infopace`: it runs the lab, or names the extra that is not installed in one line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BAD_INPUT = 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; returns its exit code, and 2 where a package of the extra `lab` is missing."""
+    """Run a command and return its exit code, which is 2 if a package of the extra `lab` is missing."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments == ["--version"]:
         print(f"infopace {_version()}")
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _version() -> str:
     try:
         return metadata.version("infopace")
-    except metadata.PackageNotFoundError:  # run from a source tree that was never installed
+    except metadata.PackageNotFoundError:  # run from a source tree that is not installed
         return "unknown"
 
 

@@ -25,8 +25,7 @@ from typing import Any
 from unittest.mock import patch
 
 from infopace import HoldAndDecay
-from infopace.lab.config import HELD_OUT
-from infopace.lab.pacing import OURS, PACED
+from infopace.lab.config import HELD_OUT, OURS, PACED
 from infopace.lab.workloads.small_images import NOISY_MLP, relabelled_digits
 from studies.shared.rows import Setting, make_missing, tested_bounds, trained
 

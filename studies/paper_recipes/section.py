@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from infopace.lab.pacing import PAPER
+from infopace.lab.config import PAPER
 from studies.shared.page import read, section, table
 
 # [paper] Vasudevan 2020, best test value of 3 seeds, its baselines at the best of about ten learning rates. What of it has

@@ -47,8 +47,8 @@ from infopace.lab.files import write_atomically
 from infopace.lab.palette import COLOURS, GREY
 from infopace.lab.training import Training, set_determinism
 from infopace.lab.workload import Data
-from infopace.lab.workloads._cifar10 import load_cifar10
-from infopace.lab.workloads.mnist_lenet import load_mnist
+from infopace.lab.workloads.cifar10 import load_cifar10
+from infopace.lab.workloads.mnist import load_mnist
 from studies.sample_size.section import expectations
 
 ROOT = Path(__file__).resolve().parents[2]

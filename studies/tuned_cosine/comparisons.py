@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from infopace.lab.compare._cells import Outcome
-from infopace.lab.compare._config import DEFAULT
-from infopace.lab.compare._summary import Line, Method, summarise
-from infopace.lab.compare._table import table_lines
-from infopace.lab.compare._tuning import choose
+from infopace.lab.compare import DEFAULT_METHODS, Line, Method, Outcome, choose, summarise, table_lines
 from studies.shared.page import ROOT, read, section, workload_of
 
 
@@ -39,7 +35,7 @@ def lines_of(rows: list[dict[str, Any]]) -> list[Line]:
     runs = [row for row in rows if row["part"] != "range test"]
     names = list(dict.fromkeys(row["method"] for row in runs if row["part"] == "test"))
     # What p is against comes first: the rule that train uses, where it was compared.
-    names.sort(key=lambda name: name != DEFAULT[0])
+    names.sort(key=lambda name: name != DEFAULT_METHODS[0])
     methods, outcomes = [], {}
     for name in names:
         tuning = [Outcome.from_row(row) for row in runs if row["method"] == name and row["part"] == "tuning"]
@@ -65,14 +61,14 @@ def _paced(name: str) -> bool:
 
 def _methods(rows: list[dict[str, Any]]) -> str:
     names = list(dict.fromkeys(row["method"] for row in rows if row["part"] == "test"))
-    return "" if set(DEFAULT) <= set(names) else f" --methods {' '.join(names)}"
+    return "" if set(DEFAULT_METHODS) <= set(names) else f" --methods {' '.join(names)}"
 
 
 def _added(rows: list[dict[str, Any]]) -> str:
     """What was added to the rows of the command that names no methods."""
     names = list(dict.fromkeys(row["method"] for row in rows if row["part"] == "test"))
-    more = " ".join(name for name in names if name not in DEFAULT)
-    return f", `{more}` added with `--known`" if more and set(DEFAULT) <= set(names) else ""
+    more = " ".join(name for name in names if name not in DEFAULT_METHODS)
+    return f", `{more}` added with `--known`" if more and set(DEFAULT_METHODS) <= set(names) else ""
 
 
 def _blocks(lines: list[str]) -> list[str]:

@@ -6,8 +6,7 @@ import re
 import statistics
 from collections import defaultdict
 
-from infopace.lab.compare._statistics import paired_p
-from infopace.lab.compare._table import p_text
+from infopace.lab.compare import p_text, paired_p
 from infopace.lab.workload import Metric
 from studies.shared.page import ROOT, read, section, table, workload_of
 

@@ -1,7 +1,6 @@
-"""Bad command lines and bad files: (command line, the files that are there, what the line must hold).
+"""Bad command lines and bad files: (command line, the files in its folder, what the message must contain).
 
-A file is bytes or text; a name that ends in "/" is a folder. Each runs in a folder of its
-own.
+A file is bytes or text; a name that ends in "/" is a folder.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ OWN = (Path(__file__).parent.parent / "lab" / "own.py").read_text()
 
 
 def own(old: str = "", new: str = "") -> dict[str, Content]:
-    """The tests' own workload, with a mistake in it."""
+    """The tests' own workload with a mistake in it."""
     assert old in OWN, f"{old!r} must be in own.py"
     return {"own.py": OWN.replace(old, new, 1)}
 
@@ -92,7 +91,7 @@ COMMAND_LINES: list[Row] = [
     ("train --method adam --lr nan", {}, ("lr", "nan")),
     ("train --method adam --epsilon 0.1", {}, ("epsilon", "adam")),
     ("train --method ''", {}, ("method",)),
-    ("train ''", {}, ("workload", "''")),
+    ("train ''", {}, ("train", "''")),
     ("train digits mnist-10k", {}, ("mnist-10k",)),
     ("train --out ''", {}, ("out",)),
     ("train --out file.txt", {"file.txt": "x"}, ("file.txt",)),
@@ -167,7 +166,7 @@ COMMAND_LINES: list[Row] = [
     ("train own.py", own(), ("own.py",)),
     ("train own.py:MINE", {"own.py/": ""}, ("own.py",)),
     (f"train own.py:MINE {QUICK}", own("labels[:120]", "labels[:120] - 1"), ("-1",)),
-    (f"train own.py:MINE {QUICK}", own("labels[120:])", "labels[120:] + 9)"), ("11",)),
+    (f"train own.py:MINE {QUICK}", own("labels[120:])", "labels[120:] + 9)"), ("test", "9")),
     (f"train own.py:MINE {QUICK}", own("inputs[120:]", "inputs[120:, :3]"), ("(4, 3)",)),
     (
         f"train own.py:MINE {QUICK}",
@@ -243,7 +242,7 @@ COMMAND_LINES: list[Row] = [
     ("measure x.csv y.csv", {**TWO, "x.csv": b"\xff\xfe\x00\x01" * 9}, ("x.csv",)),
     ("measure x.csv y.csv", {**TWO, "x.csv": b"\0" * 100}, ("x.csv",)),
     ("measure x.csv y.csv", {**TWO, "y.csv": "9" * 30 + "\n"}, ("y.csv",)),
-    ("measure x.csv y.csv", {**TWO, "y.csv": Y_CSV + "1\n"}, ("40", "41")),
+    ("measure x.csv y.csv", {**TWO, "y.csv": Y_CSV + "1\n"}, ("y.csv, line 1", "40", "41", "--header")),
     ("measure x.npy y.csv", {**TWO, "x.npy": b"no numpy"}, ("x.npy",)),
     ("measure x.npy y.csv", {**TWO, "x.npy": npy(VECTOR)[:200]}, ("x.npy",)),
     ("measure x.npy y.csv", {**TWO, "x.npy": npy([{"a": 1}] * 40)}, ("x.npy", "objects")),

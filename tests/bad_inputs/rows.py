@@ -1,7 +1,7 @@
-"""A row of the tables of the library, and how all of them are run.
+"""The rows of the tables of the library, and the process that runs them.
 
-pytest checks the shapes and types in signatures, which no user's program does. So the rows run in a process of their
-own, without that check: `python tests/bad_inputs/rows.py` prints one JSON object a row.
+Under pytest, jaxtyping checks the shapes and types in signatures, which no user's program does. So the rows run in a
+process of their own without that check: `python tests/bad_inputs/rows.py` prints one JSON object a row.
 """
 
 from __future__ import annotations
@@ -28,17 +28,23 @@ class Row:
     Attributes:
         name: The call, as a person would write it.
         call: Makes it.
-        told: What its one line must hold: the bad value, the name of the argument, or what is required.
+        expected: What its message must contain: the bad value, the name of the argument, or what is required.
     """
 
     name: str
     call: Callable[[], Any]
-    told: tuple[str, ...]
+    expected: tuple[str, ...]
 
 
 def outcome(row: Row) -> dict[str, Any]:
-    """What came of a row: the error's class, where it was raised, and its text."""
-    found: dict[str, Any] = {"name": row.name, "told": row.told, "error": None, "text": "", "place": ""}
+    """The outcome of a row: the error's class, where it was raised, and its text."""
+    found: dict[str, Any] = {
+        "name": row.name,
+        "expected": row.expected,
+        "error": None,
+        "text": "",
+        "place": "",
+    }
     with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
         warnings.simplefilter("ignore")
         try:
@@ -71,7 +77,7 @@ def tables() -> dict[str, list[Row]]:
 
 
 def main() -> None:
-    """Run all rows, each printed as soon as it has ended."""
+    """Run all rows, and print each outcome at once."""
     for table, found in tables().items():
         for row in found:
             print(json.dumps({"table": table, **outcome(row)}), flush=True)

@@ -100,7 +100,7 @@ class Stopped(Exception):
 
 
 class StopAt(PlainProgress):
-    """A listener that ends the run behind a given epoch, and keeps what it was told."""
+    """A listener that ends the run after a given epoch, and keeps what was reported to it."""
 
     def __init__(self, epoch: int | None = None) -> None:
         self.heard: list[str] = []

@@ -74,7 +74,7 @@ def check_refused(
         for command in commands:
             code = main([*command, str(folder)])
             error = capsys.readouterr().err
-            # What is read as another test or another comparison is told of the folder.
+            # A file that reads as another test or comparison is reported with its folder.
             if code != 2 or error.count("\n") != 1 or str(folder) not in error or contents(folder) != before:
                 wrong.append((how, command[0], code, error[:300]))
         shutil.rmtree(folder)

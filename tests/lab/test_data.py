@@ -14,8 +14,8 @@ from infopace.lab.data import load_images, load_large_images
 from infopace.lab.errors import InputError
 from infopace.lab.lazy_images import in_turn
 from infopace.lab.workload import Data
-from infopace.lab.workloads._cifar10 import STANDARDISE, load_cifar10
-from infopace.lab.workloads.mnist_lenet import MNIST_LENET
+from infopace.lab.workloads.cifar10 import STANDARDISE, load_cifar10
+from infopace.lab.workloads.mnist import MNIST_LENET
 
 
 def pixels(rows: int, channels: int, seed: int) -> np.ndarray:

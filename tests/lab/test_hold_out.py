@@ -1,4 +1,4 @@
-"""Rows that are kept out of training: which they are, and that nothing but the measurement sees them."""
+"""Held-out examples: which they are, and that they affect nothing but the measurement."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from PIL import Image
 from torch import nn
 
 from infopace import Probe
+from infopace.lab.batches import hold_out
 from infopace.lab.config import TrainConfig, resolve
 from infopace.lab.errors import InputError
-from infopace.lab.hold_out import hold_out
 from infopace.lab.lazy_images import LazyImages
 from infopace.lab.progress import PlainProgress
 from infopace.lab.run_folder import RunFolder
@@ -28,24 +28,24 @@ from infopace.lab.workload import Data, pixels_to_unit
 
 
 def numbered(targets: torch.Tensor) -> Data:
-    """Inputs are the rows' numbers."""
+    """Data in which the inputs are the numbers of the examples."""
     rows = torch.arange(len(targets))[:, None]
     return Data(rows, targets, rows, targets)
 
 
 def held(data: Data, share: float) -> tuple[Data, torch.Tensor, torch.Tensor]:
-    """What is trained on; inputs and targets of the rows kept out, of a data set in memory."""
+    """The rest; inputs and targets of the held-out examples, for a data set in memory."""
     rest, rows = hold_out(data, share)
     assert isinstance(rows, tuple)
     return rest, *rows
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=60), st.floats(0.05, 0.95))
-def test_of_each_class_the_last_rows_are_kept_out(labels: list[int], share: float) -> None:
+def test_the_last_examples_of_each_class_are_held_out(labels: list[int], share: float) -> None:
     targets = torch.tensor(labels)
     sizes = {label: labels.count(label) for label in labels}
     if any(not 2 <= round(share * size) < size for size in sizes.values()):
-        with pytest.raises(InputError, match="held_out must take 2 rows"):
+        with pytest.raises(InputError, match="held_out must take at least 2 examples"):
             hold_out(numbered(targets), share)
         return
     rest, inputs, out = held(numbered(targets), share)
@@ -74,9 +74,9 @@ def test_where_there_are_no_classes_the_last_rows_of_all_are() -> None:
     [
         (
             [0] * 8 + [1],
-            r"must take 2 rows of class 1 or more and leave some, got held_out = 0\.25 of 1 rows",
+            r"must take at least 2 examples of class 1 and leave some, got held_out = 0\.25 of 1 examples",
         ),
-        ([0.0], r"must take 4 rows or more and leave some, got held_out = 0\.25 of 1 rows"),
+        ([0.0], r"must take at least 4 examples and leave some, got held_out = 0\.25 of 1 examples"),
     ],
 )
 def test_a_part_without_rows_is_refused(labels: list[float], error: str) -> None:
@@ -115,7 +115,7 @@ def test_images_that_are_decoded_as_they_come_are_kept_out_as_others(tiny: Any, 
     assert [int(label) for _, label in kept] == labels.tolist()
     assert torch.equal(torch.stack([image for image, _ in kept]), inputs)
 
-    # From the hold to the end, when all rows have joined.
+    # From the hold phase to the end, when all examples have joined.
     tiny.change(build_model=lambda: nn.Sequential(nn.Flatten(), nn.Linear(48, 2)), prepare=pixels_to_unit)
     for name, data in (("decoded", decoded), ("lazy", lazy)):
         tiny.change(load=lambda data=data: data)
@@ -125,7 +125,7 @@ def test_images_that_are_decoded_as_they_come_are_kept_out_as_others(tiny: Any, 
     assert "held_out" in rows[0] and "held_out" not in rows[-1]
 
 
-def test_what_is_kept_out_is_measured_by_itself_and_training_does_not_see_it(
+def test_held_out_examples_are_measured_by_themselves_and_are_not_trained_on(
     tiny: Any, tmp_path: Path
 ) -> None:
     plan = resolve(TrainConfig("tiny", bounds="workload", held_out=0.25))
@@ -135,14 +135,14 @@ def test_what_is_kept_out_is_measured_by_itself_and_training_does_not_see_it(
     rest, inputs, targets = held(data, 0.25)
     assert torch.equal(training.data.train_targets, rest.train_targets)
     assert len(training.data.train_inputs) == len(rest.train_inputs) == 90
-    # All that is kept out, fewer than the workload's probe.
+    # All held-out examples, which are fewer than the workload's probe.
     expected = Probe(inputs, targets).measure(training.model).output.estimate
     assert training.steps.facts()["held_out"]["output"] == pytest.approx(expected.nats)
     trained = Probe.sample((rest.train_inputs, rest.train_targets), n=min(plan.workload.probe_size, 90))
     measured = training.steps.measured().output.estimate
     assert measured.nats == pytest.approx(trained.measure(training.model).output.estimate.nats)
 
-    # Kept-out rows of other values change what is measured of them and, as long as the rate is the same, nothing else.
+    # Other values of held-out examples change only their measurement, as long as the learning rate is the same.
     tiny.run(tmp_path / "one", held_out=0.25, epochs=2)
     tiny.change(load=lambda: _other_values(data))
     tiny.run(tmp_path / "two", held_out=0.25, epochs=2)
@@ -152,22 +152,24 @@ def test_what_is_kept_out_is_measured_by_itself_and_training_does_not_see_it(
     assert one["held_out"] != two["held_out"]
 
 
-def test_they_are_trained_on_from_the_anneal_on_and_measured_no_more(tiny: Any, tmp_path: Path) -> None:
+def test_they_join_the_training_set_in_the_decay_phase_and_are_measured_no_more(
+    tiny: Any, tmp_path: Path
+) -> None:
     tiny.run(tmp_path / "whole", held_out=0.25, epochs=12)
     rows = RunFolder(tmp_path / "whole").read_rows()
     phases = [row["decisions"][0]["phase"] for row in rows[1:]]
     joined = phases.index("decay") + 1
-    # The decision for the first epoch of the anneal follows from the values that were measured last.
+    # The decision for the first epoch of the decay phase follows from the last measurement.
     assert [row["epoch"] for row in rows if "held_out" in row] == list(range(joined))
     assert 3 < joined < 12
 
     plan = resolve(TrainConfig("tiny", bounds="workload", held_out=0.25, epochs=12))
     training = Training(plan, tiny.workload.load())
-    seen: list[int] = []
+    sizes: list[int] = []
     for epoch in range(1, joined + 2):
         training.run_epoch(epoch, lambda done, total: None)
-        seen.append(len(training.data.train_targets))
-    assert seen == [90] * (joined - 1) + [120] * 2
+        sizes.append(len(training.data.train_targets))
+    assert sizes == [90] * (joined - 1) + [120] * 2
 
     resumed = Training(plan, tiny.workload.load())
     resumed.load_state(copy.deepcopy(training.state()))
@@ -186,7 +188,7 @@ def _other_values(data: Data) -> Data:
     return dataclasses.replace(data, train_inputs=inputs)
 
 
-def test_a_tenth_is_kept_out_unless_told_otherwise(tiny: Any, tmp_path: Path) -> None:
+def test_a_tenth_is_held_out_by_default(tiny: Any, tmp_path: Path) -> None:
     tiny.run(tmp_path / "default", epochs=2)
     tiny.run(tmp_path / "tenth", epochs=2, held_out=0.1)
     tiny.run(tmp_path / "none", epochs=2, held_out=0.0)
@@ -199,12 +201,16 @@ def test_a_tenth_is_kept_out_unless_told_otherwise(tiny: Any, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("of_a_class", "probe_size", "why"),
     [
-        (5, 100, "held_out must take 2 rows of class 2 or more and leave some, got held_out = 0.1 of 5 rows"),
-        # Two of these are kept out, and a sample of 21 of the rows that are kept out has none of them.
+        (
+            5,
+            100,
+            "held_out must take at least 2 examples of class 2 and leave some, got held_out = 0.1 of 5 examples",
+        ),
+        # Two of these are held out, and a sample of 21 held-out examples has none of them.
         (25, 21, "too few of a class for two samples"),
     ],
 )
-def test_where_rows_are_too_few_none_are_kept_out_and_that_is_said(
+def test_with_too_few_examples_none_are_held_out_and_a_note_says_so(
     tiny: Any, tmp_path: Path, of_a_class: int, probe_size: int, why: str
 ) -> None:
     targets = torch.arange(1_000) % 2
@@ -215,7 +221,7 @@ def test_where_rows_are_too_few_none_are_kept_out_and_that_is_said(
     tiny.change(load=lambda: data, probe_size=probe_size, batch_size=200)
     notes: list[str] = []
     tiny.run(tmp_path / "one", PlainProgress(notes.append), epochs=1)
-    assert any(f"no rows are held out: {why}" in note for note in notes)
+    assert any(f"no examples are held out: {why}" in note for note in notes)
     tiny.run(tmp_path / "two", epochs=1, held_out=0.0)
     tiny.assert_same_ending(tmp_path / "one", tmp_path / "two")
     assert (RunFolder(tmp_path / "one").read_json("run.json") or {})["held_out_rows"] == 0
@@ -229,6 +235,6 @@ def test_a_share_that_cannot_be_is_refused_before_the_range_test(
     monkeypatch.setattr(
         "infopace.lab.run.bounds_of_plan", lambda *_, **__: pytest.fail("a range test was run")
     )
-    with pytest.raises(InputError, match="held_out must take 2 rows of class 0 or more"):
+    with pytest.raises(InputError, match="held_out must take at least 2 examples of class 0"):
         tiny.run(tmp_path / "run", bounds="range-test", held_out=0.01)
     assert not list(tmp_path.iterdir())

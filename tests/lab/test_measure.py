@@ -92,8 +92,8 @@ def test_every_format_gives_the_number_of_the_library(
         "k": 3,
         "norm": "euclidean",
         "warnings": [{"kind": c.kind, "sentence": c.sentence} for c in wanted.warnings],
-        "x": {"source": str(x), "kind": "vector", "rows": 90, "columns": 2},
-        "y": {"source": str(y), "kind": "labels", "rows": 90, "columns": 1},
+        "x": {"source": str(x), "kind": "vector", "examples": 90, "columns": 2},
+        "y": {"source": str(y), "kind": "labels", "examples": 90, "columns": 1},
     }
 
 
@@ -111,13 +111,13 @@ def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["measure", str(x), str(y)]) == 0
     wanted = mutual_information(VECTORS, LABELS, permutations=200)
     assert capsys.readouterr().out.splitlines() == [
-        "x        x.npy: 90 rows, vector of 2",
-        "y        y.csv: 90 rows, labels",
+        "x        x.npy: 90 examples, vector of 2",
+        "y        y.csv: 90 examples, labels",
         f"I(X;Y)   {wanted.nats:.4f} ± {wanted.std_error:.4f} nats",
         "95 %     {:.4f} to {:.4f} nats".format(*wanted.interval),
         f"clipped  {wanted.clipped:.4f} nats, ceiling {math.log(3):.4f}",
         f"p-value  {wanted.p_value:.4g} by 200 permutations",
-        "n        90 rows",
+        "n        90 examples",
         "method   ross: neighbours, for a vector and labels (k = 3, euclidean)",
         *(f"warning  {caution}" for caution in wanted.warnings),
     ]
@@ -171,7 +171,7 @@ def test_the_flags_reach_the_estimator() -> None:
     assert found["ceiling"] is None
 
 
-def test_a_bound_is_not_permuted_unless_told_to(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bound_is_not_permuted(capsys: pytest.CaptureFixture[str]) -> None:
     assert "linear-probe" in BOUNDS
     x, y = as_npy(Path("x"), VECTORS), as_npy(Path("y"), LABELS)
     command = [x, y, "--estimator", "linear-probe"]
@@ -195,7 +195,7 @@ def test_one_column_of_integers_is_labels_in_every_format(
     write: Callable[[Path, np.ndarray], Path], values: np.ndarray, kind: str
 ) -> None:
     found = read_samples(write(Path("a"), values), "x")
-    assert (found.kind, found.rows, found.columns) == (kind, 4, values.size // 4)
+    assert (found.kind, found.examples, found.columns) == (kind, 4, values.size // 4)
     np.testing.assert_array_equal(found.values.reshape(values.shape), values)
 
 
@@ -262,7 +262,7 @@ REFUSED = {
     "dates.npy labels.npy": r"dates\.npy must hold numbers or labels, got dtype datetime64\[D\]",
     "text.npy labels.npy": r"text\.npy is no readable \.npy file: .*",
     "cut.npy labels.npy": r"cut\.npy is no readable \.npy file: .*",
-    "text.npz": r"text\.npz is no readable \.npz file: it is no zip archive",
+    "text.npz": r"text\.npz is no readable \.npz file: it is not a zip archive",
     "text.parquet labels.npy": r"text\.parquet is no readable \.parquet file: .*",
     "cell.csv labels.npy": r"cell\.csv, line 3, column 2: a number is needed, got 'high'; text is .*",
     "gap.csv labels.npy": r"gap\.csv, line 2, column 2: a value is needed, got ''; 1 of 2 .*",

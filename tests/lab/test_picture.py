@@ -34,12 +34,12 @@ def test_notable_moves_do_not_cover_each_other() -> None:
     assert notable([], 5, span=10) == []
 
 
-def test_moves_for_one_reason_are_told_once_a_layer() -> None:
+def test_moves_for_one_reason_are_shown_once_a_layer() -> None:
     rates = {
         1: ("start", 0.4),
-        7: ("annealing", 0.38),
-        8: ("annealing", 0.2),
-        9: ("annealing", 0.1),
+        7: ("decaying", 0.38),
+        8: ("decaying", 0.2),
+        9: ("decaying", 0.1),
         30: ("floor", 0.01),
     }
     moves = [
@@ -83,7 +83,7 @@ def test_a_run_is_drawn(
     assert rate.get_yscale() == "log"
     legend = rate.get_legend()
     assert legend is not None
-    assert "start" in [text.get_text() for text in legend.get_texts()]
+    assert "hold" in [text.get_text() for text in legend.get_texts()]
     labels = information.get_legend_handles_labels()[1]
     assert labels[0].startswith("reference I(X;Y), 1.09")
     drawn_layers = ["0", "3, the output"] if layer_wise else ["output"]  # the last layer is drawn once
@@ -95,7 +95,7 @@ def test_a_run_is_drawn(
     assert rows[1]["decisions"][0]["reason"] in listed
 
 
-def test_held_out_rows_are_drawn_as_long_as_they_are(
+def test_held_out_examples_are_drawn_in_the_epochs_that_have_them(
     tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tiny.run(tmp_path, epochs=12, held_out=0.25)

@@ -58,23 +58,23 @@ def test_a_reason_that_many_epochs_have_in_common_is_said_once(tiny: Any) -> Non
     lines: list[str] = []
     progress = PlainProgress(lines.append)
     started(progress, resolve(TrainConfig(workload="tiny")))
-    reasons = ["held", "annealing", "annealing", "held"]
+    reasons = ["held", "decaying", "decaying", "held"]
     for epoch, (lr, reason) in enumerate(zip([0.1, 0.05, 0.02, 0.1], reasons, strict=True), 1):
         decided = row(epoch, [lr])
         decided["decisions"][0]["reason"] = reason
         progress.epoch(decided)
-    assert [line.strip() for line in lines if line.startswith("    ")] == ["held", "annealing", "held"]
+    assert [line.strip() for line in lines if line.startswith("    ")] == ["held", "decaying", "held"]
 
 
-def test_an_anneal_is_told_where_it_begins_however_little_the_rate_moves(tiny: Any) -> None:
+def test_a_decay_phase_is_shown_where_it_begins_however_little_the_rate_moves(tiny: Any) -> None:
     lines: list[str] = []
     progress = PlainProgress(lines.append)
     started(progress, resolve(TrainConfig(workload="tiny", epochs=1000)))
     for epoch in range(1, 1001):
-        told = row(epoch, [min(0.1, 0.1 * (1001 - epoch) / 990)])
+        decided = row(epoch, [min(0.1, 0.1 * (1001 - epoch) / 990)])
         held = epoch <= 11
-        told["decisions"][0] |= {"phase": "hold" if held else "anneal", "reason": "up" if held else "down"}
-        progress.epoch(told)
+        decided["decisions"][0] |= {"phase": "hold" if held else "decay", "reason": "up" if held else "down"}
+        progress.epoch(decided)
     assert [line for line in lines if line.startswith("    ")] == ["    up", "    down"]
     assert lines[lines.index("    down") - 1].startswith("epoch   12/1000")
 

@@ -161,7 +161,7 @@ def test_all_checkpoints_corrupt_starts_over_and_says_so(
         path.write_bytes(b"torn")
     listener = stop_at()
     tiny.run(tmp_path / "cut", listener)
-    assert any("starting from the beginning" in note for note in listener.notes)
+    assert any("the run starts from the beginning" in note for note in listener.notes)
     tiny.assert_same_ending(tmp_path / "whole", tmp_path / "cut")
 
 
@@ -233,7 +233,7 @@ def test_a_finished_run_says_so_and_shows_its_summary_again(tiny: Any, stop_at: 
     again = tiny.run(tmp_path, listener)
     assert again.lines == first.lines
     assert listener.notes == [
-        f"note: this run is finished; to train anew, remove {tmp_path} or choose another --out"
+        f"note: this run is finished; to train again, remove {tmp_path} or choose another --out"
     ]
     assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
 

@@ -1,4 +1,4 @@
-"""Tables by their own signs: what is read, what is left out with a note, what is refused with file and line."""
+"""CSV and Parquet files: what is read, what is left out with a note, what is refused with file and line."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def written(text: str | bytes, name: str = "t.csv") -> Path:
     return Path(name)
 
 
-# text, and what pandas must be told to read the same
+# The text, and the arguments with which pandas reads the same.
 GOOD: dict[str, tuple[str | bytes, dict[str, Any]]] = {
     "names": ("a,b\n1.5,2\n3,4\n", {}),
     "no names": ("1.5,2\n3,4\n", {"header": None}),
@@ -71,6 +71,9 @@ GOOD: dict[str, tuple[str | bytes, dict[str, Any]]] = {
     "row numbers of R": ('"","a"\n"1",1.5\n"2",2.5\n"3",3.5\n', {"index_col": 0}),
     "true and false": ("a,b\n1.5,True\n2,false\n", {}),
     "exponents": ("a,b\n1e3,-2.5E-3\n+.5,5.\n", {}),
+    "spaces after cells": ("a , b\n1.5 ,2\n3,4 \n", {}),
+    "quoted, with spaces in the quotes": ('a,b\n"1.5 ",2\n3,4\n', {}),
+    "whole numbers beyond 64 bits": (f"a,b\n{10**25},2\n3,4\n", {}),
 }
 
 
@@ -80,8 +83,7 @@ def test_good_files_give_what_pandas_gives(kind: str) -> None:
     path = written(text)
     found = read_csv(path)
     wanted = pd.read_csv(path, **signs).to_numpy(dtype=float)
-    # The last bit is Python's own; pandas rounds some numbers of 17 digits otherwise.
-    np.testing.assert_allclose(found.values.reshape(wanted.shape), wanted, rtol=1e-15, atol=0)
+    np.testing.assert_array_equal(found.values.reshape(wanted.shape), wanted)
     assert found.values.dtype == np.float64
     assert not found.doubtful
     assert [note for note in found.notes if "is an index and was left out" in note] == list(found.notes)
@@ -93,6 +95,11 @@ LABELLED: dict[str, tuple[str, Header, list[Any]]] = {
     "whole numbers without a name": ("3\n1\n3\n", "auto", [3, 1, 3]),
     "text": ("y\ncat\ndog\ncat\n", "yes", ["cat", "dog", "cat"]),
     "text without a name": ("cat\ndog\ncat\n", "auto", ["cat", "dog", "cat"]),
+    "a separator of lines that is none in CSV": (
+        "y\na\u2028b\nc\na\u2028b\n",
+        "yes",
+        ["a\u2028b", "c", "a\u2028b"],
+    ),
     "text, quoted": ('"cat, black"\ndog\n"cat, black"\n', "auto", ["cat, black", "dog", "cat, black"]),
     "text beside an index": (",y\n0,cat\n1,dog\n2,cat\n", "auto", ["cat", "dog", "cat"]),
     "a series of pandas": (",0\n0,5\n1,7\n2,5\n", "auto", [5, 7, 5]),
@@ -193,12 +200,34 @@ def test_what_is_ambiguous_or_no_number_names_file_and_line(kind: str) -> None:
 
 
 def test_the_other_file_says_whether_a_line_is_a_header() -> None:
-    values = written("0.5\n" * 30, "x.csv")
+    headed = written("a\n" + "0.5\n" * 30, "x.csv")
     for text in ("0\n" + "1\n" * 30, "0\n" + "1\n" * 29, "kind\n" + "cat\n" * 30, "cat\n" + "dog\n" * 29):
-        x, y = read_pair(values, written(text, "y.csv"))
-        assert (x.rows, y.rows) == (30, 30)
-    x, y = read_pair(written("0,1\n" + "3,4\n" * 30, "x.csv"), written("0.5\n" * 30, "y.csv"))
-    assert (x.rows, y.rows, y.notes) == (30, 30, ())
+        x, y = read_pair(headed, written(text, "y.csv"))
+        assert (x.examples, y.examples) == (30, 30)
+    x, y = read_pair(written("0,1\n" + "3,4\n" * 30, "x.csv"), written("a\n" + "0.5\n" * 30, "y.csv"))
+    assert (x.examples, y.examples, y.notes) == (30, 30, ())
+    # Without a header the first lines of both are examples.
+    plain = written("0.5\n" * 30, "x.csv")
+    assert read_pair(plain, written("0\n" + "1\n" * 29, "y.csv"))[1].values.tolist() == [0] + [1] * 29
+
+
+@pytest.mark.parametrize("text", ["0\n" + "1\n" * 40, "kind\n" + "cat\n" * 40])
+@pytest.mark.parametrize("file", ["x.csv", "x.npy"])
+def test_an_example_is_not_taken_as_a_header_of_a_file_without_one(text: str, file: str) -> None:
+    np.save("x.npy", np.full(40, 0.5))
+    written("0.5\n" * 40, "x.csv")
+    first = text.split()[0]
+    message = (
+        f"y.csv, line 1 ({first}) may be a header or an example: {file} has 40 examples and y.csv 41 lines; "
+        "say --header yes or --header no"
+    )
+    with pytest.raises(InputError) as refused:
+        read_pair(Path(file), written(text, "y.csv"))
+    assert str(refused.value) == message
+    assert read_pair(Path(file), Path("y.csv"), header="yes" if file == "x.npy" else "no")[1].examples in (
+        40,
+        41,
+    )
 
 
 def test_headers_that_nothing_decides() -> None:
@@ -207,11 +236,11 @@ def test_headers_that_nothing_decides() -> None:
         InputError, match=r"^x\.csv, line 1 \(0, 1\) may be a header or an example: say --header .*"
     ):
         read_pair(names, names)
-    assert [s.rows for s in read_pair(names, names, header="yes")] == [30, 30]
-    assert [s.rows for s in read_pair(names, names, header="no")] == [31, 31]
+    assert [s.examples for s in read_pair(names, names, header="yes")] == [30, 30]
+    assert [s.examples for s in read_pair(names, names, header="no")] == [31, 31]
     labels = written("0\n1\n" * 15, "y.csv")
     x, _ = read_pair(labels, labels)
-    assert x.rows == 30
+    assert x.examples == 30
     assert x.notes[0] == "y.csv, line 1 (0) was read as an example; where it is a header, say --header yes"
     years = written("2019,2020\n" + "1.5,2.5\n" * 12, "x.csv")
     with pytest.raises(InputError, match=r"^x\.csv, line 1 \(2019, 2020\) may be a header or an example"):
@@ -254,7 +283,7 @@ def test_an_index_is_left_out_with_a_note(capsys: pytest.CaptureFixture[str]) ->
     assert main(["measure", "x.csv", "y.csv", "--permutations", "0"]) == 0
     table = capsys.readouterr().out
     assert "warning  x.csv: the first column, without a name, is an index and was left out\n" in table
-    assert "x        x.csv: 30 rows, vector of 2\ny        y.csv: 30 rows, labels\n" in table
+    assert "x        x.csv: 30 examples, vector of 2\ny        y.csv: 30 examples, labels\n" in table
 
 
 @pytest.mark.parametrize("encoded", [False, True])
@@ -309,6 +338,8 @@ HOSTILE = {
     "code": (header("__import__('os').getpid()"), r".*"),
     "cut": (b"\x93NUMPY\x01", r".*"),
     "empty": (b"", r".*"),
+    "open parentheses": (header("(" * 5000), r".*"),
+    "lists in lists": (header("[" * 5000 + "]" * 5000), r".*"),
 }
 
 

@@ -157,8 +157,8 @@ def test_activations_that_overflow_are_a_divergence(tiny: Any, monkeypatch: pyte
         training.run_epoch(1, lambda done, total: None)
 
 
-def ruined_in(monkeypatch: pytest.MonkeyPatch, epochs: tuple[int, ...], how: str) -> None:
-    """In these epochs the training ends with weights that tell nothing, or that are no numbers."""
+def collapsed_in(monkeypatch: pytest.MonkeyPatch, epochs: tuple[int, ...], how: str) -> None:
+    """These epochs end with weights that carry no information, or that are not numbers."""
     usual = Training.train_epoch
 
     def train_epoch(self: Training, epoch: int, on_batch: Any) -> float:
@@ -176,15 +176,15 @@ def ruined_in(monkeypatch: pytest.MonkeyPatch, epochs: tuple[int, ...], how: str
 
 @pytest.mark.parametrize("held_out", [0.0, 0.25])
 @pytest.mark.parametrize("layer_wise", [False, True])
-@pytest.mark.parametrize("how", ["dead", "nan"])
-def test_an_epoch_that_ruins_the_network_is_undone(
+@pytest.mark.parametrize("how", ["collapsed", "nan"])
+def test_an_epoch_that_diverges_or_collapses_is_rolled_back(
     tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held_out: float, layer_wise: bool, how: str
 ) -> None:
     heard: list[str] = []
-    ruined_in(monkeypatch, (3, 4), how)
+    collapsed_in(monkeypatch, (3, 4), how)
     options = {"held_out": held_out, "layer_wise": layer_wise, "epochs": 9}
-    tiny.run(tmp_path / "ruined", PlainProgress(heard.append), **options)
-    rows = RunFolder(tmp_path / "ruined").read_rows()
+    tiny.run(tmp_path / "collapsed", PlainProgress(heard.append), **options)
+    rows = RunFolder(tmp_path / "collapsed").read_rows()
     assert [row["epoch"] for row in rows if row["train_loss"] is None] == [0, 3, 4]
     for epoch in (3, 4):  # nothing of it is left
         for what in ("test", "information", *(["held_out"] if held_out else [])):
@@ -196,10 +196,10 @@ def test_an_epoch_that_ruins_the_network_is_undone(
             assert f"epoch {epoch - 1} rolled back, lr_top and lr_max times 0.5: " in decision["reason"]
             assert rows[epoch]["lr"][group] == pytest.approx(0.5 * rows[epoch - 1]["lr"][group])
     assert rows[5]["train_loss"] != rows[2]["train_loss"]
-    (line,) = [line for line in heard if "ruined the network and were undone" in line]
+    (line,) = [line for line in heard if "diverged or collapsed and were rolled back" in line]
     assert f"2 of {len(rows) - 1} epochs" in line
 
-    # As if they had not been: a training of two epochs less takes the same decisions, at other rates.
+    # As if they had not been: a run of two epochs less has the same phases, at other rates.
     phases = [row["decisions"][0]["phase"] for row in rows[1:3] + rows[5:]]
     tiny.run(tmp_path / "usual", **{**options, "epochs": 7})
     usual = RunFolder(tmp_path / "usual").read_rows()
@@ -208,9 +208,9 @@ def test_an_epoch_that_ruins_the_network_is_undone(
     assert phases[:4] == [row["decisions"][0]["phase"] for row in usual[1:5]]
 
 
-@pytest.mark.parametrize("how", ["dead", "nan"])
+@pytest.mark.parametrize("how", ["collapsed", "nan"])
 @pytest.mark.parametrize("epoch", [2, 3, 4, 5])
-def test_a_run_with_undone_epochs_resumes_bit_for_bit(
+def test_a_run_with_rolled_back_epochs_resumes_bit_for_bit(
     tiny: Any,
     stop_at: Any,
     stopped: Any,
@@ -219,7 +219,7 @@ def test_a_run_with_undone_epochs_resumes_bit_for_bit(
     epoch: int,
     how: str,
 ) -> None:
-    ruined_in(monkeypatch, (3, 4), how)
+    collapsed_in(monkeypatch, (3, 4), how)
     options = {"epochs": 8, "bf16": how == "nan"}
     tiny.run(tmp_path / "whole", **options)
     stop = stop_at(epoch)
@@ -232,7 +232,7 @@ def test_a_run_with_undone_epochs_resumes_bit_for_bit(
 def test_a_published_rule_is_as_it_was_published(
     tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ruined_in(monkeypatch, (3,), "nan")
+    collapsed_in(monkeypatch, (3,), "nan")
     with pytest.raises(Diverged, match="training diverged in epoch 3"):
         tiny.run(tmp_path, method="vasudevan-2020", bounds="workload")
 
@@ -240,7 +240,7 @@ def test_a_published_rule_is_as_it_was_published(
 def test_where_no_rate_helps_the_run_says_what_was_tried(
     tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ruined_in(monkeypatch, tuple(range(2, 20)), "nan")
+    collapsed_in(monkeypatch, tuple(range(2, 20)), "nan")
     with pytest.raises(Diverged) as error:
         tiny.run(tmp_path, epochs=20)
     lines = str(error.value).splitlines()

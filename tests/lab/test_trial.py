@@ -1,4 +1,4 @@
-"""A workload of one's own is tried on a few rows first: what is wrong with it is said in one line."""
+"""A user's workload is tried on a few examples first, and its first mistake is one line."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def zeros(batch: Tensor) -> Tensor:
 
 
 class Nans(nn.Module):
-    """A model whose outputs are nan before any training."""
+    """A model whose outputs are nan with untrained weights."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,13 +80,13 @@ class Nans(nn.Module):
 
 
 WRONG: dict[str, dict[str, Any]] = {
-    "train_inputs and train_targets must have as many rows, got 120 and 119": {
+    "train_inputs and train_targets must have the same length, got 120 and 119": {
         "load": of(train_targets=DATA.train_targets[:-1])
     },
-    "test_targets must have 1 rows or more, got 0": {
+    "test_targets must have at least 1 example, got 0": {
         "load": of(test_inputs=DATA.test_inputs[:0], test_targets=DATA.test_targets[:0])
     },
-    "train_targets must have 2 rows or more, got 1": {
+    "train_targets must have at least 2 examples, got 1": {
         "load": of(train_inputs=DATA.train_inputs[:1], train_targets=DATA.train_targets[:1])
     },
     "load must return infopace.lab.workload.Data, got tuple": {"load": lambda: (DATA, DATA)},
@@ -104,7 +104,7 @@ WRONG: dict[str, dict[str, Any]] = {
     f"loss, {SHAPES.format(1)} raised IndexError: Target 1 is out of bounds.": {
         "build_model": lambda: nn.Linear(4, 1)
     },
-    "loss must return one number as a tensor, the mean over the rows, got shape (4,)": {
+    "loss must return one number as a tensor, the mean over the examples, got shape (4,)": {
         "loss": nn.CrossEntropyLoss(reduction="none")
     },
     f"metric 'accuracy', {ON_TEST} raised KeyError: 'no such table'": {
@@ -129,19 +129,19 @@ WRONG: dict[str, dict[str, Any]] = {
     "mat1 and mat2 shapes cannot be multiplied (4x3 and 4x8)": {
         "load": of(test_inputs=DATA.test_inputs[:, :3])
     },
-    "the model must have weights to train, got none that takes a gradient": {"build_model": frozen},
+    "the model must have weights to train, got none with requires_grad": {"build_model": frozen},
     "loss must depend on the model's outputs, got one without a gradient": {
         "loss": lambda outputs, targets: F.cross_entropy(outputs.detach(), targets)
     },
-    "loss must be finite before training, got nan, of outputs that are": {
+    "loss must be finite with untrained weights, got nan for finite outputs": {
         "loss": lambda outputs, targets: outputs.sum() * torch.nan
     },
-    "the model must return finite numbers before training, got outputs of shape (4, 3) and targets of shape (4,) "
-    "that are not": {"build_model": Nans},
+    "the model must return finite numbers with untrained weights, got outputs of shape (4, 3) "
+    "and targets of shape (4,) that are not": {"build_model": Nans},
     "prepare must return finite numbers, got inputs of shape (4, 4) and type float32 that are not": {
         "prepare": zeros
     },
-    f"metric 'mine', {ON_TEST} must be finite before training, got nan": {
+    f"metric 'mine', {ON_TEST} must be finite with untrained weights, got nan": {
         "metric": Metric("mine", lambda outputs, targets: outputs[:, 0] * torch.nan, higher_is_better=True)
     },
     "load raised SystemExit: enough": {"load": ending},
@@ -243,11 +243,11 @@ ENDING: dict[str, tuple[tuple[str, str], str]] = {
             "return F.cross_entropy",
             "if len(targets) > 9:\n        return outputs.sum() * torch.nan\n    return F.cross_entropy",
         ),
-        r"in training batch 0 of epoch 1 loss is not finite before training either; the inputs are",
+        r"in training batch 0 of epoch 1 loss is not finite with untrained weights either, although the inputs are",
     ),
     "nan metric": (
         ("metric=ACCURACY", "metric=Metric('m', lambda o, t: (o[:, 0] - t) / (len(t) < 9), True)"),
-        r"workload 'mine': before any training the test m is -?(inf|nan)",
+        r"workload 'mine': with untrained weights the test m is -?(inf|nan)",
     ),
 }
 

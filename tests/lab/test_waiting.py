@@ -1,4 +1,4 @@
-"""Long measurements say how far they are; quick ones say nothing."""
+"""Long measurements report their progress; quick ones print nothing."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def test_permutations_are_counted_down_now_and_then() -> None:
 
 
 def test_a_long_value_is_announced_and_nothing_comes_after_the_end() -> None:
-    told, said = threading.Event(), []
+    called, said = threading.Event(), []
 
     def say(text: str) -> None:
         said.append(text)
-        told.set()
+        called.set()
 
     with Waiting(500, say, first=0.01):
-        assert told.wait(20)
+        assert called.wait(20)
     with Waiting(700, say):
         pass
     assert said == ["measuring 500 examples"]

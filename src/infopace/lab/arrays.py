@@ -1,8 +1,9 @@
-"""Arrays in .npy and .npz files: numbers or text, never Python objects, and nothing larger than the file itself."""
+"""Arrays in .npy and .npz files: numbers or text, never Python objects, and never larger than the file."""
 
 from __future__ import annotations
 
 import math
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -13,8 +14,19 @@ import numpy as np
 from infopace.lab.errors import InputError
 
 _NO_OBJECTS = "must hold numbers, got Python objects, which only pickle reads, and that can run code"
-# Deflate writes at least one bit for 258 bytes twice: what claims to shrink more is no archive that was packed.
+# Deflate needs a bit for 129 bytes at least. A member that claims to shrink more was never packed.
 _MOST_SHRUNK = 1032
+# numpy parses the header as Python source, and raises what that raises.
+_OF_A_HEADER = (
+    ValueError,
+    TypeError,
+    EOFError,
+    OverflowError,
+    MemoryError,
+    RecursionError,
+    SyntaxError,
+    tokenize.TokenError,
+)
 
 
 def read_npy(path: Path) -> np.ndarray:
@@ -24,9 +36,9 @@ def read_npy(path: Path) -> np.ndarray:
 
 
 def names_in(path: Path) -> list[str]:
-    """The names of the arrays in an .npz file; none is read."""
+    """The names of the arrays in an .npz file, without reading them."""
     if not zipfile.is_zipfile(path):
-        raise InputError(f"{path} is no readable .npz file: it is no zip archive")
+        raise InputError(f"{path} is no readable .npz file: it is not a zip archive")
     try:
         with zipfile.ZipFile(path) as archive:
             return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
@@ -35,7 +47,7 @@ def names_in(path: Path) -> list[str]:
 
 
 def read_member(path: Path, name: str) -> np.ndarray:
-    """One array of an .npz file. What else the file holds is not touched."""
+    """One array of an .npz file. The others are not read."""
     source = f"{path}[{name}]"
     try:
         with zipfile.ZipFile(path) as archive:
@@ -51,7 +63,7 @@ def read_member(path: Path, name: str) -> np.ndarray:
 
 
 def _read(file: Any, size: int, source: str, suffix: str) -> np.ndarray:
-    """The array, where its header fits the bytes that there are: it is checked before anything is allocated."""
+    """The array. Its header is checked against the size of the file before anything is allocated."""
     try:
         version = np.lib.format.read_magic(file)
         if version == (1, 0):
@@ -76,5 +88,6 @@ def _read(file: Any, size: int, source: str, suffix: str) -> np.ndarray:
         return np.lib.format.read_array(file, allow_pickle=False)
     except InputError:
         raise
-    except (ValueError, TypeError, EOFError, OverflowError, MemoryError) as error:  # of numpy's own checks
-        raise InputError(f"{source} is no readable {suffix} file: {error}") from error
+    except _OF_A_HEADER as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{source} is no readable {suffix} file: {reason}") from error

@@ -1,6 +1,6 @@
-"""Augmentation of a batch of images on its device, as uint8; the random numbers come from the epoch's own generator.
+"""Augmentation of a batch of uint8 images on its device, with random numbers from the epoch's generator.
 
-The numbers are drawn on the CPU, a few an image, so that a GPU run sees the same crops as a CPU run.
+The numbers are drawn on the CPU, so that a run on a GPU has the same crops as one on a CPU.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class CropAndFlip:
         """(n, channels, height, width) uint8 -> the same shape, every image moved and perhaps mirrored.
 
         Raises:
-            ValueError: reflection needs more pixels than there are.
+            ValueError: The padding is too large to reflect the image.
         """
         n, _, height, width = images.shape
         if self.mode == "reflect" and self.padding >= min(height, width):
@@ -96,7 +96,7 @@ class ResizedCropAndFlip:
         widths, heights = (areas * ratios).sqrt().round(), (areas / ratios).sqrt().round()
         fits = (widths >= 1) & (widths <= width) & (heights >= 1) & (heights <= height)
         first = fits.int().argmax(1, keepdim=True)
-        # The clamp is for the rare image none of whose ten draws fits.
+        # The clamp is for the rare image for which none of the ten draws fits.
         widths = widths.gather(1, first).squeeze(1).clamp(1, width)
         heights = heights.gather(1, first).squeeze(1).clamp(1, height)
         tops = (torch.rand(n, generator=generator) * (height - heights + 1)).floor()
@@ -113,7 +113,7 @@ def _pick(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 
 
 def _reflect(places: Tensor, size: int) -> Tensor:
-    """Places outside 0..size-1 mirrored at the first and the last pixel, which are not repeated."""
+    """Places outside of 0..size-1, mirrored at the first and the last pixel without repeating these."""
     return (size - 1) - (size - 1 - places.abs()).abs()
 
 

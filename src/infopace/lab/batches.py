@@ -1,18 +1,23 @@
-"""A workload's training set as the model takes it: cast, and in batches for code that wants a data loader."""
+"""The training examples of a run: which are held out, the batches of the rest, and how a batch is cast."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
+from infopace.lab.errors import InputError
 from infopace.lab.lazy_images import LazyImages, in_turn
-from infopace.lab.workload import Workload
+from infopace.lab.workload import Data, Rows, Workload
+
+# A neighbour estimate with k = 3 needs 4 examples, one within classes 2 of each class.
+_FEWEST, _FEWEST_OF_CLASS = 4, 2
 
 
 def caster(workload: Workload) -> Callable[[Tensor], Tensor]:
-    """What turns a batch of stored inputs into what the workload's model is called with."""
+    """The function from a batch of stored inputs to the inputs of the workload's model."""
 
     def cast(batch: Tensor) -> Tensor:
         inputs = workload.prepare(batch)
@@ -22,10 +27,10 @@ def caster(workload: Workload) -> Callable[[Tensor], Tensor]:
 
 
 def spans(n: int, size: int) -> list[slice]:
-    """The batches of n examples in order, all of `size` but the last.
+    """The batches of n examples in order, all of `size` except the last.
 
-    One example that is left joins the batch before: batch norm cannot train on it alone, and many a model loses its
-    first dimension. Batches of one are only made where they are asked for.
+    A single example that is left joins the batch before: batch norm cannot train on it alone, and some models lose
+    their first dimension. Batches of one are made only if `size` is 1.
     """
     starts = list(range(0, n, size))
     if size > 1 and n > size and n % size == 1:
@@ -34,12 +39,12 @@ def spans(n: int, size: int) -> list[slice]:
 
 
 def in_batches(order: Tensor, size: int) -> list[Tensor]:
-    """The numbers of examples (n,) in `spans`."""
+    """The indices of examples (n,), split as `spans` says."""
     return [order[span] for span in spans(len(order), size)]
 
 
 class Batches:
-    """A training set in batches, augmented as in training, in a new random order at each pass.
+    """A training set in augmented batches, as an iterable like a data loader; each pass has a new random order.
 
     The order and the augmentation are drawn from torch's global generator.
     """
@@ -55,6 +60,42 @@ class Batches:
         augment = self._workload.augment
         order = torch.randperm(len(self._targets)).to(self._targets.device)
         batches = in_batches(order, self._workload.batch_size)
-        for rows, inputs in zip(batches, in_turn(self._inputs, batches), strict=True):
+        for batch, inputs in zip(batches, in_turn(self._inputs, batches), strict=True):
             images = inputs if augment is None else augment(inputs, torch.default_generator)
-            yield self._cast(images), self._targets[rows]
+            yield self._cast(images), self._targets[batch]
+
+
+def hold_out(data: Data, share: float) -> tuple[Data, Rows]:
+    """(data without the held-out examples, the held-out examples), chosen by `held_out_examples`."""
+    kept = held_out_examples(data.train_targets, share)
+    return _part(data, ~kept), _part(data, kept).train_set()
+
+
+def held_out_examples(targets: Tensor, share: float) -> Tensor:
+    """(n,) bool: the last `share` of the examples, of each class if there are classes.
+
+    They are the last and not random ones. If the data are in the order of time, a random example has a neighbour in
+    time among those that are trained on, and overfitting would not show.
+
+    Raises InputError if too few examples for a measurement would be held out, of a class or of all, or none left.
+    """
+    groups, fewest = [torch.arange(len(targets))], _FEWEST
+    if not targets.is_floating_point():
+        groups, fewest = [(targets == label).nonzero()[:, 0] for label in targets.unique()], _FEWEST_OF_CLASS
+    kept = torch.zeros(len(targets), dtype=torch.bool)
+    for examples in groups:
+        amount = round(share * len(examples))
+        if not fewest <= amount < len(examples):
+            of = "" if fewest == _FEWEST else f" of class {targets[examples[0]]}"
+            raise InputError(
+                f"held_out must take at least {fewest} examples{of} and leave some, "
+                f"got held_out = {share:g} of {len(examples)} examples"
+            )
+        kept[examples[-amount:]] = True
+    return kept
+
+
+def _part(data: Data, chosen: Tensor) -> Data:
+    inputs = data.train_inputs
+    some = inputs.take(chosen) if isinstance(inputs, LazyImages) else inputs[chosen]
+    return dataclasses.replace(data, train_inputs=some, train_targets=data.train_targets[chosen])

@@ -1,4 +1,4 @@
-"""The commands: parse, call the lab, and turn what went wrong into one line and an exit code."""
+"""The commands: parse the arguments, run, and turn an error into one line and an exit code."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ import tyro
 from infopace import RangeTestError
 from infopace.lab.compare import CompareConfig, compare
 from infopace.lab.config import TrainConfig
+from infopace.lab.environment import keep_freed_memory
 from infopace.lab.errors import Diverged, InputError, Unfinished
 from infopace.lab.measure import MeasureConfig, measure
-from infopace.lab.memory import keep_freed_memory
 from infopace.lab.progress import make_progress
 from infopace.lab.range_config import RangeTestConfig
 from infopace.lab.range_progress import make_range_progress
@@ -44,11 +44,14 @@ _BOX_OR_COLOUR = re.compile(r"[─-╿]|\x1b\[[0-9;]*m")
 
 
 def run(arguments: list[str]) -> int:
-    """Run a command; returns 0, 2 for input that cannot be used, 3 for a run that diverged or a comparison that lacks
-    runs, 4 for no bounds."""
+    """Run a command and return its exit code.
+
+    0: success. 2: input that cannot be used. 3: a run diverged, or a comparison lacks runs. 4: a range test found no
+    bounds. 130: interrupted.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that has no '±' gets a '?'
+            stream.reconfigure(errors="replace")  # a terminal without '±' gets a '?'
     try:
         config = _parse(arguments)
         if config is None:
@@ -77,26 +80,26 @@ def run(arguments: list[str]) -> int:
     except Unfinished as error:
         print(*error.lines, sep="\n")
         return _fail(error, DIVERGED)
-    except OSError as error:  # a name that is too long, a disk that is full, a folder that is not ours
+    except OSError as error:  # a name that is too long, a full disk, a folder without permission
         return _fail(error, BAD_INPUT)
     except RangeTestError as error:
         return _fail(error, NO_ANSWER)
-    except SystemExit as stop:  # no code of this package calls it
+    except SystemExit as stop:  # only a workload's code raises it
         return _fail(
-            f"{_place(stop)} ended the program with {_shown(stop)}; code of a workload must not", BAD_INPUT
+            f"{_place(stop)} ended the program with {_shown(stop)}; a workload's code must not", BAD_INPUT
         )
     except KeyboardInterrupt:
         resumes = arguments[:1] in (["train"], ["range-test"], ["compare"])
-        return _fail("stopped; the same command resumes where it was" if resumes else "stopped", INTERRUPTED)
+        return _fail("stopped; the same command resumes it" if resumes else "stopped", INTERRUPTED)
     print(*result.lines, sep="\n")
     return 0
 
 
 def _place(stop: SystemExit) -> str:
-    """The innermost line that is not Python's own."""
+    """The innermost line of code outside of Python's standard library."""
     own = sysconfig.get_path("stdlib")
     frames = traceback.extract_tb(stop.__traceback__)
-    # Installed packages may lie in Python's own folder.
+    # Installed packages may be in the folder of the standard library.
     theirs = [f for f in frames if "-packages" in f.filename or not f.filename.startswith((own, "<"))]
     return f"{theirs[-1].filename}:{theirs[-1].lineno}"
 
@@ -115,7 +118,7 @@ def _complain(what: object) -> None:
 
 
 def _parse(arguments: list[str]) -> Config | None:
-    """The command line as a config; None where help was asked for and given."""
+    """The command line as a config; None after help was printed."""
     for before, argument in itertools.pairwise(["infopace", *arguments]):
         name, equals, value = (
             argument.partition("=") if argument.startswith("--") else (before, "=", argument)
@@ -142,7 +145,7 @@ def _parse(arguments: list[str]) -> Config | None:
 
 
 def _one_line(box: str) -> str:
-    """The parser's first paragraph, without its title and the lines it draws around everything."""
+    """The first paragraph of the parser's message, without its title and frame."""
     lines = [_BOX_OR_COLOUR.sub("", line).strip(" |") for line in box.splitlines()[1:]]
     text = [line if line.strip("-+") else "" for line in lines]  # without UTF-8, rules are dashes
     paragraph = itertools.takewhile(bool, itertools.dropwhile(lambda line: not line, text))

@@ -8,6 +8,7 @@ import hashlib
 import json
 import math
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,21 +16,34 @@ from typing import Annotated, Any, Literal
 import torch
 from tyro.conf import Positional, arg
 
-from infopace import Bounds
+from infopace import Bounds, HoldAndDecay, Policy, Vasudevan2020
 from infopace.lab.baselines import BASELINES, Baseline
 from infopace.lab.errors import InputError
-from infopace.lab.pacing import OURS, PACED, PAPER, SWITCHES
 from infopace.lab.workload import Workload
 from infopace.lab.workloads import find_workload
+from infopace.policies import Vasudevan2018, Wang2024
+
+PAPER = "vasudevan-2020"
+OURS = "hold-and-decay"
+# The policies by their names on the command line. Each is made of the number of epochs, None where it is left open,
+# and of the switches of the paper's rule.
+PACED: dict[str, Callable[..., Policy]] = {
+    OURS: lambda epochs, **switches: HoldAndDecay(epochs),
+    PAPER: lambda epochs, **switches: Vasudevan2020(epochs, **switches),
+    "vasudevan-2018-a": lambda epochs, **switches: Vasudevan2018("A"),
+    "vasudevan-2018-b": lambda epochs, **switches: Vasudevan2018("B"),
+    "wang-2024": lambda epochs, **switches: Wang2024(),
+}
+SWITCHES = ("decay", "saturation", "first_lr")
 
 _OF_WORKLOAD = "(default: the workload's)"
 _OF_BOUNDS = "(default: as --bounds says)"
 _TESTED = "range test"
-# Of the training rows, what our rule keeps out of training while it holds. studies/held_out_constants/run.py moves it.
+# The share of the training examples that hold-and-decay holds out until the decay. studies/held_out_constants tests it.
 HELD_OUT = 0.1
-# More than any machine gains by; one that resumes a run may have fewer cores than the one that began it.
+# More threads than any machine gains by. The machine that resumes a run may have fewer cores than the first one.
 _MOST_THREADS = 1024
-# Of the pacing only: a baseline must be given none of them.
+# Options of paced methods. A baseline takes none of them.
 _PACING = ("bounds", "lr_min", "lr_max", "lr_top", "epsilon", "layer_wise", "horizon", "held_out", *SWITCHES)
 _Rate = Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint=_OF_BOUNDS)]
 
@@ -52,7 +66,7 @@ class TrainConfig:
     lr: Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="(default: as published)")] = None
     """A baseline's initial or peak learning rate."""
     bounds: Literal["range-test", "workload"] = "range-test"
-    """Where bounds that are not given come from: a range test before the training, or the workload's own."""
+    """Where bounds that are not given come from: a range test before the run, or the workload's own."""
     lr_min: _Rate = None
     """Lowest learning rate."""
     lr_max: _Rate = None
@@ -63,15 +77,15 @@ class TrainConfig:
     epsilon: _Rate = None
     """Relative change of information below which a layer counts as saturated."""
     horizon: Literal["known", "free"] = "known"
-    """free: hold-and-decay is not told the number of epochs and stops by itself, after --epochs at the latest."""
+    """free: hold-and-decay does not use the number of epochs and stops by itself, after --epochs at the latest."""
     layer_wise: bool = False
     """One learning rate a layer, each paced by its own layer's information."""
     held_out: Annotated[
         float | None,
-        arg(metavar="FLOAT", help_behavior_hint=f"(default: {HELD_OUT:g} where rows are enough)"),
+        arg(metavar="FLOAT", help_behavior_hint=f"(default: {HELD_OUT:g} if there are enough examples)"),
     ] = None
-    """Share of the training rows, the last of each class, that hold-and-decay keeps out of training until it begins to
-    anneal, to tell learning from memorizing; with them it may end before the epochs are over. 0: none."""
+    """Share of the training examples, the last of each class, that hold-and-decay holds out until the decay phase, to
+    detect overfitting. With them a run may end before its last epoch. 0: none."""
     decay: Literal["linear", "printed", "none"] = "linear"
     """Time decay of the paper's rule: 1 - e/E, 1 - epsilon/E as printed, or none."""
     saturation: Literal["absolute", "signed"] = "absolute"
@@ -95,14 +109,14 @@ class TrainConfig:
     ] = None
     """Folder of the run, by default runs/<workload>-<method>-seed<seed>-<hash of the settings>."""
     track: tuple[Literal["tensorboard", "wandb", "trackio"], ...] = ()
-    """Tell every epoch to these trackers too: one or several."""
+    """Log every epoch to these trackers too: one or several."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A checked TrainConfig: nothing is left to default.
+    """A checked TrainConfig, with every default filled in.
 
-    Where bounds are to come from a range test, `bounds` are the workload's until `with_bounds` puts the found in place.
+    If the bounds are to come from a range test, `bounds` are the workload's until `with_bounds` replaces them.
     """
 
     workload: Workload
@@ -115,25 +129,25 @@ class Plan:
 
     @property
     def held_out(self) -> float:
-        """The share of the training rows to keep out of training at first: of our rule's, a tenth unless given."""
+        """The share of the training examples to hold out at first: with hold-and-decay a tenth unless given."""
         if self.config.held_out is not None:
             return self.config.held_out
         return HELD_OUT if self.config.method == OURS else 0.0
 
     @property
     def wants_test(self) -> bool:
-        """Whether a range test finds the bounds: the method is paced, and no lowest or no highest rate is given."""
+        """Whether a range test finds the bounds: the method is paced, and lr_min or lr_max is not given."""
         if self.baseline is not None:
             return False
         given = self.config.lr_min is not None and self.config.lr_max is not None
         return self.config.bounds == "range-test" and not given
 
     def with_bounds(self, found: Bounds) -> Plan:
-        """The plan with the bounds that a range test found, but for those that the command line gives."""
+        """The plan with the bounds that a range test found, except those that the command line gives."""
         return dataclasses.replace(self, bounds=_bounds(self.config, found))
 
     def settings(self) -> dict[str, Any]:
-        """Everything that affects the numbers, but for the number of threads and the versions."""
+        """Everything that affects the numbers, except the number of threads and the versions."""
         recipe = {
             f: getattr(self.workload, f)
             for f in ("batch_size", "momentum", "nesterov", "weight_decay", "probe_size")
@@ -169,7 +183,7 @@ class Plan:
         return hashlib.sha256(json.dumps(self.settings(), sort_keys=True).encode()).hexdigest()
 
     def folder(self) -> Path:
-        """Where the run lives: `out`, or a name that follows from the settings."""
+        """The folder of the run: `out`, or a name made of the settings."""
         if self.config.out is not None:
             return self.config.out
         kind = self.config.method + "-free" * (self.config.horizon == "free")
@@ -189,20 +203,20 @@ def resolve(config: TrainConfig) -> Plan:
     _check_switches(config)
     if config.lr is not None:
         raise InputError(
-            f"lr is a baseline's; {config.method} takes --lr-min and --lr-max, got lr = {config.lr:g}"
+            f"lr is an option of baselines, got lr = {config.lr:g}; {config.method} takes --lr-min and --lr-max"
         )
     if config.held_out is not None and not 0 <= config.held_out < 1:
         raise InputError(f"held_out must be a share in [0, 1), got held_out = {config.held_out:g}")
     plan = Plan(workload, workload.bounds, epochs, config, device)
     if plan.wants_test:
-        # What is given must make sense by itself, whatever the test will find.
+        # What is given must be valid by itself, whatever the range test finds.
         _bounds(config, Bounds(sys.float_info.min, sys.float_info.max))
         return plan
     return plan.with_bounds(workload.bounds)
 
 
 def find_baseline(method: str) -> Baseline | None:
-    """The baseline called `method`, None where it is paced by information; InputError with the near names otherwise."""
+    """The baseline called `method`; None if it is a paced method. Raises InputError that lists the names otherwise."""
     if method in PACED:
         return None
     if method in BASELINES:
@@ -221,17 +235,17 @@ def _check_switches(config: TrainConfig) -> None:
         owner = owners.get(field.name, config.method)
         if owner != config.method and _given(field, value):
             raise InputError(
-                f"{field.name} is of {owner} and not of {config.method}, got {field.name} = {value}"
+                f"{field.name} is an option of {owner}, not of {config.method}, got {field.name} = {value}"
             )
 
 
 def _rate(config: TrainConfig, baseline: Baseline) -> float:
-    """The baseline's learning rate; InputError for one that is none, and for options of the pacing."""
+    """The baseline's learning rate. Raises InputError for an invalid one, and for options of paced methods."""
     for field in dataclasses.fields(TrainConfig):
         value = getattr(config, field.name)
         if field.name in _PACING and _given(field, value):
             raise InputError(
-                f"{field.name} is of a paced training and not of {baseline.name}, got {field.name} = {value}"
+                f"{field.name} is an option of paced methods, not of {baseline.name}, got {field.name} = {value}"
             )
     lr = baseline.lr if config.lr is None else config.lr
     if lr is None:
@@ -242,7 +256,7 @@ def _rate(config: TrainConfig, baseline: Baseline) -> float:
 
 
 def _given(field: dataclasses.Field[Any], value: object) -> bool:
-    """Whether an option asks for something; to hold out no rows is what every other method does."""
+    """Whether an option was given. To hold out nothing is what every other method does anyway."""
     return value != field.default and not (field.name == "held_out" and value == 0)
 
 
@@ -265,7 +279,7 @@ def _bounds(config: TrainConfig, default: Bounds) -> Bounds:
     lr_max = default.lr_max if config.lr_max is None else config.lr_max
     lr_top = config.lr_top
     if lr_top is None:
-        # A workload that names no lr_top begins at lr_max, whatever that is.
+        # If the workload's lr_top is its lr_max, so is the run's.
         lr_top = lr_max if default.lr_top == default.lr_max else min(default.lr_top, lr_max)
     try:
         return Bounds(

@@ -1,4 +1,4 @@
-"""Image data sets: from INFOPACE_DATA or the hub, decoded once to uint8 tensors and cached, or decoded as they come."""
+"""Image data sets from INFOPACE_DATA or the hub: decoded once and cached as uint8, or decoded batch by batch."""
 
 from __future__ import annotations
 
@@ -22,11 +22,8 @@ from infopace.lab.lazy_images import LazyImages, pixels
 from infopace.lab.workload import Data
 
 _EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-_TEST_FOLDERS = {
-    "test": "test",
-    "val": "validation",
-    "validation": "validation",
-}  # and the split that each is
+# Folders of test images, and the split that each is.
+_TEST_FOLDERS = {"test": "test", "val": "validation", "validation": "validation"}
 TEST_SPLITS = ("test", "validation")
 _PARTS = ("train_inputs", "train_targets", "test_inputs", "test_targets")
 
@@ -47,7 +44,7 @@ def cache_folder() -> Path:
 
 @dataclass(frozen=True)
 class _Source:
-    """Where a data set is: the arguments that `datasets` loads it with, and its files where they are here."""
+    """A data set: the arguments with which `datasets` loads it, and its files if they are on this machine."""
 
     name: str
     hub_name: str
@@ -56,8 +53,7 @@ class _Source:
     files: tuple[Path, ...] = ()
 
     def cache(self) -> Path:
-        """The file of the decoded tensors: name, size and time of each source file are in its name, which is
-        cheap, and a replaced file gets a new entry."""
+        """The file of the decoded tensors. A source file with another name, size or time gives another one."""
         stats = [(str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns) for f in self.files]
         identity = repr(stats) if stats else f"hub:{self.hub_name}"
         return cache_folder() / f"{self.name}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.pt"
@@ -68,7 +64,7 @@ def load_images(name: str, *, hub_name: str) -> Data:
 
     Read from INFOPACE_DATA/<name>/: *.parquet (the hub's layout), or images train/<class>/*.png and
     test/<class>/ or val/<class>/; or, where INFOPACE_DATA is not set, from the hub under `hub_name`. The images
-    become RGB unless all are grey. Raises InputError that says where it looked and how to get the data.
+    become RGB unless all are grey. Raises InputError that names the places searched and how to get the data.
     """
     source = _find(name, hub_name)
     cached = source.cache()
@@ -83,9 +79,9 @@ def load_images(name: str, *, hub_name: str) -> Data:
 def load_large_images(
     name: str, *, hub_name: str, size: int, test_splits: Sequence[str] = TEST_SPLITS
 ) -> Data:
-    """A data set that does not fit in memory: found as by `load_images`, but decoded whenever a batch is used.
+    """A data set that does not fit in memory, found as by `load_images` and decoded batch by batch.
 
-    The inputs are LazyImages (n, 3, size, size). Of `test_splits` the first that exists is the test set.
+    The inputs are LazyImages (n, 3, size, size). The test set is the first of `test_splits` that exists.
     """
     source = _find(name, hub_name, test_splits)
     with _reading(source):
@@ -94,21 +90,23 @@ def load_large_images(
 
 
 def stratified_subset(data: Data, n: int) -> Data:
-    """n training images, each class by its share, the same for every seed; the test set stays whole."""
+    """n training images, stratified by class and the same for every seed, and the whole test set."""
     from sklearn.model_selection import train_test_split
 
     if not isinstance(data.train_inputs, Tensor):
-        raise InputError("a subset is taken of images in memory, got images that are decoded as they come")
-    rows = len(data.train_targets)
-    if n > rows:
-        raise InputError(f"the training set must have at least {n} images for this workload, got {rows}")
-    picked = np.arange(rows)
-    if n < rows:
+        raise InputError("a subset needs images in memory, got images that are decoded batch by batch")
+    there = len(data.train_targets)
+    if n > there:
+        raise InputError(f"the training set must have at least {n} images for this workload, got {there}")
+    picked = np.arange(there)
+    if n < there:
         labels = data.train_targets.numpy()
         try:
             picked, _ = train_test_split(picked, train_size=n, stratify=labels, random_state=0)
         except ValueError as error:  # a class of one image, or fewer images left than classes
-            raise InputError(f"{n} of {rows} images cannot be taken class by class: {error}") from error
+            raise InputError(
+                f"{n} of {there} images cannot be chosen stratified by class: {error}"
+            ) from error
     index = torch.from_numpy(np.sort(picked))
     return Data(data.train_inputs[index], data.train_targets[index], data.test_inputs, data.test_targets)
 
@@ -127,7 +125,7 @@ def _find(name: str, hub_name: str, test_splits: Sequence[str] = TEST_SPLITS) ->
     test = next((split for split in test_splits if split in tests), None)
     if not train or test is None:
         raise InputError(
-            f"no data set {name!r}: looked for {folder}/*.parquet, and for images {folder}/train/<class>/* and"
+            f"no data set {name!r}: found neither {folder}/*.parquet nor images {folder}/train/<class>/* and"
             f" test/<class>/* or val/<class>/* (INFOPACE_DATA = {root});"
             f" put the parquet files of {hub_name!r} from the Hugging Face hub there,"
             " or unset INFOPACE_DATA to download them"
@@ -136,7 +134,7 @@ def _find(name: str, hub_name: str, test_splits: Sequence[str] = TEST_SPLITS) ->
     if unknown:
         raise InputError(f"{folder} must have training images of every class, got none of {sorted(unknown)}")
     files = {"train": [str(f) for f in train], test: [str(f) for f in tests[test]]}
-    # The names of the folders are the labels, whatever `datasets` would make of words like "test" in them.
+    # The names of the folders are the labels, even words like "test", which `datasets` would read as a split.
     arguments = {"path": "imagefolder", "data_files": files, "drop_labels": False}
     return _Source(name, hub_name, root, arguments, (*train, *tests[test]))
 
@@ -147,18 +145,18 @@ def _images(folder: Path) -> tuple[Path, ...]:
 
 @contextlib.contextmanager
 def _reading(source: _Source) -> Iterator[None]:
-    """Quiet inside; whatever goes wrong with the data set becomes one line that says how to get it."""
+    """Within it `datasets` shows no bars, and any error becomes one line that says how to get the data set."""
     import datasets
 
     bars_were_on = not datasets.are_progress_bars_disabled()
     datasets.disable_progress_bars()
     try:
         yield
-    except InputError:  # it says which image
+    except InputError:  # it already names the image
         raise
-    except Exception as error:  # the loader raises whatever its transport or file format raises
+    except Exception as error:  # the loader raises the errors of its transport and file formats
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        origin, where = source.hub_name, "INFOPACE_DATA is not set, so the hub was asked"
+        origin, where = source.hub_name, "INFOPACE_DATA is not set, so it was looked for on the hub"
         if source.root is not None:
             origin, where = str(source.root / source.name), f"INFOPACE_DATA = {source.root}"
         raise InputError(
@@ -171,7 +169,7 @@ def _reading(source: _Source) -> Iterator[None]:
 
 
 def _splits(source: _Source, test_splits: Sequence[str]) -> list[tuple[Any, str, Tensor]]:
-    """The training and the test split: rows whose image column is still encoded, its name, and the labels."""
+    """The training and the test split: rows with the encoded image, the name of that column, and the labels."""
     import datasets
 
     splits: Any = datasets.load_dataset(**source.arguments)
@@ -191,7 +189,7 @@ def _splits(source: _Source, test_splits: Sequence[str]) -> list[tuple[Any, str,
 
 
 def _decode(source: _Source) -> Data:
-    """All images as tensors: grey where all are grey, else RGB."""
+    """All images as tensors: grey if all are grey, else RGB."""
     (train, train_column, train_labels), (test, test_column, test_labels) = _splits(source, TEST_SPLITS)
     arrays = [
         [_pixels(row[column], number) for number, row in enumerate(rows)]
@@ -212,17 +210,17 @@ def _decode(source: _Source) -> Data:
 def _pixels(encoded: Any, number: int) -> np.ndarray:
     try:
         return pixels(encoded)
-    except Exception as error:  # whatever Pillow makes of it
+    except Exception as error:  # Pillow can raise anything
         where = f" ({encoded['path']})" if encoded.get("path") else ""
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"image {number}{where} cannot be decoded: {reason}") from error
 
 
 def _read_cache(path: Path) -> Data | None:
-    """The cached tensors, or None where there are none or they cannot be read: then they are made again."""
+    """The cached tensors, or None if there are none or they cannot be read."""
     try:
         parts = torch.load(path, weights_only=True)
-    except Exception:  # an unpickler raises whatever the bytes lead it to
+    except Exception:  # an unpickler can raise anything
         return None
     if not isinstance(parts, dict) or not all(isinstance(parts.get(name), Tensor) for name in _PARTS):
         return None
@@ -246,4 +244,4 @@ def _write_cache(path: Path, data: Data) -> None:
             buffer.seek(0)
             write_atomically(path, buffer.read())
     except OSError:
-        pass  # a cache that cannot be written costs time, never a run
+        pass  # without a cache the next run takes longer

@@ -1,4 +1,4 @@
-"""The ways a command ends early: wrong input, a file that cannot be written, divergence, a comparison without runs."""
+"""The errors that end a command: wrong input, a file that cannot be written, divergence, a comparison without runs."""
 
 from __future__ import annotations
 
@@ -6,18 +6,15 @@ import errno
 
 
 class InputError(ValueError):
-    """Something the user gave cannot be used. One line: the value, and what is required. Exit code 2."""
+    """An input cannot be used. One line: what is required, and the value. Exit code 2."""
 
 
 class Diverged(RuntimeError):
-    """The loss, a weight or an activation is no longer finite. One line: epoch, LR, last good checkpoint.
-
-    Exit code 3.
-    """
+    """A loss, a weight or an activation is not finite. One line: epoch, learning rate, last checkpoint. Exit code 3."""
 
 
 class WriteFailed(OSError):
-    """A file could not be written. One line: the file, why, and what to do. Exit code 2."""
+    """A file could not be written. One line: the file, the reason, and what to do. Exit code 2."""
 
     def __str__(self) -> str:
         full = self.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -26,20 +23,21 @@ class WriteFailed(OSError):
 
 
 class Unfinished(RuntimeError):
-    """A comparison lacks runs. One line, and those of the table that says so all the same. Exit code 3."""
+    """A comparison lacks runs. One line, and `lines` of the table of those that there are. Exit code 3."""
 
     def __init__(self, reason: str, lines: list[str]) -> None:
         super().__init__(reason)
         self.lines = lines
 
 
-# What the packages of the extra `lab` are imported as.
+# The names under which the packages of the extra `lab` are imported.
 OF_THE_EXTRA = (
     "PIL",
     "datasets",
     "filelock",
     "matplotlib",
     "numba",
+    "pandas",
     "prodigyopt",
     "pytorch_optimizer",
     "rich",
@@ -51,6 +49,6 @@ OF_THE_EXTRA = (
 
 
 def missing_of_the_extra(error: ModuleNotFoundError) -> str:
-    """The package of the extra `lab` that is not installed; "" where it is another's."""
+    """The missing package, if it is one of the extra `lab`; else ""."""
     package = (error.name or "").partition(".")[0]
     return package if package in OF_THE_EXTRA else ""

@@ -18,7 +18,7 @@ _LEFTOVER = ".*.tmp"  # what write_atomically calls a file that is not whole yet
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Within it, what the system refuses becomes a WriteFailed, which names `path` and says what to do."""
+    """Within it, an OSError becomes a WriteFailed, which names `path` and says what to do."""
     try:
         yield
     except OSError as error:
@@ -46,11 +46,11 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def append_line(path: Path, line: bytes) -> None:
-    """Append a line, behind the last whole one: what a kill tore is cut off first.
+    """Append a line after the last whole one; a torn line at the end is cut off first.
 
-    Raises WriteFailed, and leaves whole lines only, where the line does not fit.
+    Raises WriteFailed if the line does not fit, and leaves whole lines only.
     """
-    # Unbuffered: what a buffer could not write it would try to write again when the file is closed.
+    # Unbuffered, because a buffer would write the rest when the file is closed.
     with writing(path), open(path, "ab+", buffering=0) as file:
         end = _end_of_lines(file)
         if end < os.fstat(file.fileno()).st_size:
@@ -66,7 +66,7 @@ def append_line(path: Path, line: bytes) -> None:
 
 
 def _end_of_lines(file: IO[bytes]) -> int:
-    """Where the last whole line ends."""
+    """The position after the last whole line."""
     size = file.seek(0, os.SEEK_END)
     if size == 0:
         return 0
@@ -78,7 +78,7 @@ def _end_of_lines(file: IO[bytes]) -> int:
 
 
 def parse_json(content: bytes | str) -> Any:
-    """What a JSON text says. ValueError where it is none, or nested deeper than anything that is written here."""
+    """The content of a JSON text. Raises ValueError if it is not JSON, or nested too deeply."""
     try:
         return json.loads(content)
     except RecursionError:
@@ -97,7 +97,7 @@ def flush_folder(folder: Path) -> None:
 
 
 def names_in(folder: Path) -> set[str]:
-    """The names in a folder, none where it is not there. Temporary files that a kill left do not count."""
+    """The names in a folder, none if there is no folder. Temporary files that a kill left do not count."""
     if not folder.is_dir():
         return set()
     return {path.name for path in folder.iterdir() if not path.match(_LEFTOVER)}
@@ -113,7 +113,7 @@ def remove_leftovers(folder: Path) -> None:
 def held_folder(folder: Path, *, name: str, doing: str) -> Iterator[None]:
     """Make the folder if needed and hold it. The lock is the system's: a killed process releases it.
 
-    Raises InputError where it cannot be written to (the message calls it `name`) or another process is `doing` there.
+    Raises InputError if it cannot be written to (the message calls it `name`), or if another process is `doing` there.
     """
     lock = FileLock(folder / "lock", timeout=0)
     try:
@@ -134,7 +134,7 @@ def held_folder(folder: Path, *, name: str, doing: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def held_for_a_write(folder: Path) -> Iterator[None]:
-    """Hold a range test's folder, which several processes share, for the time of a write; wait for whoever holds it."""
+    """Hold a range test's folder, which several processes share, for the time of a write. It waits for the others."""
     with writing(folder), FileLock(folder / ".lock"):
         remove_leftovers(folder)
         yield

@@ -1,14 +1,22 @@
-"""What a cached result depends on besides the command line: it is not mixed with results of other data or code."""
+"""The data and code on which a cached result depends, so that results of others are not mixed with it."""
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import hashlib
+import inspect
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from infopace.lab.workload import Data, Workload
-from infopace.lab.workloads._code import code_of
+import torch
+from torch import nn
 
+from infopace.lab.workload import Data, Workload
+
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 _RECIPE = ("batch_size", "momentum", "nesterov", "weight_decay", "probe_size", "reference")
 
 
@@ -20,7 +28,44 @@ def identity_of(workload: Workload, data: Data) -> dict[str, Any]:
 
 
 def differing(asked: Mapping[str, Any], there: Mapping[str, Any]) -> str:
-    """The fields that differ, for people: 'seed is 0 there and 1 here'; empty where none does."""
+    """The fields that differ as text: 'seed is 0 there and 1 here'; empty if none does."""
     here = json.loads(json.dumps(asked))  # as JSON gives them back: lists for tuples
     names = [name for name in {**here, **there} if here.get(name) != there.get(name)]
     return ", ".join(f"{name} is {there.get(name)!r} there and {here.get(name)!r} here" for name in names)
+
+
+def code_of(workload: Workload, module: str) -> str:
+    """Twelve hexadecimal digits that change with the code of the model, the loss, the metric and the data.
+
+    They cover the source of these functions, the structure of the model, and the classes of the model that are in the
+    workload's own module. They do not cover what these call.
+    """
+    parts = (
+        workload.load,
+        workload.build_model,
+        workload.loss,
+        workload.metric.score,
+        workload.prepare,
+        workload.augment,
+    )
+    text = [_source(part) for part in parts]
+    # An error is reported when the workload is tried.
+    with contextlib.suppress(Exception, SystemExit), torch.random.fork_rng([]):
+        model = workload.build_model()
+        if isinstance(model, nn.Module):
+            text += [str(model), *(f"{name} {tuple(p.shape)}" for name, p in model.named_parameters())]
+            own = {type(part) for part in model.modules() if type(part).__module__ == module}
+            text += sorted(map(_source, own))
+    return hashlib.sha256(_ADDRESS.sub("", "\n".join(text)).encode()).hexdigest()[:12]
+
+
+def _source(part: object) -> str:
+    """The source of a function or a class; for an object the source of its class, and its repr."""
+    if isinstance(part, functools.partial):
+        return f"{_source(part.func)} {part.args} {part.keywords}"
+    is_code = inspect.isclass(part) or inspect.isroutine(part)
+    try:
+        source = inspect.getsource(part if is_code else type(part))  # pyright: ignore[reportArgumentType]
+    except (OSError, TypeError):  # built in, or typed into an interpreter
+        source = str(getattr(part, "__qualname__", type(part).__qualname__))
+    return source if is_code else f"{source} {part!r}"

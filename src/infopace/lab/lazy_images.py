@@ -1,4 +1,4 @@
-"""Images of a data set that does not fit in memory: decoded when they are indexed, a batch ahead of the training."""
+"""Images of a data set that does not fit in memory: decoded when they are indexed, one batch ahead."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class LazyImages:
     """Encoded images, indexed as a tensor (n, 3, size, size) of uint8 would be.
 
     An image is scaled until its shorter side has `size` pixels, and the middle square is kept. Decoding is
-    deterministic and runs on all cores; nothing but the encoded bytes, which `datasets` maps from disk, is kept.
+    deterministic and runs on all cores. Only the encoded bytes stay, which `datasets` maps from disk.
 
     Args:
         rows: A split of a data set, whose image column is not decoded: items hold "bytes" and "path".
         column: Name of the image column.
         size: Height and width of the images.
-        places: Which rows, and in what order, int64 (n,); None: all as they are.
+        places: The rows to use, in order, int64 (n,); None: all.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class LazyImages:
         return len(self._places)
 
     def __getitem__(self, index: Tensor | slice) -> Tensor:
-        """Images (len(index), 3, size, size). Raises InputError where one cannot be decoded."""
+        """Images (len(index), 3, size, size). Raises InputError if one cannot be decoded."""
         places = self._chosen(index).tolist()
         if not places:
             return torch.empty(0, 3, self._size, self._size, dtype=torch.uint8, device=self._device)
@@ -59,15 +59,15 @@ class LazyImages:
         return images.permute(0, 3, 1, 2).contiguous()
 
     def to(self, device: torch.device) -> LazyImages:
-        """The same images, put on `device` batch by batch."""
+        """The same images, moved to `device` batch by batch."""
         return LazyImages(self._rows, self._column, self._size, device, self._places)
 
     def take(self, index: Tensor) -> LazyImages:
-        """Some of the images: of a mask (n,) those where it is true, or those at these places. None is decoded."""
+        """Some of the images, by a mask (n,) or by their places. None is decoded."""
         return LazyImages(self._rows, self._column, self._size, self._device, self._chosen(index))
 
     def digest(self) -> bytes:
-        """SHA-256 of the number of images and of 256 evenly spaced ones as encoded; reading all would cost too much."""
+        """SHA-256 of the number of images and of 256 encoded ones, evenly spaced. Reading all takes too long."""
         places = torch.linspace(0, len(self) - 1, min(_DIGEST_ROWS, len(self))).long().tolist()
         sha = hashlib.sha256(f"{len(self)} images at {self._size}".encode())
         for encoded in self._rows[self._places[places].tolist()][self._column]:
@@ -94,7 +94,7 @@ class LazyImages:
 
 
 class Pairs:
-    """Images and targets as a map-style data set: what draws a sample need not decode the rest."""
+    """Images and targets as a map-style data set, of which a sample can be drawn without decoding the rest."""
 
     def __init__(self, images: LazyImages, targets: Tensor) -> None:
         self._images, self.targets = images, targets
@@ -107,7 +107,7 @@ class Pairs:
 
 
 def in_turn(inputs: Tensor | LazyImages, batches: Sequence[Tensor | slice]) -> Iterator[Tensor]:
-    """inputs[batch] for each batch; images that have to be decoded are, while the batch before is in use."""
+    """inputs[batch] for each batch. Lazy images are decoded while the batch before is in use."""
     if isinstance(inputs, Tensor):
         yield from (inputs[batch] for batch in batches)
         return

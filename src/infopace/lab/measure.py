@@ -1,7 +1,8 @@
-"""`infopace measure`: two files of samples -> their mutual information, as lines to read or as JSON."""
+"""`infopace measure`: two files of samples -> their mutual information, as a table or as JSON."""
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import json
@@ -21,16 +22,16 @@ from infopace.lab.tables import Header, Missing, Table, read_csv, read_parquet
 from infopace.lab.waiting import Waiting
 
 PERMUTATIONS = 200
-BOUNDS = ("linear-probe", "mine", "infonce", "smile")  # these have no p-value
+BOUNDS = ("linear-probe", "mine", "infonce", "smile")  # they have no p-value
 _SUFFIXES = (".npy", ".npz", ".csv", ".parquet")
 
 
 @dataclass(frozen=True)
 class MeasureConfig:
-    """Measure the mutual information between the samples of two files, one sample a row.
+    """Measure the mutual information between the samples of two files, one example a row.
 
-    Files: .npy, .npz, .csv, .parquet. One column of integers or of text is labels; all else is a vector. In
-    .csv, whole numbers that are no labels are written with a point: 3.0. An index that pandas wrote is left out.
+    Files: .npy, .npz, .csv, .parquet. A single column of integers or of text is labels; all else is a vector. In
+    .csv, write whole numbers that are no labels with a point: 3.0. An index that pandas wrote is left out.
     """
 
     x: Annotated[Positional[Path], arg(metavar="X")]
@@ -56,30 +57,40 @@ class MeasureConfig:
     missing: Missing = "refuse"
     """Refuse missing values, or drop the examples that lack one in x or in y."""
     header: Header = "auto"
-    """Whether the first line of each .csv holds names; auto: by the file's own signs."""
+    """Whether the first line of each .csv holds names; auto: decided by what the file holds."""
     json: bool = False
-    """Print one JSON object, in which null stands for nan and for infinity."""
+    """Print one JSON object; nan and infinity are null in it."""
 
 
 @dataclass(frozen=True)
 class Samples:
-    """What one file holds."""
+    """The samples of one file.
+
+    Attributes:
+        source: The file, and for an .npz the array in it.
+        values: (n,) or (n, d) numbers, or (n,) labels.
+        notes: What was not taken as data, in sentences.
+        headed: Whether the file has a header for certain; only a .csv can have one.
+        doubtful: The first line, where it may be a header or an example. Else empty.
+        path: The file.
+    """
 
     source: str
     values: np.ndarray
     notes: tuple[str, ...] = ()
+    headed: bool = False
     doubtful: str = ""
     path: Path | None = None
 
     @property
-    def rows(self) -> int:
-        """Number of samples."""
+    def examples(self) -> int:
+        """Number of examples."""
         return len(self.values) if self.values.ndim else 1
 
     @property
     def columns(self) -> int:
-        """Numbers a sample."""
-        return self.values.size // max(self.rows, 1)
+        """Numbers an example."""
+        return self.values.size // max(self.examples, 1)
 
     @property
     def kind(self) -> str:
@@ -88,22 +99,22 @@ class Samples:
 
     @property
     def text(self) -> bool:
-        """Whether they are words."""
+        """Whether the labels are text."""
         return self.values.dtype.kind in "OUS"
 
     def __str__(self) -> str:
         kind = "labels" if self.kind == "labels" else f"vector of {self.columns}"
-        return f"{self.source}: {self.rows} rows, {kind}"
+        return f"{self.source}: {self.examples} examples, {kind}"
 
 
 def measure(config: MeasureConfig) -> tuple[str, ...]:
-    """Run `infopace measure`; returns the lines to print. Raises InputError for what cannot be used."""
+    """Run `infopace measure` and return the lines to print. Raises InputError for what cannot be used."""
     x, y = read_pair(config.x, config.y, config.missing, config.header)
     permutations = config.permutations
     if permutations is None:
         permutations = 0 if config.estimator in BOUNDS else PERMUTATIONS
     try:
-        with Waiting(x.rows) as waiting:
+        with Waiting(x.examples) as waiting:
             estimate = mutual_information(
                 x.values,
                 y.values,
@@ -163,34 +174,48 @@ def read_samples(path: Path, name: str, missing: Missing = "refuse", header: Hea
 
 
 def _matched(x: Samples, y: Samples, missing: Missing) -> tuple[Samples, Samples]:
-    """Where a first line may be a header as well as an example, the other file's length decides."""
-    fixed, open_ends = [], []
-    for samples in (x, y):
-        (open_ends if samples.doubtful else fixed).append(samples)
-    if len(open_ends) == 1:
-        (doubtful,) = open_ends
-        headers: tuple[Header, ...] = ("yes", "no")
-        for header in headers:
-            if doubtful.path is None:
-                continue
-            try:
-                other = read_samples(doubtful.path, "", missing, header)
-            except InputError:
-                continue
-            if other.rows == fixed[0].rows:
-                found = dataclasses.replace(other, doubtful="")
-                return (found, y) if doubtful is x else (x, found)
-        if not doubtful.text:
-            return x, y  # and the estimator says that the lengths differ
-    for samples in open_ends:
+    """Decide whether a first line that may be a header or an example is one, by the length of the other file.
+
+    Raises InputError where nothing decides it.
+    """
+    if x.doubtful and not y.doubtful:
+        x = _decided(x, y, missing)
+    elif y.doubtful and not x.doubtful:
+        y = _decided(y, x, missing)
+    doubtful = [samples for samples in (x, y) if samples.doubtful]
+    for samples in doubtful:
         if samples.kind != "labels" or samples.text:
             raise InputError(
                 f"{samples.doubtful} may be a header or an example: say --header yes or --header no"
             )
-    notes = [
-        f"{s.doubtful} was read as an example; where it is a header, say --header yes" for s in open_ends
-    ]
+    notes = [f"{s.doubtful} was read as an example; where it is a header, say --header yes" for s in doubtful]
     return dataclasses.replace(x, notes=(*x.notes, *notes)), y
+
+
+def _decided(samples: Samples, other: Samples, missing: Missing) -> Samples:
+    """The samples with the first line as an example or as a header, where the other file's length fits one of them.
+
+    An example is left out as a header only if the other file has a header for certain. Raises InputError where the
+    lengths alone say so, and where the line is text that fits neither.
+    """
+    assert samples.path is not None, "only a .csv has a first line"
+    found: dict[Header, Samples] = {}
+    headers: tuple[Header, ...] = ("no", "yes")
+    for header in headers:
+        with contextlib.suppress(InputError):  # a word above numbers is no example
+            found[header] = read_samples(samples.path, "", missing, header)
+    if "no" in found and found["no"].examples == other.examples:
+        return found["no"]
+    if "yes" in found and found["yes"].examples == other.examples:
+        if other.headed:
+            return found["yes"]
+        raise InputError(
+            f"{samples.doubtful} may be a header or an example: {other.source} has {other.examples} examples and"
+            f" {samples.source} {found['yes'].examples + 1} lines; say --header yes or --header no"
+        )
+    if samples.text:
+        return samples
+    return dataclasses.replace(samples, doubtful="")  # and the estimator says that the lengths differ
 
 
 def _check_file(path: Path) -> None:
@@ -201,14 +226,14 @@ def _check_file(path: Path) -> None:
 
 
 def _samples(source: str, table: Table, path: Path | None = None) -> Samples:
-    """One column of integers or of text is labels; several of integers are a vector."""
+    """A single column of integers or of text is labels; several columns of integers are a vector."""
     values = table.values
     several = values.ndim > 0 and values.size != len(values)
     if values.dtype.kind in "biu" and several:
         values = values.astype(np.float64)
     if values.dtype.kind == "f" and values.dtype.itemsize > 8:
         values = values.astype(np.float64)
-    return Samples(source, values, table.notes, table.doubtful, path)
+    return Samples(source, values, table.notes, table.headed, table.doubtful, path)
 
 
 def _record(x: Samples, y: Samples, estimate: Estimate, permutations: int) -> dict[str, Any]:
@@ -216,7 +241,12 @@ def _record(x: Samples, y: Samples, estimate: Estimate, permutations: int) -> di
         return value if math.isfinite(value) else None
 
     def described(samples: Samples) -> dict[str, Any]:
-        return {f: getattr(samples, f) for f in ("source", "kind", "rows", "columns")}
+        return {
+            "source": samples.source,
+            "kind": samples.kind,
+            "examples": samples.examples,
+            "columns": samples.columns,
+        }
 
     return {
         "nats": finite(estimate.nats),
@@ -258,7 +288,7 @@ def _table(x: Samples, y: Samples, estimate: Estimate, permutations: int) -> tup
         ("95 %", interval),
         ("clipped", f"{estimate.clipped:.4f} nats, {limit}"),
         ("p-value", p),
-        ("n", f"{estimate.n} rows"),
+        ("n", f"{estimate.n} examples"),
         ("method", method),
         *(("warning", caution.sentence) for caution in estimate.warnings),
     ]

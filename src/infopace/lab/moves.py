@@ -1,4 +1,4 @@
-"""Which moves of a learning rate are worth showing."""
+"""The changes of a learning rate that pictures and reports show."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from dataclasses import dataclass
 
 from infopace.lab.run_folder import Row
 
-_NEAR_X, _NEAR_Y = (
-    0.03,
-    0.12,
-)  # of the axis and of its height in decades: closer badges would cover each other
+# Shares of the axis's length and height. Badges that are closer would cover each other.
+_NEAR_X, _NEAR_Y = 0.03, 0.12
 
 
 @dataclass(frozen=True)
 class Move:
-    """A learning rate that changed: where on the epoch axis, from what (None: it is the first), and why."""
+    """A change of a learning rate: its place on the epoch axis, the rate before (None: the first), and the reason."""
 
     at: int
     before: float | None
@@ -26,7 +24,7 @@ class Move:
 
     @property
     def size(self) -> float:
-        """How far it moved, in e-folds; the start counts as the largest."""
+        """The size of the change in e-folds; the first rate counts as the largest."""
         return math.inf if self.before is None else abs(math.log(self.lr / self.before))
 
 
@@ -35,7 +33,7 @@ def moves_of(rows: list[Row], group: int) -> list[Move]:
     moves: list[Move] = []
     before: float | None = None
     for row in rows[1:]:
-        if not row["decisions"]:  # a baseline keeps no reasons
+        if not row["decisions"]:  # a baseline decides nothing
             continue
         decision = row["decisions"][group]
         if decision["lr"] != before:
@@ -48,18 +46,18 @@ def moves_of(rows: list[Row], group: int) -> list[Move]:
 
 
 def thinned(moves: list[Move], most: int) -> list[Move]:
-    """At most `most` of the moves, the largest, in their order."""
+    """The `most` largest moves, in their order."""
     kept = sorted(range(len(moves)), key=lambda i: -moves[i].size)[:most]
     return [moves[i] for i in sorted(kept)]
 
 
 def notable(moves: list[Move], most: int, *, span: int) -> list[Move]:
-    """The largest moves, at most `most`, none so near another that badges would overlap; in time's order.
+    """The largest moves, at most `most` and in the order of time, none so near another that badges would overlap.
 
-    Of moves of a layer that follow each other for one reason, as in an anneal, the first stands for all. `span` is the
-    length of the epoch axis.
+    Of consecutive moves of a layer for one reason, as in a decay phase, only the first counts. `span` is the length of
+    the epoch axis.
     """
-    moves = _with_news(moves)
+    moves = _first_of_each_reason(moves)
     if not moves:
         return []
     logs = [math.log(move.lr) for move in moves]
@@ -77,11 +75,11 @@ def notable(moves: list[Move], most: int, *, span: int) -> list[Move]:
     return sorted(chosen, key=lambda m: (m.at, m.layer))
 
 
-def _with_news(moves: list[Move]) -> list[Move]:
-    told: dict[str, str] = {}
+def _first_of_each_reason(moves: list[Move]) -> list[Move]:
+    last: dict[str, str] = {}
     found = []
     for move in moves:
-        if told.get(move.layer) != move.reason:
+        if last.get(move.layer) != move.reason:
             found.append(move)
-        told[move.layer] = move.reason
+        last[move.layer] = move.reason
     return found

@@ -1,4 +1,4 @@
-"""The picture of a run: learning rate, information against its reference, test metric, why the LR moved."""
+"""The picture of a run: learning rate, information and its reference, test metric, reasons for the changes."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from matplotlib.ticker import MaxNLocator
 
 from infopace.lab.files import write_atomically
 from infopace.lab.moves import Move, moves_of, notable, thinned
-from infopace.lab.palette import COLOURS, GREY
+from infopace.lab.palette import BEST, COLOURS, GREY, GRID, TEXT
 from infopace.lab.run_folder import Row
 
-# By phase; the curve itself shows whether the rate rose or fell.
+# The marker and its label of each phase.
 _MARKERS = {"hold": ("o", "hold"), "decay": ("v", "decay"), "finished": ("X", "finished")}
 _MARKER_STYLE: dict[str, Any] = {"markersize": 5.5, "markeredgecolor": "white", "markeredgewidth": 0.7}
-_MOST_MARKERS = 40  # a group; more of them hide the curve
+_MOST_MARKERS = 40  # a parameter group; more of them hide the curve
 _MOST_REASONS = 5
-_REASON_WIDTH = 150  # characters a line of the list of reasons holds
-_THIN, _STEP = 1.5, 0.6  # the first of several coinciding lines is the widest, so that each can be seen
+_REASON_WIDTH = 150  # characters a line in the list of reasons
+_THIN, _STEP = 1.5, 0.6  # of several lines the first is the widest, so that each shows where they coincide
 
 
 def draw_run(run: dict[str, Any], rows: list[Row], path: Path) -> None:
@@ -43,7 +43,7 @@ def draw_run(run: dict[str, Any], rows: list[Row], path: Path) -> None:
     last = rows[-1]["epoch"]
     for axes in (rate, information, metric):
         axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(axis="y", color="#e5e7eb", linewidth=0.8)
+        axes.grid(axis="y", color=GRID, linewidth=0.8)
         axes.set_axisbelow(True)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlim(-0.015 * last, 1.015 * last)
@@ -68,7 +68,7 @@ def _title(run: dict[str, Any], rows: list[Row]) -> str:
 def _draw_rates(
     axes: Axes, run: dict[str, Any], rows: list[Row], colours: dict[str, str]
 ) -> tuple[list[Move], list[Move]]:
-    """Draw the learning rates; returns all moves and those that carry a number."""
+    """Draw the learning rates; returns all moves, and those with a number."""
     groups = run["groups"]
     lr_min = run["bounds"]["lr_min"] if run["bounds"] else None
     epochs = [row["epoch"] for row in rows]
@@ -76,7 +76,7 @@ def _draw_rates(
     for g, layer in enumerate(groups):
         lrs = [row["lr"][g] for row in rows[1:]]
         width = _THIN + _STEP * (len(groups) - 1 - g)
-        # The LR of epoch e holds from e - 1 to e on the axis, where row e is what came of it.
+        # The learning rate of epoch e is drawn from e - 1 to e, where the results of row e are.
         axes.step(epochs, [*lrs, lrs[-1]], where="post", color=colours[layer], linewidth=width)
         own = moves_of(rows, g)
         moves += own
@@ -126,7 +126,7 @@ def _draw_information(axes: Axes, rows: list[Row], colours: dict[str, str]) -> N
         reference, color=GREY, linewidth=1.3, linestyle="--", label=f"reference I(X;Y), {reference:.3f}"
     )
     trace = {layer: [row["information"][layer]["nats"] for row in rows] for layer in colours}
-    # The last layer often is the output, under another name; one line is enough then.
+    # The last layer often is the output under another name. Then one line is enough.
     twin = next((layer for layer in colours if layer != "output" and trace[layer] == trace["output"]), None)
     drawn = [layer for layer in colours if not (layer == "output" and twin)]
     for i, layer in enumerate(drawn):
@@ -144,7 +144,7 @@ def _draw_information(axes: Axes, rows: list[Row], colours: dict[str, str]) -> N
     if None not in decoder:
         colour = colours[twin or "output"]
         axes.plot(epochs, decoder, color=colour, linewidth=1.2, linestyle=":", label="output, decoder bound")
-    # The decoder bound starts near 0 and below; it may enter from outside, so that the layers can be told apart.
+    # The decoder bound starts at 0 or below. The axis may cut it off, so that the layers stay distinct.
     values = [*(n for layer in drawn for n in trace[layer]), *held_out, reference]
     margin = 0.08 * (max(values) - min(values)) or 0.1
     axes.set_ylim(min(values) - margin, max(values) + margin)
@@ -153,7 +153,7 @@ def _draw_information(axes: Axes, rows: list[Row], colours: dict[str, str]) -> N
 
 
 def _draw_held_out(axes: Axes, rows: list[Row], colours: dict[str, str]) -> list[float]:
-    """Draw information about rows that are held out, as long as they are; returns its values."""
+    """Draw the information about held-out examples, in the epochs that have it; returns its values."""
     kept = [row for row in rows if "held_out" in row]
     drawn: list[float] = []
     for layer in kept[0]["held_out"] if kept else ():
@@ -172,11 +172,11 @@ def _draw_metric(axes: Axes, run: dict[str, Any], rows: list[Row]) -> None:
     epochs = [row["epoch"] for row in trained]
     best = values.index(max(values) if metric["higher_is_better"] else min(values))
     axes.plot(epochs, values, color="black", linewidth=1.4)
-    axes.plot(epochs[best], values[best], "*", color="#D55E00", markersize=11, markeredgecolor="white")
+    axes.plot(epochs[best], values[best], "*", color=BEST, markersize=11, markeredgecolor="white")
     unit = metric["unit"]
     label = f"best {values[best]:.4g} {unit}, epoch {epochs[best]}"
-    axes.plot([], [], "*", color="#D55E00", markersize=9, label=label)
-    # The first epochs are far off; what matters is how the rest differ.
+    axes.plot([], [], "*", color=BEST, markersize=9, label=label)
+    # The first epochs are far off. The axis shows how the others differ.
     settled = sorted(values[len(values) // 10 :])
     spread = settled[-1] - settled[0] or abs(settled[0]) * 0.01 or 1.0
     axes.set_ylim(settled[0] - 0.12 * spread, settled[-1] + 0.12 * spread)
@@ -200,7 +200,7 @@ def _list_reasons(axes: Axes, moves: list[Move], numbered: list[Move]) -> None:
         "\n".join(lines),
         fontsize=8.2,
         va="top",
-        color="#374151",
+        color=TEXT,
         transform=axes.transAxes,
         linespacing=1.35,
     )

@@ -1,4 +1,4 @@
-"""Showing a run while it goes: live on a terminal, plain lines otherwise, or not at all. They only listen."""
+"""Progress of a run: live on a terminal, plain lines in a file, or silent."""
 
 from __future__ import annotations
 
@@ -27,36 +27,36 @@ from infopace.lab.config import Plan
 from infopace.lab.run_folder import Row
 from infopace.range_test import Candidate
 
-_PLAIN_LINES = 50  # about as many lines for 2,000 epochs as for 50
+_PLAIN_LINES = 50  # about as many lines, however many epochs there are
 _NUMBER = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?")
-_NOTABLE_MOVE = 0.1  # between those lines, an LR that moved by less than a tenth is not worth one
+_NOTABLE_MOVE = 0.1  # between those lines, an epoch is shown if its rate moved by this share
 
 
 @runtime_checkable
 class Listener(Protocol):
-    """What a run tells while it goes."""
+    """What a run reports to."""
 
     def candidate(self, trial: int, candidate: Candidate) -> None:
-        """The range test before the training has finished a candidate."""
+        """The range test before the run has finished a candidate."""
 
     def started(self, plan: Plan, folder: Path, n_parameters: int, rows: list[Row]) -> None:
-        """The run begins, or goes on behind the last of `rows`."""
+        """The run starts, or continues after the last of `rows`."""
 
     def batch(self, done: int, total: int) -> None:
-        """`done` of the epoch's `total` batches are trained."""
+        """`done` of the epoch's `total` batches are finished."""
 
     def epoch(self, row: Row) -> None:
         """An epoch has ended."""
 
     def note(self, text: str) -> None:
-        """Something out of the ordinary, in one line."""
+        """Something unusual, in one line."""
 
     def close(self) -> None:
-        """The run has ended, well or badly."""
+        """The run has ended, successfully or not."""
 
 
 def heading(plan: Plan, folder: Path, n_parameters: int, rows: list[Row]) -> list[str]:
-    """What is about to run, in two lines."""
+    """The run that starts, in two lines."""
     precision = ", bf16" if plan.config.bf16 else ""
     epochs = f"{plan.epochs} epoch{'s' * (plan.epochs > 1)}"
     done = len(rows) - 1
@@ -77,13 +77,13 @@ def _pacing(plan: Plan, rows: list[Row]) -> str:
 
 
 def rates(lrs: list[float]) -> str:
-    """Learning rates for people: one if they agree, otherwise their range."""
+    """Learning rates as text: one if they are equal, otherwise their range."""
     low, high = min(lrs), max(lrs)
     return f"{low:.4g}" if low == high else f"{low:.4g}..{high:.4g}"
 
 
 def output_information(row: Row) -> str | None:
-    """The information at the output beside its reference: '2.281 ± 0.021 of 2.303 nats'; None if none is."""
+    """The information at the output and its reference: '2.281 ± 0.021 of 2.303 nats'. None without a measurement."""
     if not row["information"]:
         return None
     found = row["information"]["output"]
@@ -92,19 +92,19 @@ def output_information(row: Row) -> str | None:
 
 
 def _lowest(row: Row) -> dict[str, Any]:
-    """The decision of the group whose LR is lowest."""
+    """The decision of the group with the lowest learning rate."""
     return min(row["decisions"], key=lambda d: d["lr"])
 
 
 def last_reason(row: Row) -> str:
-    """Why the epoch's LR is what it is; of several groups, the one whose LR is lowest."""
+    """The reason for the epoch's learning rate; with several groups, for the lowest one."""
     decision = _lowest(row)
     where = "" if len(row["decisions"]) == 1 else f"{decision['layer']}: "
     return f"{where}{decision['reason']}"
 
 
 def _new(warnings: list[str], warned: set[tuple[str, str]]) -> Iterator[str]:
-    """Those of a layer and a kind that have not been given yet, whatever their numbers; they count as given then."""
+    """The warnings of a layer and a kind that are not in `warned` yet, whatever their numbers; adds them."""
     for warning in warnings:
         layer, _, text = warning.partition(": ")
         kind = layer, _NUMBER.sub("", text)
@@ -114,7 +114,7 @@ def _new(warnings: list[str], warned: set[tuple[str, str]]) -> Iterator[str]:
 
 
 class Silent:
-    """Says nothing, where somebody else tells how runs end."""
+    """Prints nothing. A comparison, which runs many, has a progress of its own."""
 
     def candidate(self, trial: int, candidate: Candidate) -> None:
         pass
@@ -136,10 +136,10 @@ class Silent:
 
 
 class PlainProgress:
-    """A line an epoch; of many epochs about one in fifty, and those where the learning rate moved notably."""
+    """A line an epoch. Of many epochs it shows about fifty, and those where the learning rate moved notably."""
 
     def __init__(self, say: Callable[[str], None] | None = None) -> None:
-        # Flushed: somebody may be following the file.
+        # Flushed, so that the file can be followed.
         self._say = functools.partial(print, flush=True) if say is None else say
         self._plan: Plan | None = None
         self._shown_lrs: list[float] = []
@@ -166,7 +166,7 @@ class PlainProgress:
     def epoch(self, row: Row) -> None:
         assert self._plan is not None, "started() comes first"
         epoch, epochs = row["epoch"], self._plan.epochs
-        moved = _moved(self._shown_lrs, row["lr"]) or self._begins(row)
+        moved = _moved(self._shown_lrs, row["lr"]) or self._begins_phase(row)
         if not (moved or epoch == epochs or epoch % max(1, epochs // _PLAIN_LINES) == 0):
             return
         self._shown_lrs = row["lr"]
@@ -179,14 +179,14 @@ class PlainProgress:
             f"  {_loss(row)}  {seconds:.2f} s"
         )
         if moved and row["decisions"] and (reason := last_reason(row)) != self._shown_reason:
-            self._shown_reason = reason  # the epochs of a decay have one in common
+            self._shown_reason = reason  # the epochs of a decay phase share one
             self._shown_phase = _lowest(row)["phase"]
             self._say(f"    {reason}")
         for warning in _new(row["warnings"], self._warned):
             self.note(warning)
 
-    def _begins(self, row: Row) -> bool:
-        """Whether the LR has moved, however little, into another phase than the one that was shown."""
+    def _begins_phase(self, row: Row) -> bool:
+        """Whether the learning rate moved, however little, and the phase is another one than was shown."""
         moved = bool(row["decisions"]) and row["lr"] != self._shown_lrs
         return moved and _lowest(row)["phase"] != self._shown_phase
 
@@ -201,7 +201,7 @@ def _moved(before: list[float], now: list[float]) -> bool:
 
 
 class LiveProgress:
-    """A panel that stays in place: bars of epochs and batches, LR, information, metric, the last reason."""
+    """A panel that stays in place: bars of epochs and batches, learning rate, information, metric, last reason."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -268,10 +268,10 @@ class LiveProgress:
 
 
 def make_progress() -> PlainProgress | LiveProgress:
-    """Live where standard output is a terminal, plain lines where it is a file or a pipe."""
+    """Live if standard output is a terminal, plain lines if it is a file or a pipe."""
     console = Console()
     return LiveProgress(console) if console.is_terminal and not console.is_dumb_terminal else PlainProgress()
 
 
 def _loss(row: Row) -> str:
-    return "rolled_back" if row["train_loss"] is None else f"loss {row['train_loss']:.4g}"
+    return "rolled back" if row["train_loss"] is None else f"loss {row['train_loss']:.4g}"

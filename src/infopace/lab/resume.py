@@ -1,4 +1,4 @@
-"""Taking up a run where a killed process left it: is it the same run, and which checkpoint is whole?"""
+"""Resume a run after a killed process: check that it is the same run, and find the newest whole checkpoint."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import Any
 
 from infopace.lab.config import Plan
 from infopace.lab.errors import InputError
-from infopace.lab.rows import sound_rows
-from infopace.lab.run_folder import Row, RunFolder
+from infopace.lab.run_folder import Row, RunFolder, sound_rows
 from infopace.lab.training import Training
 
 Note = Callable[[str], None]
-# What of a run's record is gone on from.
+# The fields of a run's record that a resumed run needs.
 _RECORDED = {
     "settings": dict,
     "versions": dict,
@@ -26,9 +25,9 @@ _RECORDED = {
 
 
 def recorded_run(folder: RunFolder) -> dict[str, Any] | None:
-    """What run.json records; where it is torn or gone, what the newest whole checkpoint remembers of it.
+    """What run.json records. If it is damaged or missing, the copy in the newest whole checkpoint.
 
-    Raises InputError where it is damaged, and no checkpoint remembers it.
+    Raises InputError if it is damaged and no checkpoint has a copy.
     """
     record = folder.read_json("run.json")
     if _is_record(record):
@@ -39,14 +38,14 @@ def recorded_run(folder: RunFolder) -> dict[str, Any] | None:
             return state["run"]
     if (folder.path / "run.json").exists():
         raise InputError(
-            f"{folder.path / 'run.json'} is no record of a run, and no checkpoint holds one; remove {folder.path} or"
-            " choose another --out"
+            f"{folder.path / 'run.json'} is not the record of a run, and no checkpoint holds one; remove"
+            f" {folder.path} or choose another --out"
         )
     return None
 
 
 def _is_record(record: object) -> bool:
-    """Whether it has what a run goes on from, of the right kinds."""
+    """Whether it has the fields that a resumed run needs, of the right kinds."""
     if not isinstance(record, dict):
         return False
     kinds = all(isinstance(record.get(name), kind) for name, kind in _RECORDED.items())
@@ -54,7 +53,7 @@ def _is_record(record: object) -> bool:
 
 
 def _state(folder: RunFolder, path: Path) -> dict[str, Any] | None:
-    """The state in a checkpoint, None where it is corrupt. InputError where it is whole, and no run's."""
+    """The state in a checkpoint, None if it is corrupt. Raises InputError if it is whole and not of a run."""
     state = folder.load_checkpoint(path)
     if state is not None and not (_is_record(state.get("run")) and isinstance(state.get("model"), dict)):
         raise InputError(f"checkpoint {path} must hold a run and a model; remove it")
@@ -62,7 +61,7 @@ def _state(folder: RunFolder, path: Path) -> dict[str, Any] | None:
 
 
 def check_same_run(plan: Plan, record: dict[str, Any], folder: RunFolder) -> None:
-    """Raise InputError that names the fields in which the folder's run is another one."""
+    """Raise InputError that names the settings in which the folder's run differs."""
     asked, there = plan.settings(), dict(record["settings"])
     if plan.config.threads is not None:
         asked["threads"], there["threads"] = plan.config.threads, record.get("threads")
@@ -77,7 +76,7 @@ def _differing(asked: dict[str, Any], there: dict[str, Any]) -> str:
 
 
 def check_same_data(digest: str, record: dict[str, Any], folder: RunFolder) -> None:
-    """Raise InputError if the data are not those the run was started with."""
+    """Raise InputError if the data are not those that the run was started with."""
     if record.get("data", digest) != digest:
         raise InputError(
             f"the data changed since the run in {folder.path} was started: their digest was {record['data']}"
@@ -86,30 +85,30 @@ def check_same_data(digest: str, record: dict[str, Any], folder: RunFolder) -> N
 
 
 def take_up(folder: RunFolder, plan: Plan, training: Training, note: Note) -> list[Row]:
-    """Load the newest usable checkpoint and return the rows up to it; no rows: start from the beginning.
+    """Load the newest usable checkpoint and return the rows up to it; no rows mean a start from the beginning.
 
-    A corrupt checkpoint is passed over, with one line that says so. A checkpoint of another run or another
-    model is an InputError: it is not damage, somebody put it there.
+    A corrupt checkpoint is skipped, with a note. A checkpoint of another run or another model is an InputError: it is
+    not damage, somebody put it there.
     """
     rows = sound_rows(folder.read_rows())
-    passed = []
+    skipped = []
     resumed: list[Row] = []
     for path in folder.checkpoints():
         state = _state(folder, path)
         if state is None:
-            note(
-                f"checkpoint {path} is corrupt (its content is not what its name says); taking the one before"
-            )
+            note(f"checkpoint {path} is corrupt, its content does not match its name; the one before is used")
         elif len(rows) <= state["epoch"]:
-            note(f"{folder.path}/epochs.jsonl ends before checkpoint {path.name}; taking the one before")
+            note(f"{folder.path}/epochs.jsonl ends before checkpoint {path.name}; the one before is used")
         else:
             _load(state, path, plan, training)
             resumed = rows[: state["epoch"] + 1]
             break
-        passed.append(path)
-    if passed and not resumed:
-        note("no usable checkpoint is left; starting from the beginning")
-    for path in passed:  # they are newer than where the run goes on, and would outlive its own checkpoints
+        skipped.append(path)
+    if skipped and not resumed:
+        note("no usable checkpoint is left; the run starts from the beginning")
+    for (
+        path
+    ) in skipped:  # they are newer than the epoch of the resumed run, and would outlive its own checkpoints
         path.unlink(missing_ok=True)
     folder.keep_rows(resumed)
     return resumed
@@ -123,8 +122,6 @@ def _load(state: dict[str, Any], path: object, plan: Plan, training: Training) -
         )
     try:
         training.load_state(state)
-    except (
-        Exception
-    ) as error:  # torch and the packages of optimizers raise whatever a strange state leads them to
+    except Exception as error:  # torch and the packages of optimizers raise anything on a strange state
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"checkpoint {path} is of another model: {reason}; choose another --out") from error

@@ -1,4 +1,4 @@
-"""One run, from a command line to a finished folder: check, resume, train, draw, sum up."""
+"""`infopace train`: check the settings, find bounds, resume, train, draw the picture, write the summary."""
 
 from __future__ import annotations
 
@@ -12,28 +12,27 @@ from typing import Any
 import torch
 
 from infopace import Bounds, RangeTestError
+from infopace.lab.batches import held_out_examples
 from infopace.lab.bounds import RANGE_TEST_FILE, bounds_of_plan, keep_result
 from infopace.lab.config import Plan, TrainConfig, resolve
 from infopace.lab.environment import commit, hardware, versions
 from infopace.lab.errors import Diverged, InputError
-from infopace.lab.hold_out import which_rows
 from infopace.lab.picture import draw_run
 from infopace.lab.progress import Listener
 from infopace.lab.range_config import BEFORE_TRAINING, RangePlan
 from infopace.lab.resume import check_same_data, check_same_run, recorded_run, take_up
-from infopace.lab.rows import sound_rows
-from infopace.lab.run_folder import Row, RunFolder
+from infopace.lab.run_folder import Row, RunFolder, sound_rows
 from infopace.lab.training import NotFinite, Training, set_determinism
 from infopace.lab.trial import load_tried
 from infopace.lab.workload import Data
 
-# A checkpoint costs a flush to the disk; this keeps all of them together under 2 % of the training.
+# The share of a run's time that checkpoints may take. Each costs a flush to the disk.
 _CHECKPOINT_SHARE = 0.02
 
 
 @dataclass(frozen=True)
 class Result:
-    """How a run ended."""
+    """A finished run: its folder, its picture, and the lines to print."""
 
     folder: Path
     picture: Path
@@ -43,11 +42,11 @@ class Result:
 def train(config: TrainConfig, listener: Listener, *, picture: bool = True, std_error: bool = True) -> Result:
     """Run `infopace train`. The same config again resumes, and ends with the same numbers bit for bit.
 
-    Without `picture` none is drawn. Without `std_error` information is measured without error bars, which is faster
-    and moves no learning rate; a run that is resumed goes on as it began.
+    Without `picture` none is drawn. Without `std_error` information is measured without error bars. That is faster and
+    changes no learning rate. A resumed run continues as it began.
 
-    Raises InputError for input that cannot be used, RangeTestError where a range test finds no bounds, Diverged
-    where the training diverged.
+    Raises InputError for input that cannot be used, RangeTestError if a range test finds no bounds, Diverged if the
+    run diverged.
     """
     plan = resolve(config)
     folder = RunFolder(plan.folder())
@@ -61,7 +60,7 @@ def train(config: TrainConfig, listener: Listener, *, picture: bool = True, std_
             whole = summary is not None and len(rows) - 1 == summary.get("epochs", plan.epochs)
             if whole and (folder.picture.is_file() or not picture):
                 listener.note(
-                    f"this run is finished; to train anew, remove {folder.path} or choose another --out"
+                    f"this run is finished; to train again, remove {folder.path} or choose another --out"
                 )
                 return _result(plan, folder, rows)
         return _train(plan, folder, record, listener, picture, std_error)
@@ -85,7 +84,7 @@ def _train(
         check_same_data(data.digest(), record, folder)
     if plan.wants_test:
         if plan.config.held_out:  # before a range test, which may take minutes
-            which_rows(data.train_targets, plan.config.held_out)
+            held_out_examples(data.train_targets, plan.config.held_out)
         plan = plan.with_bounds(_tested_bounds(plan, data, folder, listener))
     try:
         training = Training(plan, data, std_error=std_error)
@@ -99,11 +98,12 @@ def _train(
         record = fresh
     elif record["versions"] != fresh["versions"]:
         listener.note(
-            f"the run was started with {record['versions']}, now {fresh['versions']}: last bits may differ"
+            f"the run was started with {record['versions']} and continues with {fresh['versions']}; the last bits of"
+            " its numbers may differ"
         )
     rows = take_up(folder, plan, training, listener.note)
     begins = not rows
-    # Before a file is written: a workload may turn out to be unsound.
+    # Before a file is written, because the workload may still be refused.
     untrained = [_untrained(plan, training)] if begins else []
     if folder.read_json("run.json") != record:
         folder.write_json("run.json", record)
@@ -118,7 +118,7 @@ def _train(
         if begins and len(rows) == 1:
             folder.discard()
         raise
-    _say_rolled_back(rows, listener)
+    _report_rolled_back(rows, listener)
 
     if picture:
         draw_run(record, rows, folder.picture)
@@ -133,14 +133,16 @@ def _untrained(plan: Plan, training: Training) -> Row:
     try:
         return training.untrained_row()
     except NotFinite as error:
-        raise InputError(f"workload {plan.workload.name!r}: before any training {error}") from error
+        raise InputError(f"workload {plan.workload.name!r}: with untrained weights {error}") from error
 
 
 def _tested_bounds(plan: Plan, data: Data, folder: RunFolder, listener: Listener) -> Bounds:
     """The bounds of a range test, which keeps its trials and its picture in the run's folder."""
     kept = folder.path / "range-test"
     if not (kept / RANGE_TEST_FILE).exists():
-        listener.note(f"no bounds are given: a range test first, in {kept} (--bounds workload does without)")
+        listener.note(
+            f"no bounds are given, so a range test runs first, in {kept}; --bounds workload skips it"
+        )
     config = plan.config
     test = RangePlan(
         plan.workload, plan.epochs, BEFORE_TRAINING, "auto", False, config.seed, plan.device, config.bf16
@@ -148,9 +150,9 @@ def _tested_bounds(plan: Plan, data: Data, folder: RunFolder, listener: Listener
     try:
         found = bounds_of_plan(test, data, kept, on_candidate=listener.candidate)
     except RangeTestError as error:
-        hint = "give --lr-min and --lr-max, or take --bounds workload"
+        hint = "give --lr-min and --lr-max, or --bounds workload"
         raise RangeTestError(
-            error.kind, f"the range test before the training gives no bounds: {error}; {hint}"
+            error.kind, f"the range test before the run finds no bounds: {error}; {hint}"
         ) from error
     keep_result(found, kept, plan.workload.name)
     return found.bounds
@@ -191,17 +193,19 @@ def _epochs(
             cost = saved - started
 
 
-def _say_rolled_back(rows: list[Row], listener: Listener) -> None:
-    """Say what was undone; a training of which nothing is left has diverged."""
-    undone = [row for row in rows[1:] if row["train_loss"] is None]
-    if not undone:
+def _report_rolled_back(rows: list[Row], listener: Listener) -> None:
+    """Note how many epochs were rolled back. A run of which every epoch was has diverged."""
+    rolled_back = [row for row in rows[1:] if row["train_loss"] is None]
+    if not rolled_back:
         return
-    last, least = undone[-1]["decisions"][0], min(max(row["lr"]) for row in undone)
-    if len(undone) == len(rows) - 1:
-        raise Diverged(f"training diverged in each of {len(undone)} epochs, down to learning rate {least:g}")
+    last, least = rolled_back[-1]["decisions"][0], min(max(row["lr"]) for row in rolled_back)
+    if len(rolled_back) == len(rows) - 1:
+        raise Diverged(
+            f"training diverged in each of {len(rolled_back)} epochs, down to learning rate {least:g}"
+        )
     listener.note(
-        f"{len(undone)} of {len(rows) - 1} epochs ruined the network and were undone, the last at learning rate "
-        f"{last['lr']:.3g}: lr_top and lr_max were too high and were halved each time"
+        f"{len(rolled_back)} of {len(rows) - 1} epochs diverged or collapsed and were rolled back, the last at learning"
+        f" rate {last['lr']:.3g}; lr_top and lr_max were too high and were halved each time"
     )
 
 

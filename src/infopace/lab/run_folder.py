@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import itertools
 import json
+import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,13 +27,13 @@ _KEPT = 2
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Reads and writes one run's files. Nothing here knows what a model is."""
+    """Reads and writes the files of one run. It does not depend on the model."""
 
     path: Path
 
     @property
     def picture(self) -> Path:
-        """Where the run's picture is."""
+        """The file of the run's picture."""
         return self.path / "picture.png"
 
     @property
@@ -59,7 +61,7 @@ class RunFolder:
             try:
                 yield
             except BaseException:
-                # A run that was refused before it wrote a thing leaves nothing behind.
+                # A run that was refused before it wrote a file leaves no folder either.
                 self._remove_if_empty(made)
                 raise
 
@@ -71,7 +73,7 @@ class RunFolder:
                     folder.rmdir()
 
     def discard(self) -> None:
-        """Remove what a run wrote that came to nothing. Call it only while holding the folder."""
+        """Remove the files of a run that was refused. Call it only while holding the folder."""
         for path in (self.path / "run.json", self._rows, *self.checkpoints()):
             path.unlink(missing_ok=True)
 
@@ -83,7 +85,7 @@ class RunFolder:
         write_atomically(self.path / name, f"{text}\n".encode())
 
     def read_json(self, name: str) -> dict[str, Any] | None:
-        """What write_json wrote, or None where there is nothing readable."""
+        """What write_json wrote, or None if there is nothing readable."""
         try:
             content = parse_json((self.path / name).read_bytes())
         except (OSError, ValueError):
@@ -93,13 +95,13 @@ class RunFolder:
     # epochs.jsonl: a row an epoch, appended
 
     def append_row(self, row: Row) -> None:
-        """Append one row. Raises WriteFailed, with the rows as they were, where it does not fit."""
+        """Append one row. Raises WriteFailed if it does not fit, and leaves the rows as they were."""
         append_line(self._rows, _line(row))
 
     def read_rows(self) -> list[Row]:
         """The rows of epochs 0, 1, 2, ... up to the first that is torn, missing or out of order.
 
-        Raises InputError where there is something that is no file that can be read.
+        Raises InputError if the file cannot be read.
         """
         try:
             lines = self._rows.read_bytes().split(b"\n")
@@ -119,13 +121,13 @@ class RunFolder:
         return rows
 
     def keep_rows(self, rows: list[Row]) -> None:
-        """Make `rows` all there is, durably: no line that a kill or a full disk tore stays behind them."""
+        """Make the file hold `rows` and nothing else: no torn line stays after them."""
         content = b"".join(_line(row) for row in rows)
         if (self._rows.read_bytes() if self._rows.is_file() else b"") != content:
             write_atomically(self._rows, content)
 
     def flush_rows(self) -> None:
-        """Put the rows on the disk, so that no checkpoint is there before its rows."""
+        """Flush the rows to the disk, so that no checkpoint is there before its rows."""
         with writing(self._rows), open(self._rows, "ab") as file:
             os.fsync(file.fileno())
 
@@ -149,9 +151,9 @@ class RunFolder:
         return [p for _, p in sorted(found, key=lambda f: (f[0], f[1].stat().st_mtime_ns), reverse=True)]
 
     def load_checkpoint(self, path: Path) -> dict[str, Any] | None:
-        """The state in a checkpoint, or None if its content is not what its name says.
+        """The state in a checkpoint, or None if its content does not match its name.
 
-        Raises InputError where it is, and no run can have written it.
+        Raises InputError if it matches, and no run can have written it.
         """
         match = _CHECKPOINT.fullmatch(path.name)
         try:
@@ -162,8 +164,8 @@ class RunFolder:
             return None
         try:
             state = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
-        except Exception as error:  # an unpickler raises whatever the bytes lead it to
-            raise InputError(f"checkpoint {path} is no checkpoint of a run; remove it") from error
+        except Exception as error:  # an unpickler can raise anything
+            raise InputError(f"checkpoint {path} is not a checkpoint of a run; remove it") from error
         if not isinstance(state, dict) or state.get("epoch") != int(match[1]):
             raise InputError(f"checkpoint {path} must hold the state after epoch {int(match[1])}; remove it")
         return state
@@ -175,3 +177,52 @@ def _digest(content: bytes) -> str:
 
 def _line(row: Row) -> bytes:
     return json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def sound_rows(rows: Sequence[Row]) -> list[Row]:
+    """The rows before the first one that no run can have written."""
+    return list(itertools.takewhile(_is_sound, rows))
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a finite number."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_sound(row: Row) -> bool:
+    return (
+        is_number(row.get("test"))
+        and (row.get("train_loss") is None or is_number(row["train_loss"]))
+        and _all_numbers(row.get("lr"))
+        and _holds_numbers(row.get("seconds"))
+        and _is_list_of(row.get("warnings"), str)
+        and _is_list_of(row.get("decisions"), dict)
+        and all(_is_decision(decision) for decision in row["decisions"])
+        and isinstance(row.get("information"), dict)
+        and all(_is_measured(layer) for layer in row["information"].values())
+        and (row.get("reference") is None or is_number(row["reference"]))
+        and _holds_numbers(row.get("held_out", {}))
+    )
+
+
+def _is_decision(decision: dict[str, Any]) -> bool:
+    texts = all(isinstance(decision.get(name), str) for name in ("layer", "phase", "reason"))
+    return texts and is_number(decision.get("lr"))
+
+
+def _is_measured(layer: object) -> bool:
+    if not isinstance(layer, dict) or not is_number(layer.get("nats")):
+        return False
+    return all(layer.get(name) is None or is_number(layer[name]) for name in ("std_error", "decoder"))
+
+
+def _is_list_of(values: object, kind: type) -> bool:
+    return isinstance(values, list) and all(isinstance(value, kind) for value in values)
+
+
+def _all_numbers(values: object) -> bool:
+    return isinstance(values, list) and all(is_number(value) for value in values)
+
+
+def _holds_numbers(values: object) -> bool:
+    return isinstance(values, dict) and all(is_number(value) for value in values.values())

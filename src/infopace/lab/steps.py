@@ -1,4 +1,4 @@
-"""What moves the weights of a run, and what moves the learning rate: an optimizer with its schedules."""
+"""The optimizer of a run with its learning-rate schedule, of a baseline or paced by information."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from infopace.lab.run_folder import Row
 
 
 class Steps:
-    """An optimizer, with a schedule that moves on after every batch, every epoch, or none.
+    """An optimizer with a schedule that steps after every batch, after every epoch, or not at all.
 
     Args:
         optimizer: Any torch optimizer.
-        per_batch: Moves on after every batch.
-        per_epoch: Moves on after every epoch; a plateau rule is told the mean training loss.
+        per_batch: Steps after every batch.
+        per_epoch: Steps after every epoch; a plateau rule gets the mean training loss.
         wants_loss: The optimizer's step is called with a closure that returns the loss of the batch.
     """
 
@@ -43,11 +43,11 @@ class Steps:
         return ["all"] if len(self.optimizer.param_groups) == 1 else [str(i) for i in self._numbers()]
 
     def lrs(self) -> list[float]:
-        """The learning rate of each parameter group; where the optimizer finds a scale d itself, times d."""
+        """The learning rate of each parameter group, times d if the optimizer finds a scale d itself."""
         return [float(group["lr"]) * float(group.get("d", 1.0)) for group in self.optimizer.param_groups]
 
     def step(self, loss: Tensor) -> None:
-        """Move the weights, after the backward pass of `loss`."""
+        """Update the weights, after the backward pass of `loss`."""
         if self._wants_loss:
             self.optimizer.step(lambda: float(loss.detach()))
         else:
@@ -56,7 +56,7 @@ class Steps:
             self._per_batch.step()
 
     def end_epoch(self, loss: float) -> None:
-        """Move on after an epoch whose mean training loss was `loss`."""
+        """Step the schedule after an epoch whose mean training loss was `loss`."""
         if isinstance(self._per_epoch, ReduceLROnPlateau):
             self._per_epoch.step(loss)
         elif self._per_epoch is not None:
@@ -64,34 +64,34 @@ class Steps:
 
     @contextlib.contextmanager
     def evaluating(self) -> Iterator[None]:
-        """Within it, the weights are those that the method would hand over."""
+        """Within it, the weights are those that the method would deliver."""
         yield
 
     def facts(self) -> Row:
-        """What was measured: of methods that measure nothing, nothing."""
+        """What was measured; empty for a baseline."""
         return {"information": {}, "reference": None, "warnings": []}
 
     def decisions(self, epoch: int) -> list[dict[str, Any]]:
-        """Why the learning rates of `epoch` (1-based) are what they are, one a group; empty where no reason is kept."""
+        """The decisions for `epoch` (1-based), one a parameter group; empty for a baseline."""
         return []
 
     @property
     def finished(self) -> bool:
-        """Whether the method says that the training is over."""
+        """Whether the method ended the run."""
         return False
 
     @property
     def holds_out(self) -> bool:
-        """Whether rows that are held out are still to be kept out of training."""
+        """Whether examples are still to be held out."""
         return False
 
     @property
     def rolled_back(self) -> int:
-        """How many epochs were undone."""
+        """Number of rolled-back epochs."""
         return 0
 
     def roll_back(self, why: str) -> bool:
-        """Undo the epoch that was trained last, in place of `end_epoch`; False where nothing keeps it."""
+        """Roll back the last epoch, instead of `end_epoch`; False if the method cannot."""
         return False
 
     def state_dict(self) -> dict[str, Any]:
@@ -101,9 +101,9 @@ class Steps:
         return state | {name: s.state_dict() for name, s in schedules.items() if s is not None}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a state."""
+        """Continue from a state."""
         self.optimizer.load_state_dict(state["optimizer"])
-        # torch brings what belongs to a weight to its device, but not what a package keeps in its groups.
+        # torch moves the state of a weight to its device, but not what a package keeps in its groups.
         for group in self.optimizer.param_groups:
             device = group["params"][0].device
             group.update({k: v.to(device) for k, v in group.items() if isinstance(v, Tensor)})
@@ -129,17 +129,17 @@ class PacedSteps(Steps):
         return list(self.scheduler.driving_layers)
 
     def end_epoch(self, loss: float) -> None:
-        """Measure the information and apply what follows from it."""
+        """Measure the information, decide and apply the decision."""
         self.scheduler.observe()
         self.scheduler.step()
 
     @property
     def rolled_back(self) -> int:
-        """How many epochs were undone."""
+        """Number of rolled-back epochs."""
         return len(self.scheduler.rolled_back)
 
     def roll_back(self, why: str) -> bool:
-        """Put the weights back, and go on with bounds half as high."""
+        """Restore the weights of the epoch before, and continue with bounds half as high."""
         if not self.scheduler.can_roll_back:
             return False
         self.scheduler.roll_back(why)
@@ -147,7 +147,7 @@ class PacedSteps(Steps):
         return True
 
     def facts(self) -> Row:
-        """Information, reference and warnings of the latest measurement."""
+        """Information, reference and warnings of the last measurement."""
         measurement = self.measured()
         layers = {
             name: {
@@ -162,8 +162,8 @@ class PacedSteps(Steps):
             "reference": measurement.reference,
             "warnings": list(measurement.warnings),
         }
-        seen = len(self.scheduler.history["output"])
-        now = {k: v[-1] for k, v in self.scheduler.held_out_history.items() if len(v) == seen}
+        measured = len(self.scheduler.history["output"])
+        now = {k: v[-1] for k, v in self.scheduler.held_out_history.items() if len(v) == measured}
         return facts | ({"held_out": now} if now else {})
 
     def decisions(self, epoch: int) -> list[dict[str, Any]]:
@@ -175,16 +175,16 @@ class PacedSteps(Steps):
 
     @property
     def finished(self) -> bool:
-        """Whether the policy says so for every parameter group."""
+        """Whether the policy ended the run for every parameter group."""
         return self.scheduler.finished
 
     @property
     def holds_out(self) -> bool:
-        """Until every parameter group has begun to anneal."""
+        """True until every parameter group is in its decay phase."""
         return self.scheduler.holds_out
 
     def measured(self) -> Measurement:
-        """The latest measurement."""
+        """The last measurement."""
         assert self.scheduler.measurement is not None, "the scheduler has just measured"
         return self.scheduler.measurement
 
@@ -193,15 +193,15 @@ class PacedSteps(Steps):
         return {"optimizer": self.optimizer.state_dict(), "scheduler": self.scheduler.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a state."""
+        """Continue from a state."""
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
 
 
 def check_loaded(optimizer: Optimizer, own: list[dict[str, Any]]) -> None:
-    """Raise ValueError where a state that was loaded cannot be this optimizer's; `own`: its groups as they were built.
+    """Raise ValueError if a loaded state cannot be this optimizer's. `own` are its groups as they were built.
 
-    torch takes any state in, and fails at the first step, or trains with it.
+    torch loads any state, and then fails at the first step, or trains with it.
     """
     for group, built in zip(optimizer.param_groups, own, strict=True):
         for name, value in built.items():
@@ -214,7 +214,7 @@ def check_loaded(optimizer: Optimizer, own: list[dict[str, Any]]) -> None:
     for parameter, kept in optimizer.state.items():
         for name, value in kept.items():
             if isinstance(value, Tensor) and value.numel() not in (1, parameter.numel()):
-                raise ValueError(f"{name} of shape {tuple(value.shape)} is of another parameter")
+                raise ValueError(f"{name} of shape {tuple(value.shape)} belongs to another parameter")
 
 
 def _number(value: float) -> float | None:

@@ -1,4 +1,4 @@
-"""An epoch at a time: train, evaluate, measure the information, let the scheduler decide."""
+"""A run, an epoch at a time: train, evaluate, measure the information, let the scheduler decide."""
 
 from __future__ import annotations
 
@@ -15,12 +15,10 @@ from torch.optim.swa_utils import update_bn
 
 from infopace import MutualInformationLR, Probe, layer_groups
 from infopace.lab.baselines import Setting
-from infopace.lab.batches import caster, in_batches, spans
-from infopace.lab.config import Plan
+from infopace.lab.batches import caster, hold_out, in_batches, spans
+from infopace.lab.config import OURS, PACED, SWITCHES, Plan
 from infopace.lab.errors import InputError
-from infopace.lab.hold_out import hold_out
 from infopace.lab.lazy_images import in_turn
-from infopace.lab.pacing import OURS, PACED, SWITCHES
 from infopace.lab.run_folder import Row
 from infopace.lab.steps import PacedSteps, Steps, check_loaded
 from infopace.lab.workload import Data, Rows
@@ -29,19 +27,19 @@ from infopace.scheduler import RollBackError
 
 _EVALUATION_BATCH = 250  # [measured] 1,000 images through LeNet, one CPU thread: 0.27 s, in one go 0.47 s
 
-# The packages of schedule-free optimizers advise as many.
+# As many as the packages of schedule-free optimizers advise.
 _SETTLING_BATCHES = 50
 
 
 class NotFinite(ArithmeticError):
-    """The training has diverged; the message names what is no longer finite."""
+    """The run has diverged; the message names what is no longer finite."""
 
 
 class Training:
     """Model, optimizer, scheduler and data of one run.
 
     Every epoch seeds its own random numbers from (seed, epoch), so a resumed run needs no generator state. Without
-    `std_error` information is measured without error bars. `note` says why no rows are held out where they usually are.
+    `std_error` information is measured without error bars. `note` says why nothing is held out, if that is unusual.
     """
 
     def __init__(self, plan: Plan, data: Data, *, std_error: bool = True) -> None:
@@ -50,7 +48,7 @@ class Training:
         self.device = plan.device
         self.note = ""
         held_out: Rows | None = None
-        # What is trained on once the rows that are held out join; None: nothing is held out, or no more.
+        # All training examples, while some are held out; None once they have joined, or if none ever were.
         self._whole: Data | None = None
         if plan.held_out:
             try:
@@ -58,7 +56,7 @@ class Training:
             except InputError as error:
                 if plan.config.held_out is not None:
                     raise
-                self.note = f"no rows are held out: {error}"
+                self.note = f"no examples are held out: {error}"
             else:
                 self._whole, data = data.to(plan.device), rest
         self.data = data.to(plan.device)
@@ -67,7 +65,7 @@ class Training:
         self.model = workload.build_model().to(plan.device)
         if workload.channels_last:
             self.model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        # A mask may hold -inf for good.
+        # A mask may hold -inf from the start.
         self._never_finite = self._not_finite()
         if plan.baseline is None:
             with self._autocast():
@@ -88,7 +86,7 @@ class Training:
             None if config.horizon == "free" else self.plan.epochs,
             **{name: getattr(config, name) for name in SWITCHES},
         )
-        probe, unseen = self._probes(held_out)
+        probe, held_out_probe = self._probes(held_out)
         return PacedSteps(
             optimizer,
             MutualInformationLR(
@@ -97,8 +95,8 @@ class Training:
                 probe,
                 self.plan.bounds,
                 policy,
-                held_out=unseen,
-                roll_back=config.method == OURS,  # the published rules are as they were published
+                held_out=held_out_probe,
+                roll_back=config.method == OURS,  # the published rules do not roll back
                 measuring=self._measuring(),
             ),
         )
@@ -114,18 +112,18 @@ class Training:
         )
 
     def _probes(self, held_out: Rows | None) -> tuple[Probe, Probe | None]:
-        """The sample of what is trained on, and that of what is held out, if anything is."""
+        """The probe on training examples, and the probe on held-out examples if there are any."""
         n = min(self.plan.workload.probe_size, len(self.data.train_targets))
         probe = self._probe(self.data.train_set(), n)
         if held_out is None:
             return probe, None
-        unseen = self._probe(held_out, min(n, self.n_held_out))
-        if self.plan.config.held_out is None and unseen.classes != probe.classes:
-            assert self._whole is not None, "rows are held out"
-            self.note = "no rows are held out: too few of a class for two samples"
+        held_out_probe = self._probe(held_out, min(n, self.n_held_out))
+        if self.plan.config.held_out is None and held_out_probe.classes != probe.classes:
+            assert self._whole is not None, "examples are held out"
+            self.note = "no examples are held out: too few of a class for two samples"
             self.data, self._whole = self._whole, None
             return self._probes(None)
-        return probe, unseen
+        return probe, held_out_probe
 
     def _setting(self) -> Setting:
         workload = self.plan.workload
@@ -142,13 +140,13 @@ class Training:
         )
 
     def _probe(self, rows: Rows, n: int) -> Probe:
-        """The fixed sample of these rows, cast as a batch is; without augmentation."""
+        """A probe on a fixed sample of these examples, cast as a batch is and without augmentation."""
         sample = Probe.sample(rows, n=n, seed=self.plan.config.seed)
         return Probe(self._inputs(sample.inputs), sample.targets).to(self.device)
 
     @property
     def n_held_out(self) -> int:
-        """Rows that are kept out of training for now."""
+        """Number of examples that are held out now."""
         return 0 if self._whole is None else len(self._whole.train_targets) - len(self.data.train_targets)
 
     @property
@@ -158,11 +156,11 @@ class Training:
 
     @property
     def groups(self) -> list[str]:
-        """A name for each parameter group: the layer that drives it, where one does."""
+        """A name for each parameter group: the layer that drives it, if one does."""
         return self.steps.groups
 
     def untrained_row(self) -> Row:
-        """Epoch 0: the network before training. Its information, if any, was measured when the steps were made."""
+        """Epoch 0: the untrained network. Its information was measured when the steps were built."""
         started = time.perf_counter()
         test = self.evaluate()
         seconds = {
@@ -181,12 +179,12 @@ class Training:
         }
 
     def run_epoch(self, epoch: int, on_batch: Callable[[int, int], None]) -> Row:
-        """Train epoch `epoch` (1-based) and return its row. Raises NotFinite where the training diverged.
+        """Train epoch `epoch` (1-based) and return its row. Raises NotFinite if the run diverged.
 
-        A paced epoch that ruins the network is undone, and its row has no training loss. The test set is looked at here
-        and nowhere else, and no decision sees the result.
+        A paced epoch in which the network diverges or collapses is rolled back, and its row has no training loss. The
+        test set is evaluated only here, and no decision depends on the result.
         """
-        lrs, decisions, undone = self.steps.lrs(), self.steps.decisions(epoch), self.steps.rolled_back
+        lrs, decisions, rolled_back = self.steps.lrs(), self.steps.decisions(epoch), self.steps.rolled_back
         times = [time.perf_counter()]
         try:
             loss: float | None = self.train_epoch(epoch, on_batch)
@@ -205,7 +203,7 @@ class Training:
         return {
             "epoch": epoch,
             "lr": lrs,
-            "train_loss": None if self.steps.rolled_back > undone else loss,
+            "train_loss": None if self.steps.rolled_back > rolled_back else loss,
             "test": test,
             **self.steps.facts(),
             "decisions": decisions,
@@ -219,7 +217,7 @@ class Training:
         except (
             ValueError,
             RollBackError,
-        ) as error:  # or weights are finite, but an activation of the probe is not
+        ) as error:  # the weights may be finite, and an activation of the probe not
             raise NotFinite(str(error)) from error
 
     def _roll_back(self, why: str) -> bool:
@@ -233,7 +231,7 @@ class Training:
         return {"model": self.model.state_dict(), **self.steps.state_dict()}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take up a state. Raises ValueError, RuntimeError, or what torch makes of it, where it is another model's."""
+        """Load a state. Raises ValueError, RuntimeError, or whatever torch raises, if it is another model's."""
         self.model.load_state_dict(state["model"])
         own = [dict(group) for group in self.steps.optimizer.param_groups]
         self.steps.load_state_dict(state)
@@ -242,7 +240,7 @@ class Training:
     def train_epoch(self, epoch: int, on_batch: Callable[[int, int], None]) -> float:
         """Train for one epoch and return the mean training loss.
 
-        Raises NotFinite where it diverged, InputError where a loss would not be finite without any training.
+        Raises NotFinite if the run diverged, InputError if a loss is not finite with untrained weights either.
         """
         if self._whole is not None and not self.steps.holds_out:
             self.data, self._whole = self._whole, None
@@ -276,7 +274,7 @@ class Training:
 
     @torch.no_grad()
     def _check_untrained(self, epoch: int, number: int) -> None:
-        """Raise InputError where the loss of a batch of an epoch is not finite with untrained weights either."""
+        """Raise InputError if the loss of a batch of an epoch is not finite with untrained weights either."""
         data, workload = self.data, self.plan.workload
         order = self._seed_epoch(epoch)
         every = torch.randperm(len(data.train_inputs), generator=order).to(self.device)
@@ -288,18 +286,20 @@ class Training:
         inputs = self._inputs(inputs)
         where = f"workload {workload.name!r}: in training batch {number} of epoch {epoch}"
         if not bool(torch.isfinite(inputs).all()):
-            raise InputError(f"{where} what augment and prepare return must be finite, and is not")
+            raise InputError(f"{where} augment and prepare must return finite numbers, and do not")
         self._seed_epoch(0)
         with self._autocast():
             outputs = workload.build_model().to(self.device).train()(inputs)
             loss = workload.loss(outputs, data.train_targets[batches[-1]])
         if not bool(torch.isfinite(loss)):
             what = "loss" if bool(torch.isfinite(outputs).all()) else "the model's output"
-            raise InputError(f"{where} {what} is not finite before training either; the inputs are")
+            raise InputError(
+                f"{where} {what} is not finite with untrained weights either, although the inputs are"
+            )
 
     @torch.no_grad()
     def evaluate(self) -> float:
-        """The metric on the test set, in eval mode. Raises NotFinite where that or an output is none."""
+        """The metric on the test set, in eval mode. Raises NotFinite if it, or an output, is not finite."""
         metric = self.plan.workload.metric
         total, count = torch.zeros((), dtype=torch.float64, device=self.device), 0
         odd = torch.zeros((), dtype=torch.bool, device=self.device)
@@ -313,7 +313,7 @@ class Training:
                 total += scores.sum()
                 count += scores.numel()
                 odd |= outputs.isnan().any()
-        # The class of an output that is nan is a class like any other.
+        # argmax of outputs that are nan is a class, so the metric alone does not show them.
         if bool(odd):
             raise NotFinite("an output on the test set is nan")
         value = float(total) / count
@@ -322,11 +322,11 @@ class Training:
         return value
 
     def _not_finite(self) -> int:
-        """How many numbers in the weights are not finite."""
+        """Number of weights that are not finite."""
         return sum(int((~torch.isfinite(weight)).sum()) for weight in self.model.parameters())
 
     def _autocast(self) -> contextlib.AbstractContextManager[object]:
-        # One that is switched off is not free either, and a small model feels it in every batch.
+        # A disabled autocast costs time too, which a small model feels in every batch.
         if not self.plan.config.bf16:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, torch.bfloat16)
@@ -337,15 +337,15 @@ class Training:
         except (
             OverflowError,
             RuntimeError,
-        ) as error:  # a step beyond float32 is one that torch refuses to take
+        ) as error:  # torch refuses a step beyond float32
             if isinstance(error, RuntimeError) and "overflow" not in str(error):
                 raise
             raise NotFinite("a step is not finite") from error
 
     def _settle_norms(self) -> None:
-        """Replace batch norm's running statistics by those of the weights as they are, over some training batches.
+        """Recompute batch norm's running statistics for the present weights, over some training batches.
 
-        The same batches every time; without batch norm none is drawn.
+        The batches are the same every time. Without batch norm none is drawn.
         """
         with self._autocast():
             update_bn(self._some_inputs(), self.model)
@@ -366,7 +366,7 @@ class Training:
 
 
 def set_determinism(threads: int, device: torch.device) -> None:
-    """The number of threads changes the last bits of sums, and so do some CUDA kernels from call to call."""
+    """Fix what changes the last bits: the number of threads, and CUDA kernels that differ from call to call."""
     torch.set_num_threads(threads)
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = False

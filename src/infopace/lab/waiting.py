@@ -1,4 +1,4 @@
-"""What a long measurement says while it goes: a line on stderr now and then, none where it is quick."""
+"""Progress of a long measurement: a line on stderr from time to time, none if it is quick."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FIRST, _EVERY = 3.0, 10.0
 
 
 class Waiting:
-    """Listens to a measurement of n examples. A context manager: no line comes after its end."""
+    """Reports the progress of a measurement of n examples. A context manager: no line comes after its end."""
 
     def __init__(
         self,
@@ -26,7 +26,7 @@ class Waiting:
         self._n, self._say, self._clock = n, say or _to_stderr, clock
         self._began: float | None = None
         self._next = clock() + first
-        # The value itself calls nobody back, so a clock beside it speaks.
+        # The estimate itself has no callback, so a timer prints the first line.
         self._timer = threading.Timer(first, self._say, [f"measuring {n} examples"])
         self._timer.daemon = True
 
@@ -38,10 +38,10 @@ class Waiting:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._timer.cancel()
-        self._timer.join()  # a line that is being written is written whole
+        self._timer.join()  # a line that is being written is completed
 
     def permutation(self, done: int, total: int) -> None:
-        """`done` of `total` permutations are measured; 0 at their beginning."""
+        """`done` of `total` permutations are measured; 0 at the start."""
         now = self._clock()
         if self._began is None:
             self._timer.cancel()

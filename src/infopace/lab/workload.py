@@ -1,4 +1,4 @@
-"""What a workload is: data, model, loss, metric and the recipe they are trained with."""
+"""A workload: data, model, loss, metric and the recipe of the training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from infopace import Bounds
 from infopace.lab.lazy_images import LazyImages, Pairs
 
-# Inputs and targets, in a form that `Probe.sample` draws from.
+# Inputs and targets, in a form from which `Probe.sample` draws.
 Rows = tuple[Tensor, Tensor] | Pairs
 
 
@@ -21,7 +21,7 @@ Rows = tuple[Tensor, Tensor] | Pairs
 class Data:
     """Training and test set as tensors. Images stay uint8; a batch is cast when it is used.
 
-    Where the images do not fit in memory, LazyImages stand in for the inputs.
+    If the images do not fit in memory, the inputs are LazyImages.
     """
 
     train_inputs: Tensor | LazyImages
@@ -49,10 +49,7 @@ class Data:
         return self.train_inputs, self.train_targets
 
     def digest(self) -> str:
-        """A short SHA-256 of all values: a resumed run must see the data it was started with.
-
-        Of lazy images a sample is looked at.
-        """
+        """A short SHA-256 of all values, by which a run recognizes its data; of lazy images, of a sample."""
         sha = hashlib.sha256()
         for part in self.parts():
             if isinstance(part, LazyImages):
@@ -65,7 +62,7 @@ class Data:
 
 @dataclass(frozen=True)
 class Metric:
-    """How good outputs are on the test set: the mean of `score` over rows, or over rows and columns."""
+    """The quality of outputs on the test set: the mean of `score` over examples, or over examples and columns."""
 
     name: str
     score: Callable[[Tensor, Tensor], Tensor]
@@ -74,7 +71,7 @@ class Metric:
     unit: str = ""
 
     def show(self, value: float) -> str:
-        """The value as a person reads it, with its unit: '98.61 %', '1.013 °C'."""
+        """The value as text, with its unit: '98.61 %', '1.013 °C'."""
         digits = 2 if self.scale == 100.0 else 3
         return f"{value * self.scale:.{digits}f} {self.unit}".rstrip()
 
@@ -141,7 +138,7 @@ def as_is(batch: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Workload:
-    """One experiment: everything that fixes its numbers, but for the command line's choices."""
+    """One experiment: everything that determines its numbers, except the options of the command line."""
 
     name: str
     summary: str
@@ -153,24 +150,24 @@ class Workload:
     epochs: int
     batch_size: int
     prepare: Callable[[Tensor], Tensor] = as_is
-    # Of training batches only, before `prepare`; its numbers must come from the generator, so that a run resumes.
+    # For training batches only, before `prepare`. Its numbers must come from the generator, so that a run can resume.
     augment: Callable[[Tensor, torch.Generator], Tensor] | None = None
     momentum: float = 0.9
     nesterov: bool = True
     weight_decay: float = 0.0
-    probe_size: int = 1000  # of a smaller training set all rows
-    # What there is to know, as for `Probe`; in nats where it is known better than by neighbours.
+    probe_size: int = 1000  # of a smaller training set all examples
+    # I(X;Y) as for `Probe`: "auto", or in nats if it is known better than a neighbour estimate.
     reference: str | float = "auto"
     channels_last: bool = False
-    # A small model runs faster on one CPU thread than on several that wait for each other.
+    # A small model runs faster on one CPU thread than on several.
     threads: int | None = None
-    # Values of the test metric; a comparison says when each was reached.
+    # Values of the test metric. A comparison reports when each was reached.
     levels: tuple[float, ...] = ()
-    # Of one's own workload, filled in when it is found: what tells it from another of its name.
+    # Of a user's own workload: a digest that distinguishes it from others of its name, filled in when it is found.
     code: str = ""
 
     def __post_init__(self) -> None:
-        """Raise TypeError for a part of another kind: it would be found out in the middle of a run."""
+        """Raise TypeError for a part of the wrong kind, before a run starts."""
         for name in ("load", "build_model", "loss", "prepare", "augment"):
             part = getattr(self, name)
             if not (callable(part) or (name == "augment" and part is None)):

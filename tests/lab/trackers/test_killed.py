@@ -73,7 +73,7 @@ def test_killed_and_resumed_it_has_each_epoch_once(tmp_path: Path) -> None:
     assert start(tmp_path) == -signal.SIGKILL, (tmp_path / "log").read_text()
     (server,) = (tmp_path / "cut").glob("server-*.jsonl")
     assert [row["epoch"] for row in json_lines(tmp_path / "cut" / "epochs.jsonl")] == [0, 1, 2, 3]
-    assert [epoch for epoch, _ in json_lines(server)] == [0, 1, 2]  # of the last it was told, and lost it
+    assert [epoch for epoch, _ in json_lines(server)] == [0, 1, 2]  # the last one was sent to it, and lost
     assert start(tmp_path) == 0, (tmp_path / "log").read_text()
 
     steps = list(range(EPOCHS + 1))

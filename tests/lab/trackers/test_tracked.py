@@ -1,4 +1,4 @@
-"""Trackers behind a listener: what they are told, and that they cannot stop the run."""
+"""Trackers behind a listener: what they log, and that they cannot stop the run."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from .fakes import FakePackage
 
 
 class Frail:
-    """Fails at one of its calls, and counts what it is told."""
+    """Fails at one of its calls, and records its calls."""
 
     def __init__(self, at: str) -> None:
-        self.at, self.told = at, []
+        self.at, self.calls = at, []
 
     def _hear(self, what: str) -> None:
-        self.told.append(what)
+        self.calls.append(what)
         if what == self.at:
             raise ConnectionError("the network is\ndown")
 
@@ -50,9 +50,9 @@ def test_a_tracker_that_fails_is_one_note_and_then_silence(
     with contextlib.closing(Tracked(listener, {"frail": frail, "sound": sound})) as both:
         tiny.run(tmp_path / "tracked", both)
     tiny.assert_same_ending(tmp_path / "plain", tmp_path / "tracked")
-    assert listener.notes == ["note: frail failed and is told nothing more of this run: the network is down"]
-    assert frail.told == WHOLE[: WHOLE.index(at) + 1]
-    assert sound.told == WHOLE
+    assert listener.notes == ["note: frail failed and logs no more of this run: the network is down"]
+    assert frail.calls == WHOLE[: WHOLE.index(at) + 1]
+    assert sound.calls == WHOLE
 
 
 def test_ctrl_c_in_a_tracker_is_the_users(tiny: Any, tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_a_run_killed_behind_its_last_epoch_is_finished_by_the_next(
     (tmp_path / "run" / "summary.json").unlink()
     tracker = Frail("")
     tiny.run(tmp_path / "run", Tracked(PlainProgress([].append), {"tracker": tracker}))
-    assert tracker.told == ["start", "finish"]
+    assert tracker.calls == ["start", "finish"]
 
 
 def test_without_trackers_the_listener_stays_as_it_is() -> None:

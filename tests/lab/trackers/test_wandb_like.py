@@ -116,7 +116,7 @@ def test_a_run_that_is_stopped_and_resumed(
     assert package.runs[-1].finished
 
 
-def test_what_wandb_is_told_at_the_start(tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_wandb_gets_at_the_start(tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = FakePackage()
     monkeypatch.setitem(sys.modules, "wandb", package)
     tiny.run(tmp_path / "run", tracked(PlainProgress([].append), ["wandb"]), epochs=1, seed=3)

@@ -1,4 +1,4 @@
-"""Where a run's epochs are told to, beside the terminal: TensorBoard, wandb, trackio."""
+"""Trackers to which a run logs its epochs: TensorBoard, wandb, trackio."""
 
 from infopace.lab.trackers._tracked import Tracked, tracked
 

@@ -1,23 +1,25 @@
-"""What a tracker is told of a run: its settings once, and of each epoch numbers by name and one text."""
+"""What a tracker logs of a run: its settings once, and for each epoch numbers by name and one text."""
 
 from __future__ import annotations
 
 import dataclasses
+import importlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from infopace.lab.config import Plan
+from infopace.lab.errors import InputError
 from infopace.lab.run_folder import Row
 
 
 @dataclass(frozen=True)
 class Start:
-    """A run that begins or goes on.
+    """A run that starts or resumes.
 
     Attributes:
-        folder: Of the run.
-        config: Its settings, with the bounds that a range test found in their place.
+        folder: The folder of the run.
+        config: Its settings, with the bounds of the range test if one was run.
     """
 
     folder: Path
@@ -31,8 +33,8 @@ class Epoch:
     Attributes:
         number: 0 is the untrained network.
         numbers: By name; a slash groups them. Information and its error in nats.
-        text: Cause and reason of each decision, a line a parameter group; empty where there is none.
-        seconds: What the epoch took.
+        text: Phase and reason of each decision, a line a parameter group; empty without decisions.
+        seconds: Duration of the epoch.
     """
 
     number: int
@@ -43,16 +45,16 @@ class Epoch:
 
 @runtime_checkable
 class Tracker(Protocol):
-    """Takes up epochs, in order and each once. Whatever it raises ends the tracking and not the run."""
+    """Logs epochs, in order and each once. An exception ends the tracking, not the run."""
 
     def start(self, start: Start, epochs: list[Epoch]) -> None:
-        """The run begins or goes on; `epochs` are behind it, and some or all of them may be logged already."""
+        """The run starts or resumes. `epochs` are finished, and some or all of them may be logged already."""
 
     def log(self, epoch: Epoch) -> None:
         """An epoch has ended."""
 
     def finish(self) -> None:
-        """Nothing more will come; hand over everything that is still on its way."""
+        """The run has ended. Send everything that is still waiting."""
 
 
 def config_of(plan: Plan, n_parameters: int) -> dict[str, Any]:
@@ -62,7 +64,7 @@ def config_of(plan: Plan, n_parameters: int) -> dict[str, Any]:
 
 
 def epoch_of(row: Row, metric: str) -> Epoch:
-    """A row of epochs.jsonl as trackers log it. Without information, as of a baseline, it has none here either."""
+    """A row of epochs.jsonl as trackers log it. The row of a baseline has no information."""
     numbers: dict[str, float | None] = {"train_loss": row["train_loss"], f"test_{metric}": row["test"]}
     numbers |= _rates(row)
     for layer, found in row["information"].items():
@@ -80,8 +82,16 @@ def epoch_of(row: Row, metric: str) -> Epoch:
 
 
 def _rates(row: Row) -> dict[str, float | None]:
-    """One rate is "lr" for every method, so that their curves share an axis; of several, each by its group."""
+    """A single rate is "lr" for every method, so that their curves share an axis. Several are named by their group."""
     if len(row["lr"]) == 1:
         return {"lr": row["lr"][0]}
     groups = [d["layer"] for d in row["decisions"]] or range(len(row["lr"]))
     return {f"lr/{group}": lr for group, lr in zip(groups, row["lr"], strict=True)}
+
+
+def needed(tracker: str, module: str, install: str) -> Any:
+    """The module `module`. Raises InputError that says what to install if it cannot be imported."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise InputError(f"--track {tracker} needs the package {tracker}: {install} ({error})") from error

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from infopace.lab.trackers._facts import Epoch, Start
-from infopace.lab.trackers._package import needed
+from infopace.lab.trackers._facts import Epoch, Start, needed
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -17,9 +16,9 @@ _EVENTS = "events.out.tfevents.*"
 class TensorBoard:
     """Scalars and texts through torch's SummaryWriter; `tensorboard --logdir runs` shows them.
 
-    A run that goes on writes a new file with all its epochs, from the rows in its folder, which purges what the older
-    files hold: TensorBoard shows every epoch once, whatever a kill cut off, and also those before tracking was asked
-    for. The older files stay, because a TensorBoard that is open could not move on from one that is gone.
+    A resumed run writes a new file with all its epochs, from the rows in its folder, and marks the older files as
+    purged. TensorBoard then shows every epoch once, also those that a kill cut off and those before tracking was
+    switched on. The older files stay, because an open TensorBoard cannot continue from a file that is gone.
     """
 
     def __init__(self) -> None:
@@ -38,7 +37,7 @@ class TensorBoard:
         self._writer = writer
         settings = "".join(f"| {name} | {value} |\n" for name, value in start.config.items())
         writer.add_text("settings", f"| setting | value |\n| --- | --- |\n{settings}", 0)
-        # Rows keep no time of day; the epochs are placed as if the run had not been interrupted.
+        # Rows record no time of day. The epochs are placed as if the run had not been interrupted.
         at = time.time() - sum(epoch.seconds for epoch in epochs)
         for epoch in epochs:
             at += epoch.seconds
@@ -59,5 +58,5 @@ def _write(writer: SummaryWriter, epoch: Epoch, at: float) -> None:
     for name, value in epoch.numbers.items():
         writer.add_scalar(name, value, epoch.number, walltime=at)
     if epoch.text:
-        # Two blanks before the end of a line are Markdown's line break.
+        # Two spaces at the end of a line are a line break in Markdown.
         writer.add_text("decision", epoch.text.replace("\n", "  \n"), epoch.number, walltime=at)

@@ -1,4 +1,4 @@
-"""A run's listener with trackers behind it: they hear what it hears, and cannot stop the run."""
+"""A listener that passes a run's epochs on to trackers, which cannot stop the run."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _TRACKERS: dict[str, Callable[[], Tracker]] = {
 
 
 def tracked(listener: Listener, names: Sequence[str]) -> Listener:
-    """`listener`, with the named trackers behind it. Raises InputError where a tracker's package is missing."""
+    """`listener` with the named trackers. Raises InputError if a tracker's package is missing."""
     trackers = {name: _TRACKERS[name]() for name in names}
     return Tracked(listener, trackers) if trackers else listener
 
 
 class Tracked:
-    """Passes everything on to a listener and tells each epoch to trackers.
+    """Passes everything on to a listener, and each epoch to trackers.
 
-    The first exception of a tracker becomes one note, and it is told no more. After the last epoch trackers finish at
-    once: the run's summary is written behind that, so a run that is found finished was handed over as a whole. One
-    that stops by itself before its last epoch is handed over when it is closed.
+    The first exception of a tracker becomes one note, and the tracker is dropped. Trackers finish right after the last
+    epoch, before the run's summary is written, so a finished run is logged completely. A run that ends before its last
+    epoch is finished when it is closed.
     """
 
     def __init__(self, listener: Listener, trackers: dict[str, Tracker]) -> None:
@@ -47,7 +47,7 @@ class Tracked:
         self._plan = plan
         start = Start(folder, config_of(plan, n_parameters))
         epochs = [epoch_of(row, plan.workload.metric.name) for row in rows]
-        self._tell(lambda tracker: tracker.start(start, epochs))
+        self._each(lambda tracker: tracker.start(start, epochs))
         if len(rows) > plan.epochs:
             self._finish()
 
@@ -57,7 +57,7 @@ class Tracked:
     def epoch(self, row: Row) -> None:
         assert self._plan is not None, "started() comes first"
         epoch = epoch_of(row, self._plan.workload.metric.name)
-        self._tell(lambda tracker: tracker.log(epoch))
+        self._each(lambda tracker: tracker.log(epoch))
         if epoch.number == self._plan.epochs:
             self._finish()
         self._listener.epoch(row)
@@ -73,14 +73,14 @@ class Tracked:
             self._listener.close()
 
     def _finish(self) -> None:
-        self._tell(lambda tracker: tracker.finish())
+        self._each(lambda tracker: tracker.finish())
         self._trackers = {}
 
-    def _tell(self, what: Callable[[Tracker], None]) -> None:
+    def _each(self, what: Callable[[Tracker], None]) -> None:
         for name, tracker in list(self._trackers.items()):
             try:
                 what(tracker)
-            except Exception as error:  # a network, a disk, a server of theirs: never the run's affair
+            except Exception as error:  # of its network, disk or server, which must not stop the run
                 del self._trackers[name]
                 reason = " ".join(str(error).split())[:200] or type(error).__name__
-                self.note(f"{name} failed and is told nothing more of this run: {reason}")
+                self.note(f"{name} failed and logs no more of this run: {reason}")

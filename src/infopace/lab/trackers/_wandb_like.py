@@ -1,4 +1,4 @@
-"""Weights & Biases, and trackio, which has the same form: init(...), run.log(numbers, step), run.finish()."""
+"""Weights & Biases, and trackio, which has the same interface: init(...), run.log(numbers, step), run.finish()."""
 
 from __future__ import annotations
 
@@ -7,25 +7,24 @@ from collections.abc import Callable
 from typing import Any
 
 from infopace.lab.files import write_atomically
-from infopace.lab.trackers._facts import Epoch, Start
-from infopace.lab.trackers._package import needed
+from infopace.lab.trackers._facts import Epoch, Start, needed
 
 _PROJECT = "infopace"
 _MARK = "track-id"
 
 
 class WandbLike:
-    """A package of wandb's form.
+    """A package with wandb's interface.
 
-    The run has a random mark, kept in its folder, by which it is found again: its name alone would also find another
-    training of the same settings. A run that goes on logs what the tracker lacks and no more: both packages send
-    epochs in order and behind the training's back, so what a kill cut off is the end. wandb offline finds nothing
-    again; then every start is a whole run, and the last one has all epochs.
+    The run has a random mark in its folder, by which it is found again. Its name alone would also find another run
+    with the same settings. A resumed run logs only what the tracker lacks: both packages send epochs in order and in
+    the background, so a kill loses the last ones. Offline, wandb finds no earlier run. Then every start is a whole run,
+    and the last one has all epochs.
 
     Args:
         package: The module.
-        next_step: The step that a run of the package expects next, 0 where it has none.
-        arguments: What else its `init` is to be given for a start and a mark.
+        next_step: The step that a run of the package expects next, 0 for a new run.
+        arguments: Further arguments of `init` for a start and a mark.
     """
 
     def __init__(
@@ -51,7 +50,7 @@ class WandbLike:
             self.log(epoch)
 
     def log(self, epoch: Epoch) -> None:
-        # An epoch behind the checkpoint is trained anew, with the same numbers, and may be there already.
+        # An epoch after the checkpoint is trained again, with the same numbers, and may be logged already.
         if epoch.number >= self._expected:
             text = {"decision": epoch.text} if epoch.text else {}
             self._run.log({**epoch.numbers, **text}, step=epoch.number)
@@ -62,7 +61,7 @@ class WandbLike:
 
 
 def wandb() -> WandbLike:
-    """Weights & Biases; its files in the run's folder."""
+    """Weights & Biases, with its files in the run's folder."""
     return WandbLike(
         needed("wandb", "wandb", "pip install wandb"),
         lambda run: run.starting_step,
@@ -71,7 +70,7 @@ def wandb() -> WandbLike:
 
 
 def trackio() -> WandbLike:
-    """Trackio; its files where TRACKIO_DIR says. It has no public word for the next step."""
+    """Trackio, with its files in TRACKIO_DIR. It has no public attribute for the next step."""
     return WandbLike(
         needed("trackio", "trackio", "pip install trackio"),
         lambda run: run._next_step,

@@ -1,4 +1,4 @@
-"""The workloads by name, and those of one's own."""
+"""The workloads by name, and users' own workloads."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ import difflib
 from infopace.lab.errors import InputError
 from infopace.lab.workload import Workload
 from infopace.lab.workloads._from_spec import load_workload as load_workload
-from infopace.lab.workloads.cifar10_allconv import CIFAR10_ALLCONV
-from infopace.lab.workloads.cifar10_small import CIFAR10_SMALL
-from infopace.lab.workloads.cifar10_vgg16 import CIFAR10_VGG16
+from infopace.lab.workloads.cifar10 import CIFAR10_ALLCONV, CIFAR10_SMALL, CIFAR10_VGG16
 from infopace.lab.workloads.cifar100_wrn28_10 import CIFAR100_WRN28_10
 from infopace.lab.workloads.digits import DIGITS, DIGITS_MLP
 from infopace.lab.workloads.imagenet_resnet50 import IMAGENET_RESNET50
-from infopace.lab.workloads.mnist_10k import MNIST_10K
-from infopace.lab.workloads.mnist_lenet import MNIST_LENET
+from infopace.lab.workloads.mnist import MNIST_10K, MNIST_LENET
 from infopace.lab.workloads.small_images import (
     CIFAR_PLAIN,
     DEEP_MLP,
@@ -54,7 +51,7 @@ WORKLOADS: dict[str, Workload] = {w.name: w for w in _ALL}
 
 
 def find_workload(name: str) -> Workload:
-    """The workload called `name`, or the one that "module:object" names; InputError with the near names if none."""
+    """The workload called `name`, or the one at "module:object". Raises InputError that lists similar names."""
     if ":" in name:
         return load_workload(name)
     if name in WORKLOADS:

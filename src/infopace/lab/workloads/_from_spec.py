@@ -13,8 +13,8 @@ from pathlib import Path
 from types import ModuleType
 
 from infopace.lab.errors import InputError
+from infopace.lab.identity import code_of
 from infopace.lab.workload import Workload
-from infopace.lab.workloads._code import code_of
 
 
 def load_workload(spec: str) -> Workload:
@@ -23,8 +23,8 @@ def load_workload(spec: str) -> Workload:
     A module is looked for in the current folder too; a file may import what lies beside it.
 
     Raises:
-        InputError: the form is another one; there is no such module, file or object; it is not a Workload; or the
-            module raised an error of its own. One line each.
+        InputError: The spec has another form; there is no such module, file or object; it is not a Workload; or the
+            module raised an error.
     """
     source, colon, name = spec.strip().rpartition(":")
     if not (colon and source and name.isidentifier()):
@@ -70,7 +70,7 @@ def _from_file(path: Path) -> ModuleType:
 
 @contextlib.contextmanager
 def _imports_from(folder: Path) -> Iterator[None]:
-    """As for a script in `folder`: the console command has its own folder in the path instead."""
+    """Import from `folder`, as a script in it does. The console command has its own folder in the path instead."""
     sys.path.insert(0, str(folder))
     try:
         yield
@@ -87,7 +87,7 @@ def _one_line(source: str) -> Iterator[None]:
         missing = error.name or ""
         if source == missing or source.startswith(f"{missing}."):
             raise InputError(f"no module {source!r}, neither installed nor in {Path.cwd()}") from error
-        raise InputError(f"{source} imports {missing!r}, which is not there") from error
+        raise InputError(f"{source} imports {missing!r}, which is not installed") from error
     except (Exception, SystemExit) as error:  # a user's code may raise anything
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{source} cannot be imported: {type(error).__name__}: {reason}") from error

@@ -9,7 +9,7 @@ from infopace import Bounds
 from infopace.lab.augment import CropAndFlip
 from infopace.lab.data import load_images
 from infopace.lab.workload import ACCURACY, Data, Workload
-from infopace.lab.workloads._cifar10 import STANDARDISE
+from infopace.lab.workloads.cifar10 import STANDARDISE
 
 _BLOCKS_A_STAGE = (28 - 4) // 6
 _WIDTHS = (160, 320, 640)  # 16, 32, 64, ten times as wide

@@ -59,7 +59,7 @@ DIGITS = Workload(
     metric=ACCURACY,
     # [measured] by `infopace compare digits`, its range test with seed 1000, rounded. Constant rates agree
     # (studies/constant_rates/run.py digits --epochs 30 --seeds 100 101): 0.950 at 0.003, 0.969 at 0.01, 0.979 at 0.03,
-    # 0.522 at 0.1, where one seed lost all, 0.149 at 0.2.
+    # 0.522 at 0.1, where one seed collapsed, 0.149 at 0.2.
     bounds=Bounds(lr_min=0.0026, lr_max=0.105, lr_top=0.046),
     epochs=30,
     batch_size=32,

@@ -97,7 +97,7 @@ IMAGENET_RESNET50 = Workload(
     augment=ResizedCropAndFlip(_CROP),
     # the usual numbers of ImageNet; tests see the middle 224 x 224 of 256 x 256
     prepare=Standardise(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), size=_CROP),
-    # A row needs three neighbours in its class; of 1000 rows one would be of each.
+    # An example needs three neighbours in its class. Of 1,000 examples each class would have one.
     probe_size=5_000,
     channels_last=True,
     levels=(0.70, 0.75),

@@ -1,4 +1,4 @@
-"""Small workloads of images, for developing rules and for studies: minutes a comparison on two cores."""
+"""Small workloads of images for studies: a comparison takes minutes on two cores."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from infopace import Bounds
 from infopace.lab.data import stratified_subset
 from infopace.lab.workload import ABSOLUTE_ERROR, ACCURACY, Data, Workload, mlp, pixels_to_unit
-from infopace.lab.workloads.cifar10_small import CIFAR10_SMALL
-from infopace.lab.workloads.mnist_10k import MNIST_10K
+from infopace.lab.workloads.cifar10 import CIFAR10_SMALL
+from infopace.lab.workloads.mnist import MNIST_10K
 
 
 def plain_conv() -> nn.Module:
@@ -43,7 +43,7 @@ def cifar_5k() -> Data:
 
 
 def relabelled_digits(share: float) -> Data:
-    """mnist-10k's, with the labels of this share of the training rows drawn anew from all ten."""
+    """mnist-10k's, with the labels of this share of the training examples drawn again from all ten."""
     data = MNIST_10K.load()
     draws = torch.Generator().manual_seed(0)
     targets = data.train_targets.clone()

@@ -1,4 +1,4 @@
-"""Small workloads of tables, for developing rules and for studies: seconds a run."""
+"""Small workloads of tables for studies: a run takes seconds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from infopace.lab.workload import ABSOLUTE_ERROR, ACCURACY, Data, Workload, mlp
 
 
 def diabetes() -> Data:
-    """342 training and 100 test rows, 10 standardised columns; the target standardised too."""
+    """342 training and 100 test examples, 10 standardised columns; the target standardised too."""
     from sklearn.datasets import load_diabetes
     from sklearn.model_selection import train_test_split
 
@@ -34,7 +34,7 @@ def diabetes() -> Data:
 
 
 def breast_cancer() -> Data:
-    """455 training and 114 test rows, 30 standardised columns, the same stratified split for every seed."""
+    """455 training and 114 test examples, 30 standardised columns, the same stratified split for every seed."""
     from sklearn.datasets import load_breast_cancer
     from sklearn.model_selection import train_test_split
 
@@ -47,7 +47,7 @@ def breast_cancer() -> Data:
 
 
 def friedman(train: int, test: int, noise: float, seed: int) -> Data:
-    """Rows of Friedman's first function, ten inputs of which five count; inputs and target standardised."""
+    """Examples of Friedman's first function: ten inputs, of which five count. Inputs and target are standardised."""
     from sklearn.datasets import make_friedman1
 
     inputs, target = make_friedman1(train + test, 10, noise=noise, random_state=seed)
@@ -57,7 +57,7 @@ def friedman(train: int, test: int, noise: float, seed: int) -> Data:
 
 
 def flipped() -> Data:
-    """3,000 training and 2,000 test rows of four classes in 40 columns; of the training labels a tenth drawn anew."""
+    """3,000 training and 2,000 test examples of four classes in 40 columns; a tenth of the training labels random."""
     from sklearn.datasets import make_classification
 
     inputs, labels = make_classification(
@@ -103,7 +103,7 @@ DIABETES = Workload(
 FRIEDMAN_300 = dataclasses.replace(
     DIABETES,
     name="friedman-300",
-    summary="Friedman's first function, 300 rows, MLP 10-64-64-1, regression",
+    summary="Friedman's first function, 300 examples, MLP 10-64-64-1, regression",
     load=lambda: friedman(300, 1000, 2.0, 1),
     build_model=lambda: mlp(10, 64, 64, 1),
     probe_size=300,
@@ -111,14 +111,14 @@ FRIEDMAN_300 = dataclasses.replace(
 FRIEDMAN_2K = dataclasses.replace(
     FRIEDMAN_300,
     name="friedman-2k",
-    summary="Friedman's first function, 2,000 rows, little noise, MLP 10-64-64-1, regression",
+    summary="Friedman's first function, 2,000 examples, little noise, MLP 10-64-64-1, regression",
     load=lambda: friedman(2_000, 2_000, 0.5, 2),
     epochs=60,
     probe_size=1_000,
 )
 FLIPPED = Workload(
     name="flipped",
-    summary="3,000 made rows of four classes, a tenth of the labels random, MLP 40-128-64-4",
+    summary="3,000 artificial examples of four classes, a tenth of the labels random, MLP 40-128-64-4",
     load=flipped,
     build_model=lambda: mlp(40, 128, 64, 4),
     loss=F.cross_entropy,

@@ -1,4 +1,4 @@
-"""What is freed is kept: pages are asked for once."""
+"""Freed memory is kept: the system gives each page once."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import sys
 
 import pytest
 
-from infopace.lab import memory
+from infopace.lab import environment
 
 FAULTS = """
 import resource, sys
-from infopace.lab.memory import keep_freed_memory
+from infopace.lab.environment import keep_freed_memory
 if sys.argv[1] == "keep":
     assert keep_freed_memory()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -35,7 +35,7 @@ def test_pages_are_asked_for_once() -> None:
 
 def test_elsewhere_nothing_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert not memory.keep_freed_memory()
+    assert not environment.keep_freed_memory()
     monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: object())
-    assert not memory.keep_freed_memory()
+    monkeypatch.setattr(environment.ctypes, "CDLL", lambda name: object())
+    assert not environment.keep_freed_memory()

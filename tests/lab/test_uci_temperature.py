@@ -1,4 +1,4 @@
-"""The temperature CSV: what is dropped, what is filled in, and from which rows that is learned."""
+"""The temperature CSV: what is dropped, what is filled in, and from which examples."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from infopace.lab.errors import InputError
-from infopace.lab.temperature_csv import read_temperature
-from infopace.lab.workloads.uci_temperature import UCI_TEMPERATURE
+from infopace.lab.workloads.uci_temperature import UCI_TEMPERATURE, read_temperature
 
 CSV = """\
 station,Date,Present_Tmax,lat,Next_Tmax,Next_Tmin
@@ -42,7 +41,7 @@ def test_rows_without_targets_or_date_are_dropped_and_the_years_split(tmp_path: 
 
 def test_empty_inputs_take_the_training_median_and_training_statistics_scale(tmp_path: Path) -> None:
     train_x, _, test_x, _ = read(tmp_path)
-    # Of the training rows with targets: 10, empty, 16, 18. Neither dropped rows (14, 12) nor test rows count.
+    # The training examples with targets: 10, empty, 16, 18. Neither dropped rows (14, 12) nor test examples count.
     filled = np.array([10, 16, 16, 18])
     expected = (filled - filled.mean()) / filled.std()
     np.testing.assert_allclose(train_x[:, 0], expected, rtol=1e-6)
