@@ -1,9 +1,9 @@
-"""Where our KSG and benchmark-mi's differ at equal settings, whose count is right (see README.md).
+"""Where our KSG and benchmark-mi's differ at equal settings: whose count is right? See README.md.
 
-Floats are fractions, and so is every squared distance over an exact variance: a comparison that rounding could decide
-is made in whole numbers, all others in floats. Of the rows with such a comparison three more counts are taken: ours,
-the peer's (its formula written out, with scikit-learn's distances; together the counts have to give the value that it
-gave), and the same formula with distances from differences.
+Floats are fractions, and so is every squared distance over an exact variance. A comparison that rounding could decide
+is made in whole numbers, and all others in floats. For the rows with such a comparison three more counts are made:
+ours; the peer's, by its formula with scikit-learn's distances; and the same formula with distances of differences.
+The peer's counts together must give the value that it gave.
 """
 
 import argparse
@@ -116,7 +116,7 @@ def exact_counts(
 
 
 def rounding(rows: list[np.ndarray], radius: np.ndarray) -> np.ndarray:
-    """Far more than any of the computations errs in a distance near the radius of each row.
+    """An upper bound on the rounding error of a distance near the radius of each row.
 
     A coordinate z errs by some 2^-53 |z|, a square by the matrix product by some 2^-53 (|a|^2 + |b|^2).
     """

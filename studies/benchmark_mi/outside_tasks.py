@@ -1,4 +1,4 @@
-"""Tasks outside benchmark-mi's list: its own samplers, other parameters. Imported by make_samples.py."""
+"""Tasks outside benchmark-mi's list: its samplers with other parameters."""
 
 import bmi.samplers as samplers
 import bmi.transforms as transforms

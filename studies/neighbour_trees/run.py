@@ -1,14 +1,10 @@
-"""Neighbour trees against blocks of distances: equal values, seconds and memory up to n = 1,000,000.
+"""Neighbour trees against blocks of distances: equal values, seconds and memory; see README.md.
 
-    python -m studies.neighbour_trees.run [--rows 10000 1000000] [--widths 1 3 10] [--search numba] [--out FILE]
-    python -m studies.neighbour_trees.run --whole [--std-error] ...    the whole call `mutual_information(x, y)`
-
-Normal rows. Labels: 10 classes, whose centres are standard normal draws. Continuous targets: one column, the
-first of x plus noise half as large. A line a measurement: wall seconds, processor seconds (of all threads),
-the most memory held above what was held before (Linux), and the blocked path's value and seconds up to
---most-blocked rows. On a busy machine the processor seconds say more: on a free one with two cores the wall
-seconds are about half of them. "cold_seconds" are the processor seconds of a first call on 100 rows: what a
-process spends on importing and compiling, or on loading what an earlier one compiled.
+The data are normal. Labels: 10 classes, whose centres are standard normal draws. Continuous targets: one column, the
+first of x plus noise half as large. Seconds are of the wall clock and of all processor threads. Memory is the most that
+was held beyond what was held before (Linux). Blocks of distances run up to --most-blocked examples. On a busy machine
+the processor seconds say more. "cold_seconds" are the processor seconds of a first call on 100 examples, which
+imports and compiles. --whole measures the whole call `mutual_information(x, y)`. Rows: results/estimators_tree.jsonl
 """
 
 from __future__ import annotations
@@ -101,7 +97,7 @@ def main() -> None:
     parser.add_argument("--norms", nargs="+", default=["euclidean"])
     parser.add_argument("--estimators", nargs="+", default=["ross", "ksg1"])
     parser.add_argument("--search", choices=["numba", "scipy"], default="numba")
-    # Blocks of distances take time as n^2: at a million rows 10,000 times as long as at 10,000.
+    # Blocks of distances take time as n^2: for a million examples 10,000 times as long as for 10,000.
     parser.add_argument("--most-blocked", type=int, default=10_000)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--whole", action="store_true")

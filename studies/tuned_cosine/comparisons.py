@@ -1,19 +1,21 @@
-"""Tables of `infopace compare`, from the rows that it left: its rows.jsonl as results/compare_WORKLOAD.jsonl."""
+"""The tables of `infopace compare`. results/compare_WORKLOAD.jsonl is the rows.jsonl of its folder."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from infopace.lab.compare._cells import Outcome
 from infopace.lab.compare._config import DEFAULT
+from infopace.lab.compare._statistics import paired_p
 from infopace.lab.compare._summary import Line, Method, summarise
-from infopace.lab.compare._table import table_lines
+from infopace.lab.compare._table import p_text, table_lines
 from infopace.lab.compare._tuning import choose
 from studies.shared.page import ROOT, read, section, workload_of
 
 
 def comparisons() -> str:
-    """A section a workload that has rows."""
+    """A section for each workload that has rows."""
     parts = []
     for path in sorted((ROOT / "results").glob("compare_*.jsonl")):
         rows = read(path.stem)
@@ -25,7 +27,7 @@ def comparisons() -> str:
             section(
                 f"Comparison: {workload.name}, {rows[0]['epochs']} epochs",
                 f"`infopace compare {workload.name}{_methods(rows)} --seeds {seeds}`{_added(rows)},"
-                f" its rows.jsonl; p is against {lines[0].method}; how to read it: [Comparisons](compare.md)",
+                f" its rows.jsonl; p is against {lines[0].method}; how to read it: [Comparisons](how-to/compare.md)",
                 text,
             )
         )
@@ -38,7 +40,7 @@ def lines_of(rows: list[dict[str, Any]]) -> list[Line]:
     tested = next((row for row in rows if row["part"] == "range test"), None)
     runs = [row for row in rows if row["part"] != "range test"]
     names = list(dict.fromkeys(row["method"] for row in runs if row["part"] == "test"))
-    # What p is against comes first: the rule that train uses, where it was compared.
+    # The default rule comes first where it was compared; p is against the first.
     names.sort(key=lambda name: name != DEFAULT[0])
     methods, outcomes = [], {}
     for name in names:
@@ -52,14 +54,19 @@ def lines_of(rows: list[dict[str, Any]]) -> list[Line]:
             note = f"{choice.lr:g} is at the edge of its grid" if choice.at_edge else ""
             epochs = float(len(tuning) * rows[0]["epochs"])
             methods.append(Method(name, choice.lr, choice.seconds, epochs, note))
-        elif tested is not None and _paced(name):
+        elif tested is not None and _has_bounds(name):
             methods.append(Method(name, None, tested["seconds"], tested["cost_epochs"], ""))
         else:
             methods.append(Method(name, None, 0.0, 0.0, ""))
     return summarise(methods, outcomes, workload.metric, workload.levels)
 
 
-def _paced(name: str) -> bool:
+def p_of(these: Sequence[float], those: Sequence[float]) -> str:
+    """p of the paired t-test."""
+    return p_text(paired_p(these, those))
+
+
+def _has_bounds(name: str) -> bool:
     return name.startswith(("hold-and-decay", "vasudevan", "wang"))
 
 
@@ -69,7 +76,7 @@ def _methods(rows: list[dict[str, Any]]) -> str:
 
 
 def _added(rows: list[dict[str, Any]]) -> str:
-    """What was added to the rows of the command that names no methods."""
+    """The methods that were added to those of the command without `--methods`."""
     names = list(dict.fromkeys(row["method"] for row in rows if row["part"] == "test"))
     more = " ".join(name for name in names if name not in DEFAULT)
     return f", `{more}` added with `--known`" if more and set(DEFAULT) <= set(names) else ""

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from infopace import Bounds, RangeTestError
+from infopace import Bounds, Policy, RangeTestError
 from infopace.lab.bounds import RANGE_TEST_FILE, bounds_of_plan, keep_result
 from infopace.lab.config import Plan, TrainConfig, resolve
 from infopace.lab.environment import commit, hardware, versions
@@ -40,11 +40,22 @@ class Result:
     lines: tuple[str, ...]
 
 
-def train(config: TrainConfig, listener: Listener, *, picture: bool = True, std_error: bool = True) -> Result:
+def train(
+    config: TrainConfig,
+    listener: Listener,
+    *,
+    picture: bool = True,
+    std_error: bool = True,
+    policy: Policy | None = None,
+    roll_back: bool | None = None,
+) -> Result:
     """Run `infopace train`. The same config again resumes, and ends with the same numbers bit for bit.
 
     Without `picture` none is drawn. Without `std_error` information is measured without error bars, which is faster
     and moves no learning rate; a run that is resumed goes on as it began.
+
+    A study may give another `policy` or `roll_back` than those of the config's method. run.json does not record them,
+    so give the same again to resume.
 
     Raises InputError for input that cannot be used, RangeTestError where a range test finds no bounds, Diverged
     where the training diverged.
@@ -64,7 +75,7 @@ def train(config: TrainConfig, listener: Listener, *, picture: bool = True, std_
                     f"this run is finished; to train anew, remove {folder.path} or choose another --out"
                 )
                 return _result(plan, folder, rows)
-        return _train(plan, folder, record, listener, picture, std_error)
+        return _train(plan, folder, record, listener, picture, std_error, policy, roll_back)
 
 
 def _train(
@@ -74,6 +85,8 @@ def _train(
     listener: Listener,
     picture: bool,
     std_error: bool,
+    policy: Policy | None,
+    roll_back: bool | None,
 ) -> Result:
     recorded = (record or {}).get("threads")
     threads = plan.config.threads or recorded or plan.workload.threads or torch.get_num_threads()
@@ -88,7 +101,7 @@ def _train(
             which_rows(data.train_targets, plan.config.held_out)
         plan = plan.with_bounds(_tested_bounds(plan, data, folder, listener))
     try:
-        training = Training(plan, data, std_error=std_error)
+        training = Training(plan, data, std_error=std_error, policy=policy, roll_back=roll_back)
     except (ValueError, TypeError) as error:
         raise InputError(str(error)) from error
     if training.note:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import update_bn
 
-from infopace import MutualInformationLR, Probe, layer_groups
+from infopace import MutualInformationLR, Policy, Probe, layer_groups
 from infopace.lab.baselines import Setting
 from infopace.lab.batches import caster, in_batches, spans
 from infopace.lab.config import Plan
@@ -43,9 +43,19 @@ class Training:
     `std_error` information is measured without error bars. `note` says why no rows are held out where they usually are.
     """
 
-    def __init__(self, plan: Plan, data: Data, *, std_error: bool = True) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        data: Data,
+        *,
+        std_error: bool = True,
+        policy: Policy | None = None,
+        roll_back: bool | None = None,
+    ) -> None:
         workload = plan.workload
         self.plan, self._std_error = plan, std_error
+        # A study may choose both. Otherwise they are the method's.
+        self._policy, self._may_roll_back = policy, roll_back
         self.device = plan.device
         self.note = ""
         held_out: Rows | None = None
@@ -83,10 +93,13 @@ class Training:
             nesterov=workload.nesterov,
             weight_decay=workload.weight_decay,
         )
-        policy = PACED[config.method](
+        policy = self._policy or PACED[config.method](
             None if config.horizon == "free" else self.plan.epochs,
             **{name: getattr(config, name) for name in SWITCHES},
         )
+        roll_back = self._may_roll_back
+        if roll_back is None:
+            roll_back = config.method == OURS  # the published rules are as they were published
         probe, unseen = self._probes(held_out)
         return PacedSteps(
             optimizer,
@@ -97,7 +110,7 @@ class Training:
                 self.plan.bounds,
                 policy,
                 held_out=unseen,
-                roll_back=config.method == OURS,  # the published rules are as they were published
+                roll_back=roll_back,
             ),
         )
 
