@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false
 """Draw the samples and the peer's own values, in the peer's own environment; see README.md.
 
 Two files per task and seed: NN-S.npz with x, y (float64) and the true information (nats), and NN-S.peer.npz with

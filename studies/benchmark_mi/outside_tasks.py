@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false
 """Tasks outside benchmark-mi's list: its samplers with other parameters."""
 
 import bmi.samplers as samplers

@@ -5,36 +5,35 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import itertools
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from infopace import Bounds, Decision, HoldAndDecay
+from infopace import Decision, HoldAndDecay, Policy
 from infopace.lab.augment import CropAndFlip
 from infopace.lab.training import Training
 from infopace.lab.workload import Data
 from infopace.lab.workloads import find_workload
+from infopace.policies import Observed
 from studies.shared.driven import Change, train
 from studies.shared.rows import Setting, make_missing, tested_bounds
 
 
-class Blind:
+class Blind(Policy):
     """The default rule, blind from its first decay on: every later value counts as the last of the hold."""
 
     def __init__(self, epochs: int) -> None:
         self._rule = HoldAndDecay(epochs)
 
-    def decide(self, history: Sequence[float], *, epoch: int, reference: float, bounds: Bounds) -> Decision:
+    def decide(self, observed: Observed) -> Decision:
         """See `Policy.decide`."""
+        history, epoch = observed.history, observed.epoch
         for done in range(epoch):
-            known = [*history[: done + 1], *[history[done]] * (epoch - done - 1)]
-            decision = self._rule.decide(
-                known[: done + 1], epoch=done + 1, reference=reference, bounds=bounds
-            )
+            decision = self._rule.decide(dataclasses.replace(observed, history=history[: done + 1]))
             if decision.phase == "decay":
-                return self._rule.decide(known, epoch=epoch, reference=reference, bounds=bounds)
-        return self._rule.decide(history, epoch=epoch, reference=reference, bounds=bounds)
+                blind = [*history[: done + 1], *[history[done]] * (epoch - done - 1)]
+                return self._rule.decide(dataclasses.replace(observed, history=blind))
+        return self._rule.decide(observed)
 
 
 def half_of_the_classes(training: Training, data: Data) -> None:

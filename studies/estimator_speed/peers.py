@@ -63,7 +63,7 @@ def torch_matrix(x: np.ndarray) -> np.ndarray:
 
 
 def infomeasure_ksg(x: np.ndarray, y: np.ndarray) -> float:
-    import infomeasure
+    import infomeasure  # pyright: ignore[reportMissingImports]
 
     return float(infomeasure.mutual_information(x, y, approach="ksg", k=K, ksg_id=1, noise_level=0))
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
-from infopace import Bounds, Decision, HoldAndDecay
+from infopace import HoldAndDecay
 from infopace.lab.config import HELD_OUT
 from infopace.lab.workloads import find_workload
-from infopace.policies import HeldOut
 from studies.shared.rows import Setting, make_missing, tested_bounds, trained
 
 WORKLOADS = ("cifar-plain", "digits", "deep-mlp", "mnist-1k", "mnist-mlp", "friedman-2k", "noisy-mlp")
@@ -26,42 +23,6 @@ SHAPES: dict[str, Callable[[float], float]] = {
 VARIANTS = ((0.5, "linear"), (0.0, "linear"), (1.0, "linear"), (0.5, "1 - sqrt(t)"), (0.5, "(1 - t)^2"))
 
 
-@dataclass(frozen=True)
-class Bent(HoldAndDecay):
-    """`HoldAndDecay` with another shape of decay."""
-
-    shape: str = "linear"
-
-    def decide(
-        self,
-        history: Sequence[float],
-        *,
-        epoch: int,
-        reference: float,
-        bounds: Bounds,
-        held_out: HeldOut | None = None,
-    ) -> Decision:
-        """See `Policy.decide`."""
-
-        def straight(epoch: int, bounds: Bounds = bounds) -> Decision:
-            return super(Bent, self).decide(
-                history[:epoch], epoch=epoch, reference=reference, bounds=bounds, held_out=held_out
-            )
-
-        decision = straight(epoch)
-        if decision.phase != "decay":
-            return decision
-        last = epoch - 1  # of the hold
-        while straight(last).phase == "decay":
-            last -= 1
-        held = straight(last).lr
-        # The first epoch of a straight decay of n epochs has the share 1 - 1 / (2 n) of the held learning rate.
-        first = straight(last + 1, dataclasses.replace(bounds, lr_min=1e-30)).lr
-        n = round(0.5 / (1 - first / held))
-        over = (epoch - last - 0.5) / n
-        return dataclasses.replace(decision, lr=max(held * SHAPES[self.shape](over), bounds.lr_min))
-
-
 def main() -> None:
     """Run what is missing."""
     settings: list[Setting] = [
@@ -74,7 +35,7 @@ def main() -> None:
 def _run(setting: Setting) -> dict[str, Any]:
     name = setting["workload"]
     epochs = find_workload(name).epochs
-    rule = Bent(epochs, middle=setting["middle"], shape=setting["shape"])
+    rule = HoldAndDecay(epochs, middle=setting["middle"], shape=SHAPES[setting["shape"]])
     rows = trained(name, tested_bounds(name), rule, held_out=HELD_OUT, epochs=epochs, seed=setting["seed"])
     return {"epochs": len(rows) - 1, "test": [row["test"] for row in rows[1:]]}
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
-from infopace import Bounds, Decision, HoldAndDecay
+from infopace import Decision, Policy
 from infopace.lab.config import HELD_OUT
 from infopace.lab.workloads.small_images import NOISY_MLP, relabelled_digits
-from infopace.policies import HeldOut
+from infopace.policies import Observed
 from studies.shared.rows import Setting, make_missing, tested_bounds, trained
 
 SHARES = (0.0, 0.05, 0.1, 0.15, 0.2)
@@ -27,26 +27,20 @@ CLEAN, SHARE_05, SHARE_10, SHARE_15, SHARE_20 = (
 _NAMES = dict(zip(SHARES, ("CLEAN", "SHARE_05", "SHARE_10", "SHARE_15", "SHARE_20"), strict=True))
 
 
-class HeldForFour(HoldAndDecay):
+@dataclass(frozen=True)
+class HeldForFour(Policy):
     """Holds for four epochs, then decays to the last, whatever is measured."""
 
-    def decide(
-        self,
-        history: Sequence[float],
-        *,
-        epoch: int,
-        reference: float,
-        bounds: Bounds,
-        held_out: HeldOut | None = None,
-    ) -> Decision:
+    epochs: int
+    # The examples are held out until the decay begins, as with the default rule.
+    reads_held_out: ClassVar[bool] = True
+
+    def decide(self, observed: Observed) -> Decision:
         """See `Policy.decide`."""
-        assert self.epochs is not None, "a planned number of epochs"
-        held = bounds.lr_top**0.5 * bounds.lr_max**0.5
-        held = min(max(held, bounds.lr_top), bounds.lr_max)
-        if epoch == 1:
-            return Decision(bounds.lr_top, "hold", "as planned")
+        epoch, bounds = observed.epoch, observed.bounds
+        held = min(max(bounds.lr_top**0.5 * bounds.lr_max**0.5, bounds.lr_top), bounds.lr_max)
         if epoch <= HELD:
-            return Decision(held, "hold", "as planned")
+            return Decision(bounds.lr_top if epoch == 1 else held, "hold", "as planned")
         if epoch > self.epochs:
             return Decision(bounds.lr_min, "finished", "as planned")
         lr = held * (self.epochs - epoch + 0.5) / (self.epochs - HELD)

@@ -82,9 +82,10 @@ def ours(workload: Workload, seed: int) -> dict[str, Any]:
 def lr_finder(workload: Workload, seed: int) -> dict[str, Any]:
     """torch-lr-finder with its defaults: 100 steps up to 10, smoothed, the steepest fall."""
     import matplotlib
+    from matplotlib.figure import Figure
 
     matplotlib.use("agg")
-    from torch_lr_finder import LRFinder
+    from torch_lr_finder import LRFinder  # pyright: ignore[reportMissingImports]
 
     torch.manual_seed(seed)
     model = workload.build_model()
@@ -94,13 +95,13 @@ def lr_finder(workload: Workload, seed: int) -> dict[str, Any]:
     finder = LRFinder(model, optimizer, workload.loss, device="cpu")
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         finder.range_test(_loader(workload), end_lr=10, num_iter=100)
-        _, suggested = finder.plot(suggest_lr=True, ax=matplotlib.figure.Figure().subplots())
+        _, suggested = finder.plot(suggest_lr=True, ax=Figure().subplots())
     return {"lr_top": float(suggested), "steps": len(finder.history["lr"])}
 
 
 def lightning_tuner(workload: Workload, seed: int) -> dict[str, Any]:
     """Lightning's Tuner.lr_find with its defaults: 100 steps from 1e-8 to 1, the steepest fall."""
-    import lightning
+    import lightning  # pyright: ignore[reportMissingImports]
 
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 

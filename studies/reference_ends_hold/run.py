@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -16,7 +15,7 @@ from infopace import Bounds, Decision, HoldAndDecay
 from infopace.lab.workload import Data, mlp
 from infopace.lab.workloads import find_workload
 from infopace.lab.workloads.small_tables import DIABETES, friedman
-from infopace.policies import HeldOut
+from infopace.policies import Observed
 from studies.shared.driven import train
 from studies.shared.rows import Setting, make_missing, tested_bounds
 
@@ -26,26 +25,17 @@ _MOST = math.pi / 3
 class EndsAtReference(HoldAndDecay):
     """`HoldAndDecay` whose hold also ends where information exceeds the reference."""
 
-    def decide(
-        self,
-        history: Sequence[float],
-        *,
-        epoch: int,
-        reference: float,
-        bounds: Bounds,
-        held_out: HeldOut | None = None,
-    ) -> Decision:
+    def decide(self, observed: Observed) -> Decision:
         """See `Policy.decide`."""
-        standard = super().decide(history, epoch=epoch, reference=reference, bounds=bounds, held_out=held_out)
-        passed = next((a for a in range(1, epoch) if history[a] >= reference), None)
+        history, bounds = observed.history, observed.bounds
+        standard = super().decide(observed)
+        passed = next((a for a in range(1, observed.epoch) if history[a] >= observed.reference), None)
         if passed is None:
             return standard
-        last = super().decide(
-            history[:passed], epoch=passed, reference=reference, bounds=bounds, held_out=held_out
-        )
+        last = super().decide(dataclasses.replace(observed, history=history[:passed]))
         if last.phase != "hold":
             return standard
-        left = 2 * passed - epoch + 0.5
+        left = 2 * passed - observed.epoch + 0.5
         if left < 0:
             return Decision(bounds.lr_min, "finished", f"finished after epoch {2 * passed}")
         lr = max(last.lr * left / passed, bounds.lr_min)

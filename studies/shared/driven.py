@@ -17,6 +17,7 @@ from infopace.lab.config import Plan, TrainConfig, resolve
 from infopace.lab.steps import Steps
 from infopace.lab.training import NotFinite, Training, set_determinism
 from infopace.lab.workload import Data
+from infopace.policies import Observed
 
 # What drives the policy: its unit, and whether it is measured on held-out examples.
 SIGNALS = {
@@ -58,9 +59,7 @@ class Driven(Steps):
     def end_epoch(self, loss: float) -> None:
         """Read the signal and decide the learning rate of the next epoch."""
         self.values.append(self._signal(loss))
-        decision = self._policy.decide(
-            self.values, epoch=len(self.values), reference=self._reference, bounds=self._bounds
-        )
+        decision = self._policy.decide(Observed(self.values, self._reference, self._bounds))
         self.taken.append(decision)
         for group in self.optimizer.param_groups:
             group["lr"] = decision.lr

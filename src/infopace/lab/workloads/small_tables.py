@@ -15,13 +15,13 @@ from infopace.lab.workload import ABSOLUTE_ERROR, ACCURACY, Data, Workload, mlp
 
 
 def diabetes() -> Data:
-    """342 training and 100 test rows, 10 standardised columns; the target standardised too."""
+    """342 training and 100 test examples, 10 standardised columns; the target standardised too."""
     from sklearn.datasets import load_diabetes
     from sklearn.model_selection import train_test_split
 
-    rows, target = load_diabetes(return_X_y=True)
+    inputs, target = load_diabetes(return_X_y=True)
     train_x, test_x, train_y, test_y = map(
-        np.asarray, train_test_split(rows, target, test_size=100, random_state=0)
+        np.asarray, train_test_split(inputs, target, test_size=100, random_state=0)
     )
     mean, std = train_x.mean(0), train_x.std(0)
     middle, spread = train_y.mean(), train_y.std()
@@ -34,12 +34,12 @@ def diabetes() -> Data:
 
 
 def breast_cancer() -> Data:
-    """455 training and 114 test rows, 30 standardised columns, the same stratified split for every seed."""
+    """455 training and 114 test examples, 30 standardised columns; the same stratified split for every seed."""
     from sklearn.datasets import load_breast_cancer
     from sklearn.model_selection import train_test_split
 
-    rows, labels = load_breast_cancer(return_X_y=True)
-    split = train_test_split(rows, labels, test_size=114, stratify=labels, random_state=0)
+    inputs, labels = load_breast_cancer(return_X_y=True)
+    split = train_test_split(inputs, labels, test_size=114, stratify=labels, random_state=0)
     train_x, test_x, train_y, test_y = map(np.asarray, split)
     mean, std = train_x.mean(0), train_x.std(0)
     train, test = (torch.tensor((x - mean) / std, dtype=torch.float32) for x in (train_x, test_x))
@@ -47,7 +47,7 @@ def breast_cancer() -> Data:
 
 
 def friedman(train: int, test: int, noise: float, seed: int) -> Data:
-    """Rows of Friedman's first function, ten inputs of which five count; inputs and target standardised."""
+    """Examples of Friedman's first function: ten inputs, of which five count; inputs and target standardised."""
     from sklearn.datasets import make_friedman1
 
     inputs, target = make_friedman1(train + test, 10, noise=noise, random_state=seed)
@@ -57,12 +57,13 @@ def friedman(train: int, test: int, noise: float, seed: int) -> Data:
 
 
 def flipped() -> Data:
-    """3,000 training and 2,000 test rows of four classes in 40 columns; of the training labels a tenth drawn anew."""
+    """3,000 training and 2,000 test examples of four classes in 40 columns; a tenth of the training labels random."""
     from sklearn.datasets import make_classification
 
     inputs, labels = make_classification(
         5_000, 40, n_informative=10, n_classes=4, n_clusters_per_class=3, flip_y=0.0, random_state=0
     )
+    inputs = np.asarray(inputs)
     x, y = _floats((inputs - inputs[:3_000].mean(0)) / inputs[:3_000].std(0)), torch.as_tensor(labels)
     draws = torch.Generator().manual_seed(0)
     noisy = torch.randperm(3_000, generator=draws)[:300]
@@ -103,7 +104,7 @@ DIABETES = Workload(
 FRIEDMAN_300 = dataclasses.replace(
     DIABETES,
     name="friedman-300",
-    summary="Friedman's first function, 300 rows, MLP 10-64-64-1, regression",
+    summary="Friedman's first function, 300 examples, MLP 10-64-64-1, regression",
     load=lambda: friedman(300, 1000, 2.0, 1),
     build_model=lambda: mlp(10, 64, 64, 1),
     probe_size=300,
@@ -111,14 +112,14 @@ FRIEDMAN_300 = dataclasses.replace(
 FRIEDMAN_2K = dataclasses.replace(
     FRIEDMAN_300,
     name="friedman-2k",
-    summary="Friedman's first function, 2,000 rows, little noise, MLP 10-64-64-1, regression",
+    summary="Friedman's first function, 2,000 examples, little noise, MLP 10-64-64-1, regression",
     load=lambda: friedman(2_000, 2_000, 0.5, 2),
     epochs=60,
     probe_size=1_000,
 )
 FLIPPED = Workload(
     name="flipped",
-    summary="3,000 made rows of four classes, a tenth of the labels random, MLP 40-128-64-4",
+    summary="3,000 made examples of four classes, a tenth of the labels random, MLP 40-128-64-4",
     load=flipped,
     build_model=lambda: mlp(40, 128, 64, 4),
     loss=F.cross_entropy,
