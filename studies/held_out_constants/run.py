@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from infopace import HoldAndDecay
-from infopace.lab.config import HELD_OUT
 from infopace.lab.workloads import find_workload
+from studies.held_out_constants.section import STANDARD
 from studies.shared.rows import Setting, make_missing, one_changed, sweep_arguments, tested_bounds, trained
 
 VALUES = {
@@ -14,7 +14,6 @@ VALUES = {
     "z": (0.62, 1.1, 3.5, 6.2),
     "fewest_held_out": (4, 6),
 }
-STANDARD = {"held_out": HELD_OUT, "z": 1.96, "fewest_held_out": 3}
 
 
 def main() -> None:

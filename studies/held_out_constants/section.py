@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from studies.held_out_constants.run import STANDARD
+from infopace.lab.config import HELD_OUT
 from studies.shared.page import read, section
 from studies.shared.paired import one_changed_table
+
+STANDARD = {"held_out": HELD_OUT, "z": 1.96, "fewest_held_out": 3}
 
 
 def text() -> str:

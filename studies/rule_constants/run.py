@@ -6,6 +6,7 @@ from typing import Any
 
 from infopace import HoldAndDecay
 from infopace.lab.workloads import find_workload
+from studies.rule_constants.section import STANDARD
 from studies.shared.driven import train
 from studies.shared.rows import Setting, make_missing, one_changed, sweep_arguments, tested_bounds
 
@@ -15,7 +16,6 @@ VALUES = {
     "longest": (0.1, 0.25, 0.75, 0.9),
     "middle": (0.0, 0.25, 0.75, 1.0),
 }
-STANDARD = {"z": 1.96, "window": 0.5, "longest": 0.5, "middle": 0.5}
 
 
 def main() -> None:
