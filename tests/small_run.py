@@ -13,7 +13,7 @@ from .policies.every import EVERY
 
 BOUNDS = Bounds(1e-3, 0.2)
 EPOCHS = 6
-KEPT = 520  # of 600 rows; the others are those that may be held out
+KEPT = 520  # of 600 examples; the others may be held out
 POLICY = Vasudevan2020(epochs=EPOCHS)
 
 OURS = "HoldAndDecay"
@@ -37,7 +37,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 class Run:
-    """A small run, with everything that a user's loop has."""
+    """A model, an optimizer, a scheduler and epochs to train."""
 
     def __init__(self, layer_wise: bool, policy: str | None = None, *, held_out: bool = False) -> None:
         torch.manual_seed(1)
@@ -45,22 +45,24 @@ class Run:
         params = layer_groups(self.model) if layer_wise else self.model.parameters()
         self.optimizer = torch.optim.SGD(params, lr=0.1, momentum=0.9)
         probe = Probe.sample(data(), 200, layers="all", std_error=False)  # no policy reads it
-        unseen = None
+        held_out_probe = None
         if held_out:
             inputs, labels = data()
-            unseen = Probe(inputs[KEPT:], labels[KEPT:], layers="all", std_error=False)
+            held_out_probe = Probe(inputs[KEPT:], labels[KEPT:], layers="all", std_error=False)
         rule = POLICY if policy is None else EVERY[policy]
-        self.scheduler = MutualInformationLR(self.optimizer, self.model, probe, BOUNDS, rule, held_out=unseen)
+        self.scheduler = MutualInformationLR(
+            self.optimizer, self.model, probe, BOUNDS, rule, held_out=held_out_probe
+        )
         self.trained_on: list[int] = []
 
     def epoch(self, number: int) -> None:
         inputs, labels = data()
-        rows = KEPT if self.scheduler.holds_out else 600
-        self.trained_on.append(rows)
-        order = torch.randperm(rows, generator=torch.Generator().manual_seed(number))
-        for rows in order.split(50):
+        n = KEPT if self.scheduler.holds_out else 600
+        self.trained_on.append(n)
+        order = torch.randperm(n, generator=torch.Generator().manual_seed(number))
+        for batch in order.split(50):
             self.optimizer.zero_grad()
-            nn.functional.cross_entropy(self.model(inputs[rows]), labels[rows]).backward()
+            nn.functional.cross_entropy(self.model(inputs[batch]), labels[batch]).backward()
             self.optimizer.step()
         self.scheduler.observe()
 

@@ -23,6 +23,19 @@ def positive(name: str, value: object, what: str = "number") -> float:
     raise ValueError(f"{name} must be a positive {what}, got {shown(value)}")
 
 
+def share(name: str, value: object, *, zero: bool = False) -> float:
+    """A number above 0 and at most 1, as a plain float; `zero`: 0 is one, too.
+
+    >>> share("window", 1)
+    1.0
+    """
+    number = _as_float(value)
+    if 0 < number <= 1 or (zero and number == 0):
+        return number
+    wanted = "from 0 to 1" if zero else "above 0 and at most 1"
+    raise ValueError(f"{name} must be a number {wanted}, got {shown(value)}")
+
+
 def is_finite(value: object) -> bool:
     """Whether a value is a number, and neither nan nor infinite.
 

@@ -1,4 +1,4 @@
-"""Bad inputs of the policies and of what they read: (name, call, what the line must hold)."""
+"""Bad inputs of the policies, of what they read and of the roll-back: (name, call, what the line must hold)."""
 
 # pyright: reportArgumentType=false
 # The arguments are wrong on purpose.
@@ -11,26 +11,23 @@ from typing import Any
 import torch
 
 from infopace import Bounds, HoldAndDecay, Vasudevan2020
-from infopace.policies import HeldOut, Vasudevan2018, Wang2024, simulate
+from infopace.policies import HeldOut, Observed, Vasudevan2018, Wang2024, simulate
+from infopace.scheduler import RollBack
 
 BOUNDS = Bounds(1e-3, 0.1)
 NAN, INF = float("nan"), float("inf")
 TRACE = [0.0, 1.0, 1.5]
-POLICIES: tuple[Any, ...] = (
-    Vasudevan2020(epochs=10),
-    Vasudevan2018("B"),
-    Wang2024(),
-    HoldAndDecay(),
-    HoldAndDecay(epochs=10),
-)
 
 
-def run(policy: Any = POLICIES[0], trace: Any = TRACE, **options: Any) -> Callable[[], Any]:
+PAPER = Vasudevan2020(epochs=10)
+
+
+def run(policy: Any = PAPER, trace: Any = TRACE, **options: Any) -> Callable[[], Any]:
     return lambda: simulate(policy, trace, **{"reference": 2.3, "bounds": BOUNDS, **options})
 
 
-def decide(policy: Any, history: Any = TRACE, **options: Any) -> Callable[[], Any]:
-    return lambda: policy.decide(history, **{"epoch": 3, "reference": 2.3, "bounds": BOUNDS, **options})
+def observe(**options: Any) -> Callable[[], Any]:
+    return lambda: Observed(**{"history": TRACE, "reference": 2.3, "bounds": BOUNDS, **options})
 
 
 ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
@@ -86,22 +83,35 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
             (HoldAndDecay, "epochs", 1.5),
             (HoldAndDecay, "epochs", "ten"),
             (HoldAndDecay, "epochs", NAN),
+            (HoldAndDecay, "z", -1),
+            (HoldAndDecay, "z", "1.96"),
+            (HoldAndDecay, "window", 0),
+            (HoldAndDecay, "longest", 2),
+            (HoldAndDecay, "middle", NAN),
+            (HoldAndDecay, "lowered", None),
+            (HoldAndDecay, "fewest", 2),
+            (HoldAndDecay, "fewest_held_out", 2.5),
+            (HoldAndDecay, "shape", "linear"),
+            (RollBack, "left", 0),
+            (RollBack, "left", "half"),
+            (RollBack, "lowered", 1.5),
         )
     ],
-    # What they read, the same for all
+    # What they read
     *[
-        (f"{policy}.decide({text})", decide(policy, **options), told)
-        for policy in POLICIES
-        for text, options, told in (
-            ("history of 2 in epoch 3", {"history": [0.0, 1.0]}, ("epoch", "3", "2")),
+        (f"Observed({text})", observe(**options), words)
+        for text, options, words in (
+            ("history of nothing", {"history": []}, ("history", "[]")),
             ("history with nan", {"history": [0.0, NAN, 1.0]}, ("nan", "1")),
             ("history with None", {"history": [0.0, None, 1.0]}, ("None", "1")),
             ("history with a word", {"history": [0.0, "1", 1.0]}, ("'1'", "1")),
             ("history is None", {"history": None}, ("history", "None")),
             ("history is a number", {"history": 1.5}, ("history", "1.5")),
-            ("epoch 0", {"history": [], "epoch": 0}, ("epoch", "0")),
-            ("epoch 3.0", {"epoch": 3.0}, ("epoch", "3.0")),
-            ("epoch '3'", {"epoch": "3"}, ("epoch", "'3'")),
+            ("history is a set", {"history": {0.0, 1.0}}, ("history", "{0.0, 1.0}")),
+            ("rolled_back -1", {"rolled_back": -1}, ("rolled_back", "-1")),
+            ("rolled_back 3.0", {"rolled_back": 3.0}, ("rolled_back", "3.0")),
+            ("begun '3'", {"begun": "3"}, ("begun", "'3'")),
+            ("held_out array", {"held_out": [[0.0, 1.0]]}, ("held_out", "list")),
             ("reference 0", {"reference": 0}, ("reference", "0")),
             ("reference nan", {"reference": NAN}, ("reference", "nan")),
             ("reference None", {"reference": None}, ("reference", "None")),

@@ -195,8 +195,8 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
             ("decisions", []),
             ("decisions", {"output": [{"lr": 0.1}]}),
             ("decisions", {"output": ["0.1"]}),
-            ("decisions", {"output": [{"lr": NAN, "reason": "", "cause": ""}]}),
-            ("decisions", {"output": [{"lr": 0.1, "reason": "", "cause": "", "more": 1}]}),
+            ("decisions", {"output": [{"lr": NAN, "phase": "hold", "reason": ""}]}),
+            ("decisions", {"output": [{"lr": 0.1, "phase": "hold", "reason": "", "more": 1}]}),
         )
     ],
     ("load_state_dict(of other layers)", loaded(put("history", {"fc": [0.1]})), ("state", "fc")),

@@ -193,7 +193,7 @@ def test_an_epoch_that_ruins_the_network_is_undone(
         assert rows[5]["held_out"] != rows[2]["held_out"]
     for epoch in (4, 5):
         for group, decision in enumerate(rows[epoch]["decisions"]):
-            assert f"epoch {epoch - 1} undone, bounds halved: " in decision["reason"]
+            assert f"epoch {epoch - 1} rolled back, lr_top and lr_max times 0.5: " in decision["reason"]
             assert rows[epoch]["lr"][group] == pytest.approx(0.5 * rows[epoch - 1]["lr"][group])
     assert rows[5]["train_loss"] != rows[2]["train_loss"]
     (line,) = [line for line in heard if "ruined the network and were undone" in line]

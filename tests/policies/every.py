@@ -1,10 +1,12 @@
-"""One table of every policy, and histories to try them on."""
+"""One table of every policy, histories to try them on, and what their decisions do."""
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import strategies as st
 
-from infopace import Bounds, HoldAndDecay, Policy, Vasudevan2020
+from infopace import Bounds, Decision, HoldAndDecay, Policy, Vasudevan2020
 from infopace.policies import Vasudevan2018, Wang2024
 
 BOUNDS = Bounds(lr_min=1e-4, lr_max=0.2, lr_top=0.05, epsilon=0.01)
@@ -37,3 +39,18 @@ all_bounds = st.tuples(st.floats(1e-6, 1), st.floats(1, 1e3), st.floats(0, 1), s
         epsilon=drawn[3],
     )
 )
+
+
+def moves(decisions: list[Decision]) -> list[str]:
+    """What each decision does to the rate: in a hold, again in one after a decay, in a decay, at the end."""
+    found = ["start"]
+    for before, now in pairwise(decisions):
+        if now.phase != "hold":
+            found.append("decay" if now.phase == "decay" else "finished")
+        elif before.phase != "hold":
+            found.append("again")
+        elif now.lr == before.lr:
+            found.append("held")
+        else:
+            found.append("raised" if now.lr > before.lr else "lowered")
+    return found

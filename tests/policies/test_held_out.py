@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infopace import Bounds, HoldAndDecay
-from infopace.policies import HeldOut, simulate
+from infopace.policies import HeldOut, Observed, simulate
 
 BOUNDS = Bounds(1e-3, 0.3, 0.1, epsilon=0.01)
-PAST_HOLD = ("anneal", "floor", "finished")
 
 
 @settings(deadline=None, max_examples=60)
@@ -39,9 +36,8 @@ def test_decisions_are_those_of_the_full_history(
         kept = kept if epoch == 1 else kept.grown(everything[epoch - 1])
         # Through the arrays that a checkpoint holds, too.
         kept = HeldOut.of_parts(kept.parts())
-        arguments: dict[str, Any] = {"epoch": epoch, "reference": 2.3, "bounds": BOUNDS, "held_out": kept}
-        found.append(policy.decide(trace[:epoch], **arguments))
-        kept = kept.trimmed(wholly=found[-1].cause in PAST_HOLD)
+        found.append(policy.decide(Observed(trace[:epoch], 2.3, BOUNDS, held_out=kept)))
+        kept = kept.trimmed(wholly=found[-1].phase != "hold")
         assert len(kept) == epoch == len(kept.nats)
         # No more than the second half of the hold so far; where that begins anew it is a while until that is read.
         assert jump > 0 or len(kept.pointwise) <= (epoch + 1) // 2 + 2

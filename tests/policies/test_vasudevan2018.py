@@ -56,10 +56,10 @@ def test_a_settled_network_that_has_not_learned_all_keeps_a_rate_under_b_alone()
         simulate(Vasudevan2018(variant), SETTLED, reference=REFERENCE, bounds=BOUNDS)[-1] for variant in "AB"
     )
     assert a == Decision(
-        1e-4, "the last epoch changed information by ds = +0: at the floor lr_min = 0.0001", "floor"
+        1e-4, "decay", "the last epoch changed information by ds = +0: at the floor lr_min = 0.0001"
     )
     assert b.lr == pytest.approx(1e-4 + (1 - 2.1 / 2.3) * (0.2 - 1e-4))
-    assert b.cause == "deficit"
+    assert b.phase == "decay"
     assert b.reason.endswith("0.087 of the reference still to learn: 0.087 of the way from lr_min to lr_max")
 
 
@@ -81,7 +81,8 @@ def test_b_is_never_below_a(trace: list[float]) -> None:
 def test_a_run_by_hand() -> None:
     decisions = simulate(Vasudevan2018(), [0.0, 1.0, 2.0, 1.6], reference=2.3, bounds=Bounds(0.1, 0.3))
     assert [d.lr for d in decisions] == pytest.approx([0.3, 0.3, 0.1 + 0.5 * 0.2, 0.1 + 0.25 * 0.2])
-    assert [d.cause for d in decisions] == ["start", "change", "change", "change"]
+    assert [d.phase for d in decisions] == ["hold", "decay", "decay", "decay"]
+    assert all(d.reason.startswith("the last epoch changed information by ds = ") for d in decisions[1:])
 
 
 @pytest.mark.parametrize("now", [0.0, -0.1, 1e-320])

@@ -58,7 +58,11 @@ def test_equals_the_literal_algorithm(policy: Vasudevan2020, trace: list[float])
 def test_a_run_by_hand() -> None:
     # Deficits after two epochs: 1 - 2.0/2.3; saturated at epoch 4 (2.3 % of it by 2.002 - 2.0), held at epoch 3.
     decisions = simulate(Vasudevan2020(epochs=10), [0.0, 1.8, 2.0, 2.002], reference=2.3, bounds=BOUNDS)
-    assert [decision.cause for decision in decisions] == ["start", "pace", "held", "saturated"]
+    assert [decision.phase for decision in decisions] == ["hold", "decay", "hold", "decay"]
+    assert decisions[2].lr == decisions[1].lr
+    assert decisions[0].reason.startswith("start at") and decisions[1].reason.startswith("first pace; ")
+    assert decisions[2].reason.startswith("held: information is still moving")
+    assert decisions[3].reason.startswith("information is saturated (")
     assert decisions[1].lr == pytest.approx((1 - 1.8 / 2.3) * 0.2)
     assert decisions[3].lr == pytest.approx((1 - 2.002 / 2.3) * (1 - 4 / 10) * 0.2)
     assert "|ds| = 0.001 < 0.01" in decisions[3].reason and "time decay 0.6" in decisions[3].reason
@@ -70,13 +74,14 @@ def test_signed_and_absolute_differ_on_a_loss_of_information() -> None:
         simulate(Vasudevan2020(epochs=10, saturation=word), trace, reference=2.3, bounds=BOUNDS)[-1]
         for word in ("absolute", "signed")
     )
-    assert (absolute.cause, signed.cause) == ("held", "saturated")
+    assert (absolute.phase, signed.phase) == ("hold", "decay")
+    assert absolute.reason.startswith("held: ") and signed.reason.startswith("information is saturated (")
 
 
 def test_more_information_than_the_reference_is_the_floor() -> None:
     decision = simulate(Vasudevan2020(epochs=10), [0.0, 2.4], reference=2.3, bounds=BOUNDS)[-1]
     assert decision == Decision(
-        1e-4, "first pace; 0 of the reference still to learn: at the floor lr_min = 0.0001", "floor"
+        1e-4, "decay", "first pace; 0 of the reference still to learn: at the floor lr_min = 0.0001"
     )
 
 

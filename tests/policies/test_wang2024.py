@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 
 import pytest
@@ -57,7 +58,8 @@ def test_attenuates_only_after_a_cycle_that_brought_less_than_epsilon(
             assert (e - 1) % n == 0, f"only a cycle's first epoch may be lower, got epoch {e}"
             end, start = trace[e - 1], trace[e - 1 - n]
             assert end > 0 and (end - start) / end < bounds.epsilon
-            assert now.cause in ("attenuated", "floor")
+            assert now.phase == "decay"
+            assert ("at the floor" if now.lr == bounds.lr_min else ": attenuated by ") in now.reason
 
 
 @given(n=cycles, trace=traces, bounds=all_bounds)
@@ -83,8 +85,10 @@ def test_a_run_by_hand() -> None:
     second = 0.05 * 0.29 / 0.3
     expected = [0.05, 0.05, 0.05, 0.05, second, second, second / 2, second / 2, second / 2]
     assert [decision.lr for decision in decisions] == pytest.approx(expected)
-    causes = ["start", "held", "held", "held", "attenuated", "held", "attenuated", "held", "held"]
-    assert [decision.cause for decision in decisions] == causes
+    words = ["start", "held", "held", "held", "cycle", "held", "cycle", "held", "held"]
+    assert [re.split(r"\W", decision.reason)[0] for decision in decisions] == words
+    phases = ["decay" if word == "cycle" else "hold" for word in words]
+    assert [decision.phase for decision in decisions] == phases
     assert decisions[4].reason == (
         "cycle 2 brought little information (r = +0.005 < 0.01): attenuated by 0.967"
     )
@@ -93,27 +97,25 @@ def test_a_run_by_hand() -> None:
 
 def test_a_loss_of_information_leaves_the_rate_alone() -> None:
     decision = simulate(Wang2024(cycle=1), [1.0, 2.0, 0.9], reference=2.3, bounds=BOUNDS)[-1]
-    assert (decision.lr, decision.cause) == (0.05, "held")
+    assert (decision.lr, decision.phase) == (0.05, "hold")
+    assert decision.reason.startswith("held: ")
     assert decision.reason.endswith("but no less is left to learn")
 
 
 def test_with_nothing_left_to_learn_it_halves_down_to_the_floor() -> None:
     decisions = simulate(Wang2024(cycle=1), [2.4] * 12, reference=2.3, bounds=BOUNDS)
     assert [d.lr for d in decisions] == pytest.approx([max(0.05 / 2**i, 1e-4) for i in range(12)])
-    assert [d.cause for d in decisions[-3:]] == ["floor"] * 3
+    assert [d.phase for d in decisions] == ["hold"] + ["decay"] * 11
+    assert all("at the floor" in d.reason for d in decisions[-3:])
 
 
 def test_a_triangle_by_hand() -> None:
     bounds = Bounds(0.1, 0.7)
     decisions = simulate(Wang2024(cycle=3, triangle=True), [2.4] * 7, reference=2.3, bounds=bounds)
     assert [d.lr for d in decisions] == pytest.approx([0.4, 0.7, 0.4, 0.225, 0.35, 0.225, (0.1 + 0.175) / 2])
-    assert [d.cause for d in decisions] == [
-        "start",
-        *["triangle"] * 2,
-        "attenuated",
-        *["triangle"] * 2,
-        "attenuated",
-    ]
+    assert [d.phase for d in decisions] == ["hold"] * 3 + ["decay"] + ["hold"] * 2 + ["decay"]
+    assert ["attenuated" in d.reason for d in decisions] == [d.phase == "decay" for d in decisions]
+    assert ["; start with" in d.reason for d in decisions] == [True] + [False] * 6
     assert decisions[4].reason == "epoch 2 of 3 in cycle 2, a triangle up to 0.35"
 
 

@@ -1,4 +1,4 @@
-"""Calls that pace nothing are warned of once, and what others set is noticed; use as it is meant warns of nothing."""
+"""Calls that set no rate are warned of once, and so is a rate that others set; proper use warns of nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from infopace.range_test import Race
 from ..small_run import BOUNDS, OURS, Run, data, same
 
 
-class Told:
+class Warned:
     """The warnings inside."""
 
     def __enter__(self) -> list[str]:
@@ -42,7 +42,7 @@ def test_an_observation_without_a_step_counts_as_no_epoch_and_is_named_once(roll
             run.scheduler = MutualInformationLR(
                 run.optimizer, run.model, probe, bounds=BOUNDS, roll_back=False
             )
-    with Told() as messages:
+    with Warned() as messages:
         for number in range(4):
             once.epoch(number)
             twice.epoch(number)
@@ -113,13 +113,13 @@ def test_steps_of_a_range_test_are_no_epoch() -> None:
 
 def test_steps_without_any_observation_are_named_once() -> None:
     run = Run(False, OURS)
-    with Told() as messages:
+    with Warned() as messages:
         for _ in range(6):
             run.spare_step()
             run.spare_step()
             run.scheduler.step()
     assert messages == [
-        "step() was called 3 times after training steps, and observe() never: "
+        "step() was called 3 times after optimizer steps, and observe() never: "
         "the learning rate stays as it is; call observe() before step()"
     ]
 
@@ -142,7 +142,7 @@ def test_a_rate_that_other_code_sets_is_named_once_and_explained(when: str) -> N
     run = Run(False, OURS)
     run.epoch(0)
     run.scheduler.step()
-    with Told() as messages:
+    with Warned() as messages:
         for number in range(1, 3):
             if when == "in the epoch":
                 run.spare_step()

@@ -33,9 +33,9 @@ def paced(
 def train(model: nn.Module, optimizer: torch.optim.Optimizer, number: int = 0) -> None:
     inputs, labels = data()
     order = torch.randperm(600, generator=torch.Generator().manual_seed(number))
-    for rows in order.split(100):
+    for batch in order.split(100):
         optimizer.zero_grad()
-        nn.functional.cross_entropy(model(inputs[rows]), labels[rows]).backward()
+        nn.functional.cross_entropy(model(inputs[batch]), labels[batch]).backward()
         optimizer.step()
 
 
@@ -81,7 +81,7 @@ def test_the_largest_rate_is_the_one_decided_and_ratios_are_kept(tensors: bool, 
     assert first.startswith(f"epoch 1: output: lr {small:.4g}, {small / 0.1:.3g} of the layer's: start at")
 
 
-def test_rates_of_zero_say_nothing_of_ratios() -> None:
+def test_rates_of_zero_mean_equal_shares() -> None:
     model = net()
     optimizer = torch.optim.SGD(layer_groups(model), lr=0.0)
     assert paced(model, optimizer).get_last_lr() == [BOUNDS.lr_top] * 2
@@ -186,7 +186,8 @@ def test_a_group_that_is_added_goes_on_with_its_layer(given: dict[str, float], f
         epoch(model, optimizer, scheduler, number)
         assert lrs(optimizer)[1] == pytest.approx(factor * lrs(optimizer)[0])
         assert scheduler.get_last_lr() == lrs(optimizer)
-    assert scheduler.decisions[-1][1].cause == scheduler.decisions[-1][0].cause
+    assert scheduler.decisions[-1][1].phase == scheduler.decisions[-1][0].phase
+    assert scheduler.decisions[-1][1].reason == scheduler.decisions[-1][0].reason
     assert scheduler.explain()
 
 
@@ -255,7 +256,10 @@ def test_a_layer_that_drives_from_now_on_begins_like_a_new_run(way: str) -> None
     assert lrs(optimizer)[1] == BOUNDS.lr_top
     scheduler.observe()
     scheduler.step()
-    assert [taken[1].cause for taken in scheduler.decisions] == ["absent"] * 3 + ["start", "held"]
+    later = [taken[1] for taken in scheduler.decisions]
+    assert [decision.phase for decision in later] == ["hold"] * 5
+    assert all((d.lr, d.reason) == (0.0, "its layer drove no parameter group yet") for d in later[:3])
+    assert later[3].reason.startswith("start at lr_top") and later[4].lr == later[3].lr > 0
     epoch(model, optimizer, scheduler, 5)
     # Of the eight epochs three were over, and its history begins with the value of the third.
     expected = simulate(
@@ -268,7 +272,7 @@ def test_a_layer_that_drives_from_now_on_begins_like_a_new_run(way: str) -> None
     assert same(resumed.state_dict(), scheduler.state_dict())
 
 
-def test_groups_that_cannot_be_paced_are_refused_and_nothing_changes() -> None:
+def test_groups_that_cannot_be_driven_are_refused_and_nothing_changes() -> None:
     model, optimizer, scheduler = thawed()
     before = scheduler.state_dict()
     other = nn.Linear(2, 2)

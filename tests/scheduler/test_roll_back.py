@@ -124,7 +124,7 @@ def test_a_state_that_is_loaded_is_where_the_next_epoch_begins(order: tuple[str,
     assert all(torch.equal(found[name], weights[name]) for name in weights if "weight" in name)
 
 
-def test_an_output_that_is_not_finite_is_undone_though_all_weights_are() -> None:
+def test_an_output_that_is_not_finite_is_rolled_back_though_all_weights_are() -> None:
     model = net()
     optimizer = OPTIMIZERS["sgd"](model.parameters())
     scheduler = paced(model, optimizer)
@@ -147,7 +147,7 @@ def test_frozen_weights_of_whole_numbers_are_no_matter() -> None:
     assert scheduler.rolled_back == []
 
 
-def test_where_another_optimizer_holds_the_rest_nothing_is_undone() -> None:
+def test_where_another_optimizer_holds_the_rest_nothing_is_rolled_back() -> None:
     model = net()
     one, other = (torch.optim.SGD(part.parameters(), lr=0.1) for part in (model[0], model[3]))
     scheduler = paced(model, one)
@@ -235,9 +235,9 @@ def test_averages_kept_beside_are_put_back_where_they_are_named() -> None:
 
     epoch()
     before = everything(model, average, module, tensor)
-    for undone in ([2], [2, 3]):  # what was put back is put back again
+    for gone in ([2], [2, 3]):  # what was put back is put back again
         epoch(spoiled=True)
-        assert scheduler.rolled_back == undone
+        assert scheduler.rolled_back == gone
         assert equal(everything(model, average, module, tensor), before)
     epoch()
     assert scheduler.rolled_back == [2, 3] and average.steps == 4 and bool(tensor.isfinite().all())

@@ -70,7 +70,7 @@ def trained(
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     optimizer = torch.optim.SGD(weights, lr=0.1, momentum=0.9)
     scheduler = MutualInformationLR(
-        optimizer, model, Probe.sample(data(), 200), bounds=bounds, roll_back=undo
+        optimizer, model, Probe.sample(data(), 200), bounds=bounds, roll_back=roll_back
     )
     for epoch in range(EPOCHS):
         order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(epoch))
@@ -109,7 +109,7 @@ def test_weights_that_explode_from_zero_are_rolled_back() -> None:
     scheduler.observe()
     assert scheduler.rolled_back == [1]
     assert scheduler.decisions[-1][0].reason.startswith(
-        "epoch 1 undone, bounds halved: the norm of the weights is "
+        "epoch 1 rolled back, lr_top and lr_max times 0.5: the norm of the weights is "
     )
     assert all(not weight.any() for weight in model.parameters())
 
@@ -156,7 +156,7 @@ def masked_run(**options: Any) -> tuple[Masked, torch.optim.Optimizer, MutualInf
     return model, optimizer, MutualInformationLR(optimizer, model, probe, bounds=BOUNDS, **options)
 
 
-def test_what_is_not_finite_from_the_start_is_no_ruin() -> None:
+def test_what_is_not_finite_from_the_start_is_no_divergence() -> None:
     model, optimizer, scheduler = masked_run()
     for _ in range(3):
         one_epoch(model, optimizer)
@@ -189,10 +189,10 @@ def test_complex_weights_have_a_norm() -> None:
     model = Spectral()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     scheduler = MutualInformationLR(optimizer, model, Probe.sample(data(), 200), bounds=BOUNDS)
-    for ruin in (1.0, 1e12, math.nan):
+    for factor in (1.0, 1e12, math.nan):
         one_epoch(model, optimizer)
         with torch.no_grad():
-            model.weight.mul_(ruin)
+            model.weight.mul_(factor)
         scheduler.observe()
     assert scheduler.rolled_back == [2, 3]
 
@@ -270,7 +270,9 @@ def test_a_model_that_is_not_finite_from_the_start_is_refused(roll_back: bool) -
         weights = [weight for weight in model.parameters() if weight.requires_grad]
         optimizer = torch.optim.SGD(weights, lr=0.1)
         with pytest.raises(ValueError) as error:
-            MutualInformationLR(optimizer, model, Probe(inputs, data()[1]), bounds=BOUNDS, roll_back=undo)
+            MutualInformationLR(
+                optimizer, model, Probe(inputs, data()[1]), bounds=BOUNDS, roll_back=roll_back
+            )
         assert str(error.value) == (
             f"the model cannot be measured before training: the output does not fit the probe: "
             f"x must be finite, got nan at row {example}, column 0; "
@@ -278,7 +280,7 @@ def test_a_model_that_is_not_finite_from_the_start_is_refused(roll_back: bool) -
         )
 
 
-def test_held_out_outputs_that_are_no_longer_finite_are_a_ruin_too() -> None:
+def test_held_out_outputs_that_are_no_longer_finite_are_a_divergence_too() -> None:
     class Overflowing(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -292,8 +294,8 @@ def test_held_out_outputs_that_are_no_longer_finite_are_a_ruin_too() -> None:
         spoiled = False
 
     inputs, labels = data()
-    unseen = inputs[400:].clone()
-    unseen[7, 0] = 60.0
+    held_out = inputs[400:].clone()
+    held_out[7, 0] = 60.0
     model = Overflowing()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     scheduler = MutualInformationLR(
@@ -302,7 +304,7 @@ def test_held_out_outputs_that_are_no_longer_finite_are_a_ruin_too() -> None:
         Probe(inputs[:400], labels[:400]),
         BOUNDS,
         None,
-        held_out=Probe(unseen, labels[400:]),
+        held_out=Probe(held_out, labels[400:]),
     )
     one_epoch(model, optimizer)
     model.spoiled = True

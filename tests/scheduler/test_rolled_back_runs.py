@@ -1,4 +1,4 @@
-"""An epoch that ruins the network is undone, and no other."""
+"""An epoch that makes the network diverge or collapse is rolled back, and no other."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from torch import nn
 from infopace import Bounds, MutualInformationLR, Probe, Vasudevan2020, find_bounds
 from infopace.policies import simulate
 from infopace.range_test import Race
+from infopace.scheduler import RollBack, uncounted_steps
 
 from ..small_run import BOUNDS, EPOCHS, OURS, Run, data
 
 
-def dead(model: nn.Module) -> None:
-    """Every row gets the same output."""
+def collapsed(model: nn.Module) -> None:
+    """Every example gets the same output."""
     with torch.no_grad():
         for weight in model.parameters():
             weight.zero_()
 
 
 def huge(model: nn.Module) -> None:
-    """Beside these weights those of before are rounding errors."""
+    """Beside these weights the earlier ones are rounding errors."""
     with torch.no_grad():
         for weight in model.parameters():
             weight.mul_(1e9)
@@ -36,8 +37,8 @@ def not_a_number(model: nn.Module) -> None:
 
 
 @pytest.mark.parametrize("layer_wise", [False, True])
-@pytest.mark.parametrize("ruin", [dead, huge, not_a_number])
-def test_an_epoch_that_ruins_the_network_is_undone(layer_wise: bool, ruin: Any) -> None:
+@pytest.mark.parametrize("damage", [collapsed, huge, not_a_number])
+def test_an_epoch_that_damages_the_network_is_rolled_back(layer_wise: bool, damage: Any) -> None:
     run = Run(layer_wise, OURS)
     run.epoch(0)
     run.scheduler.step()
@@ -45,7 +46,7 @@ def test_an_epoch_that_ruins_the_network_is_undone(layer_wise: bool, ruin: Any) 
     history = copy.deepcopy(run.scheduler.history)
     identities = [id(p) for p in run.model.parameters()]
     observe = run.scheduler.observe
-    run.scheduler.observe = lambda: ruin(run.model) or observe()
+    run.scheduler.observe = lambda: damage(run.model) or observe()
     run.epoch(1)
     run.scheduler.step()
     assert run.scheduler.rolled_back == [2]
@@ -58,7 +59,7 @@ def test_an_epoch_that_ruins_the_network_is_undone(layer_wise: bool, ruin: Any) 
     before, after = run.scheduler.decisions[1:]
     for one, two in zip(before, after, strict=True):
         assert two.lr == pytest.approx(0.5 * one.lr)
-        assert two.reason.startswith("epoch 2 undone, bounds halved: ")
+        assert two.reason.startswith("epoch 2 rolled back, lr_top and lr_max times 0.5: ")
     assert run.rates() == [decision.lr for decision in after]
 
     # A run that takes up its state goes on in the same way.
@@ -77,7 +78,7 @@ def test_an_epoch_that_ruins_the_network_is_undone(layer_wise: bool, ruin: Any) 
     assert len(run.scheduler.history["output"]) == 3 and len(run.scheduler.decisions) == 4
 
 
-def test_what_an_undone_epoch_costs_is_taken_from_the_number_of_epochs() -> None:
+def test_a_rolled_back_epoch_is_taken_off_the_number_of_epochs() -> None:
     run = Run(layer_wise=False)  # Vasudevan2020(6), with a time decay
     run.epoch(0)
     run.optimizer.step()
@@ -90,17 +91,18 @@ def test_what_an_undone_epoch_costs_is_taken_from_the_number_of_epochs() -> None
         reference=run.scheduler.reference,
         bounds=halved,
     )[-1]
-    assert last.lr == expected.lr and last.cause == expected.cause
+    assert last.lr == expected.lr and last.phase == expected.phase
+    assert last.reason.endswith(f"; then {expected.reason}")
 
 
 def test_a_network_that_learns_is_left_alone() -> None:
-    """Nothing is undone where information falls by half and stays above what was told untrained, or within noise."""
+    """No roll-back where information falls by half and stays above the untrained value, or within noise."""
     run = Run(layer_wise=False, policy=OURS)
     for number in range(EPOCHS):
         run.epoch(number)
         run.scheduler.step()
     assert run.scheduler.rolled_back == []
-    # A fall to less than half, that leaves more than was told untrained.
+    # A fall to less than half, which leaves more than untrained.
     run.scheduler.history["output"][0] = -1.0
     run.scheduler.history["output"][-1] = 4.0
     inputs, labels = data()
@@ -110,7 +112,7 @@ def test_a_network_that_learns_is_left_alone() -> None:
     assert run.scheduler.rolled_back == []
 
 
-def test_undoing_is_a_choice_and_needs_an_epoch() -> None:
+def test_rolling_back_is_a_choice_and_needs_an_epoch() -> None:
     model = nn.Linear(8, 4)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     probe = Probe.sample(data(), 200)
@@ -118,13 +120,55 @@ def test_undoing_is_a_choice_and_needs_an_epoch() -> None:
     inputs, labels = data()
     nn.functional.cross_entropy(model(inputs), labels).backward()
     optimizer.step()
-    dead(model)
+    collapsed(model)
     assert not scheduler.can_roll_back
     assert abs(scheduler.observe().output.estimate.nats) < 0.05
     for one in (scheduler, MutualInformationLR(optimizer, model, probe, bounds=BOUNDS)):
         with pytest.raises(RuntimeError) as error:
             one.roll_back("the loss is nan")
-        assert str(error.value) == "there must be an epoch to undo, got no step since the last observation"
+        assert (
+            str(error.value) == "there must be an epoch to roll back, got no step since the last observation"
+        )
+
+
+def test_the_thresholds_of_the_roll_back_are_a_choice() -> None:
+    model, (inputs, labels) = nn.Linear(8, 4), data()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def scheduler_with(roll_back: RollBack) -> MutualInformationLR:
+        probe = Probe.sample(data(), 200)
+        return MutualInformationLR(optimizer, model, probe, bounds=BOUNDS, roll_back=roll_back)
+
+    def step() -> None:
+        nn.functional.cross_entropy(model(inputs), labels).backward()
+        optimizer.step()
+
+    scheduler = scheduler_with(RollBack(lowered=0.25))
+    step()
+    for _ in range(2):
+        scheduler.roll_back("as a test")
+        step()
+    assert [taken[0].lr for taken in scheduler.decisions] == [0.2, 0.05, 0.0125]
+    assert "lr_top and lr_max times 0.25: as a test; then start at" in scheduler.decisions[1][0].reason
+    # As if the outputs had carried twice as much before.
+    for left, gone in ((0.6, [1]), (0.4, [])):
+        scheduler = scheduler_with(RollBack(left=left))
+        step()
+        now = scheduler._probe.measure(model).output.estimate.nats
+        scheduler.history["output"][:] = [2 * now]
+        scheduler.observe()
+        assert scheduler.rolled_back == gone
+
+
+def test_uncounted_steps_are_no_epoch() -> None:
+    run = Run(layer_wise=False, policy=OURS)
+    with uncounted_steps(run.optimizer):
+        with uncounted_steps(run.optimizer):
+            run.spare_step()
+        run.spare_step()
+    assert not run.scheduler.can_roll_back
+    run.spare_step()
+    assert run.scheduler.can_roll_back
 
 
 def test_steps_of_a_range_test_are_no_epoch() -> None:

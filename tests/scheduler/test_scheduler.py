@@ -15,8 +15,17 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LinearLR, SequentialLR
 
-from infopace import Bounds, Decision, HoldAndDecay, MutualInformationLR, Probe, Vasudevan2020, layer_groups
-from infopace.policies import HeldOut, simulate
+from infopace import (
+    Bounds,
+    Decision,
+    HoldAndDecay,
+    MutualInformationLR,
+    Policy,
+    Probe,
+    Vasudevan2020,
+    layer_groups,
+)
+from infopace.policies import HeldOut, Observed, simulate
 
 from ..policies.every import EVERY
 from ..small_run import BOUNDS, EPOCHS, KEPT, OURS, POLICY, Run, data, same
@@ -32,7 +41,7 @@ def trained_step(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
 
 @functools.cache
 def trained(layer_wise: bool, policy: str | None) -> tuple[Run, list[list[float]]]:
-    """A run after all epochs, for tests that only look at it, and the rates at first and after each epoch."""
+    """A run after all epochs, for tests that only read it, and the rates at first and after each epoch."""
     run = Run(layer_wise, policy)
     applied = [run.rates()]
     for number in range(EPOCHS):
@@ -117,7 +126,7 @@ def test_the_state_is_numbers_strings_and_tensors() -> None:
 
 
 @pytest.mark.parametrize("layer_wise", [False, True])
-def test_held_out_rows_are_measured_until_every_group_anneals(layer_wise: bool) -> None:
+def test_held_out_examples_are_measured_until_every_group_leaves_its_hold(layer_wise: bool) -> None:
     run = Run(layer_wise, OURS, held_out=True)
     scheduler = run.scheduler
     inputs, labels = data()
@@ -129,9 +138,9 @@ def test_held_out_rows_are_measured_until_every_group_anneals(layer_wise: bool) 
             }
         run.epoch(number)
         scheduler.step()
-    # Of each group the first decision to anneal; the rows join when the last of them has been taken.
+    # Of each group the first decision past the hold; the examples join after the last of these.
     first = max(
-        next(i for i, one in enumerate(taken) if one.cause in ("anneal", "floor"))
+        next(i for i, one in enumerate(taken) if one.phase != "hold")
         for taken in zip(*scheduler.decisions, strict=True)
     )
     assert run.trained_on == [KEPT] * first + [600] * (9 - first)
@@ -145,7 +154,7 @@ def test_held_out_rows_are_measured_until_every_group_anneals(layer_wise: bool) 
             held_out=scheduler.held_out_examples[layer],
         )
         assert [taken[group] for taken in scheduler.decisions] == expected
-        assert scheduler.held_out_examples[layer].pointwise.size == 0  # they are read no more
+        assert scheduler.held_out_examples[layer].pointwise.size == 0  # no decision reads them any more
 
 
 class Forgetful(HeldOut):
@@ -167,7 +176,7 @@ def test_what_is_kept_of_held_out_examples_leads_to_the_same_run(monkeypatch: py
         return one.scheduler.decisions
 
     kept = run()
-    monkeypatch.setattr("infopace.scheduler._held_out_record.HeldOut", Forgetful)
+    monkeypatch.setattr("infopace.scheduler._ledger.HeldOut", Forgetful)
     assert run() == kept
 
 
@@ -175,19 +184,13 @@ def test_the_state_grows_by_less_than_a_kilobyte_an_epoch_beyond_what_is_still_r
     class Fitting(HoldAndDecay):
         """It reads the last four values, whatever they are."""
 
-        def decide(
-            self,
-            history: Any,
-            *,
-            epoch: int,
-            reference: float,
-            bounds: Bounds,
-            held_out: HeldOut | None = None,
-        ) -> Decision:
-            assert held_out is not None
-            for last in range(3, epoch):
-                held_out.rise(last - 3, last)
-            return Decision(bounds.lr_top, "held: information still rises, or it is too early to say", "held")
+        def decide(self, observed: Observed) -> Decision:
+            assert observed.held_out is not None
+            for last in range(3, observed.epoch):
+                observed.held_out.rise(last - 3, last)
+            return Decision(
+                observed.bounds.lr_top, "hold", "held: information still rises, or it is too early to say"
+            )
 
     model, (inputs, labels) = nn.Linear(8, 4), data()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
@@ -228,7 +231,7 @@ def test_a_resumed_run_holds_out_as_long_as_one_that_was_not_killed(stop: int) -
     assert first.trained_on + second.trained_on == whole.trained_on
 
 
-def test_held_out_rows_are_for_a_policy_that_reads_them_and_for_the_layers_that_drive() -> None:
+def test_held_out_examples_are_for_a_policy_that_reads_them_and_for_the_layers_that_drive() -> None:
     with pytest.raises(TypeError, match=r"held_out needs a policy that reads it, got Vasudevan2020\("):
         Run(False, held_out=True)
     model = nn.Sequential(nn.Linear(8, 4))
@@ -246,12 +249,12 @@ def test_held_out_rows_are_for_a_policy_that_reads_them_and_for_the_layers_that_
     everywhere, at_the_output = Probe.sample(data(), 200, layers="all"), Probe.sample(data(), 100)
     with pytest.raises(ValueError, match="held_out must measure what drives: unknown layer '0'"):
         MutualInformationLR(optimizer, model, everywhere, BOUNDS, None, held_out=at_the_output)
-    with_rows, without = Run(False, OURS, held_out=True).scheduler, Run(False, OURS).scheduler
+    with_some, without = Run(False, OURS, held_out=True).scheduler, Run(False, OURS).scheduler
     before = without.state_dict()
     with pytest.raises(ValueError, match="scheduler state must be of 0 held-out examples, got one of 80"):
-        without.load_state_dict(with_rows.state_dict())
+        without.load_state_dict(with_some.state_dict())
     assert without.state_dict() == before
-    state = with_rows.state_dict()
+    state = with_some.state_dict()
     whole = state["held_out_examples"]["output"]
     for examples, message in (
         ({}, r"the held-out examples of all measurements, \{'output': 1\}, got \{\}"),
@@ -267,8 +270,8 @@ def test_held_out_rows_are_for_a_policy_that_reads_them_and_for_the_layers_that_
         ),
     ):
         with pytest.raises(ValueError, match=message):
-            with_rows.load_state_dict({**state, "held_out_examples": examples})
-    assert same(with_rows.state_dict(), state)
+            with_some.load_state_dict({**state, "held_out_examples": examples})
+    assert same(with_some.state_dict(), state)
 
 
 def test_a_foreign_state_is_refused_and_nothing_changes() -> None:
@@ -276,7 +279,7 @@ def test_a_foreign_state_is_refused_and_nothing_changes() -> None:
     run.epoch(0)
     before = run.scheduler.state_dict()
     for change, message in (
-        ({"version": 1}, "scheduler state must have version 2, got 1"),
+        ({"version": 2}, "scheduler state must have version 3, got 2"),
         (
             {"decisions": {"output": before["decisions"]["0"]}},
             "scheduler state must be driven by this model's layers ['0', '3'], got ['output']",
@@ -367,9 +370,9 @@ def test_numpy_s_numbers_leave_a_state_that_can_be_loaded(monkeypatch: pytest.Mo
     model = nn.Linear(8, 4)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
 
-    class Fixed:
-        def decide(self, history: Any, *, epoch: int, reference: float, bounds: Bounds) -> Decision:
-            return Decision(np.float64(bounds.lr_max), "always", "held")
+    class Fixed(Policy):
+        def decide(self, observed: Observed) -> Decision:
+            return Decision(np.float64(observed.bounds.lr_max), "hold", "always")
 
     low, high = np.geomspace(1e-3, 1e-1, 2)
     for policy in (Fixed(), HoldAndDecay(np.int64(3))):  # pyright: ignore[reportArgumentType]
@@ -386,21 +389,15 @@ def test_numpy_s_numbers_leave_a_state_that_can_be_loaded(monkeypatch: pytest.Mo
 
 
 def test_an_observation_that_fails_changes_nothing() -> None:
-    class Late:
+    class Late(Policy):
         """It refuses the second epoch."""
 
-        def decide(
-            self,
-            history: Any,
-            *,
-            epoch: int,
-            reference: float,
-            bounds: Bounds,
-            held_out: HeldOut | None = None,
-        ) -> Decision:
-            if epoch == 2:
+        reads_held_out = True
+
+        def decide(self, observed: Observed) -> Decision:
+            if observed.epoch == 2:
                 raise ArithmeticError("not today")
-            return Decision(bounds.lr_top, "first", "start")
+            return Decision(observed.bounds.lr_top, "hold", "first")
 
     model, (inputs, labels) = nn.Linear(8, 4), data()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
@@ -414,9 +411,10 @@ def test_an_observation_that_fails_changes_nothing() -> None:
     )
     trained_step(model, optimizer)
     before, last = scheduler.state_dict(), scheduler.measurement
-    with pytest.raises(ArithmeticError):
-        scheduler.observe()
-    assert same(scheduler.state_dict(), before)
+    for call in (scheduler.observe, lambda: scheduler.roll_back("as a test")):
+        with pytest.raises(ArithmeticError):
+            call()
+        assert same(scheduler.state_dict(), before)
     assert scheduler.measurement is last
 
 
@@ -487,45 +485,47 @@ def test_our_rule_is_the_one_that_need_not_be_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "rest", "message"),
+    ("changed", "message"),
     [
-        ([], (), "optimizer must be a torch Optimizer, got list"),
-        (None, (), "bounds must be given, Bounds(lr_min, lr_max) or those of a range_test, got None"),
-        (None, (POLICY,), "bounds must be given, Bounds(lr_min, lr_max) or those of a range_test, got None"),
+        ({"optimizer": []}, "optimizer must be a torch Optimizer, got list"),
         (
-            None,
-            (BOUNDS,),
-            "policy must have a method decide, got Bounds(lr_min=0.001, lr_max=0.2, lr_top=None, epsilon=0.01); "
-            "bounds go by name: bounds=...",
-        ),
-        (None, (HoldAndDecay, BOUNDS), "policy must be an object, not its class: HoldAndDecay(...)"),
-        (
-            None,
-            (POLICY, (1e-3, 0.1)),
-            "bounds must be Bounds(lr_min, lr_max), or one for each layer's name, got tuple",
+            {"bounds": None},
+            "bounds must be given, Bounds(lr_min, lr_max) or those of a range_test, got None",
         ),
         (
-            None,
-            (POLICY, SimpleNamespace(bounds=BOUNDS)),  # a range test's result has them
-            "bounds must be Bounds(lr_min, lr_max), or one for each layer's name, "
-            "got SimpleNamespace; take its .bounds",
+            {"policy": BOUNDS},
+            "policy must be a Policy, with a method decide, got "
+            "Bounds(lr_min=0.001, lr_max=0.2, lr_top=0.2, epsilon=0.01)",
+        ),
+        ({"policy": HoldAndDecay}, "policy must be an object, not its class: HoldAndDecay(...)"),
+        (
+            {"bounds": (1e-3, 0.1)},
+            "bounds must be Bounds(lr_min, lr_max), or one for each layer's name, got tuple; "
+            "a range test's are its .bounds",
         ),
         (
-            None,
-            (POLICY, {"output": 0.1}),
-            "bounds must be Bounds(lr_min, lr_max), or one for each layer's name, got float",
+            {"bounds": SimpleNamespace(bounds=BOUNDS)},  # a range test's result has them
+            "bounds must be Bounds(lr_min, lr_max), or one for each layer's name, got SimpleNamespace; "
+            "a range test's are its .bounds",
         ),
+        (
+            {"bounds": {"output": 0.1}},
+            "bounds must be Bounds(lr_min, lr_max), or one for each layer's name, got float; "
+            "a range test's are its .bounds",
+        ),
+        ({"roll_back": "no"}, "roll_back must be True, False or RollBack(...), got 'no'"),
+        ({"roll_back": None}, "roll_back must be True, False or RollBack(...), got None"),
     ],
 )
-def test_refuses_what_is_no_optimizer_or_no_policy_and_says_that_bounds_are_missing(
-    monkeypatch: pytest.MonkeyPatch, optimizer: Any, rest: tuple[Any, ...], message: str
+def test_refuses_an_argument_of_another_kind(
+    monkeypatch: pytest.MonkeyPatch, changed: dict[str, Any], message: str
 ) -> None:
     model = nn.Linear(8, 4)
-    if optimizer is None:
-        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    given = {"optimizer": optimizer, "bounds": BOUNDS, "policy": POLICY, **changed}
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # it would refuse them first
     with pytest.raises(TypeError) as error:
-        MutualInformationLR(optimizer, model, Probe(*data()), *rest)
+        MutualInformationLR(model=model, probe=Probe(*data()), **given)
     assert str(error.value) == message
 
 

@@ -4,6 +4,7 @@ from infopace.policies._bounds import Bounds as Bounds
 from infopace.policies._held_out import HeldOut as HeldOut
 from infopace.policies._hold_and_decay import HoldAndDecay as HoldAndDecay
 from infopace.policies._policy import Decision as Decision
+from infopace.policies._policy import Observed as Observed
 from infopace.policies._policy import Phase as Phase
 from infopace.policies._policy import Policy as Policy
 from infopace.policies._policy import simulate as simulate

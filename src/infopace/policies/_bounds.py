@@ -1,4 +1,4 @@
-"""The range in which a policy paces."""
+"""The range of the learning rate."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ from infopace._checks import positive
 
 @dataclass(frozen=True)
 class Bounds:
-    """Learning-rate bounds and the tolerance of "information has stopped moving".
+    """The range of the learning rate, and the change of information that counts as none.
 
     Attributes:
         lr_min: Floor of the learning rate.
         lr_max: Ceiling of the learning rate.
-        lr_top: Learning rate of the first epoch; `HoldAndDecay` then takes one between it and lr_max. lr_max where
-            not given.
-        epsilon: Relative change of information under which it counts as saturated. The default, 0.01, is the
-            relative standard error of an estimate of about 2.2 nats at n = 1000 (0.02 to 0.04 nats, measured for
-            this project).
+        lr_top: Learning rate of the first epoch; lr_max where not given. `HoldAndDecay` then holds one between the two.
+        epsilon: A relative change of information below this counts as none. The default, 0.01, is the relative standard
+            error of an estimate of about 2.2 nats at n = 1000, measured for this project.
 
     Raises:
         ValueError: a value that is not a positive number, or out of order.

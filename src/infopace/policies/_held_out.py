@@ -14,15 +14,15 @@ from infopace._checks import shown
 class HeldOut:
     """Information about examples that are not trained on, example by example.
 
-    The examples stay the same, and so does what makes one of them easy and another hard: how far their information has
-    risen is known much better than how high it is.
+    A rise of information is known much better than its level: the examples stay the same, and so does what makes one
+    of them easy and another hard.
 
-    A rise that was asked for once is remembered. So a long run need not keep all values: `grown` and `trimmed` are for
-    the scheduler, which keeps only those that its policy can still read.
+    A rise that was computed once is remembered. So a long run need not keep all values. `grown` and `trimmed` are for
+    the scheduler, which keeps only the values that its policy may still read.
 
     Args:
-        pointwise: (epochs, n) in nats: after 0, 1, .. epochs, for as long as these examples were kept out of training,
-            what each of them contributes (`Estimate.pointwise`).
+        pointwise: (epochs, n) in nats: what each example contributes after 0, 1, .. epochs (`Estimate.pointwise`), for
+            as long as these examples were kept out of training.
 
     Attributes:
         nats: (epochs,) the information: the mean over the examples.
@@ -30,7 +30,7 @@ class HeldOut:
         begin: Epochs whose values are no longer kept.
 
     Raises:
-        ValueError: other than two dimensions, fewer than two examples, or a value that is not finite.
+        ValueError: a number of dimensions other than two, fewer than two examples, or a value that is not finite.
     """
 
     def __init__(self, pointwise: ArrayLike) -> None:
@@ -57,20 +57,20 @@ class HeldOut:
         return len(self.nats)
 
     def until(self, epoch: int) -> HeldOut:
-        """What was known when an epoch began."""
+        """The values that were known when an epoch began."""
         return self._with(self.pointwise[: max(epoch - self.begin, 0)], self.nats[:epoch], self.begin)
 
     def rise(self, first: int, last: int) -> tuple[float, float]:
         """Rise of the least-squares line through nats[first..last], and its standard error, in nats.
 
-        Each example has a line of its own, and the mean of their rises is the rise of the mean: its error is that of a
-        mean of n, as if the examples were independent.
+        Each example has a line of its own, and the mean of their rises is the rise of the mean. Its standard error is
+        that of a mean of n independent values.
 
-        Where a scheduler keeps the values, it drops those before `first` once a rise up to the last epoch was asked
-        for: a policy must not go back behind it, but for rises that it has asked for before.
+        A scheduler drops the values before `first` once a rise up to the last epoch was asked for. A policy must not go
+        back behind them, except for rises that it has asked for before.
 
         Raises:
-            ValueError: fewer than two epochs, or one that is not there.
+            ValueError: fewer than two epochs, or an epoch whose values are not known.
         """
         if not 0 <= first < last < len(self):
             raise ValueError(
@@ -95,20 +95,20 @@ class HeldOut:
         return 0 <= first < last < len(self) and (first >= self.begin or (first, last) in self._rises)
 
     def grown(self, pointwise: ArrayLike) -> HeldOut:
-        """With one epoch more: (n,), what each example contributes after it."""
+        """With one epoch more. `pointwise`: (n,), what each example contributes after it."""
         more = HeldOut(np.asarray(pointwise)[None])
         return self._with(
             np.concatenate([self.pointwise, more.pointwise]), [*self.nats, *more.nats], self.begin
         )
 
     def trimmed(self, *, wholly: bool = False) -> HeldOut:
-        """Without the values that are read no more: those before the last rise, or all of them."""
+        """Without the values that no rise needs any more: those before the last rise, or all of them."""
         latest = [first for first, last in self._rises if last == len(self) - 1]
         begin = len(self) if wholly else max(min(latest, default=0), self.begin)
         return self._with(self.pointwise[begin - self.begin :].copy(), self.nats, begin)
 
     def parts(self) -> dict[str, NDArray[np.float64]]:
-        """All that is kept, as arrays: nats (epochs,), pointwise, rises (k, 4): first, last, rise, error."""
+        """All that is kept, as arrays: nats (epochs,), pointwise, and rises (k, 4) of first, last, rise, error."""
         rises = [[*ends, *found] for ends, found in sorted(self._rises.items())]
         return {
             "nats": np.array(self.nats),
@@ -118,7 +118,7 @@ class HeldOut:
 
     @classmethod
     def of_parts(cls, parts: dict[str, Any]) -> HeldOut:
-        """From what `parts` gave.
+        """From what `parts` returned.
 
         Raises:
             ValueError: a part that is missing or does not fit the others.

@@ -1,248 +1,274 @@
-"""Our own rule: hold while information still rises beyond the noise of its estimate, then anneal."""
+"""Our own rule: hold the rate while information rises significantly, then decay it."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass
 from itertools import accumulate
+from typing import ClassVar
 
-from infopace._checks import whole
+from infopace._checks import positive, share, whole
 from infopace.policies._bounds import Bounds
 from infopace.policies._held_out import HeldOut
-from infopace.policies._policy import Decision, check_history
-
-# The two-sided 95 % quantile of the normal: what counts as visible, as in the range test.
-_VISIBLE = 1.96
-# Of the hold, where a rise is looked for; of the epochs, where E is known, the most that a hold takes; between LR_top
-# and LR_max, on a log scale, the rate that is held. studies/rule_constants/run.py moves each of the four.
-_WINDOW, _LONGEST, _MIDDLE = 0.5, 0.5, 0.5
-# Of LR_top, what is held after information has fallen there too, and again of that.
-_LOWERED = 0.5
-# A line through three values has one degree of freedom left, and the scatter around it says nothing.
-_FEWEST = 4
-# Where held-out rows end the hold only the rise counts, and every epoch too many is one more of memorizing.
-_FEWEST_HELD_OUT = 3
+from infopace.policies._policy import Decision, Observed, Policy
 
 
 @dataclass(frozen=True)
-class HoldAndDecay:
-    """Hold a rate while the information visibly rises; once it does not, anneal linearly to LR_min.
+class HoldAndDecay(Policy):
+    """Hold a rate while information rises significantly; then decay it linearly to LR_min.
 
         hold:      LR = LR_top in epoch 1, then LR_hold = sqrt(LR_top * LR_max)
-        anneal:    LR = max(LR_held * (N - e + 1/2) / (N - a), LR_min)      epochs e = a + 1 .. N
+        decay:     LR = max(LR_held * (N - e + 1/2) / (N - a), LR_min)      epochs e = a + 1 .. N
         N = E where the number of epochs E is known, otherwise 2 a - s: as long as the hold was
 
-    A range test's LR_top is the smallest rate that is not visibly behind the best, its LR_max the largest that does not
-    fail. LR_hold is the middle of the two on a log scale, as far from too slow as from failing. LR_top is the safer
-    one, and a network is most easily damaged in its first epoch.
+    A range test's LR_top is the smallest rate that is not significantly behind the best. Its LR_max is the largest that
+    does not fail. LR_hold is the middle of the two on a log scale, as far from too slow as from failing. Epoch 1 takes
+    the safer LR_top, because a network is most easily damaged when it is new.
 
-    The hold, begun after s epochs, ends after a epochs: as soon as the rise over its second half is not visible,
+    The hold begins after s epochs and ends after a epochs: as soon as the rise over its second half is not significant,
 
         rise <= 1.96 * epsilon * I
 
-    rise that of the least-squares line through the information in the second half of the hold (four values at least),
-    epsilon * I the noise of the estimate. The line's own error, from the noise of SGD, does not count: that a rise
-    cannot be told from it is no sign that learning is over, and to anneal too early costs more than a few epochs
-    too many. Where E is known, the hold ends after half of what was left at its beginning at the latest, so that
-    there always is time to anneal. LR_held is the rate of its last epoch.
+    rise is that of the least-squares line through the information in the second half of the hold (at least four
+    values). epsilon * I is the noise of the estimate. The line's own error, from the noise of SGD, does not count. A
+    rise within that error does not mean that learning is over, and to decay too early costs more than a few epochs too
+    many. Where E is known, the hold takes at most half of the epochs that were left when it began. So there always is
+    time to decay. LR_held is the rate of the hold's last epoch.
 
-    If information falls visibly in one epoch of the hold, its second or a later one, LR_hold is too high: the hold
-    begins anew, all of it at LR_top,
+    LR_hold is too high if information falls significantly in one epoch of the hold, the second or a later one. The hold
+    then begins anew at LR_top,
 
         fell:      I < before - 1.96 * sqrt(2) * epsilon * before
 
-    before the value of the epoch before. If it falls there too, to where it is visibly below the value with which that
-    hold began, the hold begins anew at half that rate, and so on, but never below LR_min. While the rate is annealed,
-    either of these, twice in a row, says that something else has changed, the data for one: hold again, from there.
+    before is the value of the epoch before. Information may fall there too, to significantly less than that hold began
+    with. Then the hold begins anew at half the rate, and so on, but never below LR_min. In the decay phase, either of
+    these twice in a row says that something else has changed, such as the data. The rule then holds again, from there.
 
         lost:      I < end - 1.96 * noise
         leapt:     I > before + max(rise, 0) + 1.96 * sqrt(2) * noise
         noise = sqrt(scatter^2 + (epsilon * I)^2)
 
-    end the end of the hold's line, scatter that of the values around it, before the larger of the two values before:
-    one epoch brought more than half of the hold. Annealing raises information too, by removing SGD's noise, but over
-    many epochs.
+    end is the last value of the hold's line, scatter that of the values around it, before the larger of the two values
+    before. A leap is an epoch that brought more than half of the hold did. The decay raises information too, by
+    removing SGD's noise, but over many epochs.
 
-    The training is over after epoch N; the rate stays at LR_min from then on, and the phase is "finished", unless
-    something changes.
+    The run is over after epoch N. The rate stays at LR_min from then on, and the phase is "finished", unless something
+    changes.
 
-    With `held_out`, information about rows that are not trained on, learning is told from memorizing: the hold ends
-    when that does not visibly rise (three values at least), and the training with E at the latest,
+    Held-out examples separate learning from overfitting. The hold ends when information about them does not rise
+    significantly (at least three values), and the run ends with E at the latest,
 
         rise <= 1.96 * error         N = 2 a - s where that is before E, otherwise E
 
-    rise that of the line through the held-out information in the second half of the hold, error its standard error:
-    each row's contribution has a line of its own, and the rise is the mean of theirs. Rows that are to be trained on
-    after all may join when the anneal begins, and need not be measured from then on.
+    rise is that of the line through the held-out information in the second half of the hold, error its standard error.
+    Each example's contribution has a line of its own, and the rise is the mean of theirs. Held-out examples may join
+    the training set when the decay begins. They need not be measured from then on.
 
     Attributes:
-        epochs: E, the planned number of epochs; None: the rule finds it.
+        epochs: E, the planned number of epochs; None: the rule finds it. Epochs that were rolled back, or were over
+            when the history began, are taken off.
+        z: 1.96, the two-sided 95 % quantile of the normal distribution: what counts as significant.
+        window: 1/2, the share of the hold in which the rule looks for a rise.
+        longest: 1/2, the largest share of the epochs that a hold takes, where E is known.
+        middle: 1/2, where the held rate lies between LR_top (0) and LR_max (1), on a log scale.
+        lowered: 1/2, the share of the rate that is held after information has fallen at LR_top too.
+        fewest: 4, the fewest values for a line. A line through three has one degree of freedom left, and the scatter
+            around it means nothing.
+        fewest_held_out: 3, the same for held-out information. Only the rise counts there, and each epoch too many
+            is one more of overfitting.
+        shape: The share of the held rate, by the share of the decay phase that is over; None: a straight line.
 
     Raises:
-        ValueError: fewer than one epoch.
+        ValueError: fewer than one epoch, or a constant out of its range.
     """
 
+    reads_held_out: ClassVar[bool] = True
+
     epochs: int | None = None
+    _: KW_ONLY
+    z: float = 1.96
+    window: float = 0.5
+    longest: float = 0.5
+    middle: float = 0.5
+    lowered: float = 0.5
+    fewest: int = 4
+    fewest_held_out: int = 3
+    shape: Callable[[float], float] | None = None
 
     def __post_init__(self) -> None:
+        def put(name: str, value: float | int) -> None:
+            object.__setattr__(self, name, value)
+
         if self.epochs is not None:
-            object.__setattr__(self, "epochs", whole("epochs", self.epochs, 1))
+            put("epochs", whole("epochs", self.epochs, 1))
+        put("z", positive("z", self.z))
+        for name in ("window", "longest", "middle", "lowered"):
+            put(name, share(name, getattr(self, name), zero=name == "middle"))
+        for name, least in (("fewest", 3), ("fewest_held_out", 2)):
+            put(name, whole(name, getattr(self, name), least))
+        if not (self.shape is None or callable(self.shape)):
+            raise ValueError(f"shape must be a function of the share that is over, got {self.shape!r}")
 
-    def decide(
-        self,
-        history: Sequence[float],
-        *,
-        epoch: int,
-        reference: float,
-        bounds: Bounds,
-        held_out: HeldOut | None = None,
-    ) -> Decision:
-        """The learning rate of an epoch; see `Policy.decide`."""
-        check_history(history, epoch, reference, bounds)
-        trained = _Trace(history, bounds.epsilon)
-        phase = _Phase(0)
-        for done in range(epoch):
-            phase = self._next(phase, done, trained, held_out)
-        return self._decision(phase, epoch, bounds)
+    def decide(self, observed: Observed) -> Decision:
+        """The learning rate of the epoch about to run."""
+        run = _Run(self, observed)
+        cycle = _Cycle(0)
+        for done in range(observed.epoch):
+            cycle = self._next(cycle, done, run)
+        return self._decision(cycle, observed.epoch, observed.bounds)
 
-    def _next(self, phase: _Phase, done: int, trained: _Trace, unseen: HeldOut | None) -> _Phase:
-        """The phase of epoch `done` + 1, given that of the epoch before."""
-        if phase.anneal is None:
-            known = unseen is not None and done < len(unseen)
-            return self._held(phase, done, trained, unseen if known else None, told=unseen is not None)
+    def _next(self, cycle: _Cycle, done: int, run: _Run) -> _Cycle:
+        """The cycle that epoch `done` + 1 is in, given that of the epoch before."""
+        if cycle.hold_end is None:
+            return self._held(cycle, done, run)
         # The larger of two: the way back from a single low value is no leap.
-        history = trained.nats
-        now, before = history[done], max(history[done - 2 : done])
-        lost = now < phase.floor
-        if lost and phase.lost:
-            return _Phase(done, why="information has fallen visibly, twice in a row")
-        if phase.leapt_from is not None and now > phase.leapt_from + phase.leap:
-            return _Phase(done, why="information has leapt, and stayed")
-        return dataclasses.replace(phase, lost=lost, leapt_from=before if now > before + phase.leap else None)
+        now, before = run.nats[done], max(run.nats[done - 2 : done])
+        lost = now < cycle.floor
+        if lost and cycle.lost:
+            return _Cycle(done, why="information has fallen significantly, twice in a row")
+        if cycle.leapt_from is not None and now > cycle.leapt_from + cycle.leap:
+            return _Cycle(done, why="information has leapt, and stayed")
+        return dataclasses.replace(cycle, lost=lost, leapt_from=before if now > before + cycle.leap else None)
 
-    def _held(
-        self, phase: _Phase, done: int, trained: _Trace, unseen: HeldOut | None, *, told: bool
-    ) -> _Phase:
-        """The hold goes on, or the anneal begins, after `done` epochs; `told`: rows are held out, or were once."""
-        start, history = phase.start, trained.nats
-        before = history[done - 1]
-        # Of a first hold the value before its second epoch is that of another rate.
-        if done - start >= (1 if phase.lowered else 2):
-            fall, visible = before - history[done], math.sqrt(2.0) * trained.visible(done - 1)
-            # To fall to LR_top costs little, and may be for noise. To go below it takes a network that gets worse.
-            worse = history[start] - history[done] > math.sqrt(2.0) * trained.visible(start)
-            if fall > visible and (worse or not phase.lowered):
-                why = f"information fell by {fall:.2g} in one epoch, and {visible:.2g} would be visible"
-                return _Phase(done, lowered=phase.lowered + 1, why=why)
-        first = start + math.floor((1 - _WINDOW) * (done + 1 - start))
-        seen = _rise(trained, unseen, first, done)
-        if self.epochs is not None and done - start >= _LONGEST * (self.epochs - start) > 0:
+    def _held(self, cycle: _Cycle, done: int, run: _Run) -> _Cycle:
+        """The hold goes on, or begins anew, or the decay begins, after `done` epochs."""
+        start, nats = cycle.start, run.nats
+        # In a first hold the value before its second epoch is that of another rate.
+        if done - start >= (1 if cycle.lowered else 2):
+            fall, least = nats[done - 1] - nats[done], math.sqrt(2.0) * run.least_change(done - 1)
+            # To fall back to LR_top costs little, and noise may be the reason. Below it the network must get worse.
+            worse = nats[start] - nats[done] > math.sqrt(2.0) * run.least_change(start)
+            if fall > least and (worse or not cycle.lowered):
+                why = f"information fell by {fall:.2g} in one epoch, and {least:.2g} would be significant"
+                return _Cycle(done, lowered=cycle.lowered + 1, why=why)
+        first = start + math.floor((1 - self.window) * (done + 1 - start))
+        found = run.rise(first, done)
+        if run.epochs is not None and done - start >= self.longest * (run.epochs - start) > 0:
             why = "half of the epochs are over"
-        elif seen is not None and seen[0] <= seen[1]:
-            what = "information" if unseen is None else "held-out information"
-            why = f"{what} rose by {seen[0]:.2g} in {done - first} epochs, and {seen[1]:.2g} would be visible"
+        elif found is not None and found[0] <= found[1]:
+            what = "held-out information" if run.holds_out(done) else "information"
+            why = f"{what} rose by {found[0]:.2g} in {done - first} epochs, and {found[1]:.2g} would be significant"
         else:
-            return phase
-        # What is to be told from noise later on is information about what is trained on; of a hold that held-out rows
-        # have ended so soon a few values more, but for the untrained network's.
-        wider = first if unseen is None else max(min(first, done + 1 - _FEWEST), start, 1)
-        line = trained.line(wider, done)
-        if line is None:  # too few epochs for one
-            line = _Line(0.0, history[done], 0.0)
-        band = math.hypot(_VISIBLE * line.scatter, trained.visible(done))
-        end = 2 * done - start
-        if self.epochs is not None:
-            end = min(end, self.epochs) if told else self.epochs
-        return _Phase(
-            start,
-            lowered=phase.lowered,
-            anneal=done,
+            return cycle
+        return self._decay(cycle, done, first, why, run)
+
+    def _decay(self, cycle: _Cycle, done: int, first: int, why: str, run: _Run) -> _Cycle:
+        """The decay phase of a cycle whose hold ends after `done` epochs."""
+        # Lost and leapt are about what is trained on. Held-out examples may end the hold after few epochs: the line
+        # then takes some values more, but not the untrained network's.
+        if run.holds_out(done):
+            first = max(min(first, done + 1 - self.fewest), cycle.start, 1)
+        line = run.line(first, done) or _Line(0.0, run.nats[done], 0.0)
+        band = math.hypot(self.z * line.scatter, run.least_change(done))
+        end = 2 * done - cycle.start
+        if run.epochs is not None:
+            end = run.epochs if run.held_out is None else min(end, run.epochs)
+        return _Cycle(
+            cycle.start,
+            lowered=cycle.lowered,
+            hold_end=done,
             end=end,
             why=why,
             floor=line.end - band,
             leap=max(line.rise, 0.0) + math.sqrt(2.0) * band,
         )
 
-    def _decision(self, phase: _Phase, epoch: int, bounds: Bounds) -> Decision:
-        if phase.anneal is None:
-            lr = _held_rate(phase, epoch, bounds)
-            if epoch == 1:
-                return Decision(lr, "hold", f"start at lr_top = {lr:g}")
-            if epoch == phase.start + 1 and phase.lowered:
-                what = f"lr_top = {lr:g}" if phase.lowered == 1 else f"{lr:.4g}, half as much,"
-                return Decision(lr, "hold", f"hold {what} from here: {phase.why}")
-            if epoch == phase.start + 1:
-                return Decision(lr, "hold", f"hold {lr:.4g} again: {phase.why}")
-            if lr != _held_rate(phase, epoch - 1, bounds):
-                return Decision(lr, "hold", f"on to {lr:.4g}, midway between lr_top and lr_max")
-            return Decision(
-                lr, "hold", "held: information still rises significantly, or it is too early to say"
-            )
-        if epoch > phase.end:
-            return Decision(bounds.lr_min, "finished", f"finished after epoch {phase.end}")
-        held = _held_rate(phase, phase.anneal, bounds)
-        lr = held * (phase.end - epoch + 0.5) / (phase.end - phase.anneal)
-        why = f"annealing since epoch {phase.anneal + 1}, to end with epoch {phase.end}: {phase.why}"
+    def _decision(self, cycle: _Cycle, epoch: int, bounds: Bounds) -> Decision:
+        if cycle.hold_end is None:
+            return self._hold_decision(cycle, epoch, bounds)
+        if epoch > cycle.end:
+            return Decision(bounds.lr_min, "finished", f"finished after epoch {cycle.end}")
+        lr, epochs = self._held_rate(cycle, cycle.hold_end, bounds), cycle.end - cycle.hold_end
+        if self.shape is None:
+            lr = lr * (cycle.end - epoch + 0.5) / epochs
+        else:
+            lr = lr * self.shape((epoch - cycle.hold_end - 0.5) / epochs)
+        why = f"decaying since epoch {cycle.hold_end + 1}, to end with epoch {cycle.end}: {cycle.why}"
         if lr <= bounds.lr_min:
             return Decision(bounds.lr_min, "decay", f"{why}; at the floor lr_min = {bounds.lr_min:g}")
         return Decision(lr, "decay", why)
 
+    def _hold_decision(self, cycle: _Cycle, epoch: int, bounds: Bounds) -> Decision:
+        lr = self._held_rate(cycle, epoch, bounds)
+        if epoch == 1:
+            why = f"start at lr_top = {lr:g}"
+        elif epoch == cycle.start + 1 and cycle.lowered:
+            what = f"lr_top = {lr:g}" if cycle.lowered == 1 else f"{lr:.4g}, {self.lowered:g} times as much,"
+            why = f"hold {what} from here: {cycle.why}"
+        elif epoch == cycle.start + 1:
+            why = f"hold {lr:.4g} again: {cycle.why}"
+        elif lr != self._held_rate(cycle, epoch - 1, bounds):
+            why = f"on to {lr:.4g}, between lr_top and lr_max"
+        else:
+            why = "held: information still rises significantly, or it is too early to say"
+        return Decision(lr, "hold", why)
 
-def _rise(trained: _Trace, unseen: HeldOut | None, first: int, done: int) -> tuple[float, float] | None:
-    """How far what is watched rose from epoch `first` to `done`, and what would be visible; None: too early to say."""
-    if unseen is None:
-        line = trained.line(first, done)
-        return None if line is None else (line.rise, trained.visible(done))
-    if done + 1 - first < _FEWEST_HELD_OUT or not unseen.knows(first, done):
-        return None
-    rise, error = unseen.rise(first, done)
-    return rise, _VISIBLE * error
-
-
-def _held_rate(phase: _Phase, epoch: int, bounds: Bounds) -> float:
-    """The learning rate of an epoch of a hold."""
-    if phase.lowered or epoch == 1:
-        return max(bounds.lr_top * _LOWERED ** max(phase.lowered - 1, 0), bounds.lr_min)
-    middle = bounds.lr_top ** (1 - _MIDDLE) * bounds.lr_max**_MIDDLE
-    return min(max(middle, bounds.lr_top), bounds.lr_max)  # where the two are one, rounding may leave them
-
-
-class _Trace:
-    """Values after 0, 1, .. epochs, in nats, and their relative noise."""
-
-    def __init__(self, nats: Sequence[float], epsilon: float) -> None:
-        self.nats, self._epsilon = nats, epsilon
-        self._lines = _Lines(nats)
-
-    def visible(self, done: int) -> float:
-        """What a value after `done` epochs must differ by to differ visibly from one without noise."""
-        return _VISIBLE * self._epsilon * abs(self.nats[done])
-
-    def line(self, first: int, last: int) -> _Line | None:
-        """The line through these values, None where they are too few for one."""
-        return None if last + 1 - first < _FEWEST else self._lines.through(first, last)
+    def _held_rate(self, cycle: _Cycle, epoch: int, bounds: Bounds) -> float:
+        """The learning rate of an epoch of a hold."""
+        if cycle.lowered or epoch == 1:
+            return max(bounds.lr_top * self.lowered ** max(cycle.lowered - 1, 0), bounds.lr_min)
+        middle = bounds.lr_top ** (1 - self.middle) * bounds.lr_max**self.middle
+        return min(
+            max(middle, bounds.lr_top), bounds.lr_max
+        )  # where the two are one, rounding may leave them
 
 
 @dataclass(frozen=True)
-class _Phase:
-    """A hold begun after `start` epochs, or the anneal that follows it, after `anneal` epochs up to epoch `end`.
+class _Cycle:
+    """A hold that began after `start` epochs, and the decay that follows it: from `hold_end` epochs to epoch `end`.
 
-    `lowered` is how often in a row information fell in the hold before, so that this one is at LR_top or below;
-    `floor` what information must not fall below, and `lost` whether the last did; `leap` what one epoch must not
-    bring, and `leapt_from` the value before the last epoch if that did.
+    Attributes:
+        lowered: How often in a row information fell in the hold before: this hold is at LR_top or below.
+        floor: What information must not fall below in the decay.
+        lost: Whether the last value did.
+        leap: What one epoch of the decay must not bring.
+        leapt_from: The value before the last epoch if that brought more.
     """
 
     start: int
     lowered: int = 0
-    anneal: int | None = None
+    hold_end: int | None = None
     end: int = 0
     why: str = ""
     floor: float = -math.inf
     lost: bool = False
     leap: float = math.inf
     leapt_from: float | None = None
+
+
+class _Run:
+    """What was observed, as the rule reads it: information, its lines, and what counts as significant."""
+
+    def __init__(self, rule: HoldAndDecay, observed: Observed) -> None:
+        self.nats, self.held_out, self._rule = observed.history, observed.held_out, rule
+        self.epochs = None if rule.epochs is None else observed.left_of(rule.epochs)
+        self._epsilon = observed.bounds.epsilon
+        self._lines = _Lines(self.nats)
+
+    def holds_out(self, done: int) -> bool:
+        """Whether held-out information is known after `done` epochs."""
+        return self.held_out is not None and done < len(self.held_out)
+
+    def least_change(self, done: int) -> float:
+        """By how much a value must differ from the one after `done` epochs, if that has no noise, to be significant."""
+        return self._rule.z * self._epsilon * abs(self.nats[done])
+
+    def line(self, first: int, last: int) -> _Line | None:
+        """The line through these values; None: too few."""
+        return None if last + 1 - first < self._rule.fewest else self._lines.through(first, last)
+
+    def rise(self, first: int, done: int) -> tuple[float, float] | None:
+        """The rise from `first` to `done` epochs, and what would be significant; None: too early to say."""
+        held_out: HeldOut | None = self.held_out if self.holds_out(done) else None
+        if held_out is None:
+            line = self.line(first, done)
+            return None if line is None else (line.rise, self.least_change(done))
+        if done + 1 - first < self._rule.fewest_held_out or not held_out.knows(first, done):
+            return None
+        rise, error = held_out.rise(first, done)
+        return rise, self._rule.z * error
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
-"""What a policy is: a history of information -> the next learning rate."""
+"""What a policy is: what was observed -> the next learning rate."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 from infopace._checks import is_finite, positive, shown, whole
 from infopace.policies._bounds import Bounds
@@ -20,8 +20,8 @@ class Decision:
 
     Attributes:
         lr: Learning rate of the coming epoch.
-        phase: "hold" while the rate is held, or raised; "decay" while it falls, or follows what is left to learn; "finished"
-            once the run is over.
+        phase: "hold" while the rate is held, or raised; "decay" while it falls, or follows what is left to learn;
+            "finished" once the run is over.
         reason: One sentence with the numbers that led to it.
     """
 
@@ -30,27 +30,83 @@ class Decision:
     reason: str
 
 
-@runtime_checkable
-class Policy(Protocol):
-    """A rule that paces the learning rate by information.
+@dataclass(frozen=True)
+class Observed:
+    """What a policy decides on.
 
-    Pure: equal arguments give the equal decision, and nothing is remembered between calls. A rule that can use examples
-    which are not trained on takes one more, `held_out: HeldOut | None = None`. It reads `nats`, `rise` and `knows` of
-    it. It leaves the phase "hold" once no later decision needs a new rise among the values up to then.
+    Attributes:
+        history: Information in nats after 0, 1, .. epochs; history[0] is the untrained model's.
+        reference: I(X;Y) in nats.
+        bounds: The range to stay in.
+        held_out: Information about held-out examples; None: there are none.
+        rolled_back: Epochs that were rolled back. The history holds none of them.
+        begun: Epochs that were over when the history began: it is that of a layer which was added later.
+
+    Raises:
+        TypeError: a history that is no list, bounds or held-out information of another kind.
+        ValueError: an empty history, information that is not finite, a reference that is not positive, a negative
+            number of epochs.
     """
 
-    def decide(self, history: Sequence[float], *, epoch: int, reference: float, bounds: Bounds) -> Decision:
-        """The learning rate of an epoch.
+    history: Sequence[float]
+    reference: float
+    bounds: Bounds
+    held_out: HeldOut | None = None
+    rolled_back: int = 0
+    begun: int = 0
 
-        Args:
-            history: Information in nats after 0, 1, .. epoch - 1 epochs; history[0] is the untrained model's.
-            epoch: The epoch about to run, from 1.
-            reference: I(X;Y) in nats.
-            bounds: The range to stay in.
+    def __post_init__(self) -> None:
+        _check_nats("history", self.history)
+        if len(self.history) == 0:
+            raise ValueError("history must begin with the untrained model's information, got []")
+        positive("reference", self.reference, "number of nats")
+        if not isinstance(self.bounds, Bounds):
+            kind = type(self.bounds).__name__
+            raise TypeError(f"bounds must be Bounds(lr_min, lr_max), got {kind} {shown(self.bounds)}")
+        if not (self.held_out is None or isinstance(self.held_out, HeldOut)):
+            raise TypeError(f"held_out must be HeldOut(...), got {type(self.held_out).__name__}")
+        for name in ("rolled_back", "begun"):
+            whole(name, getattr(self, name), 0)
 
-        Raises:
-            TypeError, ValueError: a history, an epoch, a reference or bounds that are none.
+    @property
+    def epoch(self) -> int:
+        """The epoch about to run, from 1."""
+        return len(self.history)
+
+    def left_of(self, planned: int) -> int:
+        """Of so many planned epochs, those that this history can still come to: at least one.
+
+        >>> Observed([0.1], 2.3, Bounds(1e-3, 0.1), rolled_back=2).left_of(10)
+        8
         """
+        return max(planned - self.begun - self.rolled_back, 1)
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """A rule that sets the learning rate by information; derive yours from this class.
+
+    A policy is pure. What was observed decides, and nothing is remembered between calls. A policy that plans its epochs
+    asks `Observed.left_of`, so that rolled-back epochs count.
+
+    >>> class Halving(Policy):
+    ...     def decide(self, observed):
+    ...         lr = max(observed.bounds.lr_top / 2 ** (observed.epoch - 1), observed.bounds.lr_min)
+    ...         return Decision(lr, "decay", f"halved {observed.epoch - 1} times")
+    >>> decisions = simulate(Halving(), [0.0, 1.5, 2.0], reference=2.3, bounds=Bounds(1e-3, 0.1))
+    >>> [decision.lr for decision in decisions]
+    [0.1, 0.05, 0.025]
+
+    Attributes:
+        reads_held_out: Whether the rule reads `Observed.held_out`. It may read `nats`, `rise` and `knows` of it. Its
+            phase stays "hold" as long as a later decision may need a new rise.
+    """
+
+    reads_held_out: ClassVar[bool] = False
+
+    @abstractmethod
+    def decide(self, observed: Observed) -> Decision:
+        """The learning rate of the epoch about to run."""
         ...
 
 
@@ -62,10 +118,21 @@ def simulate(
     bounds: Bounds,
     held_out: HeldOut | None = None,
 ) -> list[Decision]:
-    """The decisions a policy takes along a trace of information, without any training.
+    """The decisions of a policy along a trace of information. Nothing is trained.
 
-    trace[0] is the information of the untrained model and trace[e] that after epoch e, in nats; the result holds the
-    decisions for epochs 1 .. len(trace). `held_out` is for a policy that reads it, and may be shorter.
+    Args:
+        policy: The rule.
+        trace: Information in nats; trace[0] is the untrained model's, trace[e] that after epoch e.
+        reference: I(X;Y) in nats.
+        bounds: The range to stay in.
+        held_out: Information about held-out examples, for a policy that reads it; it may end before the trace.
+
+    Returns:
+        The decisions for epochs 1 .. len(trace).
+
+    Raises:
+        TypeError: no policy, a trace that is no list, held-out information for a policy that does not read it.
+        ValueError: information that is not finite, a reference that is not positive.
 
     >>> from infopace import Bounds, Vasudevan2020
     >>> from infopace.policies import simulate
@@ -73,53 +140,39 @@ def simulate(
     >>> [round(decision.lr, 4) for decision in decisions]
     [0.1, 0.0348, 0.0348]
     """
-    if isinstance(policy, type) or not isinstance(policy, Policy):
-        raise TypeError(f"policy must be an object with a method decide, got {shown(policy)}")
-    _check_sequence("trace", trace)
+    check_policy(policy)
+    _check_nats("trace", trace)
     if held_out is not None:
         if not isinstance(held_out, HeldOut):
             raise TypeError(f"held_out must be HeldOut(...), got {type(held_out).__name__}")
         check_reads_held_out(policy)
-    decisions = []
-    for epoch in range(1, len(trace) + 1):
-        more: dict[str, Any] = {} if held_out is None else {"held_out": held_out.until(epoch)}
-        decisions.append(
-            policy.decide(trace[:epoch], epoch=epoch, reference=reference, bounds=bounds, **more)
+    return [
+        policy.decide(
+            Observed(
+                trace[:epoch], reference, bounds, held_out=None if held_out is None else held_out.until(epoch)
+            )
         )
-    return decisions
+        for epoch in range(1, len(trace) + 1)
+    ]
+
+
+def check_policy(policy: object, hint: str = "") -> None:
+    """Raise TypeError for what is no policy; `hint` ends the message."""
+    if isinstance(policy, type):
+        raise TypeError(f"policy must be an object, not its class: {policy.__name__}(...)")
+    if not isinstance(policy, Policy):
+        raise TypeError(f"policy must be a Policy, with a method decide, got {shown(policy)}{hint}")
 
 
 def check_reads_held_out(policy: Policy) -> None:
-    """Raise TypeError for a policy whose `decide` takes no held-out information."""
-    takes = inspect.signature(policy.decide).parameters.values()
-    if not any(one.name == "held_out" or one.kind is one.VAR_KEYWORD for one in takes):
+    """Raise TypeError for a policy that does not read held-out information."""
+    if not policy.reads_held_out:
         raise TypeError(f"held_out needs a policy that reads it, got {policy!r}")
 
 
-def check_history(history: Sequence[float], epoch: int, reference: float, bounds: Bounds) -> None:
-    """A history fits an epoch if it holds one finite value for the untrained model and each epoch before."""
-    _check_sequence("history", history)
-    whole("epoch", epoch)
-    if epoch < 1 or len(history) != epoch:
-        raise ValueError(
-            f"epoch e needs the e values before it, got epoch = {epoch} with {len(history)} values"
-        )
-    _check_finite(history)
-    positive("reference", reference, "number of nats")
-    if not isinstance(bounds, Bounds):
-        raise TypeError(f"bounds must be Bounds(lr_min, lr_max), got {type(bounds).__name__} {shown(bounds)}")
-
-
-def _check_sequence(name: str, values: object) -> None:
-    if (
-        isinstance(values, str | bytes)
-        or not hasattr(values, "__len__")
-        or not hasattr(values, "__getitem__")
-    ):
+def _check_nats(name: str, values: object) -> None:
+    if not isinstance(values, Collection) or isinstance(values, str | bytes | Set | Mapping):
         raise TypeError(f"{name} must be a list of numbers of nats, got {shown(values)}")
-
-
-def _check_finite(nats: Sequence[float]) -> None:
-    wrong = next((i for i, value in enumerate(nats) if not is_finite(value)), None)
-    if wrong is not None:
-        raise ValueError(f"information must be finite, got {shown(nats[wrong])} at index {wrong}")
+    for index, value in enumerate(values):
+        if not is_finite(value):
+            raise ValueError(f"information must be finite, got {shown(value)} at index {index}")

@@ -1,12 +1,12 @@
-"""What the published rules read off a history of information."""
+"""The two signals that the published rules take from a history of information."""
 
 from __future__ import annotations
 
 
 def relative_change(now: float, before: float) -> float:
-    """ds = (now - before) / now: what came since, as a share of what is there now.
+    """ds = (now - before) / now: the change since, as a share of what is there now.
 
-    Without information now (now <= 0) there is no share; it counts as 1, still moving [reading].
+    Without information now (now <= 0) there is no share. It counts as 1, still moving [reading].
     """
     return (now - before) / now if now > 0 else 1.0
 

@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from infopace._checks import check_choice
-from infopace.policies._bounds import Bounds
-from infopace.policies._policy import Decision, check_history
+from infopace.policies._policy import Decision, Observed, Policy
 from infopace.policies._signals import deficit, relative_change
 
 VARIANTS = ("A", "B")
 
 
 @dataclass(frozen=True)
-class Vasudevan2018:
+class Vasudevan2018(Policy):
     """S. Vasudevan, "Dynamic learning rate using Mutual Information", arXiv:1805.07249 (2018), reconstructed.
 
         epoch 1:        LR = LR_top
         epoch e > 1:    LR = LR_min + (LR_max - LR_min) * share
 
         A:  share = min(|ds|, 1)               the relative change alone
-        B:  share = max(min(|ds|, 1), dp)      what is still to be learned beside it
+        B:  share = max(min(|ds|, 1), dp)      also what is still to be learned
 
         ds = (I[e-1] - I[e-2]) / I[e-1]                    what the last epoch changed
         dp = clip(1 - max(I[0..e-1]) / I_ref, 0, 1)        what is still to be learned
 
-    I[e] is the information after e epochs in nats, I[0] the untrained model's, I_ref the reference I(X;Y). The
-    rate falls as information settles and may rise again: under A when it jumps, up or down, as after a change of data;
-    under B when it is lost, as no gain is more than the deficit that it closes. Neither needs the number of epochs, or
-    epsilon.
+    I[e] is the information after e epochs in nats, I[0] the untrained model's, I_ref the reference I(X;Y). The rate
+    falls as information settles and may rise again. Under A it rises when information jumps, up or down, as after a
+    change of data. Under B it rises only when information is lost, because no gain is more than the deficit that it
+    closes. Neither variant needs the number of epochs or epsilon.
 
-    The paper describes the two signals and recommends no rule for them; the formulas are a reconstruction [reading]. So
+    The paper describes the two signals and recommends no rule for them. The formulas are a reconstruction [reading]. So
     are the first rate, the maximum in dp, which the same author's later paper prints, and that a ds with I[e-1] <= 0
     counts as 1.
 
@@ -47,16 +45,16 @@ class Vasudevan2018:
     def __post_init__(self) -> None:
         check_choice("variant", self.variant, VARIANTS)
 
-    def decide(self, history: Sequence[float], *, epoch: int, reference: float, bounds: Bounds) -> Decision:
-        """The learning rate of an epoch; see `Policy.decide`."""
-        check_history(history, epoch, reference, bounds)
-        if epoch == 1:
+    def decide(self, observed: Observed) -> Decision:
+        """The learning rate of the epoch about to run."""
+        history, bounds = observed.history, observed.bounds
+        if observed.epoch == 1:
             return Decision(bounds.lr_top, "hold", f"start at lr_top = {bounds.lr_top:g}")
         change = relative_change(history[-1], history[-2])
         share = min(abs(change), 1.0)
         why = f"the last epoch changed information by ds = {change:+.2g}"
         if self.variant == "B":
-            missing = deficit(max(history), reference)
+            missing = deficit(max(history), observed.reference)
             share = max(share, missing)
             why += f", {missing:.3g} of the reference still to learn"
         # The sum can round to just above lr_max.

@@ -1,14 +1,12 @@
-"""The policy of Vasudevan 2020, with every open point a named switch."""
+"""The rule of Vasudevan 2020, with every open point a named switch."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
 from infopace._checks import check_choice, whole
-from infopace.policies._bounds import Bounds
-from infopace.policies._policy import Decision, check_history
+from infopace.policies._policy import Decision, Observed, Policy
 from infopace.policies._signals import deficit, relative_change
 
 DECAYS = ("linear", "printed", "none")
@@ -17,7 +15,7 @@ FIRST_LRS = ("top", "information")
 
 
 @dataclass(frozen=True)
-class Vasudevan2020:
+class Vasudevan2020(Policy):
     """Algorithm 1 of S. Vasudevan, "Mutual Information Based Learning Rate Decay", Entropy 2020, 22(5):560.
 
         epoch 1:        LR = LR_top
@@ -27,13 +25,14 @@ class Vasudevan2020:
         dp = clip(1 - max(I[0..e-1]) / I_ref, 0, 1)        what is still to be learned
         ds = (I[e-1] - I[e-2]) / I[e-1]                    what the last epoch brought
 
-    The paper is silent, ambiguous or contradicts itself in places; each is a switch, the default our reading.
+    The paper leaves some points open and contradicts itself in others. Each is a switch, and the default is our reading.
 
     Attributes:
-        epochs: E, the planned number of epochs; only decay "none" does without.
+        epochs: E, the planned number of epochs; only decay "none" does without. Epochs that were rolled back, or were
+            over when the history began, are taken off.
         decay: Time decay: "linear", 1 - e/E, as the paper's text describes | "printed", 1 - epsilon/E as its
             algorithm prints, a constant near 1 | "none", which the paper allows.
-        saturation: "absolute", |ds| < epsilon | "signed", ds < epsilon, as printed: a loss of information is
+        saturation: "absolute", |ds| < epsilon | "signed", ds < epsilon, as printed: a loss of information counts as
             saturation, too.
         first_lr: Learning rate of epoch 1: "top", LR_top | "information", max(I[0] / I_ref * LR_max, LR_min).
 
@@ -56,56 +55,35 @@ class Vasudevan2020:
         if self.epochs is not None:
             object.__setattr__(self, "epochs", whole("epochs", self.epochs, 1))
 
-    def decide(self, history: Sequence[float], *, epoch: int, reference: float, bounds: Bounds) -> Decision:
-        """The learning rate of an epoch; see `Policy.decide`."""
-        check_history(history, epoch, reference, bounds)
+    def decide(self, observed: Observed) -> Decision:
+        """The learning rate of the epoch about to run."""
+        history, epoch, epsilon = observed.history, observed.epoch, observed.bounds.epsilon
         if epoch == 1:
-            return self._first(history[0], reference, bounds)
+            return self._first(observed)
         best = list(accumulate(history, max))
-        if epoch == 2:
-            return self._pace(2, best[1], 1.0, "first pace", reference, bounds)
         # An epoch without a decision of its own holds the one of the last epoch that had one.
         for e in range(epoch, 2, -1):
             change = relative_change(history[e - 1], history[e - 2])
-            if self._saturated(change, bounds.epsilon):
-                moved = self._pace(
-                    e,
-                    best[e - 1],
-                    self._decay(e, bounds.epsilon),
-                    f"information is saturated ({self._condition(change, bounds.epsilon)})",
-                    reference,
-                    bounds,
-                )
+            if self._saturated(change, epsilon):
+                why = f"information is saturated ({self._condition(change, epsilon)})"
+                moved = _pace(best[e - 1], self._decay(e, observed), why, observed)
                 break
         else:
-            moved = self._pace(2, best[1], 1.0, "first pace", reference, bounds)
-            e = 2
+            e, moved = 2, _pace(best[1], 1.0, "first pace", observed)
         if e == epoch:
             return moved
         change = relative_change(history[epoch - 1], history[epoch - 2])
-        reason = f"held: information is still moving (ds = {change:+.2g}, epsilon = {bounds.epsilon:g})"
+        reason = f"held: information is still moving (ds = {change:+.2g}, epsilon = {epsilon:g})"
         return Decision(moved.lr, "hold", reason)
 
-    def _first(self, information: float, reference: float, bounds: Bounds) -> Decision:
+    def _first(self, observed: Observed) -> Decision:
+        bounds = observed.bounds
         if self.first_lr == "top":
             return Decision(bounds.lr_top, "hold", f"start at lr_top = {bounds.lr_top:g}")
-        share = min(max(information / reference, 0.0), 1.0)
+        share = min(max(observed.history[0] / observed.reference, 0.0), 1.0)
         lr = max(share * bounds.lr_max, bounds.lr_min)
         why = f"start at {share:.3g} of lr_max, the untrained model's share of the reference"
         return Decision(lr, "hold", why)
-
-    def _pace(
-        self, epoch: int, best: float, decay: float, why: str, reference: float, bounds: Bounds
-    ) -> Decision:
-        missing = deficit(best, reference)
-        lr = missing * decay * bounds.lr_max
-        share = f"{missing:.3g} of the reference still to learn"
-        if decay != 1:
-            share += f", time decay {decay:.3g}"
-        if lr <= bounds.lr_min:
-            why = f"{why}; {share}: at the floor lr_min = {bounds.lr_min:g}"
-            return Decision(bounds.lr_min, "decay", why)
-        return Decision(lr, "decay", f"{why}; {share}")
 
     def _saturated(self, change: float, epsilon: float) -> bool:
         return (abs(change) if self.saturation == "absolute" else change) < epsilon
@@ -114,7 +92,19 @@ class Vasudevan2020:
         shown = f"|ds| = {abs(change):.2g}" if self.saturation == "absolute" else f"ds = {change:+.2g}"
         return f"{shown} < {epsilon:g}"
 
-    def _decay(self, epoch: int, epsilon: float) -> float:
+    def _decay(self, epoch: int, observed: Observed) -> float:
         if self.decay == "none" or self.epochs is None:
             return 1.0
-        return max(1 - (epoch if self.decay == "linear" else epsilon) / self.epochs, 0.0)
+        over = epoch if self.decay == "linear" else observed.bounds.epsilon
+        return max(1 - over / observed.left_of(self.epochs), 0.0)
+
+
+def _pace(best: float, decay: float, why: str, observed: Observed) -> Decision:
+    missing, bounds = deficit(best, observed.reference), observed.bounds
+    lr = missing * decay * bounds.lr_max
+    share = f"{missing:.3g} of the reference still to learn"
+    if decay != 1:
+        share += f", time decay {decay:.3g}"
+    if lr <= bounds.lr_min:
+        return Decision(bounds.lr_min, "decay", f"{why}; {share}: at the floor lr_min = {bounds.lr_min:g}")
+    return Decision(lr, "decay", f"{why}; {share}")

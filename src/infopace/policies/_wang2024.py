@@ -1,21 +1,20 @@
-"""The policy of Wang, Wang and Zhang 2024: cycles of epochs, attenuated by the information each has brought."""
+"""The rule of Wang, Wang and Zhang 2024: cycles of epochs, attenuated by the information each has brought."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
 from infopace._checks import flag, whole
 from infopace.policies._bounds import Bounds
-from infopace.policies._policy import Decision, Phase, check_history
+from infopace.policies._policy import Decision, Observed, Phase, Policy
 from infopace.policies._signals import deficit, relative_change
 
 _STRONGEST = 0.5  # [reading] no cycle more than halves the learning rate
 
 
 @dataclass(frozen=True)
-class Wang2024:
+class Wang2024(Policy):
     """S. Wang, F. Wang, Y. Zhang, "Learning Rate Decay Algorithm Based on Mutual Information in Deep Learning",
     ICDCOT 2024, reconstructed.
 
@@ -26,21 +25,21 @@ class Wang2024:
         dp(c) = clip(1 - max(I so far) / I_ref, 0, 1)   what is still to be learned after it
 
     I_c is the information after cycle c in nats, I_0 the untrained model's, I_ref the reference I(X;Y). The learning
-    rate is top throughout the cycle; or, with a triangle (cyclical learning rates: L. N. Smith, "Cyclical Learning
-    Rates for Training Neural Networks", WACV 2017), in epoch j = 1..n of a cycle of n, with its peak in epoch m:
+    rate is top throughout the cycle. With a triangle (cyclical learning rates: L. N. Smith, "Cyclical Learning Rates
+    for Training Neural Networks", WACV 2017) it is, in epoch j = 1..n of a cycle of n, with its peak in epoch m:
 
         LR = LR_min + (top - LR_min) * min(j / m, (n + 1 - j) / (n + 1 - m))    m = floor((n + 1) / 2)
 
-    The rate never rises from cycle to cycle. Cycles that bring a share epsilon or more leave it alone; so do settled
-    ones in which no new best was measured, as the deficit is then the same.
+    The rate never rises from cycle to cycle. A cycle that brings a share epsilon or more leaves it as it is. So does a
+    settled cycle without a new best, because the deficit is then the same.
 
-    The abstract has a range test first and an attenuation of each cycle by the change of information; the formulas, the
-    length of a cycle and the triangle's place in it are a reconstruction [reading]. So is that a cycle with I_c <= 0
-    has r = 1, and that f = 1/2 where dp(c-1) = 0.
+    The abstract has a range test first, and an attenuation of each cycle by the change of information. The formulas,
+    the length of a cycle and the triangle's place in it are a reconstruction [reading]. So is that a cycle with
+    I_c <= 0 has r = 1, and that f = 1/2 where dp(c-1) = 0.
 
     Attributes:
         cycle: n, epochs in a cycle.
-        triangle: Whether the rate climbs to top and comes down again within each cycle.
+        triangle: Whether the rate rises to top and falls again within each cycle.
 
     Raises:
         ValueError: a cycle of less than one epoch.
@@ -53,12 +52,12 @@ class Wang2024:
         object.__setattr__(self, "cycle", whole("cycle", self.cycle, 1, "epoch"))
         flag("triangle", self.triangle)
 
-    def decide(self, history: Sequence[float], *, epoch: int, reference: float, bounds: Bounds) -> Decision:
-        """The learning rate of an epoch; see `Policy.decide`."""
-        check_history(history, epoch, reference, bounds)
+    def decide(self, observed: Observed) -> Decision:
+        """The learning rate of the epoch about to run."""
+        history, epoch, bounds = observed.history, observed.epoch, observed.bounds
         done, before = divmod(epoch - 1, self.cycle)
         ends = history[:: self.cycle]
-        missing = [deficit(best, reference) for best in accumulate(history, max)][:: self.cycle]
+        missing = [deficit(best, observed.reference) for best in accumulate(history, max)][:: self.cycle]
         top, factor = bounds.lr_top, 1.0
         for c in range(1, done + 1):
             settled = relative_change(ends[c], ends[c - 1]) < bounds.epsilon

@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from infopace.model.generators import generators_kept, generators_of
 from infopace.model.random_state import random_state_kept
 from infopace.model.snapshot import Buffers, Weights, optimizers_in
-from infopace.scheduler._roll_back import untold
+from infopace.scheduler import uncounted_steps
 
 
 @contextlib.contextmanager
@@ -73,7 +73,7 @@ def _optimizer(optimizer: Optimizer) -> Iterator[None]:
     for one in inside:
         one.state = defaultdict(dict)
     try:
-        with untold(optimizer):
+        with uncounted_steps(optimizer):
             yield
     finally:
         for one, state in zip(inside, states, strict=True):

@@ -1,61 +1,200 @@
-"""The ledger of a run: what was decided for each epoch, at which learning rates it was trained, and why they moved."""
+"""The ledger of a run: what was measured, what was decided for each epoch and why, and the learning rates used."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, is_dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
-from infopace.policies import Decision, Policy
-from infopace.scheduler._parameter_groups import ParameterGroups
+import torch
+from torch import Tensor, nn
+
+from infopace.model.layers import unknown_layer
+from infopace.policies import Bounds, Decision, HeldOut, Observed, Policy
+from infopace.probe import Probe
+from infopace.scheduler._groups import ParameterGroups
 
 # A rate in float32 differs by less from the one that was decided.
 _SAME = 1e-6
 _ABSENT = Decision(0.0, "hold", "its layer drove no parameter group yet")
 
+# Of the epoch that is over, the rates of each layer's groups at the first and at the last optimizer step.
+Used = tuple[Mapping[str, list[float]], Mapping[str, list[float]]]
 
-class Ledger:
-    """Decisions by driving layer, from the first epoch to the next, and the rates used in those that are over.
+
+class HeldOutRecord:
+    """Held-out information per driving layer, after 0, 1, 2, .. epochs. `measured` and `trimmed` return another record.
 
     Attributes:
-        decided: Per epoch, the decision of each layer that drove a group by then.
-        begun: Per driving layer, how many values of its history are older than its first decision's.
+        history: Information in nats.
+        examples: What each example contributed to that, as far as the policy still reads it.
     """
 
-    def __init__(self, layers: Iterable[str]) -> None:
+    def __init__(
+        self, history: Mapping[str, list[float]] | None = None, examples: Mapping[str, HeldOut] | None = None
+    ) -> None:
+        self.history, self.examples = dict(history or {}), dict(examples or {})
+
+    def measured(self, probe: Probe, model: nn.Module, layers: Iterable[str]) -> HeldOutRecord:
+        """With one measurement more, of the layers measured before, or of these where it is the first.
+
+        Raises:
+            ValueError: a layer that the probe does not measure.
+        """
+        found = probe.measure(model).layers
+        history, examples = dict(self.history), dict(self.examples)
+        for layer in self.examples or layers:
+            if layer not in found:
+                raise ValueError(f"held_out must measure what drives: {unknown_layer(layer, found)}")
+            estimate = found[layer].estimate
+            assert estimate.pointwise is not None, "a probe measures by neighbours, a mean over examples"
+            values = estimate.pointwise.tolist()
+            history[layer] = [*history.get(layer, ()), estimate.nats]
+            examples[layer] = examples[layer].grown(values) if layer in examples else HeldOut([values])
+        return HeldOutRecord(history, examples)
+
+    def trimmed(self, over: Iterable[str]) -> HeldOutRecord:
+        """Without the values that no decision reads any more; `over`: the layers of which none is read."""
+        over = set(over)
+        return HeldOutRecord(
+            self.history,
+            {layer: found.trimmed(wholly=layer in over) for layer, found in self.examples.items()},
+        )
+
+    def state(self) -> dict[str, Any]:
+        """The examples' numbers as tensors."""
+        return {
+            "held_out_history": {layer: list(values) for layer, values in self.history.items()},
+            "held_out_examples": {
+                layer: {name: torch.from_numpy(part.copy()) for name, part in found.parts().items()}
+                for layer, found in self.examples.items()
+            },
+        }
+
+    @classmethod
+    def of_state(cls, state: Mapping[str, Any]) -> HeldOutRecord:
+        """From what `state` returned.
+
+        Raises:
+            ValueError: what is no such state, or not whole.
+        """
+        examples: dict[str, HeldOut] = {}
+        for layer, parts in state["held_out_examples"].items():
+            wrong = [name for name, part in parts.items() if not isinstance(part, Tensor)]
+            if wrong:
+                raise ValueError(
+                    f"scheduler state must hold held-out examples as tensors, got others in {wrong}"
+                )
+            examples[layer] = HeldOut.of_parts({name: part.cpu().numpy() for name, part in parts.items()})
+        history = {layer: list(values) for layer, values in state["held_out_history"].items()}
+        measured = {layer: len(values) for layer, values in history.items()}
+        kept = {layer: len(found) for layer, found in examples.items()}
+        if measured != kept:
+            raise ValueError(
+                f"scheduler state must hold the held-out examples of all measurements, {measured}, got {kept}"
+            )
+        return cls(history, examples)
+
+
+class Ledger:
+    """Measurements and decisions by driving layer, from the first epoch to the next.
+
+    A policy that fails, fails before anything is written.
+
+    Args:
+        policy: The rule.
+        bounds: The range of the learning rate, or one for each driving layer.
+        reference: I(X;Y) in nats.
+        lowered: What a rolled-back epoch leaves of lr_top and lr_max.
+        layers: The driving layers.
+
+    Attributes:
+        history: Per layer that is measured, information in nats after 0, 1, 2, .. epochs.
+        held_out: The same of the held-out examples.
+        decided: Per epoch, the decision of each layer that drove a group by then.
+        begun: Per driving layer, how many values of its history are older than its first decision's.
+        rolled_back: The epochs, from 1, that were rolled back: they have decisions and no history.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        bounds: Bounds | Mapping[str, Bounds],
+        reference: float,
+        lowered: float,
+        layers: Iterable[str],
+    ) -> None:
+        self.policy, self.bounds, self.reference, self._lowered = policy, bounds, reference, lowered
+        self.history: dict[str, list[float]] = {}
+        self.held_out = HeldOutRecord()
         self.decided: list[dict[str, Decision]] = []
         self.begun: dict[str, int] = dict.fromkeys(layers, 0)
+        self.rolled_back: list[int] = []
         # Per epoch and layer, the rates of its groups at the first and at the last optimizer step.
         self._used: list[dict[str, list[list[float]]]] = []
 
     def __len__(self) -> int:
         return len(self.decided)
 
-    def add(self, decided: dict[str, Decision]) -> None:
-        """The decisions for one epoch more."""
-        self.decided.append(decided)
+    def observe(self, nats: Mapping[str, float], held_out: HeldOutRecord, used: Used | None) -> None:
+        """Decide for one epoch more. `used` is None before the first."""
+        history = {layer: [*self.history.get(layer, ()), value] for layer, value in nats.items()}
+        decided = {
+            layer: self._decide(layer, history[layer], begun, held_out.examples.get(layer))
+            for layer, begun in self.begun.items()
+        }
+        self.history = history
+        self._add(decided, used)
+        over = decided if self.left_hold(held_out.examples) else filter(self._past_hold, decided)
+        self.held_out = held_out.trimmed(over)
 
-    def begin(self, layer: str, decision: Decision, begun: int) -> None:
-        """A layer drives from now on: in the epoch that was last decided, the others' decisions stand."""
-        self.decided[-1][layer] = decision
-        self.begun[layer] = begun
+    def roll_back(self, why: str, used: Used | None) -> None:
+        """Decide anew, at lower bounds, for the epoch after the one that has just been put back."""
+        epoch = len(self)
+        self.rolled_back.append(epoch)
+        try:
+            decided = {
+                layer: self._decide(layer, self.history[layer], begun, self.held_out.examples.get(layer))
+                for layer, begun in self.begun.items()
+            }
+        except BaseException:
+            self.rolled_back.pop()
+            raise
+        said = f"epoch {epoch} rolled back, lr_top and lr_max times {self._lowered:g}: {why}; then "
+        self._add({layer: replace(d, reason=said + d.reason) for layer, d in decided.items()}, used)
 
-    def use(self, first: Mapping[str, list[float]], last: Mapping[str, list[float]]) -> None:
-        """The last epoch that was decided was trained at these rates, of each layer's groups."""
-        self._used.append({layer: [first[layer], last[layer]] for layer in first})
+    def first(self, layer: str) -> Decision:
+        """The first decision of a layer that drives from now on: its history begins with the last value."""
+        return self._decide(layer, self.history[layer], len(self.history[layer]) - 1)
+
+    def begin(self, decisions: Mapping[str, Decision]) -> None:
+        """Layers drive from now on: in the epoch that was last decided, the others' decisions stand."""
+        for layer, decision in decisions.items():
+            self.decided[-1][layer] = decision
+            self.begun[layer] = len(self.history[layer]) - 1
+
+    def bounds_of(self, layer: str) -> Bounds:
+        """The bounds of a driving layer, lowered as often as an epoch was rolled back, down to lr_min."""
+        bounds = self.bounds[layer] if isinstance(self.bounds, Mapping) else self.bounds
+        if not self.rolled_back:
+            return bounds
+        left = self._lowered ** len(self.rolled_back)
+        top, high = (max(lr * left, bounds.lr_min) for lr in (bounds.lr_top, bounds.lr_max))
+        return Bounds(bounds.lr_min, high, top, bounds.epsilon)
 
     @property
     def rates(self) -> dict[str, float]:
         """The last decided rate of each driving layer."""
         return {layer: float(decision.lr) for layer, decision in self.decided[-1].items()}
 
-    def past_hold(self, layer: str) -> bool:
-        """Whether a layer's last decision is past the hold."""
-        return self.decided[-1][layer].phase != "hold"
+    @property
+    def finished(self) -> bool:
+        """Whether the policy says of every driving layer that the run is over."""
+        return all(decision.phase == "finished" for decision in self.decided[-1].values())
 
-    def all_past_hold(self, layers: Iterable[str]) -> bool:
-        """Whether each of these layers was past a hold once."""
+    def left_hold(self, layers: Iterable[str]) -> bool:
+        """Whether each of these layers has left the hold phase once."""
         return all(any(taken[layer].phase != "hold" for taken in self.decided) for layer in layers)
 
     def table(self, groups: ParameterGroups) -> list[list[Decision]]:
@@ -80,19 +219,22 @@ class Ledger:
                     continue
                 before[group] = (first, last, as_decided)
                 of = f"{layer}: " if len(taken) > 1 else ""
-                share = "" if groups.factors[group] == 1 else f", {groups.factors[group]:.3g} of the layer's"
+                factor = "" if groups.factors[group] == 1 else f", {groups.factors[group]:.3g} of the layer's"
                 rates = f"{first:.4g}" if first == last else f"{first:.4g} to {last:.4g}"
-                why = f"lr {rates}{share}: {decision.reason}"
+                why = f"lr {rates}{factor}: {decision.reason}"
                 if not as_decided:
-                    why = (
-                        f"lr {rates}, set by other code; decided: {decision.lr:.4g}{share}, {decision.reason}"
-                    )
+                    own = f"decided: {decision.lr:.4g}{factor}, {decision.reason}"
+                    why = f"lr {rates}, set by other code; {own}"
                 lines.append(f"epoch {epoch + 1}: {of}{why}")
         return "\n".join(lines)
 
     def state(self) -> dict[str, Any]:
-        """By the layers' names, as plain numbers, strings, lists and dicts."""
+        """By the layers' names, as plain numbers, strings, lists, dicts and tensors."""
         return {
+            "reference": self.reference,
+            "rolled_back": list(self.rolled_back),
+            "history": {layer: list(values) for layer, values in self.history.items()},
+            **self.held_out.state(),
             "begun": dict(self.begun),
             "used": [dict(epoch) for epoch in self._used],
             "decisions": {
@@ -101,10 +243,18 @@ class Ledger:
             },
         }
 
-    @classmethod
-    def of_state(cls, state: Mapping[str, Any]) -> Ledger:
-        """Back from what `state` gave: a layer with fewer decisions than the others began later."""
-        found = cls(())
+    def of_state(self, state: Mapping[str, Any]) -> Ledger:
+        """Another ledger of the same policy, from what `state` returned.
+
+        A layer with fewer decisions than the others began later.
+
+        Raises:
+            ValueError: held-out examples that are not whole.
+        """
+        found = Ledger(self.policy, self.bounds, self.reference, self._lowered, ())
+        found.held_out = HeldOutRecord.of_state(state)
+        found.history = {layer: list(values) for layer, values in state["history"].items()}
+        found.rolled_back = list(state["rolled_back"])
         decisions: Mapping[str, Sequence[Mapping[str, Any]]] = state["decisions"]
         epochs = max(map(len, decisions.values()))
         found.decided = [{} for _ in range(epochs)]
@@ -115,6 +265,29 @@ class Ledger:
         found._used = [dict(epoch) for epoch in state["used"]]
         return found
 
+    def _decide(
+        self, layer: str, history: list[float], begun: int, held_out: HeldOut | None = None
+    ) -> Decision:
+        return self.policy.decide(
+            Observed(
+                history[begun:],
+                self.reference,
+                self.bounds_of(layer),
+                held_out=held_out,
+                rolled_back=len(self.rolled_back),
+                begun=begun,
+            )
+        )
+
+    def _add(self, decided: dict[str, Decision], used: Used | None) -> None:
+        if used is not None:
+            first, last = used
+            self._used.append({layer: [first[layer], last[layer]] for layer in first})
+        self.decided.append(decided)
+
+    def _past_hold(self, layer: str) -> bool:
+        return self.decided[-1][layer].phase != "hold"
+
     def _used_at(self, epoch: int, layer: str, place: int) -> tuple[float, float] | None:
         """First and last rate of a layer's group; None: not trained, or not yet."""
         first, last = self._used[epoch].get(layer, [[], []]) if epoch < len(self._used) else ([], [])
@@ -123,11 +296,3 @@ class Ledger:
 
 def _share(decision: Decision, factor: float) -> Decision:
     return decision if factor == 1 or decision is _ABSENT else replace(decision, lr=decision.lr * factor)
-
-
-def shortened(policy: Policy, over: int) -> Policy:
-    """The policy, with so many epochs less where it has a number of them: they are over, or were undone."""
-    epochs = getattr(policy, "epochs", None)
-    if not (over and isinstance(epochs, int) and is_dataclass(policy)):
-        return policy
-    return replace(policy, epochs=max(epochs - over, 1))

@@ -11,14 +11,14 @@ from torch.optim import Optimizer
 
 
 class ParameterGroups:
-    """What a layer's decided rate is multiplied by in each of its groups.
+    """The factor of each group: its learning rate is the one decided for its layer times that.
 
         factor = initial learning rate of the group / scale
 
-    scale the largest initial learning rate there is when the scheduler is built: of all groups, or, where each layer
-    has bounds of its own, of those of the layer, as such bounds hold the ratios between layers already. So no group is
-    above its bounds, and the group with the largest rate has what was decided. Where all are 0 nothing is known of
-    ratios, and the factors are 1.
+    scale is the largest initial learning rate when the scheduler is built. With one range of bounds for all layers, it
+    is the largest of all groups. With bounds for each layer, it is the largest of the layer's groups, because such
+    bounds already set the ratios between layers. So no group is above its bounds, and the group with the largest rate
+    gets the one that was decided. Where all initial rates are 0, the ratios are unknown and the factors are 1.
 
     Args:
         optimizer: The optimizer.
@@ -55,7 +55,7 @@ class ParameterGroups:
         return [group.get("layer", "output") for group in self._optimizer.param_groups[len(self.layers) :]]
 
     def add(self) -> None:
-        """Take up the groups that were added: their learning rates are read as if given when the optimizer was made."""
+        """Take up groups that were added. Their learning rates are read as if given when the optimizer was made."""
         groups = self._optimizer.param_groups[len(self.layers) :]
         initial = [float(group.get("initial_lr", group["lr"])) for group in groups]
         wrong = next((i for i, lr in enumerate(initial) if not math.isfinite(lr)), None)
@@ -82,14 +82,14 @@ class ParameterGroups:
         return [group for group, driving in enumerate(self.layers) if driving == layer]
 
     def by_layer(self, values: Sequence[float | Tensor]) -> dict[str, list[float]]:
-        """One number a group -> those of each layer's groups."""
+        """One number for each group -> those of each layer's groups."""
         return {
             layer: [float(values[group]) for group in self.of(layer) if group < len(values)]
             for layer in dict.fromkeys(self.layers)
         }
 
     def spread(self, values: Mapping[str, Sequence[float]], others: Mapping[str, float]) -> list[float]:
-        """One number a group, back from those of each layer's groups.
+        """One number for each group, from those of each layer's groups.
 
         A layer that had another number of groups, or none, gets `others` times its groups' factors.
         """
@@ -118,7 +118,7 @@ class ParameterGroups:
     def load(self, state: Mapping[str, Any]) -> None:
         """Take up scales, and factors where a layer has as many groups as it had."""
         for layer in self.scales:
-            # A layer that is new: on the scale that all have.
+            # A new layer takes the scale that all share.
             one = next(iter(state["scales"].values())) if self._one_scale else self.scales[layer]
             self.scales[layer] = state["scales"].get(layer, one)
         initial = [float(group["initial_lr"]) for group in self._optimizer.param_groups[: len(self.layers)]]

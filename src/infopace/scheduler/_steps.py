@@ -1,0 +1,182 @@
+"""The steps of an optimizer since the last observation, their learning rates, and calls that do not fit them."""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import warnings
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from infopace.model.snapshot import norm_of, optimizers_in
+
+# Optimizers inside `uncounted_steps`.
+_uncounted: weakref.WeakSet[Optimizer] = weakref.WeakSet()
+# After so many calls of step, each after so many optimizer steps, observe is missing. A loop that calls step after
+# every batch has one optimizer step before each call.
+_CALLS, _STEPS = 3, 2
+
+
+@contextlib.contextmanager
+def uncounted_steps(optimizer: Optimizer) -> Iterator[None]:
+    """No scheduler counts the steps inside; for code that puts everything back afterwards, such as a range test."""
+    added = [one for one in optimizers_in(optimizer) if one not in _uncounted]
+    _uncounted.update(added)
+    try:
+        yield
+    finally:
+        _uncounted.difference_update(added)
+
+
+def call_before_steps(optimizers: Sequence[Optimizer], call: weakref.WeakMethod[Any], owner: object) -> None:
+    """Call a method of `owner` with the optimizer before each step that counts, for as long as `owner` lives."""
+
+    def hook(optimizer: Optimizer, *_: Any) -> None:
+        method = call()
+        if method is not None and optimizer not in _uncounted:
+            method(optimizer)
+
+    for one in optimizers:
+        weakref.finalize(owner, one.register_step_pre_hook(hook).remove)
+
+
+def with_hooks(optimizer: Optimizer) -> list[Optimizer]:
+    """The optimizer and those inside it, without wrappers that are one in name only and have no hooks."""
+    return [one for one in optimizers_in(optimizer) if hasattr(one, "_optimizer_step_pre_hooks")]
+
+
+class Misuse(enum.Enum):
+    """Calls that do not set any learning rate, with the remedy."""
+
+    TWICE = (
+        "observe() was called without an optimizer step since the last call, which counts as no epoch; "
+        "call it once, at the end of an epoch"
+    )
+    NEVER = (
+        "step() was called {calls} times after optimizer steps, and observe() never: "
+        "the learning rate stays as it is; call observe() before step()"
+    )
+    CHANGED = (
+        "other code, another scheduler perhaps, has changed the learning rate: {found:.4g} found in parameter group "
+        "{group}, {applied:.4g} set; SequentialLR joins two schedulers"
+    )
+
+
+class Warner:
+    """Warns once of each misuse. It counts how often `step` was called without `observe`."""
+
+    def __init__(self) -> None:
+        self._said: set[Misuse] = set()
+        self.begin()
+
+    def begin(self) -> None:
+        """The run begins, or continues from a state."""
+        self._observed, self._calls, self._steps = False, 0, 0
+
+    def observed(self) -> None:
+        """`observe` was called."""
+        self._observed, self._steps = True, 0
+
+    def stepped(self, steps: int) -> None:
+        """`step` was called, `steps` optimizer steps after the last observation."""
+        self._calls += not self._observed and steps - self._steps >= _STEPS
+        self._steps = steps
+        if self._calls >= _CALLS:
+            self.say(Misuse.NEVER, calls=self._calls)
+
+    def compare(self, found: Sequence[float] | None, applied: Sequence[float] | None) -> None:
+        """Warn where an epoch is not trained at the rates that `step` has set for it, if it has set any."""
+        for group, (lr, wanted) in enumerate(zip(found or (), applied or (), strict=False)):
+            if lr != wanted:
+                self.say(Misuse.CHANGED, found=lr, group=group, applied=wanted)
+
+    def say(self, misuse: Misuse, **values: Any) -> None:
+        """Warn, if not done before."""
+        if misuse not in self._said:
+            self._said.add(misuse)
+            warnings.warn(misuse.value.format(**values), UserWarning, stacklevel=3)
+
+
+class OptimizerSteps:
+    """Counts steps by a hook.
+
+    Steps that GradScaler skips do not count, and neither do `uncounted_steps`. The hook sees no step of an optimizer
+    without hooks or of a replayed CUDA graph. There, weights that have changed show that steps were taken.
+
+    Args:
+        optimizer: The optimizer.
+        model: The plain model.
+        at_first: Called before the first step since `begin`, and whenever there are more groups.
+
+    Attributes:
+        warner: Warns of calls that do not fit the steps, and of rates that other code has set.
+        taken: Steps that the hook has seen since `begin`.
+        applied: The rates that the scheduler has set for the coming epoch; None: another drives it for now.
+    """
+
+    def __init__(self, optimizer: Optimizer, model: nn.Module, at_first: Callable[[], None]) -> None:
+        self._optimizer, self._model, self._at_first = optimizer, model, at_first
+        self.warner = Warner()
+        self.applied: list[float] | None = None
+        self._follow()
+        self.begin()
+
+    def begin(self) -> None:
+        """An epoch was observed, or a state was loaded: the next begins."""
+        self.taken, self.applied = 0, None
+        self._first: list[float] | None = None
+        self._last: list[float] | None = None
+        self._norm, self._groups = self._norm_now(), len(self._optimizer.param_groups)
+
+    @property
+    def any(self) -> bool:
+        """Whether the model was trained since `begin`."""
+        return self.taken > 0 or self._norm_now() != self._norm
+
+    def used(self) -> tuple[list[float], list[float]]:
+        """The groups' learning rates at the first and at the last step since `begin`; without steps, those of now.
+
+        Where rates are tensors, those of the first step stand for both.
+        """
+        self.warner.compare(self._last, self.applied)
+        now = self.rates()
+        return self._first or now, self._last or now
+
+    def rates(self) -> list[float]:
+        """The learning rate of each group, now."""
+        return [float(group["lr"]) for group in self._optimizer.param_groups]
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Copies of an optimizer have no hooks.
+        self.__dict__.update(state)
+        self._follow()
+
+    def _follow(self) -> None:
+        call_before_steps(with_hooks(self._optimizer)[:1], weakref.WeakMethod(self._before), self)
+
+    def _before(self, optimizer: Optimizer) -> None:
+        # The hooks of an optimizer that was copied with them see the copy's steps.
+        if not any(optimizer is one for one in with_hooks(self._optimizer)[:1]):
+            return
+        self.taken += 1
+        groups = self._optimizer.param_groups
+        tensors = any(isinstance(group["lr"], Tensor) for group in groups)
+        if tensors and torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing():
+            return  # no number can be read while a graph is captured
+        if self._first is None or len(groups) != self._groups:
+            self._groups = len(groups)
+            self._at_first()
+            self._last = self.rates()
+            self.warner.compare(self._last, self.applied)
+            before = self._first or []
+            self._first = [*before, *self._last[len(before) :]]
+        elif not tensors:  # to read one waits for its device
+            self._last = self.rates()
+
+    def _norm_now(self) -> float:
+        return norm_of(p for p in self._model.parameters() if p.is_floating_point() or p.is_complex())
