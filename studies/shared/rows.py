@@ -21,6 +21,7 @@ from infopace.lab.progress import Silent
 from infopace.lab.run import train
 from infopace.lab.run_folder import RunFolder
 from infopace.lab.workloads import find_workload
+from infopace.scheduler import RollBack
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 Setting = dict[str, Any]
@@ -85,7 +86,7 @@ def trained_or_not(
     bounds: Bounds | None,
     policy: Policy | None = None,
     *,
-    roll_back: Any = None,
+    roll_back: bool | RollBack | None = None,
     **choices: Any,
 ) -> tuple[list[dict[str, Any]], bool]:
     """As `trained`, and whether the run failed: it diverged, or its range test found no bounds."""

@@ -26,6 +26,7 @@ from infopace.lab.run_folder import Row, RunFolder
 from infopace.lab.training import NotFinite, Training, set_determinism
 from infopace.lab.trial import load_tried
 from infopace.lab.workload import Data
+from infopace.scheduler import RollBack
 
 # A checkpoint costs a flush to the disk; this keeps all of them together under 2 % of the training.
 _CHECKPOINT_SHARE = 0.02
@@ -47,7 +48,7 @@ def train(
     picture: bool = True,
     std_error: bool = True,
     policy: Policy | None = None,
-    roll_back: bool | None = None,
+    roll_back: bool | RollBack | None = None,
 ) -> Result:
     """Run `infopace train`. The same config again resumes, and ends with the same numbers bit for bit.
 
@@ -86,7 +87,7 @@ def _train(
     picture: bool,
     std_error: bool,
     policy: Policy | None,
-    roll_back: bool | None,
+    roll_back: bool | RollBack | None,
 ) -> Result:
     recorded = (record or {}).get("threads")
     threads = plan.config.threads or recorded or plan.workload.threads or torch.get_num_threads()

@@ -24,7 +24,7 @@ from infopace.lab.pacing import OURS, PACED, SWITCHES
 from infopace.lab.run_folder import Row
 from infopace.lab.steps import PacedSteps, Steps, check_loaded
 from infopace.lab.workload import Data, Rows
-from infopace.scheduler import RollBackError
+from infopace.scheduler import RollBack, RollBackError
 
 _EVALUATION_BATCH = 250  # [measured] 1,000 images through LeNet, one CPU thread: 0.27 s, in one go 0.47 s
 
@@ -50,7 +50,7 @@ class Training:
         *,
         std_error: bool = True,
         policy: Policy | None = None,
-        roll_back: bool | None = None,
+        roll_back: bool | RollBack | None = None,
     ) -> None:
         workload = plan.workload
         self.plan, self._std_error = plan, std_error
