@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from infopace.lab.compare._cells import Outcome
-from infopace.lab.compare._config import DEFAULT
-from infopace.lab.compare._statistics import paired_p
-from infopace.lab.compare._summary import Line, Method, summarise
-from infopace.lab.compare._table import p_text, table_lines
-from infopace.lab.compare._tuning import choose
+from infopace.lab.compare import DEFAULT_METHODS, Line, Method, Outcome, choose, summarise, table_lines
 from studies.shared.page import ROOT, read, section, workload_of
 
 
@@ -41,7 +35,7 @@ def lines_of(rows: list[dict[str, Any]]) -> list[Line]:
     runs = [row for row in rows if row["part"] != "range test"]
     names = list(dict.fromkeys(row["method"] for row in runs if row["part"] == "test"))
     # The default rule comes first where it was compared; p is against the first.
-    names.sort(key=lambda name: name != DEFAULT[0])
+    names.sort(key=lambda name: name != DEFAULT_METHODS[0])
     methods, outcomes = [], {}
     for name in names:
         tuning = [Outcome.from_row(row) for row in runs if row["method"] == name and row["part"] == "tuning"]
@@ -61,25 +55,20 @@ def lines_of(rows: list[dict[str, Any]]) -> list[Line]:
     return summarise(methods, outcomes, workload.metric, workload.levels)
 
 
-def p_of(these: Sequence[float], those: Sequence[float]) -> str:
-    """p of the paired t-test."""
-    return p_text(paired_p(these, those))
-
-
 def _has_bounds(name: str) -> bool:
     return name.startswith(("hold-and-decay", "vasudevan", "wang"))
 
 
 def _methods(rows: list[dict[str, Any]]) -> str:
     names = list(dict.fromkeys(row["method"] for row in rows if row["part"] == "test"))
-    return "" if set(DEFAULT) <= set(names) else f" --methods {' '.join(names)}"
+    return "" if set(DEFAULT_METHODS) <= set(names) else f" --methods {' '.join(names)}"
 
 
 def _added(rows: list[dict[str, Any]]) -> str:
     """The methods that were added to those of the command without `--methods`."""
     names = list(dict.fromkeys(row["method"] for row in rows if row["part"] == "test"))
-    more = " ".join(name for name in names if name not in DEFAULT)
-    return f", `{more}` added with `--known`" if more and set(DEFAULT) <= set(names) else ""
+    more = " ".join(name for name in names if name not in DEFAULT_METHODS)
+    return f", `{more}` added with `--known`" if more and set(DEFAULT_METHODS) <= set(names) else ""
 
 
 def _blocks(lines: list[str]) -> list[str]:

@@ -6,9 +6,9 @@ import re
 import statistics
 from collections import defaultdict
 
+from infopace.lab.compare import p_text, paired_p
 from infopace.lab.workload import Metric
 from studies.shared.page import ROOT, read, section, table, workload_of
-from studies.tuned_cosine.comparisons import p_of
 
 OURS, HELD_OUT, COSINE = "hold-and-decay", "hold-and-decay-held-out", "sgd-cosine"
 FREE = f"{OURS}-free-held-out"
@@ -88,7 +88,7 @@ def _beside_the_cosine() -> tuple[list[list[str]], int, int]:
             pairs = [
                 [finals[method][seed] for seed in seeds] for method in (ours, COSINE) if method in finals
             ]
-            row.append(p_of(*pairs) if len(pairs) == 2 else "")
+            row.append(p_text(paired_p(*pairs) if len(pairs) == 2 else None))
         out.append(row)
     return out, same, both
 

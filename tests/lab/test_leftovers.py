@@ -66,7 +66,7 @@ def test_a_comparison_begins_where_one_was_killed_in_its_first_write(
     def begin(*arguments: Any) -> None:
         raise Begun
 
-    monkeypatch.setattr("infopace.lab.compare._bench.run_jobs", begin)
+    monkeypatch.setattr("infopace.lab.compare._bench.on_this_machine", begin)
     with pytest.raises(Begun):
         compare(CompareConfig(OWN, ("adam",), out=tmp_path / "out"), [].append)
     assert json.loads((tmp_path / "out" / "compare.json").read_text())["settings"]["workload"] == "mine"

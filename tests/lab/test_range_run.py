@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-import types
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from infopace.cli import main
 from infopace.lab import workloads
 from infopace.lab.range_config import RangeTestConfig, resolve_range
 
+OWN = f"{Path(__file__).with_name('own.py')}:MINE"
 FLAGS = {
     "workload": "digits",
     "method": "race",
@@ -96,9 +97,9 @@ BAD_INPUT = {
     "range-test --method paper --low 0.3": r"must have at least 3 candidates .* between them, got 0\.3 and 1",
     "range-test --method paper --c1 0": r"c1 must be a positive number, got 0\.0",
     "range-test --trial 1 --farm local": r"got both: 1 and local",
-    "range-test --c1 3": r"c1 is of --method paper, got c1 = 3\.0 with race",
-    "range-test --epochs-each 3": r"epochs_each is of --method paper, got epochs_each = 3 with race",
-    "range-test --method paper --share 0.2": r"share is of --method race, got share = 0\.2 with paper",
+    "range-test --c1 3": r"c1 belongs to --method paper, got c1 = 3\.0 with race",
+    "range-test --epochs-each 3": r"epochs_each belongs to --method paper, got epochs_each = 3 with race",
+    "range-test --method paper --share 0.2": r"share belongs to --method race, got share = 0\.2 with paper",
     "range-test --merge nowhere --trials 7": r"--merge sums up what is there and takes no trials, got trials = 7",
     "range-test --trials 2 --trial 2": r"trial must be in 0\.\.1, got 2",
     "range-test --merge nowhere": r"must hold a range test, got nowhere without test\.json",
@@ -199,66 +200,66 @@ def test_trials_alone_and_merged_give_what_one_process_gives(
 def test_trials_farmed_out_to_processes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("submitit")
     monkeypatch.chdir(tmp_path)
-    command = [
-        "range-test",
-        "digits",
-        "--threads",
-        "1",
-        "--trials",
-        "2",
-        "--epochs",
-        "2",
-        "--method",
-        "paper",
-    ]
-    command += ["--epochs-each", "1", "--attribute", "loss"]
-    assert main([*command, "--farm", "local", "--out", "farmed"]) == 0
-    assert len(list((tmp_path / "farmed/jobs").glob("*_result.pkl"))) == 2
+    command = ["range-test", OWN, "--threads", "1", "--trials", "2", "--epochs", "2", "--method", "paper"]
+    command += ["--epochs-each", "1", "--attribute", "loss", "--low", "0.01", "--high", "0.2"]
+    codes = {main([*command, "--farm", "local", "--out", "farmed"]), main([*command, "--out", "alone"])}
+    assert len(codes) == 1 and codes <= {0, 4}
+    assert "note: trials 0, 1: one local job each, logs in farmed/jobs" in capsys.readouterr().out
+    assert "lr 0.01" in (tmp_path / "farmed/jobs/trial-1.log").read_text()
     assert {path.name for path in (tmp_path / "farmed").glob("trial-*.jsonl")} == {
         "trial-0.jsonl",
         "trial-1.jsonl",
     }
+    assert tried(tmp_path / "farmed") == tried(tmp_path / "alone")
 
 
-def test_a_job_that_was_killed_is_one_line_and_its_trial_is_missing(
-    small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_job_that_was_killed_is_one_line_and_the_same_command_runs_its_trial(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    submitit = pytest.importorskip("submitit")
-
-    class Killed:
-        paths = types.SimpleNamespace(stderr=Path("jobs/7_log.err"))
-
-        def exception(self) -> Exception:
-            return submitit.core.utils.UncompletedJobError("Job 7 has not produced\nany output")
-
-    class Executor:
-        def __init__(self, *arguments: Any, **named: Any) -> None: ...
-
-        def update_parameters(self, **named: Any) -> None: ...
-
-        def submit(self, *arguments: Any) -> Killed:
-            return Killed()
-
-    monkeypatch.setattr(submitit, "AutoExecutor", Executor)
-    assert (
-        main(["range-test", "tiny", "--threads", "1", "--trials", "1", "--farm", "local", "--out", "out"])
-        == 4
-    )
+    shutil.copy(OWN.partition(":")[0], tmp_path)
+    (tmp_path / "bomb").write_text("3")  # after the trial of the workload
+    command = [
+        "range-test",
+        f"{tmp_path / 'own.py'}:MINE",
+        "--threads",
+        "1",
+        "--trials",
+        "1",
+        "--farm",
+        "local",
+    ]
+    command += [
+        "--method",
+        "paper",
+        "--epochs-each",
+        "1",
+        "--attribute",
+        "loss",
+        "--low",
+        "0.01",
+        "--high",
+        "0.2",
+    ]
+    assert main([*command, "--out", str(tmp_path / "out")]) == 4
     assert capsys.readouterr().err == (
-        "infopace: 1 of 1 jobs ended without their trials, the first trial 0: see jobs/7_log.err; the same command "
-        "runs what is missing\n"
+        "infopace: 1 of 1 jobs ended without their trials, the first trial 0: its process was ended by SIGKILL, which "
+        "the system also sends when memory is short; the same command runs what is missing\n"
     )
+    assert main([*command, "--out", str(tmp_path / "out")]) == 4
+    assert capsys.readouterr().err.startswith("infopace: the range is too narrow: the best rate, 0.2, is the")
+    assert len(tried(tmp_path / "out")) == 5
 
 
 def test_slurm_that_is_not_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    pytest.importorskip("submitit")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", "")
     assert main(["range-test", "digits", "--farm", "slurm"]) == 2
-    assert re.fullmatch(r"infopace: --farm slurm cannot start jobs here: [^\n]*\n", capsys.readouterr().err)
+    assert re.fullmatch(r"infopace: slurm cannot start jobs here: [^\n]*\n", capsys.readouterr().err)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_refusal_has_an_exit_code_of_its_own(

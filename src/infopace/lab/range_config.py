@@ -1,4 +1,4 @@
-"""The command line of `infopace range-test` as a dataclass, and what it resolves to."""
+"""The command line of `infopace range-test` as a dataclass, and the plan that it resolves to."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _Rate = Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="(defaul
 
 @dataclass(frozen=True)
 class RangeTestConfig:
-    """Find the bounds of a workload's learning rate by short trainings.
+    """Find the bounds of a workload's learning rate by short training runs.
 
-    The same command again resumes a test that was killed. Several processes given the same folder share out its trials.
+    The same command again resumes a test that was killed. Several processes with the same folder share its trials.
     """
 
     workload: Positional[str] = "digits"
@@ -34,27 +34,27 @@ class RangeTestConfig:
     method: Literal["race", "paper"] = "race"
     """The economical race of candidates, or Algorithm 2 of Vasudevan 2020 as printed."""
     attribute: Literal["auto", "accuracy", "loss", "information"] = "auto"
-    """What drives the test; auto: accuracy for classes, information for a regression."""
+    """What the test compares rates by; auto: accuracy for classes, information for regression."""
     trials: Annotated[
-        int | None, arg(metavar="INT", help_behavior_hint="(default: 3, of a short training 5)")
+        int | None, arg(metavar="INT", help_behavior_hint="(default: 3, for a short run 5)")
     ] = None
-    """Sets of fresh weights."""
+    """Number of trials, each with fresh weights."""
     epochs: Annotated[int | None, arg(metavar="INT", help_behavior_hint=_OF_WORKLOAD)] = None
-    """Epochs of the training that the test serves."""
+    """Epochs of the training run that the test serves."""
     low: _Rate = None
-    """Smallest candidate: of the race 1e-7, of the paper's method 1e-5."""
+    """Smallest candidate; default: 1e-7 for the race, 1e-5 for the paper's method."""
     high: _Rate = None
-    """Largest candidate: of the race 10, of the paper's method 1."""
+    """Largest candidate; default: 10 for the race, 1 for the paper's method."""
     share: float = 0.1
-    """What a race may cost, as a share of that training."""
+    """Cost of a race, as a share of that training run."""
     epochs_each: int = 5
-    """Epochs of a candidate, for the paper's method."""
+    """Epochs of each candidate, for the paper's method."""
     c1: float = 10.0
-    """The paper's C1: a rate learns, or falls behind, by the best value / C1."""
+    """The paper's C1: a rate must gain, or lose, the best value / C1."""
     c2: float = 1.0
-    """The paper's C2: epsilon in medians of the smallest change of information."""
+    """The paper's C2: epsilon as a multiple of the median smallest change of information."""
     layer_wise: bool = False
-    """Bounds for each layer as well."""
+    """Find bounds for each layer too."""
     seed: int = 0
     """Seed of the weights, the order of the batches, dropout and the probe."""
     device: str = "cpu"
@@ -70,15 +70,15 @@ class RangeTestConfig:
     ] = None
     """Folder of the test, by default runs/<workload>-range-test-seed<seed>-<hash of the settings>."""
     trial: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: all)")] = None
-    """Run this trial only, for any scheduler that starts one process a trial; --merge then sums up."""
+    """Run this trial only, for a scheduler that starts one process for each trial; --merge then sums up."""
     merge: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: none)")] = None
-    """Run nothing: sum up the finished trials in this folder."""
+    """Run nothing; sum up the finished trials in this folder."""
     farm: Literal["no", "local", "slurm"] = "no"
-    """Start one job a trial, on this machine or through Slurm (extra: slurm), and wait for them."""
+    """Run one job for each trial, on this machine or through Slurm (extra: slurm), and wait for them."""
 
 
-# The test that precedes a training, which a rule that anneals can do with: about the price of the training at most,
-# where tuning over ten rates has the price of ten.
+# The test before a training run costs about as much as the run itself, at most. Tuning over ten rates costs ten runs.
+# A policy with a decay phase needs no more precise bounds.
 BEFORE_TRAINING = Race(most=1.5)
 
 
@@ -96,14 +96,14 @@ class RangePlan:
     bf16: bool
 
     def settings(self) -> dict[str, Any]:
-        """Everything that affects the numbers, but for the number of threads and the versions."""
+        """Everything that affects the numbers, except the number of threads and the versions."""
         chosen = {f: getattr(self, f) for f in ("epochs", "attribute", "layer_wise", "seed", "bf16")}
         method = {"method": type(self.method).__name__, **vars(self.method)}
         code = {"code": self.workload.code} if self.workload.code else {}
         return {"workload": self.workload.name, **code, "device": self.device.type, **chosen, **method}
 
     def folder(self, out: Path | None) -> Path:
-        """Where the test lives: `out`, or a name that follows from the settings."""
+        """The folder of the test: `out`, or a name made from the settings."""
         if out is not None:
             return out
         digest = hashlib.sha256(json.dumps(self.settings(), sort_keys=True).encode()).hexdigest()
@@ -115,7 +115,7 @@ _OF_METHOD = {"share": "race", "epochs_each": "paper", "c1": "paper", "c2": "pap
 
 
 def check_options(config: RangeTestConfig) -> None:
-    """Raise InputError for an option that the rest of the command line gives nothing to do."""
+    """Raise InputError for an option that has no effect with the rest of the command line."""
     given = [field for field in fields(config) if getattr(config, field.name) != field.default]
     for field in given:
         value, owner = getattr(config, field.name), _OF_METHOD.get(field.name, config.method)
@@ -125,7 +125,7 @@ def check_options(config: RangeTestConfig) -> None:
             )
         if owner != config.method:
             raise InputError(
-                f"{field.name} is of --method {owner}, got {field.name} = {value} with {config.method}"
+                f"{field.name} belongs to --method {owner}, got {field.name} = {value} with {config.method}"
             )
 
 
@@ -145,7 +145,7 @@ def resolve_range(config: RangeTestConfig) -> RangePlan:
                 rates=Algorithm2.grid(**limits),
                 c1=config.c1,
                 c2=config.c2,
-                # A trial that is started alone cannot know where another one crashed.
+                # A trial in a process of its own cannot know where another trial crashed.
                 retry=config.trial is None and config.farm == "no",
             )
         )
@@ -153,7 +153,8 @@ def resolve_range(config: RangeTestConfig) -> RangePlan:
         raise InputError(str(error)) from error
     if config.trial is not None and config.farm != "no":
         raise InputError(
-            f"--trial runs one trial in this process and --farm starts jobs, got both: {config.trial} and {config.farm}"
+            f"--trial runs one trial in this process and --farm starts jobs; give one of them, got both: {config.trial} "
+            f"and {config.farm}"
         )
     device = find_device(config.device)
     return RangePlan(

@@ -1,8 +1,9 @@
-"""Trials as jobs: one process a trial, on this machine or through Slurm, with submitit."""
+"""The trials of a range test as jobs: side by side on this machine, or through Slurm."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,11 +13,15 @@ import torch
 
 from infopace import RangeTestError, layer_groups
 from infopace.lab.errors import InputError
+from infopace.lab.farm import on_this_machine, through_submitit
 from infopace.lab.range_config import RangePlan, RangeTestConfig
-from infopace.lab.range_progress import RangeListener
+from infopace.lab.range_progress import PlainRangeProgress, RangeListener
 from infopace.range_test import Race, merge_trials
 
-_MINUTES = 24 * 60
+_SLURM_AT_ONCE = 256  # trials of a wave whose number is open
+
+# `infopace range-test` for one trial, the job of a process.
+RunTrial = Callable[[RangeTestConfig, RangeListener], object]
 
 
 def farm_trials(
@@ -25,63 +30,73 @@ def farm_trials(
     steps: int,
     folder: Path,
     listener: RangeListener,
-    run_trial: Callable[[RangeTestConfig, int], None],
+    run_trial: RunTrial,
 ) -> None:
-    """Start a job for each trial, `run_trial(config, slot)`, and wait for all.
+    """Run each trial in a process of its own and wait for all. A trial that is finished already takes no time.
 
-    `steps` are those of the training that the test serves.
-
-    A job whose trial is finished ends at once.
+    Args:
+        config: The command; `run_trial` gets it with `trial` set.
+        plan: What it resolves to.
+        steps: Optimizer steps of the training run that the test serves.
+        folder: Of the test; `jobs` in it takes the logs.
+        listener: Hears which trials start.
+        run_trial: Runs one trial.
 
     Raises InputError where submitit or Slurm is missing; RangeTestError of kind "unfinished" where a job failed or was
     killed, once the others beside it have ended.
     """
-    try:
-        import submitit
-    except ImportError as error:
-        raise InputError("--farm needs submitit: pip install 'infopace[slurm]'") from error
-    try:
-        executor = submitit.AutoExecutor(folder / "jobs", cluster=config.farm)
-    except RuntimeError as error:
-        raise InputError(
-            f"--farm {config.farm} cannot start jobs here: {' '.join(str(error).split())}"
-        ) from error
-    gpus = 1 if plan.device.type == "cuda" else 0
     cores = config.threads or plan.workload.threads or 1
-    executor.update_parameters(
-        timeout_min=_MINUTES, gpus_per_node=gpus, cpus_per_task=cores, name=f"{plan.workload.name}-range-test"
-    )
-    at_once = max(1, (torch.cuda.device_count() if gpus else (os.cpu_count() or 1) // cores))
-    if config.farm == "slurm":
-        executor.update_parameters(slurm_array_parallelism=256)
-        at_once = 256
-    for wave in _waves(plan, steps, folder, at_once):
-        for start in range(0, len(wave), at_once):
-            trials = wave[start : start + at_once]
-            listener.note(
-                f"trials {', '.join(map(str, trials))}: one {config.farm} job each, logs in {folder / 'jobs'}"
+    on_gpu = plan.device.type == "cuda"
+    slots = _gpus(plan.device) if on_gpu else [config.device] * max(1, (os.cpu_count() or 1) // cores)
+    at_once = _SLURM_AT_ONCE if config.farm == "slurm" else len(slots)
+    logs = folder / "jobs"
+    for trials in _waves(plan, steps, folder, at_once):
+        listener.note(f"trials {', '.join(map(str, trials))}: one {config.farm} job each, logs in {logs}")
+        jobs = [dataclasses.replace(config, farm="no", trial=trial, out=folder) for trial in trials]
+        if config.farm == "slurm":
+            perform = functools.partial(_perform, run_trial, logs)
+            name = f"{plan.workload.name}-range-test"
+            ended = through_submitit(jobs, perform, logs, name, gpus=int(on_gpu), cores=cores)
+        else:
+            logs.mkdir(parents=True, exist_ok=True)
+            ended = on_this_machine(jobs, slots, functools.partial(_performer, run_trial, logs))
+        lost = [(job.trial, failure) for job, failure in ended if failure is not None]
+        # Where all trials are there, the last to end may have found that they give no bounds. Merging says so.
+        if lost and _unfinished(folder):
+            trial, failure = lost[0]
+            raise RangeTestError(
+                "unfinished",
+                f"{len(lost)} of {len(jobs)} jobs ended without their trials, the first trial {trial}: {failure}; "
+                "the same command runs what is missing",
             )
-            jobs = {
-                trial: executor.submit(
-                    run_trial, dataclasses.replace(config, farm="no", trial=trial, out=folder), slot
-                )
-                for slot, trial in enumerate(trials)
-            }
-            # To ask for the exception waits for the job's end. One whose process was killed has one, too.
-            lost = {trial: job for trial, job in jobs.items() if job.exception() is not None}
-            if lost:
-                trial, job = next(iter(lost.items()))
-                raise RangeTestError(
-                    "unfinished",
-                    f"{len(lost)} of {len(jobs)} jobs ended without their trials, the first trial {trial}: see "
-                    f"{job.paths.stderr}; the same command runs what is missing",
-                )
+
+
+def _gpus(device: torch.device) -> list[str]:
+    """Every GPU for 'cuda', the one that is named for 'cuda:1'."""
+    if device.index is not None:
+        return [str(device)]
+    return [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+
+
+def _performer(run_trial: RunTrial, logs: Path, slot: str) -> Callable[[RangeTestConfig], None]:
+    """What runs trials on the device of a slot."""
+
+    def perform(config: RangeTestConfig) -> None:
+        _perform(run_trial, logs, dataclasses.replace(config, device=slot))
+
+    return perform
+
+
+def _perform(run_trial: RunTrial, logs: Path, config: RangeTestConfig) -> None:
+    """Run one trial, its progress in a log."""
+    with open(logs / f"trial-{config.trial}.log", "w") as log:
+        run_trial(config, PlainRangeProgress(functools.partial(print, file=log, flush=True)))
 
 
 def _waves(plan: RangePlan, steps: int, folder: Path, at_once: int) -> Iterator[list[int]]:
-    """Trials that can run side by side: those of the layers need those of the shared rate.
+    """Trials that can run side by side: those of the layers need the result of the shared rate.
 
-    Where the shared rate's trials turn out to be too few, more follow, as many as fit side by side.
+    Where the trials of the shared rate turn out to be too few, more follow, as many as fit side by side.
     """
     method = plan.method.for_steps(steps) if isinstance(plan.method, Race) else plan.method
     trials = method.trials or 0

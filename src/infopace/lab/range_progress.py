@@ -1,4 +1,4 @@
-"""Showing a range test while it goes, and its table at the end."""
+"""Shows a range test while it runs, and its table at the end."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ _SHOWN = 16  # candidates that the live table holds
 
 @runtime_checkable
 class RangeListener(Protocol):
-    """What a range test tells while it goes."""
+    """What a range test reports while it runs."""
 
     def started(self, plan: RangePlan, folder: Path) -> None:
-        """The test begins, or goes on."""
+        """The test begins or resumes."""
 
     def candidate(self, trial: int, candidate: Candidate) -> None:
         """A candidate is finished."""
 
     def note(self, text: str) -> None:
-        """Something out of the ordinary, in one line."""
+        """Something unusual, in one line."""
 
     def close(self) -> None:
-        """The test has ended, well or badly."""
+        """The test has ended, with or without bounds."""
 
 
 def heading(plan: RangePlan, folder: Path) -> str:
-    """What is about to run, in a line."""
+    """What is about to run, in one line."""
     kind = "a race of candidates" if isinstance(plan.method, Race) else "Algorithm 2 of Vasudevan 2020"
     return (
-        f"{plan.workload.name}: range test, {kind}, for a training of {plan.epochs} epoch{'s' * (plan.epochs > 1)} "
+        f"{plan.workload.name}: range test, {kind}, for a run of {plan.epochs} epoch{'s' * (plan.epochs > 1)} "
         f"on {plan.device}; folder: {folder}"
     )
 
 
 def cells(trial: int, candidate: Candidate) -> list[str]:
-    """trial, rate, steps, loss, accuracy, information, crash."""
+    """The cells of a candidate: trial, rate, steps, loss, accuracy, information, crash."""
     last = candidate.last
     nats = last.information.get("output")
     return [
@@ -60,7 +60,7 @@ def cells(trial: int, candidate: Candidate) -> list[str]:
 
 
 def row_lines(found: RangeTest) -> list[str]:
-    """The table of a finished test, as lines."""
+    """The table of a finished test, line by line."""
     labelled = any(row.final_accuracy is not None for row in found.table)
     lines = [f"{'lr':>9}  {'loss':>9}  {'accuracy':>8}  {'information':>11}  trials  crashes"]
     for row in found.table:
@@ -73,7 +73,7 @@ def row_lines(found: RangeTest) -> list[str]:
 
 
 class PlainRangeProgress:
-    """A line a candidate."""
+    """One line for each candidate."""
 
     def __init__(self, say: Callable[[str], None] | None = None) -> None:
         # Flushed: somebody may be following the file.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +17,20 @@ from infopace.lab.files import held_for_a_write, names_in, write_atomically, wri
 from infopace.lab.identity import differing, identity_of
 from infopace.lab.range_config import RangePlan, RangeTestConfig, check_options, resolve_range
 from infopace.lab.range_farm import farm_trials
-from infopace.lab.range_progress import PlainRangeProgress, RangeListener, row_lines
+from infopace.lab.range_progress import RangeListener, row_lines
 from infopace.lab.run_folder import RunFolder
 from infopace.lab.training import set_determinism
 from infopace.lab.trial import load_tried
 from infopace.lab.workload import Data
 from infopace.range_test import merge_trials
 
-# What a folder may hold of a test that has not begun: jobs are started from there.
+# What a folder may hold before the test begins. `jobs` has the logs of --farm.
 RECORD = "run.json"
 _BEFORE_THE_TEST = {RECORD, "jobs", ".lock"}
 
 
 def run_range_test(config: RangeTestConfig, listener: RangeListener) -> list[str]:
-    """Run the command; the lines to end with. The same command again resumes.
+    """Run the command and return the last lines to print. The same command again resumes.
 
     Raises InputError for input that cannot be used, RangeTestError where the test gives no answer.
     """
@@ -53,7 +52,7 @@ def run_range_test(config: RangeTestConfig, listener: RangeListener) -> list[str
     begun = _check_same_test(record["settings"], folder)
     if config.farm != "no":
         steps = plan.epochs * len(spans(len(data.train_targets), plan.workload.batch_size))
-        farm_trials(config, plan, steps, folder, listener, run_trial)
+        farm_trials(config, plan, steps, folder, listener, run_range_test)
         return _merged(folder, plan.workload.name)
     listener.started(plan, folder)
     made = [path for path in (folder, *folder.parents) if not path.exists()]
@@ -74,7 +73,7 @@ def run_range_test(config: RangeTestConfig, listener: RangeListener) -> list[str
         if not begun:
             (folder / RECORD).unlink(missing_ok=True)
         _remove_if_nothing_ran(made)
-        # What the library calls only is --trial here.
+        # `only` of the library is --trial here.
         raise InputError(str(error).replace("only must hold trials in", "trial must be in")) from error
     except RangeTestError as error:
         if error.kind == "unfinished" and config.trial is not None:
@@ -87,17 +86,17 @@ def run_range_test(config: RangeTestConfig, listener: RangeListener) -> list[str
 
 
 def _check_same_test(asked: dict[str, Any], folder: Path) -> bool:
-    """Whether the folder records this test; False where it records none. InputError where it records another."""
+    """Whether the folder records this test. Raises InputError where it records another."""
     record = RunFolder(folder).read_json(RECORD)
     if record is None and not (folder / RECORD).exists():
         return False
     there = record.get("settings") if record is not None else None
     if not isinstance(there, dict):
         raise InputError(
-            f"{folder / RECORD} is no record of a range test; remove it and give the same command again"
+            f"{folder / RECORD} must be the record of a range test; remove it and give the same command again"
         )
-    if told := differing(asked, there):
-        raise InputError(f"the folder {folder} holds another range test: {told}; choose another --out")
+    if differences := differing(asked, there):
+        raise InputError(f"the folder {folder} holds another range test: {differences}; choose another --out")
     return True
 
 
@@ -109,21 +108,14 @@ def _merged(folder: Path, workload: str) -> list[str]:
 
 
 def _remove_if_nothing_ran(made: list[Path]) -> None:
-    """A test that was refused before it began leaves no folder behind."""
+    """Leave no folder of a test that was refused before it began."""
     if not made or names_in(made[0]) - _BEFORE_THE_TEST:
         return
-    with contextlib.suppress(OSError):  # a parent that has other things in it by now stays
+    with contextlib.suppress(OSError):  # a parent folder that holds other things by now stays
         for file in made[0].iterdir():
             file.unlink()
         for folder in made:
             folder.rmdir()
-
-
-def run_trial(config: RangeTestConfig, slot: int) -> None:
-    """What a job does: its one trial, on the GPU of its slot where several are on one machine."""
-    if config.device == "cuda" and torch.cuda.device_count() > 1:
-        config = dataclasses.replace(config, device=f"cuda:{slot % torch.cuda.device_count()}")
-    run_range_test(config, PlainRangeProgress())
 
 
 def _result(found: RangeTest, folder: Path, workload: str) -> list[str]:

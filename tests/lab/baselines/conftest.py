@@ -1,4 +1,4 @@
-"""What the tests of baselines share: a model with batch norm, and rates at which each baseline trains the tiny workload."""
+"""Shared by the tests of baselines: a model with batch norm, and rates that train the tiny workload."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def test_killed_twice_it_ends_with_the_same_table(tmp_path: Path, whole: Whole) 
                     process.send_signal(signal.SIGKILL)
         assert process.returncode == -signal.SIGKILL
         assert not (tmp_path / "cut" / "rows.jsonl").exists()
-    # Workers end with their parent: none of them holds a folder, or this command would say so.
+    # Workers end with their parent. A worker that went on would hold a folder, and this command would say so.
     said, _ = run(tmp_path / "cut", jobs=2)
     assert not [line for line in said if "failed" in line]
     assert said[0] != "tuning: 10 jobs, 0 of them done already"
@@ -187,7 +187,7 @@ def test_what_stops_by_itself_is_not_cut_off_at_the_epochs_of_the_others(tmp_pat
     assert 4 < len(free) <= 12
 
 
-def test_ours_may_keep_rows_out_until_it_anneals(tmp_path: Path) -> None:
+def test_ours_may_hold_examples_out_until_it_decays(tmp_path: Path) -> None:
     run(tmp_path, "hold-and-decay-free-held-out", "hold-and-decay-free", seeds=1)
     settings = [
         json.loads((tmp_path / "runs" / f"{name}-seed0" / "run.json").read_text())["settings"]
@@ -229,7 +229,7 @@ def test_known_runs_are_not_made_again(whole: Whole, tmp_path: Path) -> None:
     st.lists(st.floats(0, 1) | st.integers(0, 360).map(lambda hits: hits / 360), min_size=1, max_size=20),
     st.sampled_from([ACCURACY, MAE_CELSIUS]),
 )
-def test_a_row_tells_the_same_outcome_but_for_digits_of_the_curve(test: list[float], metric: Metric) -> None:
+def test_a_row_gives_the_same_outcome_but_for_digits_of_the_curve(test: list[float], metric: Metric) -> None:
     outcome = Outcome(Cell(Entry("adam", "adam", False, False, False, None), 0.1, 0), tuple(test), (1.0,))
     row = json.loads(json.dumps(outcome.row(metric)))
     again = Outcome.from_row(row)
@@ -255,7 +255,7 @@ def test_a_known_range_test_gives_the_bounds_of_what_is_added(tmp_path: Path) ->
     row, *others = (tmp_path / "one/rows.jsonl").read_text().splitlines()
     moved = json.dumps({**json.loads(row), "lr_max": 0.5})
     other.write_text("\n".join([moved, *others]))
-    with pytest.raises(InputError, match=r"made within .*'lr_max': 0\.5.* and another range test gave"):
+    with pytest.raises(InputError, match=r"the bounds are .*'lr_max': 0\.5.* and another range test gave"):
         run(tmp_path / "two", "vasudevan-2020", known=(other,), **options)
     with pytest.raises(InputError, match=r"was made with bounds = 'range-test', not 'workload'"):
         run(tmp_path / "three", "vasudevan-2020", epochs=10, known=(other,))
@@ -352,7 +352,7 @@ def test_a_comparison_of_which_nothing_finished_is_no_success(
     assert captured.err.count("\n") == 1
 
 
-def test_the_folder_of_a_training_is_no_comparison_s(tmp_path: Path) -> None:
+def test_the_folder_of_a_run_is_no_comparison_s(tmp_path: Path) -> None:
     assert main(["train", OWN, "--bounds", "workload", "--epochs", "1", "--out", str(tmp_path)]) == 0
     names = {path.name for path in tmp_path.iterdir()}
     with pytest.raises(InputError, match="must be new, empty or hold one"):

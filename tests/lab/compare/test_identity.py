@@ -62,7 +62,7 @@ def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     def begin(*arguments: Any) -> None:
         raise Begun
 
-    monkeypatch.setattr("infopace.lab.compare._bench.run_jobs", begin)
+    monkeypatch.setattr("infopace.lab.compare._bench.on_this_machine", begin)
 
 
 def start(workload: str, out: Path, *known: Path, **options: Any) -> None:
@@ -130,7 +130,7 @@ def test_the_folder_of_a_range_test_of_other_inputs_is_refused(
     assert main([*command, "--out", str(out)]) == 2
     error = capsys.readouterr().err
     assert "holds another range test: " in error and f"{what} is " in error and error.count("\n") == 1
-    # Nor do trials without the record of the command go on, as those before a training.
+    # Trials without the record of the command, as those before a training run, do not go on either.
     (out / "run.json").unlink()
     assert main([*command, "--out", str(out)]) == 2
     assert "holds another range test: " in capsys.readouterr().err
@@ -140,14 +140,14 @@ def test_the_folder_of_a_range_test_of_other_inputs_is_refused(
 
 
 IMPOSSIBLE = {
-    "700 %": ({"test": [0.4, 0.4, 7.0], "final": 7.0, "best": 7.0}, r"7\.0 is no accuracy"),
-    "below 0 %": ({"test": [-0.1, 0.4, 0.5]}, r"-0\.1 is no accuracy"),
-    "a text": ({"final": "0.5"}, r"'0\.5' is no accuracy"),
+    "700 %": ({"test": [0.4, 0.4, 7.0], "final": 7.0, "best": 7.0}, r"7\.0 is no value of accuracy"),
+    "below 0 %": ({"test": [-0.1, 0.4, 0.5]}, r"-0\.1 is no value of accuracy"),
+    "a text": ({"final": "0.5"}, r"'0\.5' is no value of accuracy"),
     "negative seconds": ({"seconds": [1.0, -4.0, 1.0]}, r"seconds must be numbers >= 0"),
-    "more epochs than planned": ({"test": [0.5] * 4, "seconds": [1.0] * 4}, r"4 epochs of 3"),
+    "more epochs than planned": ({"test": [0.5] * 4, "seconds": [1.0] * 4}, r"4 epochs instead of 3"),
     "fewer epochs than planned": (
         {"test": [0.5] * 2, "seconds": [1.0] * 2, "best_epoch": 1},
-        r"2 epochs of 3",
+        r"2 epochs instead of 3",
     ),
     "one time too few": ({"seconds": [1.0, 1.0]}, r"must be lists of one length"),
     "an unknown method": ({"method": "adamm"}, r"unknown method 'adamm'; did you mean"),
@@ -177,7 +177,7 @@ def test_known_rows_that_no_run_can_have_given(what: str, tmp_path: Path) -> Non
 @pytest.mark.parametrize("part", ["lr_max", "seconds", "cost_epochs", "failure"])
 def test_a_known_range_test_that_none_can_have_given(part: str, tmp_path: Path) -> None:
     known = write(tmp_path / "rows.jsonl", {**TEST, part: -4.0})
-    with pytest.raises(InputError, match=r"line 1: .*bounds or costs that no range test gave"):
+    with pytest.raises(InputError, match=r"line 1: .*bounds or costs that no range test can give"):
         start(OWN, tmp_path / "out", known)
     assert not (tmp_path / "out").exists()
 
@@ -196,7 +196,7 @@ def test_published_rows_record_no_inputs_and_are_taken_with_a_note(tmp_path: Pat
     inputs = inputs_of(plan, plan.workload.load())
     known = read_known([published], plan, inputs)
     rows = len(published.read_text().splitlines())
-    note = f"{rows} of {rows} rows of {published} record no data and no code, and are taken unverified"
+    note = f"{rows} of {rows} rows of {published} record neither data nor code and are taken unverified"
     assert known.notes == (note,)
     keep_known(known, plan, inputs)
     taken = known_outcomes(plan, inputs)

@@ -15,7 +15,7 @@ MakeRun = Callable[..., Path]
 
 
 def _row(epoch: int, layers: tuple[str, ...], shift: float) -> dict[str, Any]:
-    """A training that learns fast, and whose rate falls at epochs 3 and 6."""
+    """A run that learns fast, and whose rate falls at epochs 3 and 6."""
     learned = 1 - math.exp(-epoch / 2)
     nats = 2.3 * learned + shift
     lr = 0.1 if epoch < 3 else 0.03 if epoch < 6 else 0.01
@@ -112,7 +112,7 @@ def range_test_json() -> dict[str, Any]:
         "steps": 1234,
         "share_of_the_training": 0.104,
         "seconds": 61.7,
-        "notes": ["the training is short"],
+        "notes": ["the run is short"],
         "table": [
             row(0.001, 0.2, 2.0, 0.4),
             row(0.01, 0.605, 1.0, 1.2),
@@ -165,7 +165,7 @@ class Browser:
         ):
             options.add_argument(f"--{flag}")
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        # With the driver named, selenium looks for none to download.
+        # With the driver named, selenium downloads none.
         self.driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
 
     def open(self, page: Path, *, dark: bool = False, width: int = 1000) -> None:

@@ -24,7 +24,7 @@ def in_its_folder(tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the one test that all look at is kept, once it has run."""
+    """The folder of the one range test that all tests share."""
     return tmp_path_factory.mktemp("shared") / "found"
 
 
@@ -87,7 +87,7 @@ def test_a_range_test_folder(tested: str) -> None:
     assert charts["Loss"]["x"] == rates
     losses = [row["final_loss"] for row in found["table"]]
     assert charts["Loss"]["series"][0]["y"] == pytest.approx(losses, rel=1e-4)
-    # A rate at which every trial crashes has no point, and is told.
+    # A rate at which every trial crashes has no point, and is named.
     assert 1.78 not in rates and "1.78 in 2" in seen
 
 
@@ -96,7 +96,7 @@ def test_the_test_before_a_training(capsys: pytest.CaptureFixture[str]) -> None:
     text = report("run")
     assert set(charts_of(text)) >= {"Learning rate", "Test accuracy", "Accuracy", "Loss"}
     assert "Range test" in words(text) and "folder run/range-test" in words(text)
-    # Named itself as well, it is shown once; a training with given bounds has none.
+    # Named itself as well, it is shown once. A run with given bounds has none.
     assert words(report("run", "run/range-test")).count("folder run/range-test") == 1
     command = "train tiny --threads 1 --epochs 1 --out given --bounds workload"
     assert main(command.split()) == 0
@@ -126,7 +126,7 @@ def test_algorithm_2() -> None:
 def test_a_test_without_a_result_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*QUICK[:-1], "--high", "0.02", "--out", "found"]) == 4
     seen = words(report("found"))
-    assert "Range test state no bounds: not finished, or refused; the same command again" in seen
+    assert "Range test state no bounds: not finished, or refused; give the same command again" in seen
     assert charts_of(Path("report.html").read_text()) == {}
 
 

@@ -100,5 +100,5 @@ def test_a_wrong_comparison_is_refused(message: str, comparison_json: dict[str, 
 
 def test_a_torn_file_is_named(tmp_path: Path, comparison_json: dict[str, Any]) -> None:
     (tmp_path / "comparison.json").write_text(repr(copy.copy(comparison_json)))  # Python, not JSON
-    with pytest.raises(InputError, match=r"comparison\.json is no readable JSON: "):
+    with pytest.raises(InputError, match=r"comparison\.json cannot be read as JSON: "):
         read_folders([tmp_path])

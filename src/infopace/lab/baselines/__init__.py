@@ -1,4 +1,4 @@
-"""The baselines by name: ways to train that read no information, each tuned over its own learning rates."""
+"""The baselines by name: ways to train that measure no information. Each has its own grid of learning rates."""
 
 from __future__ import annotations
 

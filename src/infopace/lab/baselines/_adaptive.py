@@ -1,4 +1,4 @@
-"""Adam, AdamW and RMSprop, torch's own with its own constants."""
+"""Adam, AdamW and RMSprop from torch, with its default constants."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 from infopace.lab.baselines._baseline import Baseline, Setting
 from infopace.lab.steps import Steps
 
-# torch's default for AdamW. The workloads' own are penalties in the loss, chosen for the rates of SGD; a decay apart
-# from the gradient is multiplied by a rate a hundred times smaller and would all but vanish.
+# torch's default for AdamW. The decay of a workload is a penalty in the loss, chosen for the rates of SGD. Decoupled, it
+# would be multiplied by a rate a hundred times smaller and have almost no effect.
 DECOUPLED_DECAY = 0.01
 
-# Ten in steps of 1-2-5, around the 1e-3 that Adam and RMSprop are published with.
+# Ten rates in steps of 1-2-5, around the published 1e-3.
 _ADAM_GRID = (5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2)
-# RMSprop has neither momentum nor a corrected start, and fails earlier.
+# RMSprop has no momentum and no bias correction, and diverges at lower rates.
 _RMSPROP_GRID = (1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2)
 
 

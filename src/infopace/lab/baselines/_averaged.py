@@ -1,4 +1,4 @@
-"""Baselines that hand over an average of the weights that they went through: schedule-free optimizers and DoG."""
+"""Baselines whose result is an average of their weights: schedule-free optimizers and DoG."""
 
 from __future__ import annotations
 
@@ -16,20 +16,19 @@ from infopace.lab.baselines._baseline import Baseline, Setting
 from infopace.lab.optimizers import DoG
 from infopace.lab.steps import Steps
 
-# The packages' advice is ten to fifty times the rates of SGD, and one to ten times those of AdamW.
+# The package advises ten to fifty times the rates of SGD, and one to ten times those of AdamW.
 _SGD_GRID = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0, 10.0, 30.0)
 _ADAMW_GRID = (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 1e-1)
 
-# A warm-up is recommended and its length left open; 5 % is what its authors won a benchmark of algorithms with
-# (AlgoPerf 2024) [reading].
+# The authors recommend a warm-up and leave its length open. They won the AlgoPerf benchmark of 2024 with 5 % [reading].
 _WARM_UP = 0.05
 
 
 class AveragedSteps(Steps, ABC):
-    """Steps whose evaluation sees the average, and whose training never notices that there was one.
+    """Steps whose evaluation uses the average. The trained weights are put back afterwards, bit for bit.
 
-    A checkpoint holds the weights that are trained, with everything the average is made of beside them: going to the
-    average and back by arithmetic, as schedule-free optimizers do, would change their last bits.
+    A checkpoint holds the trained weights and the state of the average. Schedule-free optimizers compute one from the
+    other, which would change the last bits.
     """
 
     def __init__(self, optimizer: Optimizer, setting: Setting) -> None:
@@ -38,11 +37,11 @@ class AveragedSteps(Steps, ABC):
 
     @abstractmethod
     def take_average(self) -> None:
-        """Put the average in the place of the weights."""
+        """Replace the weights by the average."""
 
     @contextlib.contextmanager
     def evaluating(self) -> Iterator[None]:
-        """Within it, the weights are the average, and batch norm's statistics belong to it."""
+        """Within this context the weights are the average, with batch-norm statistics of their own."""
         with _put_back(self._model), torch.no_grad():
             self.take_average()
             self._settle_norms()
@@ -50,24 +49,24 @@ class AveragedSteps(Steps, ABC):
 
 
 class ScheduleFreeSteps(AveragedSteps):
-    """An optimizer of the package schedulefree, in train mode but for evaluations."""
+    """An optimizer of the package schedulefree. It is in eval mode during evaluations and in train mode otherwise."""
 
     def __init__(self, optimizer: Optimizer, setting: Setting) -> None:
         super().__init__(optimizer, setting)
         optimizer.train()  # pyright: ignore[reportAttributeAccessIssue]
 
     def lrs(self) -> list[float]:
-        """The learning rate, which rises from near zero in the warm-up."""
+        """The learning rate, which rises from near zero during the warm-up."""
         groups = self.optimizer.param_groups
         return [g["lr"] * min(1.0, (g["k"] + 1) / max(1, g["warmup_steps"])) for g in groups]
 
     def take_average(self) -> None:
-        """The package's own switch to x, its average; back to y go the bits that were kept."""
+        """Switch to x, the average, by the package's own method. y is put back from the kept bits."""
         self.optimizer.eval()  # pyright: ignore[reportAttributeAccessIssue]
 
     @contextlib.contextmanager
     def evaluating(self) -> Iterator[None]:
-        """Within it, the optimizer is in eval mode."""
+        """Within this context the optimizer is in eval mode."""
         with super().evaluating():
             try:
                 yield
@@ -79,14 +78,14 @@ class DoGSteps(AveragedSteps):
     """DoG with its polynomial average."""
 
     def take_average(self) -> None:
-        """The optimizer keeps it."""
+        """Take the average that the optimizer keeps."""
         assert isinstance(self.optimizer, DoG), "built with it"
         self.optimizer.take_average()
 
 
 @contextlib.contextmanager
 def _put_back(model: nn.Module) -> Iterator[None]:
-    """Parameters and buffers are afterwards what they were, bit for bit."""
+    """Put parameters and buffers back at the end, bit for bit."""
     tensors = [*model.parameters(), *model.buffers()]
     kept = [tensor.detach().clone() for tensor in tensors]
     try:
@@ -100,7 +99,7 @@ def _put_back(model: nn.Module) -> Iterator[None]:
 def _schedule_free_sgd(setting: Setting) -> Steps:
     from schedulefree import SGDScheduleFree
 
-    # Its momentum is where between z and x the gradient is taken, and not SGD's: the package's 0.9 stays.
+    # Its momentum says where between z and x the gradient is taken. It is not that of SGD, so the default 0.9 stays.
     optimizer = SGDScheduleFree(
         setting.model.parameters(),
         lr=setting.lr,
@@ -136,14 +135,14 @@ def _dog(setting: Setting) -> Steps:
 AVERAGED_BASELINES = (
     Baseline(
         "schedule-free-sgd",
-        "SGD with averaged weights in place of a schedule",
+        "SGD with averaged weights instead of a schedule",
         _schedule_free_sgd,
         _SGD_GRID,
         1.0,
     ),
     Baseline(
         "schedule-free-adamw",
-        "AdamW with averaged weights in place of a schedule, decay 0.01",
+        "AdamW with averaged weights instead of a schedule, decay 0.01",
         _schedule_free_adamw,
         _ADAMW_GRID,
         0.0025,

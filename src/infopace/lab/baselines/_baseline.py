@@ -1,4 +1,4 @@
-"""What a baseline is: a way to train that reads no information."""
+"""What a baseline is: a way to train that measures no information."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from infopace.lab.steps import Steps
 
 @dataclass(frozen=True)
 class Setting:
-    """What a baseline is told of the training that it is to serve.
+    """The training run that a baseline is built for.
 
     Attributes:
         model: The model, on its device.
-        epochs: Of the whole training.
-        batches: Of an epoch.
-        lr: The (initial, or peak) learning rate.
-        momentum: The workload's, of SGD.
-        nesterov: The workload's, of SGD.
-        weight_decay: The workload's.
-        settle_norms: Gives batch norm the statistics of the weights as they are now, from some training batches.
+        epochs: Number of epochs of the run.
+        batches: Number of batches of an epoch.
+        lr: The initial or peak learning rate.
+        momentum: Momentum of SGD on this workload.
+        nesterov: Whether SGD has Nesterov's form on this workload.
+        weight_decay: Weight decay of the workload.
+        settle_norms: Computes the statistics of batch norm for the present weights from some training batches.
     """
 
     model: nn.Module
@@ -36,20 +36,20 @@ class Setting:
 
     @property
     def steps(self) -> int:
-        """Batches of the whole training."""
+        """Number of batches of the run."""
         return self.epochs * self.batches
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """A method by its name.
+    """A method that measures no information.
 
     Attributes:
-        name: As on the command line.
-        summary: One line.
-        build: The optimizer and its schedules for a training.
-        grid: The learning rates that it is tuned over; empty where it has none to tune.
-        lr: The learning rate it is published with; None where the publication leaves it to the user.
+        name: Its name on the command line.
+        summary: What it is, in one line.
+        build: Builds the optimizer and its schedules for a run.
+        grid: The learning rates that it is tuned over; empty where there is nothing to tune.
+        lr: The published learning rate; None where the publication leaves it to the user.
     """
 
     name: str

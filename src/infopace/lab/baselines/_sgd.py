@@ -1,4 +1,4 @@
-"""SGD with momentum under the schedules in use, each torch's own."""
+"""SGD with momentum under common schedules, all from torch."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ from torch.optim.lr_scheduler import (
 from infopace.lab.baselines._baseline import Baseline, Setting
 from infopace.lab.steps import Steps
 
-# Ten, half a decade apart: wide enough for every workload here without a grid of its own.
+# Ten rates, half a decade apart. They are wide enough for every workload here.
 GRID = (3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
 
-# Where the plateau rule gives up on a rate and by how much it cuts: torch's defaults, a tenth after ten epochs, but
-# never so patient that a short training ends before its second cut.
+# torch's default patience is ten epochs. It is shortened so that a short run can reach several cuts.
 _PLATEAU_PATIENCE, _PLATEAU_CUTS = 10, 4
 
 
@@ -64,7 +63,7 @@ def _one_cycle(setting: Setting) -> Steps:
 
 def _cyclic(setting: Setting) -> Steps:
     optimizer = sgd(setting)
-    # Smith (2017): from a quarter or a third of the top, half a cycle of two to ten epochs.
+    # Smith (2017) advises a lower end of a quarter or a third, and two to ten epochs for half a cycle.
     half_cycle = max(1, min(4, setting.epochs // 4)) * setting.batches
     schedule = CyclicLR(
         optimizer, setting.lr / 4, setting.lr, half_cycle, mode="triangular2", cycle_momentum=False
@@ -80,10 +79,10 @@ def _plateau(setting: Setting) -> Steps:
 
 SGD_BASELINES = (
     Baseline("sgd-constant", "SGD at one learning rate", _constant, GRID),
-    Baseline("sgd-step", "SGD, a tenth after half and three quarters of the epochs", _step, GRID),
+    Baseline("sgd-step", "SGD, divided by ten after half and three quarters of the epochs", _step, GRID),
     Baseline("sgd-cosine", "SGD, cosine to zero", _cosine, GRID),
     Baseline("sgd-linear", "SGD, linear to zero", _linear, GRID),
     Baseline("sgd-one-cycle", "SGD, up and down once (Smith 2018), torch's OneCycleLR", _one_cycle, GRID),
-    Baseline("sgd-cyclic", "SGD, triangles that halve (Smith 2017), torch's CyclicLR", _cyclic, GRID),
-    Baseline("sgd-plateau", "SGD, a tenth where the training loss has stopped falling", _plateau, GRID),
+    Baseline("sgd-cyclic", "SGD, triangles of halving height (Smith 2017), torch's CyclicLR", _cyclic, GRID),
+    Baseline("sgd-plateau", "SGD, divided by ten where the training loss stops falling", _plateau, GRID),
 )

@@ -1,24 +1,25 @@
-"""What runs a comparison's jobs, leaves out those that are done, and tells how each ended."""
+"""Runs the jobs of a comparison that are not done yet, and says how each ended."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from infopace.lab.compare._cells import Bounds, Cell, Outcome, outcome
 from infopace.lab.compare._config import CompareConfig, ComparePlan
-from infopace.lab.compare._jobs import Job, RangeTestJob, RunJob, drop_checkpoints, found_bounds
+from infopace.lab.compare._jobs import Job, RangeTestJob, RunJob, drop_checkpoints, found_bounds, performer
 from infopace.lab.compare._known import known_outcomes
-from infopace.lab.compare._workers import run_jobs
+from infopace.lab.farm import on_this_machine
 
 Say = Callable[[str], None]
 
 
 class Bench:
-    """Runs jobs and remembers what went wrong with them, for as long as the command lasts.
+    """Runs jobs, and keeps their failures until the command ends.
 
-    A run that diverged would diverge again and is not tried again; what was lost for another reason is, by the next
-    command.
+    A run that diverged would diverge again, so it is not repeated. A run that was lost for another reason is repeated
+    by the next command.
     """
 
     def __init__(self, config: CompareConfig, plan: ComparePlan, inputs: Mapping[str, Any], say: Say) -> None:
@@ -27,22 +28,24 @@ class Bench:
         self._known = known_outcomes(plan, inputs)
 
     def run(self, jobs: Sequence[Job], what: str) -> None:
-        """Do those of the jobs that are not done."""
+        """Do the jobs that are not done yet."""
         missing = [job for job in jobs if not self._done(job)]
-        for job in jobs:  # a kill may have come between the end of a run and the end of its checkpoints
+        for (
+            job
+        ) in jobs:  # a kill may have come after the end of a run and before its checkpoints were removed
             if isinstance(job, RunJob) and job not in missing:
                 drop_checkpoints(job.cell.folder(self._plan.folder))
         if jobs:
             self._say(f"{what}: {len(jobs)} jobs, {len(jobs) - len(missing)} of them done already")
         width = len(str(len(missing)))
-        ended = run_jobs(self._config, self._plan.devices, missing)
+        ended = on_this_machine(missing, self._plan.devices, functools.partial(performer, self._config))
         for number, (job, failure) in enumerate(ended, 1):
             if failure is not None:
                 self._failures[job] = failure
             self._say(f"{number:{width}}/{len(missing)}  {job.title}  {self._ending(job, failure)}")
 
     def outcomes(self, cells: Sequence[Cell]) -> list[Outcome]:
-        """How the runs ended; one that never started is left out."""
+        """How the runs ended. A run that never started is left out."""
         failures = {job.cell: text for job, text in self._failures.items() if isinstance(job, RunJob)}
         found = []
         for cell in cells:
@@ -54,7 +57,7 @@ class Bench:
         return found
 
     def range_test_failure(self) -> str:
-        """What went wrong with the range test other than that it gave no bounds; empty if nothing."""
+        """Why the range test did not end; empty if it ended, with bounds or without."""
         return self._failures.get(RangeTestJob(), "")
 
     def _done(self, job: Job) -> bool:
@@ -82,5 +85,5 @@ class Bench:
 
 
 def bounds_text(bounds: Bounds) -> str:
-    """Bounds in a line."""
+    """Bounds in one line."""
     return f"[{bounds['lr_min']:.3g}, {bounds['lr_max']:.3g}] from {bounds['lr_top']:.3g}"

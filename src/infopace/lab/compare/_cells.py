@@ -1,4 +1,4 @@
-"""The runs of a comparison: which there are, where each lives, and how it ended."""
+"""The runs of a comparison: which there are, the folder of each, and how each ended."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DIVERGED = "diverged.json"
 
 @dataclass(frozen=True)
 class Cell:
-    """One run: a method at a learning rate (None: it has none to choose), with a seed."""
+    """One run: a method, its learning rate (None: it has none to choose) and a seed."""
 
     entry: Entry
     lr: float | None
@@ -31,7 +31,7 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """The method's, in the comparison."""
+        """The name of the method in the comparison."""
         return self.entry.name
 
     @property
@@ -41,12 +41,12 @@ class Cell:
         return f"{self.name}{rate} seed {self.seed}"
 
     def folder(self, comparison: Path) -> Path:
-        """Where the run lives."""
+        """The folder of the run."""
         rate = "" if self.lr is None else f"-lr{self.lr:g}"
         return comparison / "runs" / f"{self.name}{rate}-seed{self.seed}"
 
     def command(self, plan: ComparePlan, device: str, bounds: Bounds) -> TrainConfig:
-        """The `infopace train` that makes the run; `bounds` are a paced method's, {} for the workload's own."""
+        """The `infopace train` of the run. `bounds` are those of a paced method; {} stands for the workload's own."""
         return TrainConfig(
             workload=plan.spec,
             method=self.entry.method,
@@ -73,11 +73,11 @@ class Outcome:
 
     Attributes:
         cell: The run.
-        test: The test metric after epochs 1, 2, ..; of a run that diverged, up to then.
-        seconds: What each of those epochs took, evaluation and measurement included.
+        test: The test metric after epochs 1, 2, .. A run that diverged has those before it did.
+        seconds: Duration of each of these epochs, with evaluation and measurement.
         failure: Why it did not finish; empty if it did.
-        lost: It did not diverge: its machine or its code ended it. It is missing, and the next command makes it.
-        verified: Data, code and recipe are known to be the comparison's; not so of rows that record none.
+        lost: It failed, but did not diverge: its machine or its code ended it. The next command runs it again.
+        verified: Its data, code and recipe are known to be the comparison's. Some rows record none of them.
     """
 
     cell: Cell
@@ -89,11 +89,11 @@ class Outcome:
 
     @property
     def final(self) -> float | None:
-        """The test metric at the end, None of a run that failed."""
+        """The test metric at the end, None for a run that failed."""
         return None if self.failure else self.test[-1]
 
     def row(self, metric: Metric) -> dict[str, Any]:
-        """The run as a row of results, its curves without the digits that nobody reads: they would be megabytes."""
+        """The run as a row of results. Its curves are rounded, or the file would have megabytes."""
         best = metric.best(list(self.test)) if self.test else None
         return {
             "method": self.cell.name,
@@ -110,11 +110,14 @@ class Outcome:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Outcome:
-        """The outcome of a row, its method by name alone. KeyError, TypeError or IndexError where it is none."""
+        """The outcome of a row. Of its method only the name is known.
+
+        Raises KeyError, TypeError or IndexError for a row that holds no outcome.
+        """
         name = row["method"]
         cell = Cell(Entry(name, name, False, False, False, None), row["lr"], row["seed"])
         test = list(row["test"])
-        # The curve is rounded; these two are not.
+        # The curve is rounded; these two values are exact.
         if row["best"] is not None:
             test[row["best_epoch"] - 1] = row["best"]
         if row["final"] is not None:
@@ -124,30 +127,30 @@ class Outcome:
 
 
 def _rounded(value: float, metric: Metric) -> float:
-    """To five decimals, never to a better value: the best of the curve stays where it is."""
+    """To five decimals, and never to a better value, so that the best epoch of the curve stays the same."""
     near, sign = round(value, 5), 1 if metric.higher_is_better else -1
     return near if sign * near <= sign * value else round(near - sign * 1e-5, 5)
 
 
 def final_cells(entry: Entry, lr: float | None, plan: ComparePlan) -> list[Cell]:
-    """The runs that the table is made of."""
+    """The runs whose results are in the table."""
     return [Cell(entry, lr, seed) for seed in plan.seeds]
 
 
 def tuning_cells(entry: Entry, plan: ComparePlan) -> list[Cell]:
-    """The runs that a baseline's learning rate is chosen by; none where it has none to choose."""
+    """The runs that choose the learning rate of a baseline; none where it has none to choose."""
     return [Cell(entry, lr, seed) for lr in entry.grid for seed in plan.tuning_seeds]
 
 
 def keep_divergence(folder: Path, message: str) -> None:
-    """Remember that a run diverged: it would again."""
+    """Record that a run diverged. It would diverge again, so it is not repeated."""
     write_atomically(folder / _DIVERGED, f"{json.dumps({'failure': message})}\n".encode())
 
 
 def outcome(cell: Cell, comparison: Path, inputs: Mapping[str, Any]) -> Outcome | None:
-    """How the run ended, None where it has not yet, or where its files are no longer whole: it is then made again.
+    """How the run ended. None where it has not ended or its files are damaged; it is then run again.
 
-    Raises InputError where the folder holds the run of another comparison.
+    Raises InputError where the folder holds a run of another comparison.
     """
     folder = RunFolder(cell.folder(comparison))
     diverged, summary = folder.read_json(_DIVERGED), folder.read_json("summary.json")
@@ -169,7 +172,7 @@ def _check_inputs(folder: RunFolder, inputs: Mapping[str, Any]) -> None:
     settings = record.get("settings")
     there = {**(settings if isinstance(settings, dict) else {}), "data": record.get("data")}
     shared = [name for name in inputs if name in there]
-    if told := differing({n: inputs[n] for n in shared}, {n: there[n] for n in shared}):
+    if differences := differing({n: inputs[n] for n in shared}, {n: there[n] for n in shared}):
         raise InputError(
-            f"{folder.path} is a run of another comparison: {told}; remove it or choose another --out"
+            f"{folder.path} is a run of another comparison: {differences}; remove it or choose another --out"
         )

@@ -22,10 +22,18 @@ from infopace.lab.workloads import find_workload
 
 _FREE, _LAYER_WISE, _HELD_OUT = "-free", "-layer-wise", "-held-out"
 # What is compared where no methods are named.
-DEFAULT = (OURS + _HELD_OUT, OURS, OURS + _FREE, OURS + _LAYER_WISE, PAPER, PAPER + _LAYER_WISE, *BASELINES)
-# A training that is to stop by itself is cut off after so many times the others' epochs; how many it took is told.
+DEFAULT_METHODS = (
+    OURS + _HELD_OUT,
+    OURS,
+    OURS + _FREE,
+    OURS + _LAYER_WISE,
+    PAPER,
+    PAPER + _LAYER_WISE,
+    *BASELINES,
+)
+# A -free run stops by itself. It is cut off after this many times the epochs of the others.
 FREE_LIMIT = 3
-# Far from the seeds of the test, which count from 0.
+# Far from the seeds of the table, which count from 0.
 FIRST_TUNING_SEED = 1000
 
 
@@ -33,30 +41,30 @@ FIRST_TUNING_SEED = 1000
 class CompareConfig:
     """Compare ways to train a workload: run what is missing, on all cores or GPUs, and sum up in a table.
 
-    A baseline is tuned first, over its ten learning rates with seeds of their own; a paced method gets the bounds of
-    one range test. The same command again resumes; with more methods or seeds it runs only those.
+    A baseline is tuned first over its ten learning rates, with other seeds than those of the table. A paced method gets
+    the bounds of one range test. The same command again resumes. With more methods or seeds it runs only what is new.
     """
 
     workload: Positional[str] = "digits"
     """As in infopace train."""
     methods: tuple[str, ...] = ()
-    """What to compare, each tested against the first: methods of infopace train, a paced one also with -layer-wise
-    behind its name, hold-and-decay also with -free and -held-out (a tenth). Default: hold-and-decay-held-out, ours
-    and the paper's without and with -layer-wise, ours with -free, and all baselines."""
+    """Methods of infopace train; each is tested against the first. A paced method takes the ending -layer-wise,
+    hold-and-decay also -free and -held-out (a tenth). Default: hold-and-decay-held-out, hold-and-decay and
+    vasudevan-2020 without and with -layer-wise, hold-and-decay-free, and all baselines."""
     seeds: int = 10
     """Runs of each method, with seeds 0, 1, .."""
     tuning_seeds: int = 1
-    """Runs of each learning rate that a baseline is tuned over."""
+    """Runs at each learning rate of a baseline's grid."""
     bounds: Literal["range-test", "workload"] = "range-test"
-    """Where the paced methods' bounds come from: one range test with a tuning seed, or the workload's own."""
+    """Bounds of the paced methods: from one range test with a tuning seed, or the workload's own."""
     epochs: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: the workload's)")] = None
-    """Number of epochs, the same for all; a -free one stops by itself, after three times as many at the latest."""
+    """Number of epochs, the same for all. A -free run stops by itself, at the latest after three times as many."""
     device: str = "cpu"
     """cpu | cuda (all GPUs, one run each) | cuda:<index>."""
     jobs: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: cores or GPUs)")] = None
-    """Runs side by side, of one CPU thread each."""
+    """Runs at the same time, with one CPU thread each."""
     known: tuple[Path, ...] = ()
-    """rows.jsonl of earlier comparisons of this workload: their runs and range test count as done."""
+    """rows.jsonl of earlier comparisons of this workload. Their runs and their range test count as done."""
     out: Annotated[
         Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: runs/compare-<workload>)")
     ] = None
@@ -76,13 +84,13 @@ class Entry:
 
     @property
     def grid(self) -> tuple[float, ...]:
-        """The learning rates that it is tuned over; empty where there are none to tune."""
+        """The learning rates that it is tuned over; empty where there is nothing to tune."""
         return () if self.baseline is None else self.baseline.grid
 
 
 @dataclass(frozen=True)
 class ComparePlan:
-    """A checked CompareConfig: nothing is left to default."""
+    """A checked CompareConfig with every default filled in."""
 
     workload: Workload
     spec: str
@@ -95,7 +103,7 @@ class ComparePlan:
     folder: Path
 
     def settings(self) -> dict[str, Any]:
-        """What a folder's comparison is, whatever methods and seeds are added to it."""
+        """What identifies the comparison of a folder. Methods and seeds may be added to it."""
         return {
             "workload": self.workload.name,
             **({"code": self.workload.code} if self.workload.code else {}),
@@ -107,7 +115,7 @@ class ComparePlan:
 
 
 def inputs_of(plan: ComparePlan, data: Data) -> dict[str, Any]:
-    """What the runs of a comparison depend on besides its settings, as its folder and its rows record it."""
+    """What the runs depend on besides the settings. The folder and the rows record it."""
     metric = {"metric": plan.workload.metric.name, "higher_is_better": plan.workload.metric.higher_is_better}
     tested = plan.bounds == "range-test"
     bounds = vars(BEFORE_TRAINING) if tested else dataclasses.asdict(plan.workload.bounds)
@@ -126,7 +134,7 @@ def resolve_comparison(config: CompareConfig) -> ComparePlan:
             raise InputError(f"{name} must be in 1..{FIRST_TUNING_SEED}, got {name} = {value}")
     if config.jobs is not None and config.jobs < 1:
         raise InputError(f"jobs must be >= 1, got jobs = {config.jobs}")
-    names = config.methods or DEFAULT
+    names = config.methods or DEFAULT_METHODS
     twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
     if twice is not None:
         raise InputError(f"methods must differ, got {twice!r} twice")
@@ -144,7 +152,7 @@ def resolve_comparison(config: CompareConfig) -> ComparePlan:
 
 
 def entry_of(name: str) -> Entry:
-    """A method; a paced one's name may end in -layer-wise, ours also in -free (no number of epochs) and -held-out."""
+    """A method by name. A paced one may end in -layer-wise, hold-and-decay also in -free and -held-out."""
     whole = name.removesuffix(_HELD_OUT) if name.startswith(OURS) else name
     stem = whole.removesuffix(_LAYER_WISE)
     method = stem.removesuffix(_FREE) if stem == OURS + _FREE else stem

@@ -1,9 +1,11 @@
-"""What a worker does: one run, or the range test that gives the paced methods their bounds."""
+"""The jobs of a worker: one run, or the range test that gives the paced methods their bounds."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import infopace
 from infopace import RangeTestError
 from infopace.lab.bounds import bounds_of_plan, keep_result
 from infopace.lab.compare._cells import Bounds, Cell, keep_divergence
-from infopace.lab.compare._config import ComparePlan
+from infopace.lab.compare._config import CompareConfig, ComparePlan, resolve_comparison
 from infopace.lab.errors import Diverged, InputError
 from infopace.lab.files import parse_json, write_atomically
 from infopace.lab.progress import Silent
@@ -37,7 +39,7 @@ class RangeTestJob:
 
 @dataclass(frozen=True)
 class RunJob:
-    """One run; `bounds` are a paced method's, {} for the workload's own."""
+    """One run. `bounds` are those of a paced method; {} stands for the workload's own."""
 
     cell: Cell
     bounds: Bounds = field(default_factory=dict, hash=False)
@@ -53,9 +55,9 @@ Job = RangeTestJob | RunJob
 
 @dataclass(frozen=True)
 class FoundBounds:
-    """What the range test gave: bounds as the options of `infopace train`, or why there are none.
+    """The result of the range test: bounds as options of `infopace train`, or why there are none.
 
-    Not `verified`: it comes from rows that do not record their data and code.
+    `verified` is False where it comes from rows that do not record their data and code.
     """
 
     bounds: Bounds
@@ -65,29 +67,35 @@ class FoundBounds:
     verified: bool = True
 
 
+def performer(config: CompareConfig, device: str) -> Callable[[Job], None]:
+    """The function that a worker on this device calls for each of its jobs."""
+    plan = resolve_comparison(config)  # a workload of a user's own file cannot be sent to a worker
+    return functools.partial(perform, plan, device=device)
+
+
 def perform(plan: ComparePlan, job: Job, device: str) -> None:
-    """Do a job; what comes of it is in the comparison's folder. Done again, it resumes or does nothing."""
+    """Do a job. Its result is in the folder of the comparison. Done again, it resumes or does nothing."""
     if isinstance(job, RangeTestJob):
         _test_range(plan, device)
         return
     folder = job.cell.folder(plan.folder)
     try:
-        # A table shows no error bars of information, and they are most of what a measurement costs.
+        # The table shows no error bars of information, and they are most of the cost of a measurement.
         train(job.cell.command(plan, device, job.bounds), Silent(), picture=False, std_error=False)
     except Diverged as error:
-        # Where the run was is of no use to the reader of a table.
+        # The folder, named after the semicolon, is of no use in a table.
         keep_divergence(folder, str(error).partition(";")[0])
     drop_checkpoints(folder)
 
 
 def drop_checkpoints(folder: Path) -> None:
-    """Remove the checkpoints of a finished run, which needs none: hundreds of them fill a disk."""
+    """Remove the checkpoints of a finished run. It needs none, and hundreds of them fill a disk."""
     for checkpoint in folder.glob("epoch-*.pt"):
         checkpoint.unlink(missing_ok=True)
 
 
 def found_bounds(comparison: Path) -> FoundBounds | None:
-    """What the range test of a comparison gave, None before it has ended.
+    """The result of the range test of a comparison, None before it has ended.
 
     Raises InputError where the file is not what `keep_bounds` writes.
     """
@@ -107,7 +115,7 @@ def found_bounds(comparison: Path) -> FoundBounds | None:
 
 
 def found_in(content: object) -> FoundBounds | None:
-    """What a range test gave, from plain data; None where these are no such thing."""
+    """The result of a range test from plain data; None where the data hold no such result."""
     names = {part.name for part in dataclasses.fields(FoundBounds)}
     if not isinstance(content, dict) or not names - {"failure", "verified"} <= content.keys() <= names:
         return None
@@ -128,7 +136,7 @@ def found_in(content: object) -> FoundBounds | None:
 
 
 def keep_bounds(found: FoundBounds, comparison: Path) -> None:
-    """Make this what the range test of a comparison gave."""
+    """Record the result of the range test of a comparison."""
     write_atomically(comparison / _FOUND, f"{json.dumps(dataclasses.asdict(found))}\n".encode())
 
 

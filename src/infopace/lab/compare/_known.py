@@ -1,6 +1,6 @@
-"""Runs that the rows of earlier comparisons tell of: they count as done, though their folders are elsewhere.
+"""Runs from the rows of earlier comparisons. They count as done, though their folders are elsewhere.
 
-A comparison keeps the rows that it was given, so that the next command need not be given them again.
+A comparison keeps the rows that it was given, so the next command needs no --known.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PARTS = {"tuning": (FIRST_TUNING_SEED, 2 * FIRST_TUNING_SEED), "test": (0, FIRS
 
 @dataclass(frozen=True)
 class Known:
-    """Rows of runs, the range test that the paced ones among them went by (None without such), and what to say."""
+    """Rows of runs, the range test whose bounds the paced ones used (None without one), and notes for the user."""
 
     runs: tuple[Row, ...]
     found: FoundBounds | None
@@ -40,8 +40,8 @@ class Known:
 def read_known(files: Sequence[Path], plan: ComparePlan, inputs: Mapping[str, Any]) -> Known:
     """Read rows.jsonl of earlier comparisons.
 
-    Raises InputError where one is not of the same workload and budget, was made with other `inputs`, or holds what no
-    run can have given. Rows of older comparisons record no inputs: they are taken, and a note says so.
+    Raises InputError for a row of another workload or budget, for a row made with other `inputs`, and for values that
+    no run can give. Rows of older comparisons record no inputs; they are taken, and a note says so.
     """
     known = Known((), None)
     for file in files:
@@ -50,7 +50,7 @@ def read_known(files: Sequence[Path], plan: ComparePlan, inputs: Mapping[str, An
             raise InputError(f"known must name a rows.jsonl of a comparison, got {file}, which is empty")
         unverified = sum("inputs" not in row for row in rows)
         if unverified:
-            note = f"{unverified} of {len(rows)} rows of {file} record no data and no code, and are taken unverified"
+            note = f"{unverified} of {len(rows)} rows of {file} record neither data nor code and are taken unverified"
             known = Known(known.runs, known.found, (*known.notes, note))
         found = next((_found(row) for row in rows if row["part"] == _RANGE_TEST), None)
         runs = [row for row in rows if row["part"] != _RANGE_TEST]
@@ -66,7 +66,7 @@ def read_known(files: Sequence[Path], plan: ComparePlan, inputs: Mapping[str, An
 
 
 def keep_known(known: Known, plan: ComparePlan, inputs: Mapping[str, Any]) -> None:
-    """Take them into the comparison's folder. Raises InputError where its own range test gave other bounds."""
+    """Keep the rows in the folder of the comparison. Raises InputError where its own range test gave other bounds."""
     if known.found is not None:
         _check_bounds(found_bounds(plan.folder), known.found, "the known rows")
     rows = {_key(row): row for row in [*_kept(plan, inputs), *known.runs]}
@@ -78,7 +78,7 @@ def keep_known(known: Known, plan: ComparePlan, inputs: Mapping[str, Any]) -> No
 
 
 def known_outcomes(plan: ComparePlan, inputs: Mapping[str, Any]) -> dict[Key, Outcome]:
-    """How those runs ended. One that is not known to have diverged is not among them: it may end well here."""
+    """How these runs ended. A run that was lost without diverging is left out: here it may end well."""
     return {
         _key(row): Outcome.from_row(row)
         for row in _kept(plan, inputs)
@@ -87,7 +87,7 @@ def known_outcomes(plan: ComparePlan, inputs: Mapping[str, Any]) -> dict[Key, Ou
 
 
 def _kept(plan: ComparePlan, inputs: Mapping[str, Any]) -> list[Row]:
-    """The rows that the comparison's folder has kept."""
+    """The rows that the folder of the comparison keeps."""
     file = plan.folder / _KEPT
     return _read(file, plan, inputs) if file.exists() else []
 
@@ -109,28 +109,29 @@ def _row(line: str, place: str, plan: ComparePlan, inputs: Mapping[str, Any]) ->
         raise InputError(f"{place}: not a row of a comparison's rows.jsonl: {line[:60]!r}")
     for name, here in (("workload", plan.workload.name), ("epochs", plan.epochs)):
         if row.get(name) != here:
-            told = f"{name} is {row.get(name)!r} there and {here!r} here"
-            raise InputError(f"{place}: the row is of another comparison: {told}")
+            raise InputError(
+                f"{place}: the row is of another comparison: {name} is {row.get(name)!r} there and {here!r} here"
+            )
     wrong = _wrong_test(row) if row["part"] == _RANGE_TEST else _wrong_run(row, plan)
     if wrong:
         raise InputError(f"{place}: not a row of a comparison's rows.jsonl: {wrong}")
     there = row.get("inputs", inputs)
-    told = differing(inputs, there) if isinstance(there, dict) else f"inputs are {str(there)[:60]}"
-    if told:
-        raise InputError(f"{place}: the row is of another comparison: {told}")
+    differences = differing(inputs, there) if isinstance(there, dict) else f"inputs are {str(there)[:60]}"
+    if differences:
+        raise InputError(f"{place}: the row is of another comparison: {differences}")
     return row
 
 
 def _wrong_test(row: Row) -> str:
-    """Why a row is none of a range test; empty where it is one."""
+    """Why a row cannot be that of a range test; empty where it can."""
     cost = {"seconds": row.get("seconds"), "epochs": row.get("cost_epochs")}
     bounds = {} if row.get("failure") else {name: row.get(name) for name in BOUNDS}
     found = found_in({"bounds": bounds, "failure": row.get("failure"), **cost})
-    return "" if found is not None else f"bounds or costs that no range test gave: {bounds}, {cost}"
+    return "" if found is not None else f"bounds or costs that no range test can give: {bounds}, {cost}"
 
 
 def _wrong_run(row: Row, plan: ComparePlan) -> str:
-    """Why a row is none of a run of this comparison; empty where it is one."""
+    """Why a row cannot be that of a run of this comparison; empty where it can."""
     try:
         entry = entry_of(row["method"]) if isinstance(row.get("method"), str) else None
     except InputError as error:
@@ -150,11 +151,11 @@ def _wrong_run(row: Row, plan: ComparePlan) -> str:
     ends = [] if failure else [row.get("final"), row.get("best")]
     impossible = next((v for v in [*test, *ends] if not _possible(v, plan.workload.metric)), None)
     if impossible is not None or None in ends:
-        return f"{impossible!r} is no {plan.workload.metric.name}"
+        return f"{impossible!r} is no value of {plan.workload.metric.name}"
     limit = plan.epochs * (FREE_LIMIT if entry.free else 1)
     whole = bool(failure) or len(test) == limit or (entry.method == OURS and test)
     if len(test) > limit or not whole:
-        return f"{len(test)} epochs of {limit}"
+        return f"{len(test)} epochs instead of {limit}"
     at = row.get("best_epoch")
     if not failure and not (isinstance(at, int) and not isinstance(at, bool) and 1 <= at <= len(test)):
         return f"best_epoch must be in 1..{len(test)}, got {at!r}"
@@ -166,7 +167,7 @@ def _positive(value: object) -> bool:
 
 
 def _possible(value: object, metric: Metric) -> bool:
-    """Whether a metric can have the value: a share of 1 at most, and where it counts what is right not below 0."""
+    """Whether a metric can have the value: a share is at most 1, and an accuracy at least 0."""
     if not (isinstance(value, int | float) and is_number(value)):
         return False
     share = metric.higher_is_better and metric.unit == "%"
@@ -189,5 +190,5 @@ def _found(row: Row) -> FoundBounds:
 def _check_bounds(one: FoundBounds | None, other: FoundBounds | None, what: str) -> None:
     if one is not None and other is not None and one.bounds != other.bounds:
         raise InputError(
-            f"{what}: made within {other.bounds}, and another range test gave {one.bounds}; a table has one"
+            f"{what}: the bounds are {other.bounds}, and another range test gave {one.bounds}; a table has one pair"
         )

@@ -1,4 +1,4 @@
-"""Outcomes -> the line of each method: means, intervals, tests against the first, levels reached, cost of tuning."""
+"""From outcomes to the line of each method: mean, interval, test against the first, levels, cost of tuning."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PAPERS_SEEDS = 3
 
 @dataclass(frozen=True)
 class Reached:
-    """When runs first had a level of the test metric: how many did, and their mean epoch and seconds."""
+    """How many runs reached a level of the test metric, and the mean epoch and seconds at which they did."""
 
     level: float
     runs: int
@@ -26,24 +26,24 @@ class Reached:
 
 @dataclass(frozen=True)
 class Line:
-    """A method in the table; numbers as in rows, None where there are no runs to take them from.
+    """A method in the table. Numbers are as in rows, and None where there are no runs.
 
     Attributes:
         method: Its name.
         lr: The learning rate that was chosen, None where there was none to choose.
-        n: Runs that finished.
-        failed: Runs that diverged.
-        missing: Runs that their machine or their code ended.
-        mean: Of the final test metric.
-        interval: 95 %, of the mean.
+        n: Number of runs that finished.
+        failed: Number of runs that diverged.
+        missing: Number of runs that their machine or their code ended.
+        mean: Mean of the final test metric.
+        interval: 95 % interval of the mean.
         p: Paired test against the first method over their common seeds, after Holm's correction.
         papers: The paper's protocol: the best of three runs (seeds 0, 1, 2), each at its best test epoch.
-        epochs: Mean of a run; a method that stops by itself has fewer than the others.
-        seconds: Mean of a run.
-        tuning_seconds: What choosing the learning rate, or the bounds, took.
+        epochs: Mean length of a run. A method may stop by itself.
+        seconds: Mean duration of a run.
+        tuning_seconds: Duration of the search for the learning rate or the bounds.
         tuning_epochs: The same in epochs.
-        levels: When the workload's levels were reached.
-        note: What a reader must know: why it was not run, a rate at the edge of its grid.
+        levels: When the levels of the workload were reached.
+        note: What a reader must know, such as why it was not run, or that its rate is at the edge of its grid.
     """
 
     method: str
@@ -65,7 +65,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Method:
-    """What is known of a method before it is summed up; `missing` counts runs without which it could not be run."""
+    """A method before its runs are summed up. `missing` counts the lost runs of its tuning or range test."""
 
     name: str
     lr: float | None
@@ -81,7 +81,7 @@ def summarise(
     metric: Metric,
     levels: Sequence[float],
 ) -> list[Line]:
-    """The lines of the table, in the order of the methods; the first is what the others are tested against."""
+    """The lines of the table, in the order of the methods. The others are tested against the first."""
     finals = {
         m.name: {o.cell.seed: o.final for o in outcomes[m.name] if o.final is not None} for m in methods
     }
@@ -148,7 +148,7 @@ def _reached(outcomes: Sequence[Outcome], level: float, metric: Metric) -> Reach
 
 
 def report_fields(lines: Sequence[Line], workload: str, metric: Metric, caption: str) -> dict[str, Any]:
-    """The comparison as `infopace report` reads it, in the metric's unit."""
+    """The comparison for `infopace report`, in the unit of the metric."""
 
     def shown(value: float | None) -> float | None:
         return None if value is None else value * metric.scale

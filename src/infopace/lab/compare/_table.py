@@ -9,7 +9,7 @@ from infopace.lab.workload import Metric
 
 
 def table_lines(lines: Sequence[Line], metric: Metric, *, times: bool = True) -> list[str]:
-    """A Markdown table, a row a method; without `times`, no column that the machine's load would change."""
+    """A Markdown table with a row for each method. Without `times` it has no column that depends on the machine."""
     levels = [reached.level for reached in lines[0].levels]
     head = [
         "method",
@@ -59,7 +59,7 @@ def _number(value: float, metric: Metric) -> str:
 
 
 def p_text(p: float | None) -> str:
-    """A p-value as tables show it; empty where there was no test."""
+    """A p-value for a table; empty where there was no test."""
     return "" if p is None else "< .001" if p < 0.001 else f"{p:.2g}"
 
 

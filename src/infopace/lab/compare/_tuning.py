@@ -1,7 +1,7 @@
 """Choosing a baseline's learning rate.
 
-The choice is by the final test metric of runs with seeds of their own. That is in the baselines' favour: who has only
-training data would choose no better. The paced methods see no test metric at all.
+It is chosen by the final test metric, in runs with other seeds than those of the table. This favours the baselines:
+without test data nobody could choose better. The paced methods never see a test metric.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ class Tuned:
     """The learning rate that was chosen.
 
     Attributes:
-        lr: The rate, None where every one diverged or runs are missing.
-        at_edge: Whether it is the smallest or the largest of all: a better one may lie outside.
-        runs: How many runs it took.
-        seconds: How long they took together.
-        missing: Runs that their machine or their code ended: without them nothing is chosen.
+        lr: The rate, None where every rate diverged or runs are missing.
+        at_edge: Whether it is the smallest or the largest of the grid. A better one may lie outside.
+        runs: Number of runs.
+        seconds: Their duration together.
+        missing: Runs that their machine or their code ended. Without them no rate is chosen.
     """
 
     lr: float | None
@@ -34,9 +34,9 @@ class Tuned:
 
 
 def choose(outcomes: Sequence[Outcome], grid: Sequence[float], metric: Metric) -> Tuned:
-    """The rate with the best mean over its seeds; one that diverged with any seed is out. Of equals the smallest.
+    """The rate with the best mean over its seeds, the smallest of equal ones. A rate that diverged once is out.
 
-    None is chosen while a run is missing: what its machine ended says nothing of its learning rate.
+    No rate is chosen while a run is missing: its machine ended it, which says nothing about the rate.
     """
     missing = tuple(outcome for outcome in outcomes if outcome.lost)
     means: dict[float, float] = {}

@@ -1,4 +1,4 @@
-"""Optimizers of baselines for which no package is sound."""
+"""Optimizers of baselines that no sound package provides."""
 
 from __future__ import annotations
 

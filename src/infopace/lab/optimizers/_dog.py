@@ -1,4 +1,4 @@
-"""DoG: SGD whose rate is the distance from the start, over the gradients on the way."""
+"""DoG: SGD whose rate is the distance from the start over the norm of all gradients so far."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from infopace.lab.optimizers._groupwise import Groupwise
 
 
 class DoG(Groupwise):
-    """Gradient descent at a rate that is found, with an average of the weights.
+    """Gradient descent that finds its rate, with an average of the weights.
 
     With the weights w_t of batch t = 0, 1, ..., their gradients g_t and norms over all weights of a group,
 
@@ -21,19 +21,19 @@ class DoG(Groupwise):
         w_{t+1} = w_t - eta_t g_t
         mean   <- mean + 9 / (t + 9) (w_{t+1} - mean)
 
-    The last line is polynomial averaging (Shamir, Zhang 2013) with gamma = 8; the mean and not w is what is handed over
+    The last line is polynomial averaging (Shamir, Zhang 2013) with gamma = 8. The result is the mean, not w
     (`take_average`).
 
     Ivgi, Hinder, Carmon (2023), DoG is SGD's best friend, arXiv:2302.12022. The authors' package stops with an
     assertion where a gradient is not finite, and cannot resume on a GPU.
 
-    A group's "d" is eta / lr of the latest batch, and before the first r_0.
+    A group's "d" is eta / lr of the latest batch. Before the first batch it is r_0.
 
     Args:
         params: Weights, or groups of them.
-        lr: Multiplies the rate; published with 1.
-        first_distance: Relative length of the first step. The authors advise 1e-6, and 1e-4 with batch norm.
-        weight_decay: Of a penalty weight_decay |w|^2 / 2.
+        lr: Multiplies the rate; the published value is 1.
+        first_distance: Relative length of the first step. The authors advise 1e-6, or 1e-4 with batch norm.
+        weight_decay: Factor of the penalty weight_decay |w|^2 / 2.
     """
 
     _GAMMA, _EPS = 8, 1e-8
@@ -70,7 +70,7 @@ class DoG(Groupwise):
 
     @torch.no_grad()
     def take_average(self) -> None:
-        """Put the mean in the place of the weights, which are lost; before the first step they stay."""
+        """Replace the weights by the mean; the weights are lost. Before the first step nothing changes."""
         for p, state in self.state.items():
             p.copy_(state["mean"])
 

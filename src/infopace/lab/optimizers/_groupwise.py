@@ -1,4 +1,4 @@
-"""Optimizers whose rule is one for a whole group of weights."""
+"""Optimizers that have one rule for a whole group of weights."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from torch.optim import Optimizer
 
 
 class Groupwise(Optimizer, ABC):
-    """A step that a subclass takes group by group, for those of its weights that hold a gradient."""
+    """A subclass moves one group at a time, and only weights that have a gradient."""
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Move the weights along the gradients that they hold."""
+        """Move the weights along their gradients."""
         for group in self.param_groups:
             held = [p for p in group["params"] if p.grad is not None]
             if held:
@@ -24,4 +24,4 @@ class Groupwise(Optimizer, ABC):
 
     @abstractmethod
     def _step(self, group: dict[str, Any], params: list[Tensor]) -> None:
-        """Move the weights of one group, all of which hold a gradient."""
+        """Move the weights of one group; all of them have a gradient."""

@@ -1,4 +1,4 @@
-"""L4: the step that would bring a linear loss to its minimum, or a fraction of it."""
+"""L4: a fraction of the step that would bring a linear loss to its minimum."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from torch.optim import Optimizer
 
 
 class L4Mom(Optimizer):
-    """Gradient descent along the averaged gradient, as far as the loss has still to fall.
+    """Gradient descent along the averaged gradient, by a step that follows what the loss still has to lose.
 
     With the loss L of the batch and its gradient g, averaged to m with weight 0.1 and corrected for its start at 0,
 
         eta = lr (L - 0.9 Lmin) / (<m, m> + 1e-12)
         w  <- w - eta m
 
-    where <.,.> runs over all weights, for L4Mom's direction and its estimate of the gradient are the same m. Lmin is
-    0.75 L at the first batch, then min(Lmin, L), and after every batch it grows by 1/1000, so that a lucky batch is
-    forgotten. The constants are the published ones.
+    where <.,.> runs over all weights. In L4Mom the direction and the estimate of the gradient are the same m. Lmin is
+    0.75 L at the first batch and then min(Lmin, L). It grows by 1/1000 after every batch, so that one batch with a low
+    loss is forgotten. The constants are the published ones.
 
     Rolínek, Martius (2018), L4: Practical loss-based stepsize adaptation for deep learning, arXiv:1802.05074.
 
@@ -28,7 +28,7 @@ class L4Mom(Optimizer):
     Args:
         params: Weights, or groups of them.
         lr: The fraction, alpha.
-        weight_decay: Of a penalty weight_decay |w|^2 / 2, which L does not count.
+        weight_decay: Factor of the penalty weight_decay |w|^2 / 2. L does not include it.
     """
 
     _AVERAGE, _ACHIEVABLE, _FIRST, _FORGET, _EPS = 0.9, 0.9, 0.75, 1e-3, 1e-12
@@ -38,7 +38,7 @@ class L4Mom(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float]) -> float:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Move the weights. `closure` returns the loss whose gradients the weights hold."""
+        """Move the weights. `closure` returns the loss that the present gradients belong to."""
         loss = float(closure())
         first = self.param_groups[0]
         t, lowest = first["t"] + 1, min(first["lowest"], loss) if first["t"] else self._FIRST * loss

@@ -1,4 +1,4 @@
-"""YamAdam: an Adam whose steps have a scale of their own, so that there is no learning rate to choose."""
+"""YamAdam: an Adam that finds the scale of its steps, so that there is no learning rate to choose."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from infopace.lab.optimizers._groupwise import Groupwise
 
 
 class YamAdam(Groupwise):
-    """Momentum, divided by how the gradient varies and multiplied by how far the weights have moved.
+    """Momentum, divided by the variation of the gradient and multiplied by the size of recent steps.
 
-    With the gradient g, e = 1e-6, all starting at 0, weight by weight but for the one number b,
+    With the gradient g and e = 1e-6, for each weight (b is one number), all starting at 0:
 
         v <- b v + (1 - b) (g - m)^2
         m <- b m + (1 - b) g
@@ -23,7 +23,7 @@ class YamAdam(Groupwise):
         w <- w - lr h'
         b <- sigmoid((|h|_1 + e) / (|h'|_1 + e)) - e,  h <- h'
 
-    The norms |.|_1 run over all weights of a group [reading]. The published rule has no lr, which is 1.
+    The norms |.|_1 run over all weights of a group [reading]. The published rule has no lr; it is 1.
 
     Yamada (2018), in the form that Vasudevan (2020) compares with.
 
@@ -32,7 +32,7 @@ class YamAdam(Groupwise):
     Args:
         params: Weights, or groups of them.
         lr: Multiplies every step.
-        weight_decay: Of a penalty weight_decay |w|^2 / 2.
+        weight_decay: Factor of the penalty weight_decay |w|^2 / 2.
     """
 
     _EPS = 1e-6
@@ -44,7 +44,7 @@ class YamAdam(Groupwise):
         e, b = self._EPS, torch.as_tensor(group["b"], device=params[0].device)
         sums: list[Tensor] = []
         for p in params:
-            assert p.grad is not None, "the caller has looked"
+            assert p.grad is not None, "the caller has checked"
             state = self.state[p]
             if not state:
                 state.update({name: torch.zeros_like(p) for name in "vmsh"})

@@ -1,4 +1,7 @@
-"""`infopace report`: run folders -> one HTML file that needs nothing else."""
+"""`infopace report`: from run folders to one HTML file that needs nothing else.
+
+The page draws its charts with a script of its own, `report.js`. Why not plotly: docs/how-to/reports.md.
+"""
 
 from __future__ import annotations
 
@@ -19,18 +22,18 @@ from infopace.lab.report.reading import read_folders
 class ReportConfig:
     """Write one HTML file with the curves of runs (learning rate, information, test metric) and of range tests.
 
-    Runs that differ only in the seed are drawn as their mean. A run that is still going is shown as far as it is.
-    The file opens offline and can be given to anyone.
+    Runs that differ only in the seed are drawn as their mean. A run that is not finished is shown as far as it is.
+    The file opens offline and can be passed on.
     """
 
     folders: Annotated[Positional[tuple[Path, ...]], arg(metavar="FOLDER...")]
-    """Folders, as infopace train and infopace range-test write them. One that is damaged is named, and left out."""
+    """Folders of infopace train, range-test and compare. A damaged folder is named and left out."""
     out: Path = Path("report.html")
-    """The file to write; a report that is there is replaced."""
+    """The file to write. An earlier report there is replaced."""
 
 
 def report(config: ReportConfig, complain: Callable[[str], None] = lambda line: None) -> tuple[str, ...]:
-    """Run `infopace report`; returns the lines to print. `complain` hears of each folder that is not shown.
+    """Run `infopace report` and return the lines to print. `complain` gets a line for each folder that is left out.
 
     Raises InputError where no folder can be shown, and for an `out` that cannot be written.
     """
@@ -49,10 +52,10 @@ def report(config: ReportConfig, complain: Callable[[str], None] = lambda line: 
 def _check_out(path: Path) -> None:
     """Refuse to write over anything but a report."""
     if not path.parent.is_dir():
-        raise InputError(f"out must be in a folder that is there, got {path}")
+        raise InputError(f"out must be in a folder that exists, got {path}")
     if path.is_dir():
         raise InputError(f"out must be a file, got the folder {path}")
     if path.exists():
         with open(path, "rb") as file:
             if GENERATOR.encode() not in file.read(1000):
-                raise InputError(f"{path} is there and is no report of infopace; choose another --out")
+                raise InputError(f"{path} exists and is not a report of infopace; choose another --out")

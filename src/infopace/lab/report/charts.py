@@ -1,4 +1,4 @@
-"""Charts as plain data: what the page's script draws. Nothing here knows a run or HTML."""
+"""Charts as plain data for the script of the page. Nothing here knows a run or HTML."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Values = Sequence[Number | None]
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry of a legend: shows and hides all series that carry its key, or a key below it ('m0' above 'm0.1')."""
+    """An entry of the legend. It shows and hides all series with its key or a key below it: 'm0' is above 'm0.1'."""
 
     key: str
     label: str
@@ -23,7 +23,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Point:
-    """A marked place: a move of the learning rate, or the best epoch. `text` is what hovering shows."""
+    """A marked place: a move of the learning rate, or the best epoch. Hovering shows `text`."""
 
     x: Number
     y: Number
@@ -33,10 +33,10 @@ class Point:
 
 @dataclass(frozen=True)
 class Series:
-    """One curve over the chart's x. None: no value there. The legend's entry with its key shows and hides it.
+    """One curve over the x of the chart; None where there is no value. The legend entry with its key shows and hides it.
 
-    `faint` is one seed behind the mean of its method: it is drawn, but not read off. `dotted` is drawn so; `bound` too,
-    and may leave the chart at the bottom.
+    `faint` is one seed behind the mean of its method; its values are not shown on hovering. `dotted` and `bound` are
+    dotted lines. The y axis makes no room for a `bound`.
     """
 
     key: str
@@ -55,7 +55,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Axis:
-    """What an axis shows, and how: on a log scale, with how many decimals."""
+    """The label of an axis, its scale and its number of decimals."""
 
     label: str
     unit: str = ""
@@ -74,10 +74,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Chart:
-    """One pair of axes. `summary` says in words what is to be seen, for those who do not see it.
+    """One pair of axes. `summary` describes the chart in words, for readers who cannot see it.
 
-    `settled` is the x from which values decide what the y axis spans; earlier ones may lie outside. `dots`
-    marks every value: there are few, and between them nothing was measured.
+    `settled` is the x from which values count for the span of the y axis; earlier ones may lie outside. `dots` marks
+    every value, where there are few and nothing was measured between them.
     """
 
     title: str
@@ -93,7 +93,7 @@ class Chart:
     note: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """What the script reads: numbers of five digits, which no screen can tell from more."""
+        """The JSON for the script, with numbers of five digits. More digits make no difference on a screen."""
         return _compact(
             {
                 f.name: getattr(self, f.name)

@@ -1,4 +1,4 @@
-"""The table of a comparison: means, intervals in words and drawn on one scale, p-values."""
+"""The table of a comparison: means, intervals as numbers and drawn on one scale, p-values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MOST_DIGITS = 6
 
 
 def comparison_table(found: Comparison) -> Markup:
-    """The methods in the order given, the best mean marked; what was not run says so."""
+    """The methods in the order given. The best mean is marked, and a method that was not run says so."""
     run = [method for method in found.methods if method.mean is not None]
     best = (max if found.higher_is_better else min)(run, key=_mean, default=None)
     ends = [end for method in run for end in (method.low, method.mean, method.high) if end is not None]
@@ -28,7 +28,7 @@ def comparison_table(found: Comparison) -> Markup:
         for method in found.methods
     ]
     better = "higher" if found.higher_is_better else "lower"
-    against = f" p: paired test against {found.baseline}, after Holm's correction." if found.baseline else ""
+    against = f" p: paired test against {found.baseline}, with Holm's correction." if found.baseline else ""
     return table(
         head, rows, f"Mean of the final test {found.metric}; {better} is better.{against} {found.caption}"
     )
@@ -61,7 +61,7 @@ def _figures(
 
 
 def _drawn(method: ComparedMethod, span: tuple[float, float]) -> Markup:
-    """The interval as a line with a point at the mean; what it says is in the cells beside it."""
+    """The interval as a line with a point at the mean. Its numbers are in the cells beside it."""
 
     def at(value: float) -> str:
         return f"{4 + 92 * (value - span[0]) / (span[1] - span[0] or 1.0):.1f}%"
@@ -73,12 +73,12 @@ def _drawn(method: ComparedMethod, span: tuple[float, float]) -> Markup:
 
 
 def _mean(method: ComparedMethod) -> float:
-    assert method.mean is not None, "only a method that was run has a place"
+    assert method.mean is not None, "only a method that was run is drawn"
     return method.mean
 
 
 def _digits(methods: Sequence[ComparedMethod]) -> int:
-    """Decimals that show two digits of the narrowest interval's half-width."""
+    """Number of decimals that shows two digits of the half-width of the narrowest interval."""
     widths = [
         (m.high - m.low) / 2 for m in methods if m.low is not None and m.high is not None and m.high > m.low
     ]

@@ -1,4 +1,4 @@
-"""The runs of one workload -> three charts: learning rate, information by layer, test metric."""
+"""From the runs of one workload to three charts: learning rate, information by layer, test metric."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from infopace.lab.report.reading import Experiment, Method, Run
 from infopace.lab.run_folder import Row
 
 _MOST_VALUES = 20_000  # of all curves of a workload together: about 130 kB
-_FEWEST_EPOCHS = 60  # shown of a run that has more, however many curves there are
-_MOST_MOVES = (4, 40)  # marked on one curve where there are many curves, where there are few
+_FEWEST_EPOCHS = 60  # shown of a longer run, however many curves there are
+_MOST_MOVES = (4, 40)  # marked on a curve: with many curves, with few
 _MOVES_TOGETHER = 400
-_NAMED = 6  # curves that a text alternative names one by one
+_NAMED = 6  # curves that the description of a chart names one by one
 _EPOCH = Axis("epoch", digits=0)
 
 _NOTHING = {"nats": None, "std_error": None, "decoder": None}
@@ -25,7 +25,7 @@ Reader = Callable[[Row], Number | None]
 
 
 def legend(experiment: Experiment) -> list[Entry]:
-    """A method an entry, and below a layer-wise method each of its layers; no two look the same."""
+    """An entry for each method, and below a layer-wise method one for each layer. No two have the same line."""
     entries: list[Entry] = []
 
     def add(key: str, label: str) -> None:
@@ -40,7 +40,7 @@ def legend(experiment: Experiment) -> list[Entry]:
 
 
 def experiment_charts(experiment: Experiment) -> list[Chart]:
-    """The charts, under each other over the same epochs."""
+    """The charts, one below the other over the same epochs."""
     epochs = _shown_epochs(experiment)
     rates: list[Series] = []
     information: list[Series] = []
@@ -51,9 +51,9 @@ def experiment_charts(experiment: Experiment) -> list[Chart]:
         rates += _rates(key, of_method, method, epochs)
         information += _information(key, of_method, method, epochs)
         tests += _tests(key, method, epochs)
-    looks = {entry.key: entry for entry in legend(experiment)}
+    entries = {entry.key: entry for entry in legend(experiment)}
     rates, information, tests = (
-        [dataclasses.replace(s, colour=looks[s.key].colour, dash=looks[s.key].dash) for s in found]
+        [dataclasses.replace(s, colour=entries[s.key].colour, dash=entries[s.key].dash) for s in found]
         for found in (rates, information, tests)
     )
     metric = experiment.metric
@@ -76,15 +76,12 @@ def experiment_charts(experiment: Experiment) -> list[Chart]:
             tuple(rates),
             tuple(Line(floor, "lr_min") for floor in sorted(floors) if len(floors) == 1),
             span,
-            note="Hover, or step through with the arrow keys, to read why the rate moved." + every,
+            note="Hover, or use the arrow keys, to read why the rate moved." + every,
         ),
     ]
     if information:
-        dotted = [
-            what
-            for what, label in (("the decoder bound at the output", "bound"), ("rows held out", "held out"))
-            if any((s.bound or s.dotted) and s.label.endswith(label) for s in information)
-        ]
+        dotted = ["the decoder bound at the output"] if any(s.bound for s in information) else []
+        dotted += ["held-out examples"] if any(s.dotted for s in information) else []
         bands = any(s.low for s in information)
         charts.append(
             Chart(
@@ -124,7 +121,7 @@ def _runs(experiment: Experiment) -> list[Run]:
 
 
 def _shown_epochs(experiment: Experiment) -> list[int]:
-    """All epochs, or every k-th and the last, so that the page stays small."""
+    """All epochs, or every k-th and the last. The page stays small."""
     curves = sum(len(run.groups) + 3 * len(run.layers) + 2 for run in _runs(experiment))
     most = max(_MOST_VALUES // max(curves, 1), _FEWEST_EPOCHS)
     last = max((len(run.rows) for run in _runs(experiment)), default=1) - 1
@@ -211,7 +208,9 @@ def _tests(key: str, method: Method, epochs: list[int]) -> list[Series]:
     metric = method.runs[0].metric
 
     def test(row: Row) -> Number | None:
-        return row["test"] * metric.scale if row["epoch"] else None  # untrained, it is far off the others
+        return (
+            row["test"] * metric.scale if row["epoch"] else None
+        )  # the value before training is far from the others
 
     points: list[tuple[Point, ...]] = [() for _ in method.runs]
     for r, run in enumerate(method.runs):
@@ -232,7 +231,7 @@ def _mean_and_seeds(
     geometric: bool = False,
     points: Sequence[tuple[Point, ...]] = (),
 ) -> list[Series]:
-    """One run: its curve. Several: their mean as far as all have come, and each run faint behind it."""
+    """For one run its curve. For several their mean, as far as all of them have come, with each run faint behind it."""
     marks = points or [() for _ in method.runs]
     curves = [_curve(run, epochs, read) for run in method.runs]
     if len(curves) == 1:
@@ -253,7 +252,7 @@ def _mean(method: Method, epochs: list[int], read: Reader, geometric: bool = Fal
     means: list[Number | None] = []
     for values in zip(
         *(_curve(run, epochs, read) for run in method.runs), strict=False
-    ):  # the shortest ends it
+    ):  # up to the end of the shortest
         known = [value for value in values if value is not None]
         if len(known) < len(values):
             means.append(None)
@@ -268,12 +267,12 @@ def _mean(method: Method, epochs: list[int], read: Reader, geometric: bool = Fal
 
 
 def _measured(method: Method) -> list[str]:
-    """The layers whose information a method measured."""
+    """The layers whose information was measured."""
     return list(max((run.layers for run in method.runs), key=len))
 
 
 def _twin(method: Method) -> str | None:
-    """The last layer often is the output, under another name; one curve is enough then."""
+    """The layer that is the output under another name, often the last. One curve is enough for both."""
     first = max(method.runs, key=lambda run: len(run.rows))
     if "output" not in first.layers:
         return None
@@ -286,7 +285,7 @@ def _twin(method: Method) -> str | None:
 
 
 def _layers(method: Method) -> list[str]:
-    """The layers that a layer-wise method's charts show; the output where it is no layer's twin."""
+    """The layers in the charts of a layer-wise method, and the output where it is not one of them."""
     if not method.layer_wise:
         return []
     groups = list(method.runs[0].groups)
@@ -295,7 +294,7 @@ def _layers(method: Method) -> list[str]:
 
 
 def _summary(what: str, series: list[Series], unit: str, digits: int) -> str:
-    """A chart in words: where each curve begins and ends."""
+    """The chart in words: where each curve begins and ends."""
     parts: list[str] = []
     shown = [s for s in series if not s.faint and not s.bound]
     for one in shown[:_NAMED]:

@@ -1,4 +1,4 @@
-"""Reading a JSON object field by field; what is not as required becomes one line that names the place."""
+"""Reads a JSON object field by field. A wrong field raises InputError with one line that names its place."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, RecursionError) as error:  # the last of lists in lists in lists
-        raise InputError(f"{path} is no readable JSON: {error}") from error
+    except (OSError, ValueError, RecursionError) as error:  # RecursionError: lists nested too deep
+        raise InputError(f"{path} cannot be read as JSON: {error}") from error
 
 
 @dataclass(frozen=True)
 class Fields:
-    """The fields of one JSON object. `place` says where it is: a file, and the way inside it."""
+    """The fields of one JSON object. `place` names the file and the path inside it."""
 
     place: str
     content: Any
@@ -33,7 +33,7 @@ class Fields:
             raise InputError(f"{self.place} must be a JSON object, got {_shown(self.content)}")
 
     def text(self, name: str, default: str | None = None) -> str:
-        """A string; without a default it is required."""
+        """A string. Without a default it is required."""
         value = self.content.get(name, default)
         return value if isinstance(value, str) else self._refuse(name, "a string", value)
 
@@ -49,12 +49,12 @@ class Fields:
         return value if whole else self._refuse(name, "a whole number >= 0", value)
 
     def number(self, name: str) -> float | None:
-        """A finite number, or None where it is null or left out."""
+        """A finite number; None where it is null or missing."""
         value = self.content.get(name)
         return self._number(name, value)
 
     def numbers(self, name: str, lengths: tuple[int, ...] = ()) -> tuple[float | None, ...]:
-        """A list of finite numbers and nulls, of one of `lengths`; left out, it is empty."""
+        """A list of finite numbers and nulls with one of the `lengths`; empty where it is missing."""
         values = self.content.get(name, [])
         if not isinstance(values, list):
             self._refuse(name, "a list of numbers", values)
@@ -63,14 +63,14 @@ class Fields:
         return tuple(self._number(f"{name}[{i}]", value) for i, value in enumerate(values))
 
     def objects(self, name: str) -> list[Fields]:
-        """A list of objects that is not empty."""
+        """A list of objects, not empty."""
         values = self.content.get(name)
         if not isinstance(values, list) or not values:
             self._refuse(name, "a list of objects, not empty", values)
         return [Fields(f"{self.place}: {name}[{i}]", value) for i, value in enumerate(values)]
 
     def object(self, name: str) -> Fields:
-        """An object; left out, it is empty."""
+        """An object; empty where it is missing."""
         return Fields(f"{self.place}: {name}", self.content.get(name, {}))
 
     def _number(self, name: str, value: Any) -> float | None:

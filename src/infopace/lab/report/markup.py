@@ -1,4 +1,4 @@
-"""HTML from values: everything that comes from outside goes through here and is escaped."""
+"""HTML from values. Everything that comes from outside is escaped here."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Markup(str):
-    """Text that is HTML already. Any other string is escaped where it is used."""
+    """Text that is already HTML. Any other string is escaped."""
 
     __slots__ = ()
 
@@ -20,7 +20,7 @@ def text(value: object) -> Markup:
 
 
 def tag(name: str, *content: object, **attributes: object) -> Markup:
-    """An element. `class_` is class, `data_key` is data-key; an attribute that is None is left out."""
+    """An element. `class_` stands for class, `data_key` for data-key. An attribute that is None is left out."""
     shown = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{text(value)}"'
         for key, value in attributes.items()
@@ -37,15 +37,15 @@ def joined(parts: Iterable[object], between: str = "\n") -> Markup:
 def table(
     head: Sequence[object], rows: Iterable[Sequence[object]], caption: object = None, **attributes: object
 ) -> Markup:
-    """A table that scrolls in itself where the screen is narrow. A row's first cell is its heading.
+    """A table that scrolls by itself on a narrow screen. The first cell of a row is its heading.
 
-    A cell that is already an element `td` is taken as it is.
+    A cell that is already a `td` element stays as it is.
     """
     top = tag("tr", *(tag("th", cell, scope="col") for cell in head))
     body = joined(
         tag("tr", tag("th", first, scope="row"), *(_cell(cell) for cell in rest)) for first, *rest in rows
     )
-    # Beside the table, not in it: a caption would be as wide as the table, and scroll with it.
+    # Above the table, not in it: a caption inside would be as wide as the table and scroll with it.
     above = tag("p", caption, class_="quiet") if caption else Markup()
     whole = tag("table", tag("thead", top), tag("tbody", body), **attributes)
     return joined([above, tag("div", whole, class_="scroll", tabindex=0)])
@@ -56,6 +56,6 @@ def _cell(cell: object) -> Markup:
 
 
 def script_data(content: Any) -> str:
-    """JSON that may stand inside a <script>: plain ASCII, and nothing that could end the element or begin another."""
+    """JSON that is safe inside a <script>: plain ASCII, with nothing that could end the element or begin another."""
     dumped = json.dumps(content, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return dumped.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

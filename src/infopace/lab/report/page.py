@@ -1,4 +1,4 @@
-"""The page: what was read -> HTML with its charts, script and styles inside, and nothing to load."""
+"""From what was read to one HTML page, with charts, script and styles inside and nothing to load."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ _GROUNDS = {
 
 
 class _Charts:
-    """Collects the page's charts; each is known by its number."""
+    """Collects the charts of the page and numbers them."""
 
     def __init__(self) -> None:
         self.all: list[Chart] = []
 
     def figure(self, chart: Chart) -> Markup:
-        """The place where a chart is drawn, with what it says in words, and its values as a table."""
+        """The place where a chart is drawn, with its description and its values as a table."""
         number = len(self.all)
         self.all.append(chart)
         plot = tag(
@@ -59,7 +59,7 @@ class _Charts:
             data_chart=number,
             tabindex=0,
             role="group",
-            aria_label=f"{chart.title}: arrow keys read values",
+            aria_label=f"{chart.title}: read values with the arrow keys",
         )
         values = tag(
             "details",
@@ -83,7 +83,7 @@ def page(contents: Contents) -> str:
         *(_range_test_section(found, of[found.workload], charts) for found in contents.range_tests),
     ]
     script = "".join(_resource(name) for name in _SCRIPTS)
-    # Only this very script may run, and nothing may be loaded: a page that is passed on stays harmless.
+    # Only this script may run and nothing may be loaded, so the page is safe to pass on.
     digest = base64.b64encode(hashlib.sha256(f"\n{script}".encode()).digest()).decode()
     return Template(_resource("template.html")).substitute(
         policy=f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",
@@ -92,7 +92,7 @@ def page(contents: Contents) -> str:
         palette=_palette(),
         style=_resource("report.css"),
         sections=joined(sections),
-        footer=f"infopace {text(versions()['infopace'])}, infopace report. This file needs no network.",
+        footer=f"Made by infopace report, version {text(versions()['infopace'])}. This file needs no network.",
         data=script_data([chart.to_json() for chart in charts.all]),
         script=script,
     )
@@ -103,7 +103,7 @@ def _resource(name: str) -> str:
 
 
 def _palette() -> str:
-    """Colours as CSS variables: light, and dark where the system or the button asks for it."""
+    """Colours as CSS variables: light, or dark where the system or the button asks for it."""
     rules = {}
     for ground, colours in (("light", COLOURS), ("dark", COLOURS_ON_DARK)):
         variables = {**_GROUNDS[ground], **{f"c{i}": colour for i, colour in enumerate(colours)}}
@@ -127,7 +127,7 @@ def _lead(contents: Contents) -> str:
     parts = [f"{runs} training run{'s' * (runs != 1)}"] if runs else []
     for count, what in ((len(contents.range_tests), "range test"), (len(contents.comparisons), "comparison")):
         parts += [f"{count} {what}{'s' * (count != 1)}"] if count else []
-    return f"{', '.join(parts)}. Learning rates paced by mutual information." if runs else ", ".join(parts)
+    return f"{', '.join(parts)}. Learning rates set from mutual information." if runs else ", ".join(parts)
 
 
 # Sections
@@ -144,7 +144,7 @@ def _refused_section(refused: Sequence[str]) -> Markup:
 def _experiment_section(experiment: Experiment, of: str, charts: _Charts) -> Markup:
     return tag(
         "section",
-        tag("h2", _heading(of, "training")),
+        tag("h2", _heading(of, "training runs")),
         results(experiment),
         _legend(legend(experiment)),
         *(charts.figure(chart) for chart in experiment_charts(experiment)),
@@ -155,7 +155,7 @@ def _experiment_section(experiment: Experiment, of: str, charts: _Charts) -> Mar
 
 
 def _legend(entries: Sequence[Entry]) -> Markup:
-    """A button an entry; a method and its layers stay together."""
+    """A button for each entry. A method and its layers stay together."""
     methods = itertools.groupby(entries, key=lambda entry: entry.key.partition(".")[0])
     groups = (tag("div", *(_button(entry) for entry in group)) for _, group in methods)
     return tag("div", *groups, class_="legend", role="group", aria_label="Curves: show or hide")

@@ -1,4 +1,4 @@
-"""A range test -> a chart an attribute, over the candidate learning rates, the bounds marked; a table of layers."""
+"""From a range test to one chart for each attribute, with the bounds marked, and a table of layers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from infopace.lab.report.range_tests import RangeTest, RangeTestCurve
 
 
 def range_test_charts(found: RangeTest) -> list[Chart]:
-    """The charts, under each other over the same learning rates."""
+    """The charts, one below the other over the same learning rates."""
     bounds = tuple(Line(lr, f"{name} {lr:.3g}", "x") for name, lr in found.bounds.items())
     reach = [*found.lrs, *found.bounds.values()]
     return [
@@ -22,14 +22,14 @@ def range_test_charts(found: RangeTest) -> list[Chart]:
             lines=bounds,
             x_range=(min(reach), max(reach)),
             dots=True,
-            note="The mean over the trials that finished a rate; the band spans them.",
+            note="The mean over the trials that finished a rate. The band is their range.",
         )
         for i, curve in enumerate(found.curves)
     ]
 
 
 def layer_table(found: RangeTest) -> Markup:
-    """The bounds of each layer, where they have their own."""
+    """The bounds of each layer, where the layers have their own."""
     rows = [[layer, *(f"{lr:.3g}" for lr in own.values())] for layer, own in found.layers.items()]
     if not rows:
         return Markup()
@@ -39,7 +39,7 @@ def layer_table(found: RangeTest) -> Markup:
 def _summary(curve: RangeTestCurve, found: RangeTest) -> str:
     known = [(value, lr) for value, lr in zip(curve.values, found.lrs, strict=True) if value is not None]
     if not known:
-        return f"{curve.name}: no learning rate was finished."
+        return f"{curve.name}: no candidate has finished."
     (low, at_low), (high, at_high) = min(known), max(known)
     bounds = "".join(f" {name} is {lr:.3g}." for name, lr in found.bounds.items())
     return (

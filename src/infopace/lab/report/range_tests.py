@@ -1,4 +1,4 @@
-"""What the report shows of a range test, from the `range-test.json` that `infopace.lab.bounds` writes."""
+"""What the report shows of a range test, from the `range-test.json` of `infopace.lab.bounds`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from infopace.lab.errors import InputError
 from infopace.lab.report.json_fields import Fields, read_json
 
 _RATES = ("lr_min", "lr_top", "lr_max")
-# Field of the table's rows, name, unit, scale.
+# Field in the rows of the table, name, unit, scale.
 _CURVES = (
     ("final_accuracy", "accuracy", "%", 100.0),
     ("final_loss", "loss", "", 1.0),
@@ -22,7 +22,7 @@ _METHODS = {"race": "a race of candidates", "algorithm 2": "Algorithm 2 of Vasud
 
 @dataclass(frozen=True)
 class RangeTestCurve:
-    """One attribute after a candidate's training: the mean over the trials that finished it, and their range."""
+    """One attribute at the end of each candidate: the mean over the trials that finished it, and their range."""
 
     name: str
     unit: str
@@ -33,10 +33,10 @@ class RangeTestCurve:
 
 @dataclass(frozen=True)
 class RangeTest:
-    """Learning rates that trials finished, ascending, with what each led to, and the bounds that were found.
+    """The learning rates that trials finished, ascending, their curves, and the bounds.
 
-    `bounds` are lr_min, lr_top and lr_max, `layers` the same of each layer where each has its own. `facts` are shown
-    beside them. Without a result there are facts only.
+    `bounds` has lr_min, lr_top and lr_max. `layers` has the same for each layer that has its own. `facts` are shown
+    beside them. Without a result there are only facts.
     """
 
     workload: str
@@ -48,7 +48,7 @@ class RangeTest:
 
 
 def holds_test(folder: Path) -> bool:
-    """Whether the folder is that of a range test, with its trials, finished or not."""
+    """Whether the folder is that of a range test, finished or not."""
     return (folder / "test.json").is_file()
 
 
@@ -60,7 +60,7 @@ def read_range_test(folder: Path) -> RangeTest | None:
         return _range_test(Fields(str(path), content), folder)
     if not holds_test(folder):
         return None
-    state = "no bounds: not finished, or refused; the same command again goes on, or says why"
+    state = "no bounds: not finished, or refused; give the same command again to go on or to see why"
     return RangeTest(workload_of(folder), {"state": state, "folder": str(folder)})
 
 
@@ -85,7 +85,7 @@ def _curve(rows: list[Fields], field: str, name: str, unit: str, scale: float) -
     def scaled(value: float | None) -> float | None:
         return None if value is None else value * scale
 
-    # A row without the attribute, accuracy in a regression, has no range of it either.
+    # A row without the attribute, such as accuracy in regression, has no range of it either.
     ends = [row.object("range").numbers(field, (0, 2)) or (None, None) for row in rows]
     return RangeTestCurve(
         name,
@@ -110,7 +110,7 @@ def _facts(fields: Fields, folder: Path) -> dict[str, str]:
         "method": f"{_METHODS.get(method, method)}, by {fields.text('attribute')}",
         "trials": str(len(trials)) if isinstance(trials, list) else "",
         "crashed trials": ", ".join(crashes),
-        "cost": f"{steps:,} steps, {100 * (fields.number('share_of_the_training') or 0.0):.1f} % of the training's; "
+        "cost": f"{steps:,} steps, {100 * (fields.number('share_of_the_training') or 0.0):.1f} % of the run; "
         f"{seconds:.0f} s",
         "note": "; ".join(str(note) for note in notes) if isinstance(notes, list) else "",
         "folder": str(folder),

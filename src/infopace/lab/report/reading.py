@@ -1,4 +1,4 @@
-"""Run folders -> what the report shows: runs, grouped by workload and by method. Reads only."""
+"""From run folders to what the report shows: runs, grouped by workload and by method. It only reads."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from infopace.lab.run_folder import Row, RunFolder
 
 _Key = TypeVar("_Key")
 
-TEST_BEFORE = "range-test"  # where `infopace train` keeps the test before the training
+TEST_BEFORE = "range-test"  # where `infopace train` keeps the range test before the run
 COMPARISON_FILE = "comparison.json"
-# What tells two runs of one method apart by nothing that matters to it, or is shown elsewhere.
+# Settings that do not distinguish two methods, or are shown elsewhere.
 _NOT_OF_THE_METHOD = ("workload", "method", "layer_wise", "seed", "device")
-# What a method that measures no information leaves out of its rows.
+# Fields that are missing in the rows of a method without information.
 _NOT_MEASURED: dict[str, Any] = {"information": {}, "reference": None, "decisions": [], "held_out": {}}
 
 
 @dataclass(frozen=True)
 class Metric:
-    """What the test set is judged by; values in rows times `scale` are in `unit`."""
+    """The test metric. A value in a row times `scale` is in `unit`."""
 
     name: str
     unit: str
@@ -36,21 +36,21 @@ class Metric:
 
     @property
     def digits(self) -> int:
-        """Decimals worth showing; the same as on the terminal."""
+        """Number of decimals; the same as on the terminal."""
         return 2 if self.scale == 100.0 else 3
 
     def show(self, value: float) -> str:
-        """A value as in a row, with its unit: '98.61 %'."""
+        """A value of a row with its unit: '98.61 %'."""
         return f"{value * self.scale:.{self.digits}f} {self.unit}".rstrip()
 
     def best(self, values: Sequence[float]) -> int:
-        """The position of the best value (the first of equals)."""
+        """The position of the best value, the first of equal ones."""
         return values.index(max(values) if self.higher_is_better else min(values))
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run folder, as far as it is."""
+    """One run folder, finished or not."""
 
     folder: str
     record: dict[str, Any]
@@ -60,7 +60,7 @@ class Run:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Everything that affects the numbers."""
+        """All settings that affect the numbers."""
         return self.record["settings"]
 
     @property
@@ -75,18 +75,18 @@ class Run:
 
     @property
     def epochs(self) -> int:
-        """How many epochs the run is to have."""
+        """The planned number of epochs."""
         return int(self.settings["epochs"])
 
     @property
     def lr_min(self) -> float | None:
-        """The lowest rate of the pacing, None for a baseline, which has none."""
+        """The lower bound of the rate, None for a baseline."""
         bounds = self.record.get("bounds")
         return None if bounds is None else float(bounds["lr_min"])
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """The layer of each parameter group, or the only group's name."""
+        """The layer of each parameter group, or the name of the only group."""
         return tuple(str(name) for name in self.record["groups"])
 
     @property
@@ -96,25 +96,25 @@ class Run:
 
     @property
     def trained(self) -> tuple[Row, ...]:
-        """The rows of epochs 1, 2, ...: epoch 0 is the untrained network."""
+        """The rows of epochs 1, 2, .. Epoch 0 is the untrained network."""
         return self.rows[1:]
 
     @property
     def test(self) -> list[float]:
-        """The test metric after epochs 1, 2, ..."""
+        """The test metric after epochs 1, 2, .."""
         return [row["test"] for row in self.trained]
 
 
 @dataclass(frozen=True)
 class Method:
-    """Runs that differ in nothing but the seed."""
+    """Runs that differ only in the seed."""
 
     name: str
     runs: tuple[Run, ...]
 
     @property
     def layer_wise(self) -> bool:
-        """Each layer has a learning rate of its own."""
+        """Whether each layer has a learning rate of its own."""
         return len(self.runs[0].groups) > 1
 
 
@@ -128,13 +128,13 @@ class Experiment:
 
     @property
     def epochs(self) -> int:
-        """The longest run's planned epochs."""
+        """The planned number of epochs of the longest run."""
         return max(run.epochs for method in self.methods for run in method.runs)
 
 
 @dataclass(frozen=True)
 class Contents:
-    """Everything that was found in the folders; `refused` says of each of the others why it is not shown."""
+    """Everything that was found in the folders. `refused` has a line for each folder that is left out."""
 
     experiments: tuple[Experiment, ...]
     range_tests: tuple[RangeTest, ...]
@@ -145,8 +145,8 @@ class Contents:
 def read_folders(folders: Sequence[Path]) -> Contents:
     """Read run folders with the range tests before them, and folders of range tests and comparisons.
 
-    A folder that is missing, empty, holds none of these, or holds one that is damaged, is left out and named. Raises
-    InputError where no other is left.
+    A folder that is missing, empty, damaged, or holds none of these is left out and named. Raises InputError where no
+    other is left.
     """
     if not folders:
         raise InputError("report needs at least one run folder, got none")
@@ -169,7 +169,7 @@ def read_folders(folders: Sequence[Path]) -> Contents:
 
 
 def _read_folder(folder: Path) -> tuple[Run | None, dict[Path, RangeTest], Comparison | None]:
-    """What one folder holds: all of it, or InputError."""
+    """Everything that one folder holds. Raises InputError where a part is damaged."""
     _check_folder(folder)
     record = RunFolder(folder).read_json("run.json")
     run = None if record is None or holds_test(folder) else _read_run(folder, record)
@@ -227,7 +227,7 @@ def _read_run(path: Path, record: dict[str, Any]) -> Run:
 
 
 def _check(run: Run) -> None:
-    """Look at everything that the report will look at; raises KeyError, TypeError or ValueError."""
+    """Check every field that the report uses. Raises KeyError, TypeError or ValueError."""
     if run.epochs < 1 or run.seed < 0 or not run.groups:
         raise ValueError("must have epochs >= 1, seed >= 0 and a parameter group, and has not")
     if run.lr_min is not None and not 0 < run.lr_min < math.inf:
@@ -261,7 +261,7 @@ def _experiments(runs: Sequence[Run]) -> tuple[Experiment, ...]:
 
 
 def _methods(runs: Sequence[Run]) -> list[Method]:
-    """Group by everything but the seed; methods of one name are told apart by the settings that differ."""
+    """Group by everything but the seed. Methods of the same name get the settings that differ behind their name."""
     methods: list[Method] = []
     for base, namesakes in _grouped(runs, _base_name).items():
         variants = _grouped(namesakes, lambda run: json.dumps(_own_settings(run), sort_keys=True))
@@ -284,7 +284,7 @@ def _own_settings(run: Run) -> dict[str, Any]:
 
 
 def _grouped(runs: Sequence[Run], key: Callable[[Run], _Key]) -> dict[_Key, list[Run]]:
-    """Runs by key, in the order in which they came."""
+    """Runs by key, in their order."""
     groups: dict[_Key, list[Run]] = {}
     for run in runs:
         groups.setdefault(key(run), []).append(run)

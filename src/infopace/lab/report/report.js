@@ -1,5 +1,5 @@
-// Draws the charts that the page carries as JSON, and lets them be read: hover or arrow keys for values, buttons
-// to hide curves. Text from the data goes into the page as text, never as markup.
+// Draws the charts that the page carries as JSON. Hovering or the arrow keys show values, and buttons hide curves.
+// Text from the data goes into the page as text, never as markup.
 "use strict";
 
 const charts = JSON.parse(document.getElementById("data").textContent);
@@ -8,9 +8,7 @@ const svgNamespace = document.querySelector("svg").namespaceURI; // the theme bu
 const dashes = ["", "9 4", "9 3 2 3", "4 3"];
 const margin = { top: 10, right: 14, bottom: 38, left: 58 };
 const shapes = {
-  start: "M0-6L6 0L0 6L-6 0Z", pace: "M-5.5-4L5.5-4L0 5.5Z", floor: "M-4.5-4.5H4.5V4.5H-4.5Z",
-  saturated: "M-5 0A5 5 0 1 0 5 0A5 5 0 1 0-5 0Z", anneal: "M-5.5-4L5.5-4L0 5.5Z", restart: "M-5.5 4L5.5 4L0-5.5Z",
-  lowered: "M-5.5-4L5.5-4L0 5.5Z", raised: "M-5.5 4L5.5 4L0-5.5Z",
+  hold: "M-5 0A5 5 0 1 0 5 0A5 5 0 1 0-5 0Z", decay: "M-5.5-4L5.5-4L0 5.5Z", finished: "M-4.5-4.5H4.5V4.5H-4.5Z",
   best: "M0-8L2.1-2.9L7.6-2.5L3.4 1.1L4.7 6.5L0 3.6L-4.7 6.5L-3.4 1.1L-7.6-2.5L-2.1-2.9Z",
 };
 const otherShape = "M-2-6H2V-2H6V2H2V6H-2V2H-6V-2H-2Z";
@@ -43,15 +41,15 @@ class Plot {
   }
 
   colour(one) { return `var(--c${one.colour ?? 0})`; }
-  visible() { return this.chart.series.filter((one) => this.section.shows(one.key)); }
+  drawn() { return this.chart.series.filter((one) => this.section.shows(one.key)); }
 
   draw() {
     const { chart, svg } = this, width = this.box.clientWidth, height = this.box.clientHeight;
     if (!width) return;
-    const right = width - margin.right, bottom = height - margin.bottom, visible = this.visible();
-    const span = spanOf(chart, visible);
+    const right = width - margin.right, bottom = height - margin.bottom, drawn = this.drawn();
+    const span = spanOf(chart, drawn);
     const x = this.x = scale(chart.x_axis, chart.range, margin.left, right);
-    const labels = chart.lines.filter((line) => line.axis === "x").length; // they stand above the curves
+    const labels = chart.lines.filter((line) => line.axis === "x").length; // they are above the curves
     const y = this.y = scale(chart.y_axis, span, bottom, margin.top + 15 * Math.min(labels, 3));
     svg.replaceChildren();
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
@@ -73,9 +71,9 @@ class Plot {
     const clip = element(element(svg, "defs"), "clipPath", { id: `clip-${this.box.id}` });
     element(clip, "rect", { x: margin.left, y: 0, width: Math.max(0, right - margin.left), height: bottom });
     const inner = element(svg, "g", { "clip-path": `url(#clip-${this.box.id})` });
-    for (const one of visible) if (one.low) element(inner, "path", { class: "band", fill: this.colour(one), d: bandPath(one, chart, x, y) });
-    const bold = visible.filter((one) => !one.faint && !one.bound && !one.dotted);
-    for (const one of visible) { // of curves that coincide the first is the widest, so that each can be seen
+    for (const one of drawn) if (one.low) element(inner, "path", { class: "band", fill: this.colour(one), d: bandPath(one, chart, x, y) });
+    const bold = drawn.filter((one) => !one.faint && !one.bound && !one.dotted);
+    for (const one of drawn) { // where curves coincide the first is the widest, so that each stays in sight
       const kind = one.faint ? " faint" : one.bound || one.dotted ? " bound" : "";
       const style = { class: `curve${kind}`, "data-key": one.key, stroke: this.colour(one), d: linePath(one, chart, x, y) };
       if (!kind) style["stroke-width"] = 1.8 + Math.min(0.7 * (bold.length - 1 - bold.indexOf(one)), 3);
@@ -83,13 +81,13 @@ class Plot {
       element(inner, "path", style);
     }
     this.drawLineLabels(x, y, right);
-    const crowd = visible.reduce((sum, one) => sum + (one.faint ? one.points.length : 0), 0) > 150;
-    for (const one of visible) {
+    const crowd = drawn.reduce((sum, one) => sum + (one.faint ? one.points.length : 0), 0) > 150;
+    for (const one of drawn) {
       one.y.forEach((value, i) => {
         if (!chart.dots || typeof value !== "number") return;
         element(inner, "circle", { class: "candidate", r: 2.8, cx: x(chart.x[i]), cy: y(value), fill: this.colour(one) });
       });
-      for (const point of one.faint && crowd ? [] : one.points) { // so many would hide the curves; hovering finds them
+      for (const point of one.faint && crowd ? [] : one.points) { // too many would hide the curves; hovering still shows them
         const place = `translate(${x(point.x).toFixed(1)} ${y(point.y).toFixed(1)})${one.faint ? " scale(.6)" : ""}`;
         const kind = one.faint ? "point faint-point" : "point";
         element(svg, "path", { class: kind, fill: this.colour(one), transform: place, d: shapes[point.shape] ?? otherShape });
@@ -119,7 +117,7 @@ class Plot {
       if (Math.abs(this.x(value) - px) < Math.abs(this.x(this.chart.x[best]) - px)) best = i;
     });
     this.section.point(this.chart.x[best]);
-    this.tell(best, event.clientY - box.top);
+    this.showTip(best, event.clientY - box.top);
   }
 
   key(event) {
@@ -129,7 +127,7 @@ class Plot {
     if (to === undefined || last < 0) return;
     event.preventDefault();
     this.section.point(this.chart.x[to]);
-    this.tell(to, null);
+    this.showTip(to, null);
   }
 
   drawCursor() {
@@ -139,17 +137,17 @@ class Plot {
     if (i < 0) return;
     const px = this.x(this.at), bottom = this.box.clientHeight - margin.bottom;
     element(this.cursor, "path", { class: "cursor", d: `M${px.toFixed(1)} ${margin.top}V${bottom}` });
-    for (const one of this.visible()) {
+    for (const one of this.drawn()) {
       const value = one.y[i];
       if (one.faint || value === null || value === undefined || this.y(value) > bottom) continue;
       element(this.cursor, "circle", { class: "dot", r: 4, cx: px, cy: this.y(value), fill: this.colour(one) });
     }
   }
 
-  // The tooltip: every visible curve's value, and why the rate moved on the curve nearest to the pointer.
-  tell(i, py) {
-    const { chart } = this, visible = this.visible();
-    const read = visible.filter((one) => !one.faint && typeof one.y[i] === "number");
+  // The tooltip: the value of every curve that is shown, and why the rate moved on the curve nearest to the pointer.
+  showTip(i, py) {
+    const { chart } = this, drawn = this.drawn();
+    const read = drawn.filter((one) => !one.faint && typeof one.y[i] === "number");
     read.sort((a, b) => b.y[i] - a.y[i]);
     tip.replaceChildren();
     element(tip, "strong", {}, `${chart.x_axis.label} ${shown(chart.x[i], chart.x_axis)}`);
@@ -157,11 +155,11 @@ class Plot {
       const row = element(tip, "div", { class: "row" });
       element(row, "i").style.background = this.colour(one);
       element(row, "span", {}, one.label);
-      element(row, "b", {}, shown(one.y[i], chart.y_axis) + this.spread(one, i, visible));
+      element(row, "b", {}, shown(one.y[i], chart.y_axis) + this.spread(one, i, drawn));
     }
-    if (!read.length) element(tip, "div", { class: "row" }, "no value");
+    if (!read.length) element(tip, "div", { class: "row" }, "no value here");
     const near = [];
-    for (const one of visible) {
+    for (const one of drawn) {
       for (const point of one.points) {
         if (this.nearest(point.x) !== i) continue;
         near.push({ far: py === null ? 0 : Math.abs(this.y(point.y) - py), one, point });
@@ -176,11 +174,11 @@ class Plot {
     this.placeTip(i, py);
   }
 
-  spread(one, i, visible) {
+  spread(one, i, drawn) {
     if (typeof one.low?.[i] === "number") {
       return ` (${shown(one.low[i], this.chart.y_axis)} to ${shown(one.high[i], this.chart.y_axis)})`;
     }
-    const seeds = visible.filter((o) => o.faint && o.key === one.key && !one.bound).map((o) => o.y[i]).filter((v) => typeof v === "number");
+    const seeds = drawn.filter((o) => o.faint && o.key === one.key && !one.bound).map((o) => o.y[i]).filter((v) => typeof v === "number");
     if (seeds.length < 2) return "";
     return ` (${shown(Math.min(...seeds), this.chart.y_axis)} to ${shown(Math.max(...seeds), this.chart.y_axis)})`;
   }
@@ -236,7 +234,7 @@ class Section {
   }
 }
 
-// Values as a table, made when it is opened
+// The table of values is made when it is opened.
 
 function fillTable(details) {
   const chart = charts[details.dataset.chart], table = details.querySelector("table");

@@ -1,4 +1,4 @@
-// Numbers, axes and paths: from values to what is drawn. Nothing here touches the page.
+// Numbers, axes and paths: from values to coordinates. Nothing here touches the page.
 "use strict";
 
 // Numbers and axes
@@ -44,10 +44,10 @@ function ticksOf(axis, [low, high], most) {
   return whole.map((at) => [at, axis.log ? shown(at, axis) : at.toFixed(longest)]);
 }
 
-// The y axis spans what is visible; values before `settled` and decoder bounds may lie outside.
-function spanOf(chart, visible) {
+// The y axis spans the curves that are shown. Values before `settled` and decoder bounds may lie outside.
+function spanOf(chart, drawn) {
   const values = [];
-  for (const one of visible) {
+  for (const one of drawn) {
     if (one.bound) continue;
     for (const list of [one.y, one.low ?? [], one.high ?? []]) {
       const late = list.filter((v, i) => v !== null && chart.x[i] >= (chart.settled ?? -Infinity));
@@ -69,7 +69,7 @@ function linePath(one, chart, x, y) {
   one.y.forEach((value, i) => {
     if (value === null || value === undefined) { pen = false; return; }
     const at = y(value).toFixed(1);
-    if (one.step) { // the value of an epoch holds half-way to its neighbours
+    if (one.step) { // the value of an epoch extends half-way to its neighbours
       const here = chart.x[i], before = chart.x[i - 1] ?? here - 1, after = chart.x[i + 1] ?? here;
       path += `${pen ? "V" : `M${x((here + before) / 2).toFixed(1)} `}${at}H${x((here + after) / 2).toFixed(1)}`;
     } else path += `${pen ? "L" : "M"}${x(chart.x[i]).toFixed(1)} ${at}`;

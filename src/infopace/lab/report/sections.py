@@ -1,7 +1,7 @@
-"""The section that a comparison fills: a JSON object in a file.
+"""The section of a comparison, from a JSON object in a file.
 
-A folder given to `infopace report` may hold `comparison.json`. Its object has the fields of `Comparison` below, under
-the same names: tuples are lists, None is null, and what has a default may be left out. All values are in the unit that
+A folder for `infopace report` may hold `comparison.json`. Its object has the fields of `Comparison` below under the
+same names. Tuples are lists, None is null, and a field with a default may be missing. All values are in the unit that
 is shown.
 """
 
@@ -16,7 +16,7 @@ from infopace.lab.report.json_fields import Fields
 
 @dataclass(frozen=True)
 class ComparedMethod:
-    """One line of the table. `p` is the paired test against the baseline, after Holm's correction.
+    """One line of the table. `p` is the paired test against `baseline`, with Holm's correction.
 
     `mean` None: the method was not run, and `note` says why.
     """
@@ -34,8 +34,8 @@ class ComparedMethod:
 class Comparison:
     """Methods on one workload: the mean of the final test metric with its 95 % interval [low, high].
 
-    `baseline` names the method that the others are tested against. `caption` says what was compared: the
-    budget, how the baselines were tuned, the command.
+    `baseline` names the method that the others are tested against. `caption` says what was compared: the budget, how
+    the baselines were tuned, the command.
     """
 
     workload: str
@@ -48,7 +48,7 @@ class Comparison:
 
     @classmethod
     def from_json(cls, source: str, content: Any) -> Comparison:
-        """Check an object that was read from `source`. Raises InputError: one line that names the field."""
+        """Check an object from `source`. Raises InputError with one line that names the field."""
         fields = Fields(source, content)
         return cls(
             fields.text("workload"),

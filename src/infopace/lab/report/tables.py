@@ -1,4 +1,4 @@
-"""The tables of the runs: what they came to, why the rate moved, how they were made."""
+"""The tables of the runs: their results, why the rate moved, and how they were made."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _MOST_REASONS = 6  # a method
 
 
 def swatch(entry: Entry) -> Markup:
-    """A piece of the curve, for legends and tables."""
+    """A sample of the line, for legends."""
     dash = ("", "9 4", "9 3 2 3", "4 3")[entry.dash % 4] or None
     line = tag("path", d="M2 6H22", stroke=f"var(--c{entry.colour})", stroke_width=3, stroke_dasharray=dash)
     return tag("svg", line, viewBox="0 0 24 12", width=24, height=12, aria_hidden="true")
 
 
 def results(experiment: Experiment) -> Markup:
-    """A line a method: how far its runs are, and the test metric at the end and at its best."""
+    """A line for each method: how far its runs are, and the final and the best test metric."""
     head = ("method", "seeds", "epochs", f"final test {experiment.metric.name}", "best", "state")
     return table(head, [_result(method, experiment.metric) for method in experiment.methods])
 
@@ -47,7 +47,7 @@ def _result(method: Method, metric: Metric) -> Sequence[object]:
 
 
 def over_seeds(values: Sequence[float], metric: Metric) -> str:
-    """The value of one run, or the mean of several and their range."""
+    """The value of one run, or the mean and range of several."""
     if not values:
         return "none yet"
     if len(values) == 1:
@@ -57,7 +57,7 @@ def over_seeds(values: Sequence[float], metric: Metric) -> str:
 
 
 def reasons(experiment: Experiment) -> Markup:
-    """The largest moves of each method's first run, with the policy's own words."""
+    """The largest moves of the first run of each method, with the reasons of the policy."""
     rows = [row for method in experiment.methods for row in _reasons(method)]
     if not rows:
         return Markup()
@@ -65,7 +65,7 @@ def reasons(experiment: Experiment) -> Markup:
     return tag(
         "details",
         tag("summary", "Why the learning rate moved"),
-        table(head, rows, "The largest moves of each method's first seed."),
+        table(head, rows, "The largest moves of the first seed of each method."),
     )
 
 
@@ -89,7 +89,7 @@ def _reasons(method: Method) -> list[Sequence[object]]:
 
 
 def provenance(experiment: Experiment) -> Markup:
-    """Each run with its folder, seconds, versions and hardware: what a number needs to be evidence."""
+    """Each run with its folder, duration, versions and hardware, so that its numbers can be traced."""
     rows = [_provenance(method, run) for method in experiment.methods for run in method.runs]
     head = ("run", "final", "best", "seconds", "folder", "started", "made with")
     return tag("details", tag("summary", f"Runs and how they were made ({len(rows)})"), table(head, rows))
