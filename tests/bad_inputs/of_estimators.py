@@ -12,7 +12,20 @@ import numpy as np
 import torch
 
 from infopace import mutual_information
-from infopace.estimators import conditional_mutual_information, decoder_bound, entropy, linear_probe_bound
+from infopace.estimators import (
+    conditional_mutual_information,
+    decoder_bound,
+    entropy,
+    gao,
+    ksg1,
+    ksg2,
+    linear_probe_bound,
+    p_value,
+    pairwise_distances,
+    permutation_null,
+    ross,
+    standardized_distances,
+)
 
 N = 60
 GENERATOR = torch.Generator().manual_seed(0)
@@ -21,9 +34,9 @@ Y = torch.arange(N) % 3
 Z = torch.randn(N, generator=GENERATOR)
 
 
-def with_value(value: float, row: int = 7) -> torch.Tensor:
+def with_value(value: float, example: int = 7) -> torch.Tensor:
     changed = X.clone().double()
-    changed[row, 1] = value
+    changed[example, 1] = value
     return changed
 
 
@@ -122,6 +135,34 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
     ("conditional_mutual_information(k=60)", cmi(k=60), ("k ", "60")),
     ("conditional_mutual_information(norm='x')", cmi(norm="x"), ("norm", "'x'")),
     ("conditional_mutual_information(standardize=1)", cmi(standardize=1), ("standardize", "1")),
+    # Formulas on distances
+    ("pairwise_distances(norm='l2')", lambda: pairwise_distances(X, "l2"), ("norm", "'l2'")),
+    (
+        "standardized_distances(how='rows')",
+        lambda: standardized_distances(X, how="rows"),
+        ("standardize", "'rows'"),
+    ),
+    *[
+        (
+            f"{formula.__name__}(k={k!r})",
+            lambda formula=formula, k=k: formula(pairwise_distances(X), pairwise_distances(X), k),
+            ("k ", str(k)),
+        )
+        for formula in (ksg1, ksg2, gao)
+        for k in (0, N, 2.5, None)
+    ],
+    *[
+        (
+            f"{formula.__name__}(60 and 59)",
+            lambda formula=formula: formula(pairwise_distances(X), pairwise_distances(X[1:])),
+            ("x and y", "60", "59"),
+        )
+        for formula in (ksg1, ksg2, gao)
+    ],
+    ("ross(k=0)", lambda: ross(pairwise_distances(X), Y, 0), ("k ", "0")),
+    ("ross(59 labels)", lambda: ross(pairwise_distances(X), Y[1:]), ("labels", "60", "59")),
+    ("permutation_null(n=1)", lambda: permutation_null(lambda order: 0.0, 1, 10), ("n = 1",)),
+    ("p_value(nan)", lambda: p_value(float("nan"), Z), ("nan",)),
     # Labels
     ("entropy(floats)", lambda: entropy(Z), ("labels", "float32")),
     ("entropy([])", lambda: entropy(torch.empty(0, dtype=torch.long)), ("labels",)),

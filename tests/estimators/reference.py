@@ -1,4 +1,4 @@
-"""Slow, obvious versions of the estimators: loops over rows, no matrix product, no shared code.
+"""Slow, obvious versions of the estimators: loops over examples, no matrix product, no shared code.
 
 Distances are taken pair by pair: `distances` from float64 differences and a correctly rounded sum,
 `exact_distances` in whole numbers, where a tie is a tie. Euclidean ones are squared: their order matters.
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Rows = NDArray[Any]
+Examples = NDArray[Any]
 _EULER_GAMMA = 0.5772156649015328606
 
 
@@ -23,7 +23,7 @@ def psi(m: int) -> float:
     return math.fsum(1 / j for j in range(1, m)) - _EULER_GAMMA
 
 
-def distances(x: Rows, norm: str) -> Rows:
+def distances(x: Examples, norm: str) -> Examples:
     rows = [[float(value) for value in np.ravel(row)] for row in x]
     return np.array([[_distance(a, b, norm) for b in rows] for a in rows])
 
@@ -34,8 +34,8 @@ def _distance(a: Sequence[float], b: Sequence[float], norm: str) -> float:
     return math.fsum((p - q) * (p - q) for p, q in zip(a, b, strict=True))
 
 
-def exact_distances(x: Rows, norm: str, unit: float = 1.0) -> Rows:
-    """Distances, in units, of rows whose values are whole multiples of the unit (a power of two)."""
+def exact_distances(x: Examples, norm: str, unit: float = 1.0) -> Examples:
+    """Distances, in units, of examples whose values are whole multiples of the unit (a power of two)."""
     rows = [[_whole(float(value) / unit) for value in np.ravel(row)] for row in x]
     table = np.empty((len(rows), len(rows)), dtype=object)
     for i, a in enumerate(rows):
@@ -50,7 +50,7 @@ def _whole(value: float) -> int:
     return int(value)
 
 
-def scaled(x: Rows, norm: str) -> float:
+def scaled(x: Examples, norm: str) -> float:
     """What "block" standardisation multiplies a distance by."""
     columns = np.asarray(x, dtype=float).reshape(len(x), -1).T
     variances = []
@@ -60,7 +60,7 @@ def scaled(x: Rows, norm: str) -> float:
     return 1 / math.fsum(variances) if norm == "euclidean" else 1 / math.sqrt(max(variances))
 
 
-def exact_columns(x: Rows, norm: str) -> Rows:
+def exact_columns(x: Examples, norm: str) -> Examples:
     """Squared distances, as fractions, after every column was divided by its deviation ("columns")."""
     columns = [[Fraction(float(value)) for value in column] for column in np.asarray(x).T]
     scaled = []
@@ -76,8 +76,8 @@ def exact_columns(x: Rows, norm: str) -> Rows:
     return table
 
 
-def ross_counts(table: Rows, labels: Sequence[int], k: int) -> list[tuple[int, int, int] | None]:
-    """(kt, N_c, m) of every row; None for rows alone in their class, which no row sees."""
+def ross_counts(table: Examples, labels: Sequence[int], k: int) -> list[tuple[int, int, int] | None]:
+    """(kt, N_c, m) of every example; None for one alone in its class, which no other counts."""
     alone = {label for label in labels if list(labels).count(label) == 1}
     kept = [i for i, label in enumerate(labels) if label not in alone]
     counts: list[tuple[int, int, int] | None] = [None] * len(labels)
@@ -90,15 +90,15 @@ def ross_counts(table: Rows, labels: Sequence[int], k: int) -> list[tuple[int, i
     return counts
 
 
-def ross(table: Rows, labels: Sequence[int], k: int) -> float:
+def ross(table: Examples, labels: Sequence[int], k: int) -> float:
     rows = [row for row in ross_counts(table, labels, k) if row is not None]
     if not rows:
         return math.nan
     return psi(len(rows)) + math.fsum(psi(kt) - psi(size) - psi(m) for kt, size, m in rows) / len(rows)
 
 
-def ksg1_counts(dx: Rows, dy: Rows, k: int) -> list[tuple[int, int, int]]:
-    """(k, n_x, n_y) of every row: strictly inside rho_i, and at distance 0 for the copies of rho_i = 0."""
+def ksg1_counts(dx: Examples, dy: Examples, k: int) -> list[tuple[int, int, int]]:
+    """(k, n_x, n_y) of every example: strictly inside rho_i, and at distance 0 for the copies of rho_i = 0."""
     counts = []
     for i in range(len(dx)):
         others = [j for j in range(len(dx)) if j != i]
@@ -113,12 +113,12 @@ def ksg1_counts(dx: Rows, dy: Rows, k: int) -> list[tuple[int, int, int]]:
     return counts
 
 
-def ksg1(dx: Rows, dy: Rows, k: int) -> float:
+def ksg1(dx: Examples, dy: Examples, k: int) -> float:
     rows = ksg1_counts(dx, dy, k)
     return psi(len(rows)) + math.fsum(psi(m) - psi(a + 1) - psi(b + 1) for m, a, b in rows) / len(rows)
 
 
-def ksg2(dx: Rows, dy: Rows, k: int) -> float:
+def ksg2(dx: Examples, dy: Examples, k: int) -> float:
     terms = []
     for i in range(len(dx)):
         others = [j for j in range(len(dx)) if j != i]

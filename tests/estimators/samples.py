@@ -12,41 +12,41 @@ from numpy.typing import NDArray
 
 from infopace import Estimate, mutual_information
 
-Rows = NDArray[Any]
+Examples = NDArray[Any]
 
 
-def normal(n: int, d: int, seed: int = 0) -> Rows:
+def normal(n: int, d: int, seed: int = 0) -> Examples:
     return np.random.default_rng(seed).normal(size=(n, d))
 
 
-def labels(n: int, classes: int, seed: int = 1) -> Rows:
+def labels(n: int, classes: int, seed: int = 1) -> Examples:
     return np.random.default_rng(seed).integers(0, classes, n)
 
 
-def lattice(n: int, d: int, levels: int = 4, seed: int = 2) -> Rows:
+def lattice(n: int, d: int, levels: int = 4, seed: int = 2) -> Examples:
     return np.random.default_rng(seed).integers(0, levels, (n, d)).astype(float)
 
 
-def copied(n: int, d: int) -> Rows:
-    """Every row three times, in mixed order."""
+def copied(n: int, d: int) -> Examples:
+    """Every example three times, in mixed order."""
     rows = np.repeat(normal(-(-n // 3), d, 3), 3, axis=0)[:n]
     return rows[np.random.default_rng(4).permutation(n)]
 
 
-def dead(n: int, d: int, alive: float = 0.03) -> Rows:
-    """ReLU outputs of which all but a share of the rows are exactly zero."""
+def dead(n: int, d: int, alive: float = 0.03) -> Examples:
+    """ReLU outputs of which all but a share of the examples are exactly zero."""
     rows = np.abs(normal(n, d, 5))
     rows[np.random.default_rng(6).random(n) >= alive] = 0
     return rows
 
 
-def wild(n: int, d: int) -> Rows:
+def wild(n: int, d: int) -> Examples:
     """Columns from 1e-12 to 1e12."""
     return normal(n, d, 7) * np.logspace(-12, 12, d)
 
 
 # Values on a grid of whole multiples of a power of two, so that float64 differences and sums are exact.
-GRIDS: dict[str, tuple[Callable[[int, int], Rows], float]] = {
+GRIDS: dict[str, tuple[Callable[[int, int], Examples], float]] = {
     "lattice": (lattice, 1.0),
     "lattice far off centre": (lambda n, d: lattice(n, d) + 1e6, 1.0),
     "fine lattice": (lambda n, d: lattice(n, d, 9) / 64 - 3, 1 / 64),
@@ -56,7 +56,7 @@ GRIDS: dict[str, tuple[Callable[[int, int], Rows], float]] = {
     "constant": (lambda n, d: np.full((n, d), 7.0), 1.0),
     "one apart": (lambda n, d: np.eye(n, d, dtype=float), 1.0),
 }
-ANY: dict[str, Callable[[int, int], Rows]] = {
+ANY: dict[str, Callable[[int, int], Examples]] = {
     "normal": normal,
     "copied": copied,
     "dead": dead,
@@ -68,13 +68,13 @@ ANY: dict[str, Callable[[int, int], Rows]] = {
 }
 
 
-def bivariate(n: int, rho: float, seed: int) -> tuple[Rows, Rows, float]:
+def bivariate(n: int, rho: float, seed: int) -> tuple[Examples, Examples, float]:
     """Two correlated normal columns and their information, -ln(1 - rho^2) / 2."""
     first, noise = normal(n, 2, seed).T
     return first, rho * first + math.sqrt(1 - rho * rho) * noise, -math.log(1 - rho * rho) / 2
 
 
-def clusters(n: int, seed: int, distance: float = 2.0) -> tuple[Rows, Rows]:
+def clusters(n: int, seed: int, distance: float = 2.0) -> tuple[Examples, Examples]:
     """Labels 0, 1 in equal parts, and a normal column about -distance / 2 or distance / 2."""
     generator = np.random.default_rng(seed)
     y = generator.integers(0, 2, n)

@@ -11,10 +11,10 @@ import torch
 from infopace import mutual_information
 from infopace.estimators._atoms import Atoms, without_ties
 
-from .samples import Rows, bivariate, clusters, clusters_truth, normal
+from .samples import Examples, bivariate, clusters, clusters_truth, normal
 
 
-def rounded(n: int, step: float, which: str, seed: int) -> tuple[Rows, Rows]:
+def rounded(n: int, step: float, which: str, seed: int) -> tuple[Examples, Examples]:
     x, y, _ = bivariate(n, 0.9, seed)
     x, y = (np.round(v / step) * step if name in which else v for name, v in (("x", x), ("y", y)))
     return x, y
@@ -140,7 +140,7 @@ def test_ties_are_broken_by_what_the_examples_hold() -> None:
 
 
 def test_what_counts_as_an_atom() -> None:
-    def atoms(x: Rows, y: Rows) -> Atoms:
+    def atoms(x: Examples, y: Examples) -> Atoms:
         return Atoms.of(torch.from_numpy(x)[:, None], torch.from_numpy(y)[:, None], 3)
 
     x, y, _ = bivariate(300, 0.5, 1)

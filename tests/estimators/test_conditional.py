@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from infopace.estimators._conditional import conditional_mutual_information, frenzel_pompe
-from infopace.estimators._distances import pairwise_distances
 from infopace.estimators._mutual_information import mutual_information
+from infopace.estimators._neighbour_search._distances import pairwise_distances
 
 
 def normal(n: int, width: int, seed: int) -> Tensor:
@@ -27,7 +27,7 @@ def psi(value: float) -> float:
 
 
 def slow(x: Tensor, y: Tensor, z: Tensor, k: int) -> float:
-    """Row by row, pair by pair, Euclidean; on integers, whose distances are exact."""
+    """Example by example, pair by pair, Euclidean; on integers, whose distances are exact."""
     total, n = 0.0, len(x)
     for i in range(n):
         others = [j for j in range(n) if j != i]
@@ -100,7 +100,7 @@ def test_constant_vectors_to_know_leave_mutual_information() -> None:
     x = normal(300, 1, 12)
     y = x + normal(300, 1, 13)
     known = torch.ones(300, 1, dtype=torch.float64)
-    # psi(n) of all rows stands for z.
+    # psi(n) of all examples replaces z.
     assert measure(x, y, known) == pytest.approx(
         mutual_information(x, y, estimator="ksg1", std_error=False).nats, abs=1e-12
     )
@@ -121,12 +121,12 @@ def test_the_error_bar_is_of_the_size_of_the_spread() -> None:
     assert 0.4 < typical / spread < 2.5
 
 
-def test_rows_alone_in_their_class_are_left_out_and_said() -> None:
+def test_examples_alone_in_their_class_are_left_out_and_said() -> None:
     x = normal(41, 1, 17)
     z = torch.cat([torch.arange(40) % 2, torch.tensor([9])])
     estimate = conditional_mutual_information(x, x + normal(41, 1, 18), z, std_error=False)
     assert estimate.n == 40
-    assert "1 rows are alone" in str(estimate.warnings[0])
+    assert "1 example is alone" in str(estimate.warnings[0])
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_rows_alone_in_their_class_are_left_out_and_said() -> None:
             {"z": torch.full((20, 1), math.nan)},
             "z must be finite, got nan in 20 of 20 examples, first at example 0",
         ),
-        ({"y": torch.full((20, 1), math.inf)}, "y must be finite, got inf at row 0"),
+        ({"y": torch.full((20, 1), math.inf)}, "y must be finite, got inf at example 0"),
         (
             {"x": [0] * 20, "y": [0] * 20},
             "x must be floating",

@@ -12,16 +12,16 @@ import torch
 from infopace.estimators._error_bar import subsampling_error_bar
 from infopace.estimators._student import two_sided_quantile
 
-from .samples import Rows, bivariate, clusters, labels, neighbour_information, normal
+from .samples import Examples, bivariate, clusters, labels, neighbour_information, normal
 
 
-def layer(seed: int) -> tuple[Rows, Rows]:
+def layer(seed: int) -> tuple[Examples, Examples]:
     """Six columns, four classes that overlap."""
     y = labels(160, 4, seed)
     return normal(4, 6, 99)[y] + normal(160, 6, seed + 1000), y
 
 
-CASES: dict[str, Callable[[int], tuple[Rows, Rows]]] = {
+CASES: dict[str, Callable[[int], tuple[Examples, Examples]]] = {
     "two overlapping classes": lambda seed: clusters(160, seed),
     "bivariate normal": lambda seed: bivariate(160, 0.7, seed)[:2],
     "four classes in six columns": layer,
@@ -79,7 +79,7 @@ def test_parts_are_disjoint_and_keep_the_classes_in_proportion() -> None:
         assert max(shares) - min(shares) <= 1
 
 
-def test_too_few_rows_have_no_error_bar() -> None:
+def test_too_few_examples_have_no_error_bar() -> None:
     assert math.isnan(neighbour_information(normal(31, 2), normal(31, 1)).std_error)
     assert math.isfinite(neighbour_information(normal(32, 2), normal(32, 1)).std_error)
     assert math.isnan(neighbour_information(normal(100, 2), labels(100, 2), std_error=False).std_error)

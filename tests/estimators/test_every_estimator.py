@@ -12,7 +12,7 @@ import pytest
 from infopace import Estimate, mutual_information
 from infopace.estimators import decoder_bound
 
-from .samples import Rows, bivariate, clusters, clusters_truth, normal
+from .samples import Examples, bivariate, clusters, clusters_truth, normal
 
 N = 400
 
@@ -22,7 +22,7 @@ class Case:
     """An estimator, and samples with a known truth for it."""
 
     estimate: Callable[..., Estimate]
-    draw: Callable[[int], tuple[Rows, Rows]]
+    draw: Callable[[int], tuple[Examples, Examples]]
     truth: float
     # The estimate of a decoder is of its scores; rescaling them makes another decoder.
     neighbours: bool = True
@@ -38,7 +38,7 @@ def _named(estimator: str) -> Callable[..., Estimate]:
     return lambda x, y, std_error=False: mutual_information(x, y, estimator=estimator, std_error=std_error)
 
 
-def _posterior(seed: int) -> tuple[Rows, Rows]:
+def _posterior(seed: int) -> tuple[Examples, Examples]:
     x, y = clusters(N, seed)
     return 2 * x, y
 
@@ -115,7 +115,7 @@ def test_processing_loses_information(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_order_of_rows_and_repetition(name: str) -> None:
+def test_order_of_examples_and_repetition(name: str) -> None:
     case = EVERY[name]
     x, y = case.draw(0)
     result = case.estimate(x, y)
@@ -145,7 +145,7 @@ def test_bad_input_is_refused(name: str) -> None:
         ValueError, match="must be finite, got nan in 1 of 400 examples, first at example 5, column 0"
     ):
         case.estimate(holed, y)
-    with pytest.raises(ValueError, match=f"must have the same number of rows, got {N} and {N - 1}"):
+    with pytest.raises(ValueError, match=f"must have the same number of examples, got {N} and {N - 1}"):
         case.estimate(x, y[:-1])
     with pytest.raises(ValueError, match="must not be empty, got shape"):
         case.estimate(x[:0], y[:0])

@@ -1,4 +1,4 @@
-"""Vectors that take few values are compared once each: the same terms as row by row."""
+"""Vectors that take few values are compared once each: the same terms as example by example."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from infopace import mutual_information
-from infopace.estimators._distances import _Direct, pairwise_distances
-from infopace.estimators._few_values import few_ross_terms, takes_few_values
+from infopace.estimators._neighbour_search._distances import _Direct, pairwise_distances
+from infopace.estimators._neighbour_search._few_values import few_ross_terms, takes_few_values
 from infopace.estimators._ross import ross_terms
 
 from .test_tree import KINDS, NORMS, normal

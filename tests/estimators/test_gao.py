@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from infopace.estimators._distances import pairwise_distances
 from infopace.estimators._gao import gao
 from infopace.estimators._ksg import ksg1
+from infopace.estimators._neighbour_search._distances import pairwise_distances
 
 
 def measure(x: Tensor, y: Tensor, k: int = 3, norm: str = "euclidean") -> float:
@@ -22,7 +22,7 @@ def psi(value: float) -> float:
 
 
 def slow(x: Tensor, y: Tensor, k: int, norm: str) -> float:
-    """Row by row, pair by pair, on integers, whose distances are exact."""
+    """Example by example, pair by pair, on integers, whose distances are exact."""
 
     def distance(a: Tensor, b: Tensor) -> float:
         gaps = (a - b).abs()
@@ -76,7 +76,7 @@ def uniform_mixture(n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]
 
 
 def points_and_normal(n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Half of the rows correlated normal, half on four points (+-6, +-6), equal signs in 9 of 10."""
+    """Half of the examples correlated normal, half on four points (+-6, +-6), equal signs in 9 of 10."""
     x = torch.randn(n, 1, generator=generator, dtype=torch.float64)
     y = 0.9 * x + math.sqrt(1 - 0.81) * torch.randn(n, 1, generator=generator, dtype=torch.float64)
     sign = 12.0 * torch.randint(2, (n, 1), generator=generator).double() - 6
@@ -87,7 +87,7 @@ def points_and_normal(n: int, generator: torch.Generator) -> tuple[Tensor, Tenso
 
 _POISSON = 0.85 * (2 * math.log(2) - 0.5772156649 - sum(math.log(j) * 2.0**-j for j in range(1, 60)))
 _UNIFORM = math.log(5) - 4 * math.log(2) / 5
-# Which half a row is from is known from x and from y alike: ln 2 more than the mean of the halves.
+# Which half an example is from follows from x and from y alike: ln 2 more than the mean of the halves.
 _POINTS = (
     math.log(2) + (-math.log(1 - 0.81) / 2 + math.log(2) + 0.9 * math.log(0.9) + 0.1 * math.log(0.1)) / 2
 )

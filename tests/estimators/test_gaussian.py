@@ -1,4 +1,4 @@
-"""Canonical correlations: unbiased on normal rows, and the same under any change of coordinates."""
+"""Canonical correlations: unbiased on normal examples, and the same under any change of coordinates."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_equals_the_log_determinants(n: int, p: int, q: int) -> None:
 @pytest.mark.parametrize(
     ("n", "p", "q", "rho"), [(20, 3, 2, 0.0), (20, 3, 2, 0.9), (30, 12, 12, 0.7), (9, 4, 4, 0.5)]
 )
-def test_unbiased_on_normal_rows_however_few_and_the_error_bar_is_the_spread(
+def test_unbiased_on_normal_examples_however_few_and_the_error_bar_is_the_spread(
     n: int, p: int, q: int, rho: float
 ) -> None:
     generator = seeded(3)
@@ -78,7 +78,7 @@ def test_columns_that_add_no_rank_change_nothing() -> None:
     assert gaussian(torch.cat([x, idle], 1), y) == pytest.approx(value, abs=1e-9)
     assert gaussian(torch.cat([x, x[:, :1] - 2 * x[:, 1:2], x], 1), y) == pytest.approx(value, abs=1e-9)
     assert gaussian(idle, y) == 0.0
-    # A rank below the number of rows is enough, whatever the width.
+    # A rank below the number of examples is enough, whatever the width.
     assert gaussian(x.repeat(1, 50), y) == pytest.approx(value, abs=1e-9)
 
 
@@ -90,13 +90,13 @@ def test_strong_and_perfect_dependence() -> None:
     assert gaussian(torch.cat([x, noise], 1), x + noise) == math.inf
 
 
-def test_float32_rows_are_read_as_their_exact_values() -> None:
+def test_float32_examples_are_read_as_their_exact_values() -> None:
     x, y = (block.float() for block in normal(200, 3, 3, 0.5, seeded(10)))
     assert gaussian(x, y) == gaussian(x.double(), y.double())
 
 
 @pytest.mark.parametrize("n", [2, 7])
-def test_too_few_rows_are_refused(n: int) -> None:
+def test_too_few_examples_are_refused(n: int) -> None:
     x, y = normal(n, 4, 3, 0.0, seeded(11))
     with pytest.raises(ValueError, match=f"got n = {n} with ranks"):
         gaussian(x, y)

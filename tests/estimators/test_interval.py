@@ -15,7 +15,7 @@ from infopace.estimators import conditional_mutual_information
 from infopace.estimators._dependence._calibrated import _left_out
 from infopace.estimators._student import two_sided_quantile
 
-from .samples import Rows, bivariate, clusters, labels, normal
+from .samples import Examples, bivariate, clusters, labels, normal
 
 PLAIN = Estimate(1.0, 0.1, "gaussian", 100, 0, "", math.inf)
 
@@ -62,7 +62,7 @@ def test_without_an_error_bar_there_is_no_interval() -> None:
 
 
 @pytest.mark.parametrize("given", [normal(400, 1, 5), labels(400, 2, 5)])
-def test_conditional_information_has_one(given: Rows) -> None:
+def test_conditional_information_has_one(given: Examples) -> None:
     x, y, _ = bivariate(400, 0.8, 6)
     found = conditional_mutual_information(x, y, given)
     low, high = found.interval
@@ -82,7 +82,7 @@ def test_the_error_bar_leaves_the_random_state_alone_and_is_the_same_again() -> 
 
 
 def test_what_neighbours_see_and_the_calibrated_value_leaves_out() -> None:
-    """A spiral of one turn: copulas see little of it, and 300 rows are too few for a mixture to win."""
+    """A spiral of one turn: copulas find little of it, and 300 examples are too few for a mixture to win."""
     generator = np.random.default_rng([88, 0])
     x = generator.normal(size=(300, 2))
     y = 0.8 * x[:, 0] + 0.6 * generator.normal(size=300)
@@ -97,7 +97,7 @@ def test_what_neighbours_see_and_the_calibrated_value_leaves_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seen", "weight", "bias"),
+    ("found", "weight", "bias"),
     [
         (0.1, 0.0, 0.0),
         (-0.1, 0.0, 0.0),
@@ -105,8 +105,8 @@ def test_what_neighbours_see_and_the_calibrated_value_leaves_out() -> None:
         (-0.5, 1.0, math.sqrt(0.25 - 0.01 * 2 * 0.35**2)),
     ],
 )
-def test_only_what_is_beyond_noise_is_left_out(seen: float, weight: float, bias: float) -> None:
-    assert _left_out(seen, 0.1, weight) == pytest.approx(bias, abs=1e-12)
+def test_only_what_is_beyond_noise_is_left_out(found: float, weight: float, bias: float) -> None:
+    assert _left_out(found, 0.1, weight) == pytest.approx(bias, abs=1e-12)
 
 
 def test_width_shrinks_as_the_root_of_the_rows() -> None:

@@ -247,11 +247,11 @@ def test_values_do_not_depend_on_how_labels_are_named() -> None:
         ),
         (
             lambda: mi(X, LABELS[1:], missing="drop"),
-            "x and y must have the same number of rows, got 90 and 89",
+            "x and y must have the same number of examples, got 90 and 89",
         ),
         (
             lambda: mi(np.where(X > 2, np.inf, X), LABELS, missing="drop"),
-            "x must be finite, got inf at row .*",
+            "x must be finite, got inf at example .*",
         ),
         (
             lambda: conditional_mutual_information(WORDS, LABELS, X),
@@ -262,7 +262,10 @@ def test_values_do_not_depend_on_how_labels_are_named() -> None:
             lambda: decoder_bound(np.eye(3)[LABELS], WORDS),
             "labels must be the numbers 0..C-1 of the scores' columns, got text .*; number them",
         ),
-        (lambda: entropy(X[:, 0]), r"labels must be whole numbers or text, one a row, got float64 of .*"),
+        (
+            lambda: entropy(X[:, 0]),
+            r"labels must be whole numbers or text, one for each example, got float64 of .*",
+        ),
     ],
 )
 def test_what_is_neither_gets_one_line(refused: Callable[[], object], message: str) -> None:
@@ -285,8 +288,8 @@ def test_few_examples_of_two_vectors_get_a_caution(estimator: str) -> None:
     def kinds(n: int) -> list[str]:
         return [c.kind for c in mi(X[:n], X[:n, ::-1] ** 2, estimator=estimator).warnings]
 
-    assert "few-rows" in kinds(10)
-    assert "few-rows" not in kinds(40)
+    assert "few-examples" in kinds(10)
+    assert "few-examples" not in kinds(40)
 
 
 @pytest.mark.parametrize(

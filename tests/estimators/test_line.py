@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from infopace import mutual_information
-from infopace.estimators._distances import pairwise_distances
-from infopace.estimators._line import kth_distance, line_ross_terms, within
+from infopace.estimators._neighbour_search._distances import pairwise_distances
+from infopace.estimators._neighbour_search._sorted_line import kth_distance, line_ross_terms, within
 from infopace.estimators._ross import ross_terms
 
 from . import reference
@@ -71,7 +71,7 @@ def test_rounded_values_beside_labels_need_no_pairs(monkeypatch: pytest.MonkeyPa
     def refuse(*arguments: object) -> None:
         raise AssertionError("all pairs were compared")
 
-    monkeypatch.setattr("infopace.estimators._distances._Direct.rows", refuse)
+    monkeypatch.setattr("infopace.estimators._neighbour_search._distances._Direct.rows", refuse)
     found = mutual_information(x, y, permutations=3)
     assert found.interval[0] < 0.11 < found.interval[1]
     assert found.p_value == 0.25

@@ -10,8 +10,8 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from infopace.estimators._labels import entropy
 from infopace.estimators._linear_probe import _coordinates, _scales, _stratified_parts, linear_probe_bound
+from infopace.estimators._plug_in import entropy
 from infopace.estimators._softmax_regression import softmax_regression_path
 
 
@@ -51,14 +51,14 @@ def test_the_coordinates_keep_every_product_of_scaled_rows(width: int) -> None:
     parts = _stratified_parts(y, 5)
     means, factors = _scales(x, parts, 5)
     train, test = (parts != 2).nonzero()[:, 0], (parts == 2).nonzero()[:, 0]
-    seen, unseen = _coordinates(x, train, test, means[2], factors[2])
+    fitted, held_out = _coordinates(x, train, test, means[2], factors[2])
     deviation = x[train].std(0, correction=0)
     alive = deviation > 0
     scaled = ((x - x[train].mean(0)) / deviation)[:, alive] / int(alive.sum()) ** 0.5
-    assert float(seen.square().sum(1).mean()) == pytest.approx(1, abs=1e-5)
-    torch.testing.assert_close(seen @ seen.T, scaled[train] @ scaled[train].T, rtol=0, atol=1e-5)
-    torch.testing.assert_close(unseen @ seen.T, scaled[test] @ scaled[train].T, rtol=0, atol=1e-5)
-    covariance = seen.T @ seen
+    assert float(fitted.square().sum(1).mean()) == pytest.approx(1, abs=1e-5)
+    torch.testing.assert_close(fitted @ fitted.T, scaled[train] @ scaled[train].T, rtol=0, atol=1e-5)
+    torch.testing.assert_close(held_out @ fitted.T, scaled[test] @ scaled[train].T, rtol=0, atol=1e-5)
+    covariance = fitted.T @ fitted
     assert float((covariance - covariance.diag().diag()).abs().max()) < 1e-6
 
 
@@ -96,20 +96,20 @@ def test_two_normal_classes_reach_their_information() -> None:
 @pytest.mark.parametrize("width", [1, 10, 5000])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_noise_measures_nothing(width: int, seed: int) -> None:
-    # 5000 columns separate 200 rows perfectly: only held-out rows tell.
+    # 5000 columns separate 200 rows perfectly: only held-out examples show it.
     x, y = mixture(200, width, 3, 0.0, seed)
     assert -0.03 < linear_probe_bound(x, y).nats < 0.01
 
 
-def test_wide_rows_with_a_few_telling_columns() -> None:
+def test_wide_examples_with_a_few_informative_columns() -> None:
     x, y = mixture(300, 1000, 2, 0.0)
     x[:, :40] += 1.5 * y[:, None]
     estimate = linear_probe_bound(x.float(), y)
     assert 0.3 < estimate.nats < math.log(2)
 
 
-def test_a_wide_fit_is_no_surer_of_unseen_rows_than_it_is_right() -> None:
-    # 60 of 5000 columns tell four classes apart; every strength alone leaves the probe too unsure or too sure.
+def test_a_wide_fit_is_no_surer_of_held_out_examples_than_it_is_right() -> None:
+    # 60 of 5000 columns separate four classes. Every strength alone leaves the probe too unsure or too sure.
     generator = torch.Generator().manual_seed(0)
     y = torch.arange(400) % 4
     x = torch.randn(400, 5000, generator=generator)
@@ -119,7 +119,7 @@ def test_a_wide_fit_is_no_surer_of_unseen_rows_than_it_is_right() -> None:
 
 
 def test_a_signal_under_a_larger_nuisance_is_found() -> None:
-    # Only the difference of the two columns tells the classes, at a fiftieth of what they share.
+    # Only the difference of the two columns separates the classes, at a fiftieth of what they share.
     x, y = mixture(400, 1, 2, 0.0)
     noise = torch.randn(400, 1, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
     estimate = linear_probe_bound(torch.cat([50 * x, 50 * x + noise + 4.0 * y[:, None]], 1), y)
@@ -159,8 +159,8 @@ def test_one_wild_row_of_the_wrong_class_does_not_sink_the_mean() -> None:
 def test_folds_are_stratified() -> None:
     y = torch.tensor([0] * 50 + [1] * 23 + [2] * 7)
     parts = _stratified_parts(y, 5)
-    for rows in (slice(None), y == 0, y == 1, y == 2):
-        counts = torch.bincount(parts[rows], minlength=5)
+    for of in (slice(None), y == 0, y == 1, y == 2):
+        counts = torch.bincount(parts[of], minlength=5)
         assert int(counts.max() - counts.min()) <= 1
 
 
@@ -171,10 +171,10 @@ def test_rare_classes_and_lone_rows() -> None:
     assert estimate.n == 79
     assert math.isfinite(estimate.nats)
     assert estimate.ceiling == pytest.approx(entropy(y[1:]))
-    assert tuple(map(str, estimate.warnings)) == ("1 rows are alone in their class and were left out",)
+    assert tuple(map(str, estimate.warnings)) == ("1 example is alone in its class and was left out",)
 
 
-def test_constant_rows_measure_nothing() -> None:
+def test_constant_examples_measure_nothing() -> None:
     estimate = linear_probe_bound(torch.ones(60, 4), torch.arange(60) % 3)
     assert estimate.nats == pytest.approx(0, abs=0.01)
 
@@ -193,14 +193,14 @@ def test_deterministic_without_the_global_generator() -> None:
         (torch.ones(4, 2), torch.rand(4), 5, "labels must be whole numbers or text, .* got float32"),
         (torch.ones(4, 2), torch.tensor([0, 0, 1, 1]), 5, "folds must be in 2..n, got folds = 5 with n = 4"),
         (torch.ones(4, 2), torch.tensor([0, 0, 1, 1]), 1, "folds must be in 2..n, got folds = 1 with n = 4"),
-        (torch.ones(4, 2), torch.arange(4), 2, "labels must repeat, got 4 rows with 4 different labels"),
+        (torch.ones(4, 2), torch.arange(4), 2, "labels must repeat, got 4 examples with 4 different labels"),
         (
             torch.tensor([[1.0], [math.nan]]),
             torch.tensor([0, 0]),
             2,
             "got nan in 1 of 2 examples, first at example 1",
         ),
-        (torch.ones(4, 2), torch.tensor([0, 1]), 2, "same number of rows, got 4 and 2"),
+        (torch.ones(4, 2), torch.tensor([0, 1]), 2, "same number of examples, got 4 and 2"),
     ],
 )
 def test_refusals_echo_the_value(x: Tensor, y: Tensor, folds: int, message: str) -> None:

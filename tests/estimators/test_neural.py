@@ -1,4 +1,4 @@
-"""Trained critics, judged on held-out rows."""
+"""Trained critics, measured on held-out examples."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from infopace.estimators._critic import all_scores, new_critic, train_critic
-from infopace.estimators._labels import entropy
 from infopace.estimators._neural import BOUNDS, _held_out_terms, neural_bound
 from infopace.estimators._neural_bounds import donsker_varadhan, pair_scores, smile
+from infopace.estimators._plug_in import entropy
 
 
 def normal_pair(n: int, rho: float, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -52,7 +52,7 @@ def test_infonce_stays_below_the_logarithm_of_its_batch(batch: int) -> None:
     assert 0.5 * math.log(batch) < estimate.nats <= math.log(batch)
     if batch == 4:
         assert tuple(map(str, estimate.warnings)) == (
-            "the value is near its limit ln 4: take a larger batch or more rows",
+            "the value is near its limit ln 4: take a larger batch or more examples",
         )
 
 
@@ -120,7 +120,7 @@ def test_a_critic_that_found_nothing_says_so() -> None:
     estimate = neural_bound(torch.ones(60, 2), torch.ones(60, 1), steps=20)
     assert estimate.nats == 0
     assert tuple(map(str, estimate.warnings)) == (
-        "the critic found nothing that held on rows it had not seen",
+        "the critic found no information that held on held-out examples",
     )
 
 

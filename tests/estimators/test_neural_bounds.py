@@ -37,12 +37,12 @@ def test_values_are_those_of_the_formulas() -> None:
     donsker = first - math.log(sum(map(math.exp, product)) / 20)
     clipped = first - math.log(sum(math.exp(min(max(s, -2), 2)) for s in product) / 20)
     contrast = sum(scores[i, i] - math.log(sum(math.exp(s) for s in scores[i]) / 5) for i in range(5)) / 5
-    told = sum(math.log1p(math.exp(-s)) for s in joint) / 5
+    correct = sum(math.log1p(math.exp(-s)) for s in joint) / 5
     mistaken = sum(math.log1p(math.exp(s)) for s in product) / 20
     assert float(donsker_varadhan(*pair_scores(scores))) == pytest.approx(donsker)
     assert float(smile(*pair_scores(scores), clip=2.0)) == pytest.approx(clipped)
     assert float(infonce(scores)) == pytest.approx(float(contrast))
-    assert float(jensen_shannon(*pair_scores(scores))) == pytest.approx(-told - mistaken)
+    assert float(jensen_shannon(*pair_scores(scores))) == pytest.approx(-correct - mistaken)
 
 
 def test_the_exact_log_ratio_gives_the_information_of_a_normal_pair() -> None:

@@ -9,9 +9,9 @@ import torch
 from scipy.stats import kstest
 from torch import Tensor
 
-from infopace.estimators._distances import pairwise_distances
 from infopace.estimators._gaussian import gaussian
 from infopace.estimators._ksg import ksg1
+from infopace.estimators._neighbour_search._distances import pairwise_distances
 from infopace.estimators._permutation import p_value, permutation_null
 from infopace.estimators._ross import ross
 

@@ -78,5 +78,5 @@ def test_the_correction_removes_the_bias_and_the_error_bar_is_the_spread(share: 
 
 
 def test_nothing_is_refused() -> None:
-    with pytest.raises(ValueError, match="got 0 rows"):
+    with pytest.raises(ValueError, match="got 0 examples"):
         plug_in(torch.empty(0, dtype=torch.long), torch.empty(0, dtype=torch.long))

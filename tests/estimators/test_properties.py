@@ -8,17 +8,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infopace.estimators import _distances, entropy
+from infopace.estimators import entropy
+from infopace.estimators._neighbour_search import _distances
 
-from .samples import ANY, Rows, copied, dead, labels, lattice, neighbour_information, normal
+from .samples import ANY, Examples, copied, dead, labels, lattice, neighbour_information, normal
 
 FEW = settings(max_examples=15, deadline=None, derandomize=True, database=None)
 SEEDS = st.integers(0, 10_000)
 WIDTHS = st.sampled_from([1, 3, 5, 17])
 
 
-def sample(seed: int, n: int, d: int) -> Rows:
-    """Continuous rows, with copies and dead rows in two of three."""
+def sample(seed: int, n: int, d: int) -> Examples:
+    """Continuous examples, with copies and all-zero ones in two of three."""
     x = normal(n, d, seed)
     if seed % 3 == 1:
         x[::4] = x[0]
@@ -69,7 +70,7 @@ def test_rotation(seed: int, d: int) -> None:
 
 @FEW
 @given(SEEDS, WIDTHS)
-def test_order_of_rows_and_names_of_labels(seed: int, d: int) -> None:
+def test_order_of_examples_and_names_of_labels(seed: int, d: int) -> None:
     x, y, z = sample(seed, 50, d), labels(50, 4, seed), normal(50, 1, seed)
     order = np.random.default_rng(seed).permutation(50)
     assert nats(x[order], y[order]) == pytest.approx(nats(x, y), abs=1e-12)
@@ -118,12 +119,12 @@ def test_blocks_and_chunks_do_not_matter(
     for row_block, chunk, keep in ((32 * 7, 100, 10), (1, 50, 0), (32 * 31, 40, 0), (32 * 32, 1, 100)):
         monkeypatch.setattr(_distances, "_ROW_BLOCK", row_block)
         monkeypatch.setattr(_distances, "_CHUNK", chunk)
-        monkeypatch.setattr(_distances, "_KEEP_ROWS", keep)
+        monkeypatch.setattr(_distances, "_MOST_KEPT", keep)
         assert neighbour_information(x, y, estimator=estimator, norm=norm) == expected
 
 
 @pytest.mark.parametrize("y", [labels(120, 4), normal(120, 2, 5)], ids=["labels", "continuous"])
-def test_threads_and_repetition_do_not_matter(y: Rows) -> None:
+def test_threads_and_repetition_do_not_matter(y: Examples) -> None:
     x, threads = torch.as_tensor(np.maximum(normal(120, 700), 0)), torch.get_num_threads()
     expected = neighbour_information(x, y)
     try:

@@ -9,28 +9,29 @@ import numpy as np
 import pytest
 import torch
 
-from infopace.estimators import _distances, _ksg, _ross
+from infopace.estimators import _ksg, _ross
+from infopace.estimators._neighbour_search import _distances
 
 from . import reference
-from .samples import ANY, GRIDS, Rows, labels, lattice, neighbour_information, normal
+from .samples import ANY, GRIDS, Examples, labels, lattice, neighbour_information, normal
 
 NORMS = ("euclidean", "chebyshev")
-KSG: dict[str, Callable[[Rows, Rows, int], float]] = {"ksg1": reference.ksg1, "ksg2": reference.ksg2}
+KSG: dict[str, Callable[[Examples, Examples, int], float]] = {"ksg1": reference.ksg1, "ksg2": reference.ksg2}
 SHAPES = ((60, 1), (60, 3), (60, 6), (40, 40))
 
 
-def pair(x: Rows, norm: str) -> _distances.Distances:
+def pair(x: Examples, norm: str) -> _distances.Distances:
     return _distances.pairwise_distances(torch.as_tensor(x), norm)
 
 
-def fast_ross_counts(x: Rows, y: Rows, norm: str, k: int) -> list[tuple[int, int]]:
+def fast_ross_counts(x: Examples, y: Examples, norm: str, k: int) -> list[tuple[int, int]]:
     classes, sizes = torch.unique(torch.as_tensor(y), return_inverse=True, return_counts=True)[1:]
     neighbours = (sizes[classes] - 1).clamp(max=k)
     own, every = _ross._counts(pair(x, norm), classes, neighbours, 0, len(x))
     return list(zip(own.tolist(), every.tolist(), strict=True))
 
 
-def check_ross(x: Rows, y: Rows, table: Rows, norm: str, k: int) -> None:
+def check_ross(x: Examples, y: Examples, table: Examples, norm: str, k: int) -> None:
     expected = reference.ross_counts(table, y.tolist(), k)
     if None not in expected:
         assert fast_ross_counts(x, y, norm, k) == [(row[0], row[2]) for row in expected if row]
@@ -39,8 +40,8 @@ def check_ross(x: Rows, y: Rows, table: Rows, norm: str, k: int) -> None:
     assert result.n == sum(row is not None for row in expected)
 
 
-def check_ksg(x: Rows, y: Rows, tables: tuple[Rows, Rows], norm: str, k: int) -> None:
-    counts = _ksg._counts(pair(x, norm), pair(y, norm), k, 0, len(x))
+def check_ksg(x: Examples, y: Examples, tables: tuple[Examples, Examples], norm: str, k: int) -> None:
+    counts = _ksg.ksg1_counts(pair(x, norm), pair(y, norm), k, 0, len(x))
     fast = [tuple(int(value) for value in row) for row in torch.stack(counts, 1)]
     assert fast == reference.ksg1_counts(*tables, k)
     for name, slow in KSG.items():
@@ -121,7 +122,7 @@ def test_smallest_and_largest_k(k: int, norm: str) -> None:
 
 
 @pytest.mark.parametrize("n", [2, 3, 4, 5])
-def test_few_rows(n: int) -> None:
+def test_few_examples(n: int) -> None:
     for d in (1, 5):
         x = normal(n, d)
         table = reference.distances(x, "euclidean")
@@ -134,7 +135,7 @@ def test_few_rows(n: int) -> None:
 
 @pytest.mark.parametrize("sizes", [(30, 3, 2), (20, 1, 1, 5), (1, 1, 2), (4, 4, 4), (2, 2, 1)])
 @pytest.mark.parametrize("make", [normal, lattice])
-def test_small_classes_and_singletons(make: Callable[[int, int], Rows], sizes: tuple[int, ...]) -> None:
+def test_small_classes_and_singletons(make: Callable[[int, int], Examples], sizes: tuple[int, ...]) -> None:
     y = np.repeat(np.arange(len(sizes)), sizes)[np.random.default_rng(0).permutation(sum(sizes))]
     for d in (1, 6):
         x = make(len(y), d)
@@ -142,8 +143,8 @@ def test_small_classes_and_singletons(make: Callable[[int, int], Rows], sizes: t
 
 
 @pytest.mark.parametrize("estimator", ["ross", "ksg1"])
-def test_wide_rows_one_rounding_step_apart(estimator: str) -> None:
-    """Distances 2^46 and 2^46 + 1: the matrix product cannot tell them apart, the counts must."""
+def test_wide_examples_one_rounding_step_apart(estimator: str) -> None:
+    """Distances 2^46 and 2^46 + 1: the matrix product gives both the same value, the counts must not."""
     generator = np.random.default_rng(0)
     n, d = 40, 12
     x = np.zeros((n, d))

@@ -37,7 +37,7 @@ def test_the_interval_covers_or_a_caution_says_that_there_is_none(
         found = mutual_information(x, y, estimator=estimator)
         low, high = found.interval
         if math.isnan(low):
-            assert "few-rows" in kinds(found)
+            assert "few-examples" in kinds(found)
         else:
             assert low <= truth <= high
         if noise < 1e-2:
@@ -126,11 +126,13 @@ def test_few_examples_get_a_caution(estimator: str) -> None:
     x = np.arange(10.0)
     for y in (2 * x, np.random.default_rng(0).uniform(size=10)):
         found = mutual_information(x, y, estimator=estimator)
-        assert "few-rows" in kinds(found)
-        sentence = next(str(c) for c in found.warnings if c.kind == "few-rows")
+        assert "few-examples" in kinds(found)
+        sentence = next(str(c) for c in found.warnings if c.kind == "few-examples")
         assert sentence == (
             "10 examples are too few for an error bar, which takes 32 with k = 3: the value may be far off either way; "
             "take more examples"
         )
-    assert "few-rows" in kinds(mutual_information(normal(31, 1), normal(31, 1, 1), estimator=estimator))
-    assert "few-rows" not in kinds(mutual_information(normal(32, 1), normal(32, 1, 1), estimator=estimator))
+    assert "few-examples" in kinds(mutual_information(normal(31, 1), normal(31, 1, 1), estimator=estimator))
+    assert "few-examples" not in kinds(
+        mutual_information(normal(32, 1), normal(32, 1, 1), estimator=estimator)
+    )

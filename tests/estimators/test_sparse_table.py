@@ -13,15 +13,15 @@ from infopace import mutual_information
 from infopace.estimators._plug_in import plug_in
 from infopace.estimators._sparse_table import (
     adjusted_information,
+    chao_entropy,
     expected_information,
     raw_information,
-    seen_and_unseen_entropy,
 )
 
-from .samples import Rows
+from .samples import Examples
 
 
-def channel(n: int, classes: int, noise: float, seed: int) -> tuple[Rows, Rows, float]:
+def channel(n: int, classes: int, noise: float, seed: int) -> tuple[Examples, Examples, float]:
     """y equals x, or is drawn anew with the probability `noise`; and the information, nats."""
     generator = np.random.default_rng(seed)
     x, drawn = generator.integers(0, classes, (2, n))
@@ -31,7 +31,7 @@ def channel(n: int, classes: int, noise: float, seed: int) -> tuple[Rows, Rows, 
     return x, y, math.log(classes) + sum(m * p * math.log(p) for m, p in parts if p > 0)
 
 
-def unrelated(name: str) -> tuple[Rows, Rows]:
+def unrelated(name: str) -> tuple[Examples, Examples]:
     generator = np.random.default_rng(0)
     return {
         "ids": lambda: (np.arange(300), generator.permutation(300)),
@@ -71,7 +71,7 @@ def test_unseen_labels_term_by_term(sizes: list[int]) -> None:
         a = 2 * twice / ((n - 1) * once + 2 * twice) if twice else 2 / ((n - 1) * (once - 1) + 2)
         rest = -math.log(a) - sum((1 - a) ** r / r for r in range(1, n))
         total += once / n * (1 - a) ** (1 - n) * rest
-    assert seen_and_unseen_entropy(torch.tensor(sizes)) == pytest.approx(total, rel=1e-6)
+    assert chao_entropy(torch.tensor(sizes)) == pytest.approx(total, rel=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from infopace.estimators._error_bar import ErrorBar, subsampling_error_bar
 
 def test_a_bias_of_the_stated_law_is_found_exactly() -> None:
     bar = subsampling_error_bar(lambda part: 1.5 - 0.02 * math.sqrt(1000 / len(part)), 1.48, 1000, 3)
-    # Parts of 1000 rows differ in size by at most one row.
+    # Parts of 1000 examples differ in size by at most one.
     assert bar.bias == pytest.approx(-0.02, rel=2e-3)
     assert bar.std_error < 1e-3
 
@@ -58,7 +58,7 @@ def test_a_split_with_a_part_without_value_is_left_out() -> None:
     def estimate(part: torch.Tensor) -> float:
         return math.nan if len(part) < 200 else float(part.double().mean())
 
-    # Splits into 2 to 5 parts of 1000 rows remain.
+    # Splits into 2 to 5 parts of 1000 examples remain.
     assert subsampling_error_bar(estimate, 500.0, 1000, 3).freedom == pytest.approx(25 / 3)
 
 

@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from infopace.estimators import _leaf_search, _tree
-from infopace.estimators._distances import pairwise_distances
 from infopace.estimators._ksg import ksg1
+from infopace.estimators._neighbour_search import _compiled_search, _trees
+from infopace.estimators._neighbour_search._distances import pairwise_distances
+from infopace.estimators._neighbour_search._spaces import standardized_distances
+from infopace.estimators._neighbour_search._trees import suits_tree, tree_ksg1, tree_ross
 from infopace.estimators._ross import ross
-from infopace.estimators._scale import standardized_distances
-from infopace.estimators._tree import suits_tree, tree_ksg1, tree_ross
 
 NORMS = ("euclidean", "chebyshev")
 
@@ -31,7 +31,7 @@ def heavy(x: Tensor) -> Tensor:
 @pytest.fixture(params=["numba", "scipy"])
 def package(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """The one package that is there to search with."""
-    monkeypatch.setattr(_tree, "find_spec", lambda name: find_spec(name) if name == request.param else None)
+    monkeypatch.setattr(_trees, "find_spec", lambda name: find_spec(name) if name == request.param else None)
     return request.param
 
 
@@ -64,7 +64,7 @@ def blocked_ksg1(x: Tensor, y: Tensor, k: int, norm: str, standardize: str) -> f
 def test_ross_to_the_bit(package: str, kind: str, width: int, norm: str) -> None:
     x = KINDS[kind](normal(300, width, 0))
     labels = torch.randint(4, (300,), generator=torch.Generator().manual_seed(1))
-    # A class of two rows takes one neighbour, a row alone none.
+    # A class of two examples takes one neighbour, a class of one none.
     labels[:2], labels[2] = 7, 8
     assert tree_ross(x, labels, 3, norm) == ross(pairwise_distances(x, norm), labels, 3)
 
@@ -87,7 +87,7 @@ def test_blocks_of_very_different_scale_and_many_neighbours(package: str) -> Non
         assert tree_ksg1(x, y, k, "euclidean", "none") == blocked_ksg1(x, y, k, "euclidean", "none")
 
 
-def test_rows_in_order_of_their_leaves_are_put_back(package: str) -> None:
+def test_examples_in_order_of_their_leaves_are_put_back(package: str) -> None:
     x = normal(400, 3, 6)
     labels = (x[:, 0] > 0).long()
     order = torch.randperm(400, generator=torch.Generator().manual_seed(7))
@@ -95,12 +95,12 @@ def test_rows_in_order_of_their_leaves_are_put_back(package: str) -> None:
     assert tree_ross(x[order], labels[order], 3, "euclidean") == pytest.approx(value, abs=1e-13)
 
 
-def test_no_class_of_two_rows_leaves_nothing() -> None:
+def test_no_class_of_two_examples_leaves_nothing() -> None:
     assert math.isnan(tree_ross(normal(5, 2, 8), torch.arange(5), 3, "euclidean"))
 
 
-def test_trees_are_for_many_narrow_rows_without_many_copies(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_tree, "_ROWS", 1000)
+def test_trees_are_for_many_narrow_examples_without_many_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_trees, "_FEWEST", 1000)
     x = normal(1500, 3, 9)
     assert suits_tree(x)
     assert suits_tree(x, x[:, :1])
@@ -112,8 +112,15 @@ def test_trees_are_for_many_narrow_rows_without_many_copies(monkeypatch: pytest.
     assert not suits_tree(x[:, :1], x.clamp(min=0)[:, 1:])
 
 
+def test_a_caller_may_name_the_tree() -> None:
+    x, y = normal(300, 2, 12), normal(300, 1, 13)
+    labels = torch.arange(300) % 2
+    assert tree_ross(x, labels, compiled=True) == tree_ross(x, labels, compiled=False)
+    assert tree_ksg1(x, y, compiled=True) == tree_ksg1(x, y, compiled=False)
+
+
 def test_without_either_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_tree, "find_spec", lambda name: None)
+    monkeypatch.setattr(_trees, "find_spec", lambda name: None)
     monkeypatch.setitem(sys.modules, "scipy.spatial", None)
     with pytest.raises(ImportError, match=r"pip install 'infopace\[tree\]'"):
         tree_ross(normal(20, 2, 11), torch.arange(20) % 2, 3, "euclidean")
@@ -122,14 +129,14 @@ def test_without_either_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
 def test_without_either_the_blocks_serve(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     x = torch.randn(6000, 1, generator=torch.Generator().manual_seed(0))
     assert suits_tree(x)
-    monkeypatch.setattr(_tree, "find_spec", lambda name: None)
+    monkeypatch.setattr(_trees, "find_spec", lambda name: None)
     assert not suits_tree(x)
 
 
 @pytest.mark.parametrize("package", ["scipy"], indirect=True)
 def test_without_numba_scipy_searches(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "infopace.estimators._leaf_search", None)
-    monkeypatch.delattr("infopace.estimators._leaf_search")
+    monkeypatch.setitem(sys.modules, "infopace.estimators._neighbour_search._compiled_search", None)
+    monkeypatch.delattr("infopace.estimators._neighbour_search._compiled_search")
     x, labels = normal(60, 2, 12), torch.arange(60) % 2
     assert tree_ross(x, labels, 3, "euclidean") == ross(pairwise_distances(x, "euclidean"), labels, 3)
 
@@ -149,7 +156,7 @@ def test_leaves_full_or_not(package: str, n: int, norm: str) -> None:
 def test_threads_share_the_leaves_out(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = normal(1100, 4, 15), normal(1100, 1, 16)
     value = tree_ksg1(x, y, 3, "euclidean", "block")
-    monkeypatch.setattr(_leaf_search.torch, "get_num_threads", lambda: 3)
+    monkeypatch.setattr(_compiled_search.torch, "get_num_threads", lambda: 3)
     assert tree_ksg1(x, y, 3, "euclidean", "block") == value
 
 
@@ -165,7 +172,7 @@ def test_counts_of_whole_nodes_of_a_tree() -> None:
             apart = distances.exact(torch.full_like(every, i), every)
             hit = apart <= radius[i] if closed else apart < radius[i]
             wanted.append(int(hit.sum()) - int(hit[i]))
-        found = _leaf_search.count_within(
+        found = _compiled_search.count_within(
             x.numpy(), 1.0, True, radius.numpy(), torch.full((700,), closed).numpy()
         )
         assert found.tolist() == wanted

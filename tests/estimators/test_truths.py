@@ -11,10 +11,19 @@ from sklearn.feature_selection import mutual_info_classif, mutual_info_regressio
 
 from infopace.estimators import entropy
 
-from .samples import Rows, bivariate, clusters, clusters_truth, dead, labels, neighbour_information, normal
+from .samples import (
+    Examples,
+    bivariate,
+    clusters,
+    clusters_truth,
+    dead,
+    labels,
+    neighbour_information,
+    normal,
+)
 
 
-def nats(x: Rows, y: Rows, **options: object) -> float:
+def nats(x: Examples, y: Examples, **options: object) -> float:
     return neighbour_information(x, y, std_error=False, **options).nats
 
 
@@ -51,12 +60,12 @@ def test_scale_of_a_layer_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize("norm", ["euclidean", "chebyshev"])
-def test_identical_rows_carry_nothing(norm: str) -> None:
-    """Plain Ross gives -3.66 on a layer with 97 % identical rows."""
+def test_identical_examples_carry_nothing(norm: str) -> None:
+    """Plain Ross gives -3.66 on a layer with 97 % identical examples."""
     values = [nats(dead(1000, 64), labels(1000, 10, seed), norm=norm) for seed in range(3)]
     assert max(map(abs, values)) < 0.04
     constant = nats(np.full((1000, 64), 3.0), labels(1000, 10), norm=norm)
-    # Every class is short of its own row once: about (classes - 1) / n.
+    # Every class lacks its own example once: about (classes - 1) / n.
     assert constant == pytest.approx(0, abs=0.0101)
     y = labels(1000, 10)
     informative = np.where(y[:, None] == 0, np.abs(normal(1000, 64)), 0.0)

@@ -1,4 +1,4 @@
-"""Samples of any library -> one numpy array of numbers or labels, and where values are missing."""
+"""Samples of any library -> one numpy array of numbers, and where values are missing."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Samples:
 
     Attributes:
         array: Numbers.
-        missing: Of the same shape, where a value is missing; None: nowhere, but where it is nan.
-        coded: Whether the numbers stand for labels that are none, by an order of the labels' own.
+        missing: Mask of the same shape, True where a value is missing. None: no value is missing, nan apart.
+        coded: Whether the numbers stand for labels that are not numbers. They follow the order of the labels.
     """
 
     array: np.ndarray
@@ -36,15 +36,15 @@ class Samples:
 def as_array(values: Any, name: str) -> Samples:
     """Samples of any kind as an array of numbers.
 
-    Text and other hashable things are labels: one column of them becomes the numbers of its distinct values.
-    Read are arrays (numpy's masked ones with their mask), lists, tables and columns of pandas (nullable types and
-    categories too), arrays of Arrow, and whatever offers itself as an array.
+    Text and other hashable things are labels. One column of labels becomes the numbers of its distinct values.
+    It reads arrays (masked ones with their mask), lists, tables and columns of pandas (nullable types and categories
+    too), arrays of Arrow, and whatever converts to an array.
     """
     if _is_table(values):
         return _of_table(values, name)
     if hasattr(values, "isna"):
         return _of_column(values, name)
-    if hasattr(values, "to_pylist"):  # Arrow, which would turn integers with a gap into floats
+    if hasattr(values, "to_pylist"):  # Arrow would turn integers with a gap into floats.
         return _of_objects(_objects(values.to_pylist(), name), name)
     if isinstance(values, list | tuple) and values:
         if any(isinstance(value, np.ma.MaskedArray) for value in values):
@@ -58,16 +58,16 @@ def as_array(values: Any, name: str) -> Samples:
     except ValueError as error:  # a ragged list
         raise ValueError(f"{name} must have equally many numbers in every example, got {error}") from error
     if array.dtype.kind in "US" and not hasattr(values, "dtype"):
-        # A list of words and None or nan: numpy would write them out as words.
+        # In a list of words with None or nan numpy would turn these into words.
         array = np.asarray(values, dtype=object)
     if array.ndim == 0 and array.dtype.kind == "O":
-        raise ValueError(f"{name} must be numbers or labels, one a row, got {_kind(values)}")
+        raise ValueError(f"{name} must be numbers or labels, one for each example, got {_kind(values)}")
     return _of_array(array, name)
 
 
 def _of_array(array: np.ndarray, name: str) -> Samples:
     kind = array.dtype.kind
-    if kind in "OT":  # T: numpy's own strings of any length
+    if kind in "OT":  # T: numpy's strings of any length.
         return _of_objects(array.astype(object), name)
     if kind in "US":
         _check_one_column(array, name)
@@ -76,12 +76,12 @@ def _of_array(array: np.ndarray, name: str) -> Samples:
     if kind not in "biufc":
         raise ValueError(f"{name} must be numbers or labels, got {_REMEDY.get(kind, f'dtype {array.dtype}')}")
     if kind in "fc" and array.dtype.itemsize > (8 if kind == "f" else 16):
-        array = array.astype(np.float64 if kind == "f" else np.complex128)  # torch has no longer ones
+        array = array.astype(np.float64 if kind == "f" else np.complex128)  # torch has no longer floats.
     return Samples(array)
 
 
 def _of_masked(values: np.ma.MaskedArray, name: str) -> Samples:
-    """What lies under the mask is no value: it decides neither a kind nor a label."""
+    """What lies under the mask is ignored: it decides neither a kind nor a label."""
     missing = np.ma.getmaskarray(values)
     data = np.ma.getdata(values)
     if not missing.any():
@@ -94,10 +94,10 @@ def _of_masked(values: np.ma.MaskedArray, name: str) -> Samples:
 
 
 def _of_column(values: Any, name: str) -> Samples:
-    """A column of pandas: what is there keeps its kind, whatever is missing beside it."""
+    """A column of pandas. The values keep their kind, whatever is missing among them."""
     missing = np.asarray(values.isna(), dtype=bool)
     if missing.ndim != 1:
-        raise ValueError(f"{name} must be numbers or labels, one a row, got {_kind(values)}")
+        raise ValueError(f"{name} must be numbers or labels, one for each example, got {_kind(values)}")
     present = values[~missing] if missing.any() else values
     if _is_category(getattr(values, "dtype", None)):
         found = _of_objects(np.asarray(present.astype(object)), name, labels=True)
@@ -111,7 +111,7 @@ def _of_column(values: Any, name: str) -> Samples:
 
 
 def _of_table(values: Any, name: str) -> Samples:
-    """A table of pandas. Several columns are a vector, and so must be numbers."""
+    """A table of pandas. Several columns are a vector, so they must be numbers."""
     if not any(map(_is_category, values.dtypes)):
         array = np.asarray(values)
         if array.dtype.kind in "biufc" and not (array.dtype.kind == "f" and array.shape[1] == 1):
@@ -133,12 +133,12 @@ def _of_table(values: Any, name: str) -> Samples:
 
 
 def _of_objects(objects: np.ndarray, name: str, labels: bool = False) -> Samples:
-    """Python objects: numbers where all are, else labels; None, nan and pandas' NA and NaT are missing."""
+    """Python objects: numbers if all are numbers, else labels. None, nan and pandas' NA and NaT are missing."""
     missing = np.array([_is_missing(value) for value in objects.flat], dtype=bool).reshape(objects.shape)
     present = objects[~missing].tolist()
     whole = all(isinstance(value, numbers.Integral | np.bool_) for value in present)
     coded = False
-    # A number beyond 64 bits is a label as any other.
+    # A number beyond 64 bits is a label like any other.
     if whole and all(-(2**63) <= value < 2**63 for value in present):
         found = np.array(present, dtype=np.int64)
     elif not (whole or labels) and all(
@@ -154,7 +154,7 @@ def _of_objects(objects: np.ndarray, name: str, labels: bool = False) -> Samples
 
 
 def _codes(values: list[Any], name: str) -> np.ndarray:
-    """The number of each value among the distinct ones, in an order that does not depend on that of the examples."""
+    """The number of each value among the distinct ones. It does not depend on the order of the examples."""
     try:
         distinct = set(values)
     except TypeError:
@@ -174,7 +174,7 @@ def _check_one_column(labels: np.ndarray, name: str) -> None:
 
 
 def _objects(values: list[Any], name: str) -> np.ndarray:
-    """(n,) objects, or (n, d) where every one is a list of d."""
+    """(n,) objects, or (n, d) where each is a list of d."""
     try:
         return np.array(values, dtype=object)
     except ValueError as error:
@@ -185,7 +185,7 @@ def _is_missing(value: Any) -> bool:
     if value is None or value is np.ma.masked:
         return True
     try:
-        return bool(value != value)  # nan and NaT
+        return bool(value != value)  # nan and NaT differ from themselves.
     except TypeError:  # pandas' NA is neither equal nor different
         return True
     except ValueError:  # an array inside an array

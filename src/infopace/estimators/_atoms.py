@@ -8,16 +8,16 @@ import torch
 from torch import Tensor
 
 from infopace._typing import Float, Int
-from infopace.estimators._dependence._scores import row_order
-from infopace.estimators._labels import as_classes
+from infopace.estimators._dependence._scores import content_order
+from infopace.estimators._inputs import as_classes
 from infopace.estimators._sparse_table import is_sparse
 
-# A value is an atom where it holds this share of the examples or this many of them. Normal values rounded to a
-# tenth of their deviation stay just below, and those rounded to a half are above.
+# A value is an atom where it holds this share of the examples, or this many of them. Normal values rounded to a tenth
+# of their deviation stay just below. Those rounded to a half are above.
 _SHARE, _MANY = 0.04, 100
-# Examples a pair of values, on average, from which values count as labels. Fewer may be copies of examples.
+# With this many examples a pair of values, on average, values count as labels. Fewer may be copied examples.
 _A_PAIR = 5
-# More examples than this with k or more copies: no density knows of them, and KSG is too high.
+# Above this share of examples with k or more copies there is no density, and KSG is too high.
 _COPIED = 0.01
 
 
@@ -49,23 +49,23 @@ class Atoms:
 
     @property
     def constant(self) -> bool:
-        """Does a block take one value only? Then it carries nothing, whatever the formula."""
+        """Whether a block takes one value only. Then it carries no information."""
         return min(len(self.x_sizes), len(self.y_sizes)) == 1
 
     @property
     def counted(self) -> bool:
-        """Do the pairs of values repeat so often that their table is not sparse?"""
+        """Whether the pairs of values repeat so often that their table is not sparse."""
         n = len(self.x)
         return not is_sparse(int((self.sizes == 1).sum()), n) and _A_PAIR * len(self.sizes) <= n
 
     @property
     def copied(self) -> bool:
-        """Do more than 1 % of the examples have k copies in x and y together?"""
+        """Whether more than 1 % of the examples have k copies in x and y together."""
         return int(self.sizes[self.sizes > self.k].sum()) > _COPIED * len(self.x)
 
     @property
     def heavy(self) -> bool:
-        """Are most examples on atoms of x or of y, or a quarter on atoms of both together?"""
+        """Whether most examples are on atoms of x or of y, or a quarter on atoms of both together."""
         n = len(self.x)
         one = max(self._on_atoms(self.x_sizes), self._on_atoms(self.y_sizes))
         return 2 * one > n or 4 * self._on_atoms(self.sizes) > n
@@ -77,15 +77,15 @@ class Atoms:
 def without_ties(
     x: Float[Tensor, "n p"], y: Float[Tensor, "n q"]
 ) -> tuple[Float[Tensor, "n p"], Float[Tensor, "n q"]]:
-    """Columns as ranks, tied values in random order: the same information, and no ties.
+    """Columns as ranks, with tied values in random order: the same information, and no ties.
 
-    Where v is uniform on [0, 1) and independent of the rest, F(x-) + v P(X = x) is a continuous variable of
-    which x is a function and which has nothing more to do with y than x has, so I(X;Y) stays as it is
-    (distributional transform; Rueschendorf, J. Stat. Plan. Inference 139, 2009). The random order depends on the
-    values of the examples, not on their place. The same input gives the same output.
+    Let v be uniform on [0, 1) and independent of the rest. Then F(x-) + v P(X = x) is a continuous variable. x is a
+    function of it, and given x it is independent of y. So I(X;Y) stays the same (distributional transform;
+    Rueschendorf, J. Stat. Plan. Inference 139, 2009). The random order depends on the values of the examples, not on
+    their place. The same input gives the same output.
     """
     both = torch.cat([x, y], 1).double().cpu()
-    order = row_order(both)
+    order = content_order(both)
     draws = torch.rand(both.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     v = torch.empty_like(draws)
     v[order] = draws

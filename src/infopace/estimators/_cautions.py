@@ -8,23 +8,23 @@ import torch
 from torch import Tensor
 
 from infopace.estimators._atoms import Atoms
-from infopace.estimators._distances import Distances
 from infopace.estimators._error_bar import fewest
 from infopace.estimators._estimate import Caution
-from infopace.estimators._labels import as_classes
+from infopace.estimators._inputs import as_classes
+from infopace.estimators._neighbour_search._distances import Distances
 
-# Perfectly separable outputs of 1000 classes, one row each, measure 0.57 of 9.17 bits; from about 20 rows a
-# class the shortfall is within the sampling noise (measured for this project).
-FEW_ROWS = 20
-# Distance to the k-th neighbour as a share of the mean distance, from which more than about a fifth of the
-# information is lost: studies/neighbour_reach/run.py, n = 1000. A class is a coarser thing than a target.
+# Separable outputs of 1000 classes, one example each, measure 0.57 of 9.17 bits. From about 20 examples a class on
+# what is missing is within the sampling noise (measured for this project).
+FEW_EXAMPLES = 20
+# Distance to the k-th neighbour as a share of the mean distance. Beyond it more than about a fifth of the information
+# is lost: studies/neighbour_reach/run.py, n = 1000. Classes allow a larger share than vectors.
 _REACH_LABELS, _REACH_VECTORS = 0.7, 0.3
-# Rows on which that share is looked at.
-_LOOKED_AT = 200
+# Examples on which that share is measured.
+_MEASURED = 200
 
 
 def noise(interval: tuple[float, float]) -> list[Caution]:
-    """Is the value more than its noise?"""
+    """Is 0 in the interval?"""
     low, high = interval
     if low < 0 < high:
         sentence = f"0 is in the 95 % interval, {low:.2g} to {high:.2g} nats: no information is shown"
@@ -33,17 +33,19 @@ def noise(interval: tuple[float, float]) -> list[Caution]:
 
 
 def left_out(alone: int, of: str = "") -> Caution:
-    """Rows that could not be used."""
-    return Caution("left-out", f"{alone} rows are alone in their class{of} and were left out")
+    """Some examples could not be used."""
+    if alone == 1:
+        return Caution("left-out", f"1 example is alone in its class{of} and was left out")
+    return Caution("left-out", f"{alone} examples are alone in their class{of} and were left out")
 
 
 def missing_values(dropped: int, of: int) -> Caution:
-    """Examples that lack a value."""
+    """Some examples lack a value."""
     return Caution("missing", f"{dropped} of {of} examples have a missing value and were left out")
 
 
 def many_labels(sizes: Tensor, name: str, k: int) -> list[Caution]:
-    """Are these labels quantities in disguise? Most of the classes have not even k neighbours to offer."""
+    """Are these labels quantities? Most of the classes have fewer than k neighbours."""
     if 2 * int((sizes <= k).sum()) <= len(sizes):
         return []
     sentence = f"{name} has {len(sizes)} different labels in {int(sizes.sum())} examples"
@@ -51,28 +53,28 @@ def many_labels(sizes: Tensor, name: str, k: int) -> list[Caution]:
 
 
 def class_sizes(sizes: Tensor, alone: int) -> list[Caution]:
-    """Are there rows enough in every class?"""
+    """Has every class enough examples?"""
     found = []
     if alone:
         found.append(left_out(alone))
-    if int(sizes.min()) < FEW_ROWS:
+    if (least := int(sizes.min())) < FEW_EXAMPLES:
         found.append(
             Caution(
-                "few-rows",
-                f"the smallest class has {int(sizes.min())} rows, under {FEW_ROWS}: the value is too low; "
-                "take more rows or the decoder bound",
+                "few-examples",
+                f"the smallest class has {least} example{'s' if least > 1 else ''}, under {FEW_EXAMPLES}: the value is "
+                "too low; take more examples or the decoder bound",
             )
         )
     return found
 
 
 def few_examples(n: int, k: int) -> list[Caution]:
-    """Are there examples enough for an error bar between two vectors?"""
+    """Are there enough examples for an error bar between two vectors?"""
     if n >= fewest(k):
         return []
     return [
         Caution(
-            "few-rows",
+            "few-examples",
             f"{n} examples are too few for an error bar, which takes {fewest(k)} with k = {k}: "
             "the value may be far off either way; take more examples",
         )
@@ -89,7 +91,7 @@ def unresolved(nats: float, n: int, what: str) -> Caution:
 
 
 def columns(values: Tensor, name: str) -> list[Caution]:
-    """Does the block move at all?"""
+    """Are all columns of the block constant, or most of them?"""
     still = int((values == values[:1]).all(0).sum())
     width = values.shape[1]
     if still == width:
@@ -100,7 +102,7 @@ def columns(values: Tensor, name: str) -> list[Caution]:
 
 
 def repeats(atoms: Atoms, estimator: str) -> list[Caution]:
-    """Do values repeat where the estimator wants none that do?"""
+    """Do values repeat, for an estimator that needs values without repeats?"""
     if atoms.constant or not (atoms.copied or atoms.heavy):
         return []
     return [
@@ -113,7 +115,7 @@ def repeats(atoms: Atoms, estimator: str) -> list[Caution]:
 
 
 def sparse_table(alone: int, n: int) -> list[Caution]:
-    """Are there examples enough for a table of counts?"""
+    """Too few examples share a pair of labels for a table of counts."""
     return [
         Caution(
             "sparse-table",
@@ -127,21 +129,21 @@ def sparse_table(alone: int, n: int) -> list[Caution]:
 def reach(
     blocks: tuple[Distances, ...], classes: Tensor | None, k: int, norm: str, width: int
 ) -> list[Caution]:
-    """Are neighbours near? In high dimension all rows are about equally far, and neighbours show nothing."""
+    """Are neighbours near? In high dimension all examples are about equally far, and neighbours show nothing."""
     if not blocks:
         return []
     n = blocks[0].n
-    rows = min(_LOOKED_AT, n)
-    far = blocks[0].rows(0, rows)[0]
+    measured = min(_MEASURED, n)
+    far = blocks[0].rows(0, measured)[0]
     for block in blocks[1:]:
-        far = torch.maximum(far, block.rows(0, rows)[0])
+        far = torch.maximum(far, block.rows(0, measured)[0])
     if norm == "euclidean":
         far = far.sqrt()
     near = far.clone()
-    row = torch.arange(rows, device=near.device)
+    row = torch.arange(measured, device=near.device)
     near[row, row] = math.inf
     if classes is not None:
-        near[classes[:rows, None] != classes[None, :]] = math.inf
+        near[classes[:measured, None] != classes[None, :]] = math.inf
         k = min(k, int(as_classes(classes)[1].max()) - 1)
     radius = near.topk(k, largest=False).values[:, -1]
     radius = radius[radius.isfinite()]
@@ -151,8 +153,9 @@ def reach(
         return [
             Caution(
                 "beyond-reach",
-                f"the {k}-th neighbour is {share:.2f} times as far as a row at random: width {width} is beyond the "
-                f"reach of {n} rows and the value is too low; take more rows, fewer columns or a bound",
+                f"the {k}-th neighbour is {share:.2f} times as far as a random example: {n} examples are too few for "
+                f"neighbours in {width} columns, and the value is too low; "
+                "take more examples, fewer columns or a bound",
             )
         ]
     return []

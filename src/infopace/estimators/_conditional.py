@@ -1,4 +1,4 @@
-"""What x and y share beyond z: conditional mutual information by nearest neighbours."""
+"""Conditional mutual information by nearest neighbours: what x and y share beyond z."""
 
 from __future__ import annotations
 
@@ -11,24 +11,29 @@ from torch import Tensor
 
 from infopace._checks import check_choice
 from infopace.estimators._cautions import left_out, missing_values
-from infopace.estimators._distances import Distances, pairwise_distances, row_blocks
 from infopace.estimators._error_bar import ErrorBar, subsampling_error_bar
 from infopace.estimators._estimate import Estimate
 from infopace.estimators._gao import gao
 from infopace.estimators._inputs import (
     DROP,
+    as_classes,
     as_matrix,
     as_targets,
     check_neighbours,
     complete_examples,
     is_labels,
 )
-from infopace.estimators._joint import Held, Joint, SameClass, kth_radius, tied_count, tied_neighbours
-from infopace.estimators._labels import as_classes, entropy
+from infopace.estimators._neighbour_search._counts import kth_radius, tied_count, tied_neighbours
+from infopace.estimators._neighbour_search._distances import NORMS, Distances, pairwise_distances, row_blocks
+from infopace.estimators._neighbour_search._spaces import (
+    STANDARDIZE,
+    Joint,
+    LastBlockKept,
+    SameClass,
+    standardized_distances,
+)
+from infopace.estimators._plug_in import entropy
 from infopace.estimators._ross import ross
-from infopace.estimators._scale import STANDARDIZE, standardized_distances
-
-_NORMS = ("euclidean", "chebyshev")
 
 
 def conditional_mutual_information(
@@ -42,24 +47,24 @@ def conditional_mutual_information(
     std_error: bool = True,
     missing: str = "refuse",
 ) -> Estimate:
-    """Conditional mutual information I(X;Y|Z), in nats: what x tells of y to someone who knows z.
+    """Conditional mutual information I(X;Y|Z), in nats: the information that x has about y beyond z.
 
     For vectors z,
 
         I = psi(k) - < psi(n_xz + 1) + psi(n_yz + 1) - psi(n_z + 1) >
 
-    psi is the digamma function and <> the mean over rows. rho_i is the distance from row i to its k-th
-    nearest neighbour, the distance of two rows being the largest of their x-, y- and z-distances; n_xz
-    counts the other rows nearer than rho_i in x and z, n_yz those in y and z, n_z those in z. Rows that tie
-    with the k-th neighbour are counted on both sides, as in `gao`, so that copies and rounded values do not
-    pass for information. For labels z, the average over the classes of I(X;Y) inside the class, weighted by
-    size.
+    psi is the digamma function and <> the mean over examples. The distance of two examples is the largest of their x-,
+    y- and z-distances. rho_i is the distance from example i to its k-th nearest neighbour. n_xz counts the other
+    examples nearer than rho_i in x and z, n_yz those in y and z, n_z those in z. Examples that tie with the k-th
+    neighbour are counted on both sides, as in `gao`. So copies and rounded values do not pass for information.
+
+    For labels z it is the mean over the classes of I(X;Y) inside the class, weighted by size.
 
     Args:
         x: (n, ...) numbers or (n,) labels, as for `mutual_information`; but x and y cannot both be labels.
         y: The same.
         z: The same.
-        k: Neighbours, 1..n-1. Classes of z with at most k rows use fewer, one less than their rows.
+        k: Neighbours, 1..n-1. A class of z with at most k examples uses one less than it has.
         norm: Distance inside a block: "euclidean" or "chebyshev".
         standardize: Scale of the blocks, as for `mutual_information`; for labels z within each class.
         std_error: Whether to compute the error bar (about as much work again).
@@ -67,8 +72,8 @@ def conditional_mutual_information(
 
     Raises:
         ValueError: a missing value that was not to be dropped, inf, an empty or mismatched input, k outside 1..n-1,
-            an unknown word, labels for both x and y, labels z that never repeat, and beside vectors z labels y with
-            a class of at most k rows.
+            an unknown word, labels for both x and y, labels z that never repeat, or vectors z with labels y of which
+            a class has at most k examples.
 
     Sources: Frenzel & Pompe, Phys. Rev. Lett. 99, 204101 (2007); counts that include ties after Mesner &
         Shalizi, IEEE Trans. Inf. Theory 67(1), 2021.
@@ -78,7 +83,7 @@ def conditional_mutual_information(
     >>> round(conditional_mutual_information(x, x + y, y, std_error=False).nats, 2)
     2.05
     """
-    check_choice("norm", norm, _NORMS)
+    check_choice("norm", norm, NORMS)
     check_choice("standardize", standardize, STANDARDIZE)
     (first, second, third), dropped = complete_examples({"x": x, "y": y, "z": z}, missing)
     names = ("x", "y")
@@ -99,8 +104,8 @@ def conditional_mutual_information(
 
 
 def frenzel_pompe(x: Distances, y: Distances, z: Distances, k: int) -> float:
-    """The formula of `conditional_mutual_information` for vectors z, on distances."""
-    x, y, z = Held(x), Held(y), Held(z)
+    """The formula of `conditional_mutual_information` for vectors z, from distances."""
+    x, y, z = LastBlockKept(x), LastBlockKept(y), LastBlockKept(z)
     everything, xz, yz = Joint(x, y, z), Joint(x, z), Joint(y, z)
     terms = torch.empty(x.n, dtype=torch.float64, device=x.device)
     for start, stop in row_blocks(x.n):
@@ -121,7 +126,7 @@ def _given_vectors(
         classes, sizes = as_classes(y)
         if int(sizes.min()) <= k:
             raise ValueError(
-                f"every class of y needs more than k rows where z is floating, "
+                f"every class of y needs more than k examples where z is floating, "
                 f"got k = {k} and a class of {int(sizes.min())}"
             )
         dy = SameClass(classes)
@@ -146,24 +151,24 @@ def _given_labels(
     classes, sizes = as_classes(z)
     alone = int((sizes == 1).sum())
     if alone == len(sizes):
-        raise ValueError(f"labels z must repeat, got {len(z)} rows with {len(z)} different labels")
-    # Distances inside a class are computed once; the error bar reads parts of them.
+        raise ValueError(f"labels z must repeat, got {len(z)} examples with {len(z)} different labels")
+    # Distances inside a class are computed once. The error bar reads parts of them.
     members = [(classes == c).nonzero().squeeze(1) for c in range(len(sizes)) if int(sizes[c]) > 1]
     place = torch.empty_like(classes)
-    for rows in members:
-        place[rows] = torch.arange(len(rows), device=x.device)
+    for own in members:
+        place[own] = torch.arange(len(own), device=x.device)
     if y.is_floating_point():
         blocks = [
-            tuple(standardized_distances(block[rows], norm, standardize) for block in (x, y))
-            for rows in members
+            tuple(standardized_distances(block[own], norm, standardize) for block in (x, y))
+            for own in members
         ]
     else:
-        blocks = [(pairwise_distances(x[rows], norm),) for rows in members]
+        blocks = [(pairwise_distances(x[own], norm),) for own in members]
 
     def value(index: Tensor) -> float:
         total, used = 0.0, 0
-        for rows, block in zip(members, blocks, strict=True):
-            kept = index[classes[index] == classes[rows[0]]]
+        for own, block in zip(members, blocks, strict=True):
+            kept = index[classes[index] == classes[own[0]]]
             few = min(k, len(kept) - 1)
             if few < 1:
                 continue

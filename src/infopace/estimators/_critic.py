@@ -1,4 +1,4 @@
-"""A small critic of pairs, and its training with early stopping."""
+"""A small critic of pairs, and how it is trained with early stopping."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from infopace._typing import Float
 _HIDDEN = 64
 _FEATURES = 32
 _LEARNING_RATE = 1e-3
-_LOOK_EVERY = 20
+_VALIDATE_EVERY = 20
 _PATIENCE = 15
 
 Critic = list[Tensor]
@@ -25,7 +25,7 @@ def new_critic(width_x: int, width_y: int, generator: torch.Generator) -> Critic
 
         T(x, y) = f(x) . g(y),  f and g two-layer perceptrons with ReLU, the last layer of g zero at first
 
-    An untrained critic so claims no information. All n^2 pairs of n rows cost n passes, not n^2.
+    So an untrained critic claims no information. All n^2 pairs of n examples cost n passes, not n^2.
     """
     critic: Critic = []
     for width in (width_x, width_y):
@@ -42,12 +42,12 @@ def all_scores(critic: Critic, x: Float[Tensor, "n d"], y: Float[Tensor, "m e"])
     return _perceptron(critic[:half], x) @ _perceptron(critic[half:], y).T
 
 
-def _perceptron(layers: Critic, rows: Tensor) -> Tensor:
+def _perceptron(layers: Critic, features: Tensor) -> Tensor:
     for index in range(0, len(layers), 2):
-        rows = rows @ layers[index] + layers[index + 1]
+        features = features @ layers[index] + layers[index + 1]
         if index + 2 < len(layers):
-            rows = rows.relu()
-    return rows
+            features = features.relu()
+    return features
 
 
 def train_critic(
@@ -60,10 +60,10 @@ def train_critic(
     steps: int,
     generator: torch.Generator,
 ) -> Critic:
-    """The critic with the best validation value on the way of Adam (Kingma & Ba 2015) down the loss.
+    """The critic with the best validation value while Adam (Kingma & Ba 2015) minimises the loss.
 
-    Batches are drawn from the train rows (x, y) without replacement, epoch by epoch. Training ends after
-    `steps`, or when 15 looks, 20 steps apart, brought nothing better than the best so far.
+    Batches are drawn from the train examples (x, y) without replacement, epoch by epoch. The run ends after `steps`, or
+    when 15 validations, 20 steps apart, were not better than the best so far.
     """
     x, y = train
     best, best_value, waited = critic, validate(critic), 0
@@ -73,15 +73,15 @@ def train_critic(
     for step in range(1, steps + 1):
         if len(order) < batch:
             order = torch.randperm(len(x), generator=generator)
-        rows, order = order[:batch].to(x.device), order[batch:]
-        gradients = torch.autograd.grad(loss(all_scores(critic, x[rows], y[rows])), critic)
+        drawn, order = order[:batch].to(x.device), order[batch:]
+        gradients = torch.autograd.grad(loss(all_scores(critic, x[drawn], y[drawn])), critic)
         with torch.no_grad():
             for tensor, gradient, m, v in zip(critic, gradients, first, second, strict=True):
                 m.lerp_(gradient, 0.1)
                 v.lerp_(gradient.square(), 0.001)
                 spread = (v / (1 - 0.999**step)).sqrt_().add_(1e-8)
                 tensor.addcdiv_(m, spread, value=-_LEARNING_RATE / (1 - 0.9**step))
-        if step % _LOOK_EVERY == 0:
+        if step % _VALIDATE_EVERY == 0:
             value = validate([tensor.detach() for tensor in critic])
             if value > best_value:
                 best, best_value, waited = [tensor.detach().clone() for tensor in critic], value, 0

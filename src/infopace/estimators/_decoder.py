@@ -1,4 +1,4 @@
-"""The decoder bound: what a classifier's own probabilities prove about its information."""
+"""The decoder bound: the information that a classifier's own probabilities prove."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from infopace.estimators._estimate import Estimate
-from infopace.estimators._inputs import as_class_numbers, as_matrix, as_tensor, check_same_number
-from infopace.estimators._labels import as_classes, entropy
+from infopace.estimators._inputs import as_class_numbers, as_classes, as_matrix, as_tensor, check_same_number
+from infopace.estimators._plug_in import entropy
 
-# bfloat16 keeps 8 bits, so the probabilities of a softmax in it sum to 1 within 2^-7.
+# In bfloat16, which keeps 8 bits, the probabilities of a softmax sum to 1 within 2^-7.
 _SUM_TOLERANCE = 2.0**-7
 
 
@@ -21,12 +21,17 @@ def decoder_bound(scores: Any, labels: Any) -> Estimate:
 
         I(T;Y) >= H(Y) + < ln q(y_i | t_i) >
 
-    H(Y) is the entropy of the labels at hand and q the classifier's probability of the true label: H(Y) less
-    the cross-entropy. A lower bound in expectation for every q (Barber & Agakov, NeurIPS 2003), tight where
-    q is the true posterior; smooth, and indifferent to width and number of classes.
+    H(Y) is the entropy of these labels, and q the classifier's probability of the true label. So the bound is H(Y) less
+    the cross-entropy. In expectation it holds for every q (Barber & Agakov, NeurIPS 2003), and it is tight where q is
+    the true posterior. Width and number of classes do not matter.
 
-    Scores are logits or log-probabilities (log-softmax leaves both right), or probabilities, recognised by
-    rows that are non-negative and sum to 1. One column means the logit of label 1 of two.
+    Args:
+        scores: (n, C) logits or log-probabilities; log-softmax is right for both. Or probabilities, recognised because
+            they are non-negative and sum to 1. One column is the logit of label 1 of two.
+        labels: (n,) whole numbers.
+
+    Raises:
+        ValueError: nan or inf, an empty or mismatched input, labels that are not in 0..C-1.
 
     >>> decoder_bound([[9.0, 0.0], [0.0, 9.0]], [0, 1]).nats
     0.6930...
@@ -36,7 +41,7 @@ def decoder_bound(scores: Any, labels: Any) -> Estimate:
         raise ValueError(f"scores must be (n, C), one a class, got shape {tuple(shape)}")
     matrix = as_matrix(scores, "scores").double()
     y = as_class_numbers(labels, "labels", "the numbers 0..C-1 of the scores' columns").to(matrix.device)
-    check_same_number(matrix, y, "scores", "labels")
+    check_same_number(len(matrix), len(y), "scores", "labels")
     log_probability = _log_probabilities(matrix)
     low, high, classes = int(y.min()), int(y.max()), log_probability.shape[1]
     if low < 0 or high >= classes:
@@ -44,8 +49,8 @@ def decoder_bound(scores: Any, labels: Any) -> Estimate:
         raise ValueError(f"labels must be in 0..C-1 for scores with C = {classes} columns, got label {wrong}")
     gain = log_probability[torch.arange(len(y), device=y.device), y]
     target_entropy = entropy(y)
-    # The spread of H(Y) and of the log-probabilities together: each row's surprise under the label shares,
-    # less its surprise under the classifier, is one term of the mean.
+    # The spread of H(Y) and of the log-probabilities together. A term is the surprise of an example under the label
+    # shares, less its surprise under the classifier.
     number, sizes = as_classes(y)
     terms = gain - (sizes.double() / len(y)).log()[number]
     std_error = float(terms.std() / len(y) ** 0.5) if len(y) > 1 else float("nan")
@@ -65,6 +70,6 @@ def _log_probabilities(scores: Tensor) -> Tensor:
     if scores.shape[1] == 1:
         scores = torch.cat([torch.zeros_like(scores), scores], 1)
     elif bool((scores >= 0).all()) and bool(((scores.sum(1) - 1).abs() < _SUM_TOLERANCE).all()):
-        # A saturated softmax holds exact zeros; the smallest positive float32 stands in for them.
+        # A saturated softmax holds exact zeros. The smallest positive float32 replaces them.
         scores = scores.clamp(min=torch.finfo(torch.float32).tiny).log()
     return scores.log_softmax(1)

@@ -16,19 +16,25 @@ def gaussian(x: Float[Tensor, "n p"], y: Float[Tensor, "n q"]) -> float:
         I = -1/2 sum_i ln(1 - r_i^2) - b
         b = 1/2 sum_{j=1..q} [ psi((N - j + 1) / 2) - psi((N - p - j + 1) / 2) ],    N = n - 1
 
-    r_i are the canonical correlations of the sample, psi the digamma function, p and q the ranks of x and
-    y. The first term is 1/2 ln(|S_x| |S_y| / |S|) with the scatter matrices S of x, y and both. For normal
-    rows S is Wishart with N degrees of freedom, and E ln|S| = ln|Sigma| + m ln 2 + sum_{j=1..m} psi((N - j
-    + 1) / 2) at width m (Anderson, Introduction to Multivariate Statistical Analysis, 3rd ed. 2003, thm
-    7.5.1; Goodman, Ann. Math. Stat. 34, 1963; Misra et al., J. Multivariate Analysis 92, 2005). Put in, all
-    but I and b cancels, so b is the bias exactly, for every Sigma and n > p + q.
+    r_i are the canonical correlations of the sample, psi the digamma function, p and q the ranks of x and y.
 
-    For other distributions it estimates the information that their covariance shows. Any invertible affine
-    map of x or of y leaves it as it is. Columns that are constant or combinations of others are left out
-    (they add no rank). inf if a combination of x equals one of y: then the information is infinite.
+    b is the exact bias for every Sigma and n > p + q. The first term is 1/2 ln(|S_x| |S_y| / |S|), with the scatter
+    matrices S of x, y and both. For normal examples S is Wishart with N degrees of freedom. At width m then
+    E ln|S| = ln|Sigma| + m ln 2 + sum_{j=1..m} psi((N - j + 1) / 2). With these put in, all but I and b cancels.
+
+    For other distributions it estimates the information that their covariance shows. It does not change under any
+    invertible affine map of x or of y. Columns that are constant or combinations of others add no rank and are left
+    out. The value is inf if a combination of x equals one of y, because then the information is infinite.
+
+    Args:
+        x: (n, p) examples.
+        y: (n, q) examples.
 
     Raises:
         ValueError: n <= p + q, where every sample shows perfect correlation.
+
+    Sources: Anderson, Introduction to Multivariate Statistical Analysis, 3rd ed. 2003, thm 7.5.1; Goodman, Ann. Math.
+        Stat. 34, 1963; Misra et al., J. Multivariate Analysis 92, 2005.
     """
     sines, p, q = _sines(x, y)
     if bool((sines <= _tolerance(len(x))).any()):
@@ -44,16 +50,16 @@ def gaussian_std_error(x: Float[Tensor, "n p"], y: Float[Tensor, "n q"]) -> floa
         se^2 = R / n + 1/4 sum_{j=1..q} [ psi'((N - p - j + 1) / 2) - psi'((N - j + 1) / 2) ]
         R = ( sum_i r_i^2 - p q / N ) / ( 1 - max(p, q) / N ), not below 0
 
-    psi' is the trigamma function. R / n is the asymptotic variance (delta method; R is sum r_i^2 without what
-    independent samples show by chance, p q / N), the second term the exact variance under independence, where
-    the product of the 1 - r_i^2 is one of independent beta variables (Anderson 2003, thm 8.4.1).
+    psi' is the trigamma function. R / n is the asymptotic variance (delta method). R is sum r_i^2 less what independent
+    samples show by chance, p q / N. The second term is the exact variance under independence, where the product of the
+    1 - r_i^2 is one of independent beta variables (Anderson 2003, thm 8.4.1).
     """
     sines, p, q = _sines(x, y)
     freedom = len(x) - 1
     chance = p * q / freedom
-    seen = max(0.0, float((1 - sines.square()).sum()) - chance) / (1 - max(p, q) / freedom)
+    found = max(0.0, float((1 - sines.square()).sum()) - chance) / (1 - max(p, q) / freedom)
     spread = _sum_psi(freedom - p, q, 1) - _sum_psi(freedom, q, 1)
-    return math.sqrt(seen / len(x) + spread / 4)
+    return math.sqrt(found / len(x) + spread / 4)
 
 
 def _sines(x: Tensor, y: Tensor) -> tuple[Tensor, int, int]:
@@ -63,11 +69,11 @@ def _sines(x: Tensor, y: Tensor) -> tuple[Tensor, int, int]:
     if p + q >= len(x):
         raise ValueError(
             f"n must be greater than the widths of x and y together, got n = {len(x)} "
-            f"with ranks {p} and {q}: take more rows or fewer columns"
+            f"with ranks {p} and {q}: take more examples or fewer columns"
         )
     if p < q:
         base_x, base_y = base_y, base_x
-    # What x leaves unexplained of y, not 1 - r^2, which has no digits left where r is nearly 1.
+    # What x leaves unexplained of y. 1 - r^2 would have no digits left where r is nearly 1.
     rest = base_y - base_x @ (base_x.T @ base_y)
     return torch.linalg.svdvals(rest).clamp(max=1.0), p, q
 
@@ -76,7 +82,7 @@ def _basis(x: Tensor) -> Tensor:
     """Orthonormal columns that span the centred columns of x, each first brought to unit length."""
     centred = x.double() - x.double().mean(0)
     length = centred.norm(dim=0)
-    # The mean of equal numbers is off by rounding, and a constant column must not become one of noise.
+    # The mean of equal numbers has a rounding error, and a constant column must not become noise.
     noise = _tolerance(len(x)) * x.double().abs().amax(0)
     kept = length > noise * math.sqrt(len(x))
     left, values, _ = torch.linalg.svd(centred[:, kept] / length[kept], full_matrices=False)

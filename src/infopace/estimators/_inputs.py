@@ -1,4 +1,4 @@
-"""Samples as the user has them -> checked tensors, or an error that says what was wrong."""
+"""Samples of any kind -> checked tensors, or an error that says what was wrong."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from torch import Tensor
 from infopace._checks import check_choice, shown, whole
 from infopace.estimators._arrays import as_array
 
-# Squares of larger differences, summed over a million columns, would leave float64.
+# Squares of larger differences, summed over a million columns, would overflow float64.
 _LARGEST = 1e150
-# What torch can compare; of its 8-bit kinds it cannot find the largest.
+# The kinds that torch can compare. It cannot find the largest of its 8-bit kinds.
 _FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
@@ -22,7 +22,7 @@ class OutOfRangeError(ValueError):
     """A value that no estimator takes: missing, nan, inf, or too large to be squared."""
 
 
-# What to do about missing values, for functions that take the word.
+# What to do about missing values, for functions with the argument `missing`.
 DROP = '; missing="drop" leaves them out'
 
 
@@ -33,7 +33,9 @@ def as_matrix(values: Any, name: str, remedy: str = "") -> Tensor:
     """
     tensor = as_tensor(values, name, remedy)
     if tensor.ndim == 0:
-        raise ValueError(f"{name} must have one row a sample, got a scalar {tensor.item()}")
+        raise ValueError(
+            f"{name} must be one number or vector for each example, got a scalar {tensor.item()}"
+        )
     if tensor.is_complex():
         raise ValueError(f"{name} must be floating, got dtype {_dtype(tensor)}")
     if tensor.numel() == 0:
@@ -46,7 +48,7 @@ def as_matrix(values: Any, name: str, remedy: str = "") -> Tensor:
             )
         tensor = _floating(tensor)
     tensor = tensor.reshape(len(tensor), -1)
-    # Extremes carry nan along; looking for the place only where there is one spares a copy of wide layers.
+    # The extremes are nan where any value is. Only then the place is searched, which would copy wide layers.
     low, high = (float(extreme) for extreme in torch.aminmax(tensor))
     if not math.isfinite(high - low):
         if math.isnan(low):
@@ -58,11 +60,11 @@ def as_matrix(values: Any, name: str, remedy: str = "") -> Tensor:
 
 
 def as_targets(values: Any, n: int, samples: str = "x", name: str = "y", remedy: str = "") -> Tensor:
-    """Targets beside n samples: one column of labels becomes (n,) int64, all else a floating (n, d) matrix."""
+    """Targets of n examples: one column of labels becomes (n,) int64, all else a floating (n, d) matrix."""
     tensor = as_tensor(values, name, remedy)
     if tensor.ndim == 0 or len(tensor) != n:
         raise ValueError(
-            f"{samples} and {name} must have the same number of rows, got {n} and {_rows(tensor)}"
+            f"{samples} and {name} must have the same number of examples, got {n} and {_length(tensor)}"
         )
     if tensor.is_complex():
         raise ValueError(f"{name} must be integer labels or floating targets, got dtype {_dtype(tensor)}")
@@ -76,41 +78,46 @@ def as_labels(values: Any, name: str = "labels") -> Tensor:
     tensor = as_tensor(values, name)
     if tensor.is_floating_point() or tensor.is_complex() or tensor.ndim == 0 or tensor.numel() != len(tensor):
         raise ValueError(
-            f"{name} must be whole numbers or text, one a row, got {_dtype(tensor)} of shape {tuple(tensor.shape)}"
+            f"{name} must be whole numbers or text, one for each example, got {_dtype(tensor)} of shape"
+            f" {tuple(tensor.shape)}"
         )
     return tensor.reshape(-1).long()
 
 
+def as_classes(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """(n,) labels -> (n,) class numbers 0..C-1 and (C,) class sizes."""
+    _, classes, sizes = torch.unique(labels, return_inverse=True, return_counts=True)
+    return classes, sizes
+
+
 def as_class_numbers(values: Any, name: str, columns: str) -> Tensor:
-    """Labels that are themselves the numbers of columns; text has none, and is refused."""
+    """Labels that are numbers of columns; text is refused, because it has no such number."""
     return as_labels(as_numbers(values, name, columns), name)
 
 
 def as_numbers(values: Any, name: str, what: str = "numbers in one array") -> Tensor:
-    """As `as_tensor`, but text and other labels, whose numbers would be made up, are refused."""
+    """As `as_tensor`, but text and other labels are refused, because their numbers would be arbitrary."""
     if not isinstance(values, Tensor) and as_array(values, name).coded:
         raise ValueError(f"{name} must be {what}, got text or other labels without a number; number them")
     return as_tensor(values, name)
 
 
 def is_labels(tensor: Tensor) -> bool:
-    """One column of whole numbers."""
+    """Whether these are labels: one column of whole numbers."""
     whole = not (tensor.is_floating_point() or tensor.is_complex())
     return whole and tensor.ndim > 0 and tensor.numel() == len(tensor) > 0
 
 
-def check_same_number(samples: Tensor, others: Tensor, first: str, second: str) -> None:
-    """Samples come in pairs."""
-    if len(samples) != len(others):
-        raise ValueError(
-            f"{first} and {second} must have the same number of rows, got {len(samples)} and {_rows(others)}"
-        )
+def check_same_number(n: int, others: int, first: str, second: str) -> None:
+    """Both must have the same number of examples."""
+    if n != others:
+        raise ValueError(f"{first} and {second} must have the same number of examples, got {n} and {others}")
 
 
 def as_tensor(values: Any, name: str, remedy: str = "") -> Tensor:
-    """Tensors as they are, all else through numpy: Python floats stay float64, any layout is read.
+    """Samples as a tensor. Tensors stay as they are, all else goes through numpy, so Python floats stay float64.
 
-    Labels of any kind become whole numbers. Missing values other than nan are refused; nan is left to the caller.
+    Labels of any kind become whole numbers. Missing values are refused, except nan, which the caller checks.
     """
     tensor, missing = _read(values, name)
     if missing is not None:
@@ -121,7 +128,7 @@ def as_tensor(values: Any, name: str, remedy: str = "") -> Tensor:
 def complete_examples(blocks: dict[str, Any], missing: str) -> tuple[list[Tensor], int]:
     """Blocks of samples, by name, as tensors, and how many examples were left out.
 
-    With "refuse" none is; with "drop" those that lack a value in any block, nan included.
+    "refuse" leaves out none. "drop" leaves out those that lack a value in any block, nan included.
     """
     check_choice("missing", missing, ("refuse", "drop"))
     if missing == "refuse":
@@ -130,8 +137,8 @@ def complete_examples(blocks: dict[str, Any], missing: str) -> tuple[list[Tensor
     tensors = [tensor for tensor, _ in read.values()]
     lengths = [len(tensor) if tensor.ndim else -1 for tensor in tensors]
     if len(set(lengths)) > 1 or -1 in lengths:
-        names, counts = " and ".join(blocks), " and ".join(map(_rows, tensors))
-        raise ValueError(f"{names} must have the same number of rows, got {counts}")
+        names, counts = " and ".join(blocks), " and ".join(map(_length, tensors))
+        raise ValueError(f"{names} must have the same number of examples, got {counts}")
     whole = torch.ones(lengths[0], dtype=torch.bool)
     for tensor, gaps in read.values():
         holes = tensor.isnan() if gaps is None else gaps
@@ -144,12 +151,12 @@ def complete_examples(blocks: dict[str, Any], missing: str) -> tuple[list[Tensor
 
 
 def _read(values: Any, name: str) -> tuple[Tensor, Tensor | None]:
-    """The tensor, and where values are missing that are not nan."""
+    """The tensor, and where values are missing, nan apart."""
     if isinstance(values, Tensor):
         return check_plain(values.detach(), name), None
     found = as_array(values, name)
     array, missing = found.array, found.missing
-    # torch takes neither reversed nor read-only nor foreign-endian arrays.
+    # torch refuses reversed, read-only and foreign-endian arrays.
     array = np.require(array, array.dtype.newbyteorder("="), ["C", "W"])
     if missing is None or not missing.any():
         return torch.from_numpy(array), None
@@ -159,13 +166,13 @@ def _read(values: Any, name: str) -> tuple[Tensor, Tensor | None]:
 
 
 def _floating(tensor: Tensor) -> Tensor:
-    """Whole numbers as floats that hold them: float32 has 24 bits."""
+    """Whole numbers as floats that hold them exactly: float32 has 24 bits."""
     narrow = tensor.dtype in (torch.bool, torch.uint8, torch.int8, torch.int16)
     return tensor.to(torch.float32 if narrow else torch.float64)
 
 
 def check_plain(tensor: Tensor, name: str) -> Tensor:
-    """A tensor whose values are there, each in its place: not sparse, nested, quantised or on the meta device."""
+    """Refuse tensors that are not dense values: sparse, nested, quantised or on the meta device."""
     kind = ""
     if tensor.is_nested:
         kind = "a nested tensor"
@@ -183,7 +190,7 @@ def check_plain(tensor: Tensor, name: str) -> Tensor:
 
 
 def check_neighbours(k: object, n: int) -> int:
-    """A k-th neighbour needs k other examples."""
+    """k as an int, if n examples have a k-th neighbour."""
     number = whole("k", k)
     if not 1 <= number < n:
         raise ValueError(f"k must be in 1..n-1, got k = {shown(number)} with n = {n}")
@@ -191,21 +198,20 @@ def check_neighbours(k: object, n: int) -> int:
 
 
 def _refuse(matrix: Tensor, wrong: Tensor, requirement: str) -> None:
-    for row, column in wrong.nonzero()[:1].tolist():
-        raise OutOfRangeError(
-            f"{requirement}, got {matrix[row, column].item()} at row {row}, column {column}"
-        )
+    for example, column in wrong.nonzero()[:1].tolist():
+        value = matrix[example, column].item()
+        raise OutOfRangeError(f"{requirement}, got {value} at example {example}, column {column}")
 
 
 def _refuse_missing(missing: Tensor, got: str, remedy: str) -> None:
-    """One line: in how many examples, and where the first one is."""
+    """Refuse missing values, with how many examples have one and where the first is."""
     matrix = missing.reshape(len(missing), -1) if missing.ndim else missing.reshape(1, 1)
-    row, column = matrix.nonzero()[0].tolist()
+    example, column = matrix.nonzero()[0].tolist()
     count = f"{int(matrix.any(1).sum())} of {len(matrix)} examples"
-    raise OutOfRangeError(f"{got} in {count}, first at example {row}, column {column}{remedy}")
+    raise OutOfRangeError(f"{got} in {count}, first at example {example}, column {column}{remedy}")
 
 
-def _rows(tensor: Tensor) -> str:
+def _length(tensor: Tensor) -> str:
     return "a scalar" if tensor.ndim == 0 else str(len(tensor))
 
 

@@ -6,45 +6,73 @@ import torch
 from torch import Tensor
 
 from infopace._typing import Bool, Float
-from infopace.estimators._distances import Distances, row_blocks, true_in_rows
-from infopace.estimators._ross import radius_among
-from infopace.estimators._terms import value
+from infopace.estimators._inputs import check_neighbours, check_same_number
+from infopace.estimators._neighbour_search._counts import count_within, radius_among, split_at, value
+from infopace.estimators._neighbour_search._distances import Distances, row_blocks, true_in_rows
 
 
-def ksg1(x: Distances, y: Distances, k: int) -> float:
+def ksg1(x: Distances, y: Distances, k: int = 3) -> float:
     """First KSG estimate of I(X;Y) in nats.
 
         I = psi(k) + psi(n) - < psi(n_x + 1) + psi(n_y + 1) >
 
-    rho_i is the distance from row i to its k-th nearest neighbour, the distance of two rows being the larger
-    of their x- and y-distance; n_x and n_y count the other rows strictly nearer than rho_i in x and in y.
-    Kraskov et al., Phys. Rev. E 69, 066138 (2004), eq. 8. Nothing is strictly nearer than rho_i = 0, so rows
-    with k or more copies count those: copies + 1 for k, n_x and n_y at distance 0 (Gao et al., NeurIPS 2017).
+    psi is the digamma function and <> the mean over examples. The distance of two examples is the larger of their
+    x- and y-distance. rho_i is the distance from example i to its k-th nearest neighbour. n_x and n_y count the other
+    examples strictly nearer than rho_i, in x and in y. An example with k or more copies has rho_i = 0, and nothing is
+    strictly nearer. It counts its copies instead: copies + 1 for k, n_x and n_y at distance 0 (Gao et al., NeurIPS
+    2017).
+
+    Args:
+        x: Distances between the examples of x, as `standardized_distances` gives them.
+        y: The same for y.
+        k: Neighbours, 1..n-1.
+
+    Raises:
+        ValueError: x and y of different lengths, k outside 1..n-1.
+
+    Source: Kraskov et al., Phys. Rev. E 69, 066138 (2004), eq. 8.
+
+    >>> from infopace.estimators import standardized_distances
+    >>> x = torch.linspace(0, 1, 100)[:, None]
+    >>> round(ksg1(standardized_distances(x), standardized_distances(x.square())), 2)
+    2.7
     """
-    return value(ksg1_terms(x, y, k)[0])
+    check_same_number(x.n, y.n, "x", "y")
+    return value(ksg1_terms(x, y, check_neighbours(k, x.n))[0])
 
 
 def ksg1_terms(x: Distances, y: Distances, k: int) -> tuple[Float[Tensor, " n"], Bool[Tensor, " n"]]:
-    """The n terms whose mean, with psi(n), is `ksg1`, and which rows have k or more copies."""
+    """The n terms whose mean, with psi(n), is `ksg1`, and which examples have k or more copies."""
     terms = torch.empty(x.n, dtype=torch.float64, device=x.device)
     copied = torch.empty(x.n, dtype=torch.bool, device=x.device)
     for start, stop in row_blocks(x.n):
-        neighbours, n_x, n_y = _counts(x, y, k, start, stop)
+        neighbours, n_x, n_y = ksg1_counts(x, y, k, start, stop)
         terms[start:stop] = torch.digamma(neighbours) - torch.digamma(n_x + 1) - torch.digamma(n_y + 1)
         copied[start:stop] = neighbours > k
     return terms, copied
 
 
-def ksg2(x: Distances, y: Distances, k: int) -> float:
+def ksg2(x: Distances, y: Distances, k: int = 3) -> float:
     """Second KSG estimate of I(X;Y) in nats.
 
         I = psi(k) - 1/k + psi(n) - < psi(n_x) + psi(n_y) >
 
-    n_x counts the other rows whose x-distance is at most the largest x-distance among the k nearest
-    neighbours in the joint space, n_y likewise: a radius for each block. Rows tied with the k-th neighbour
-    count as neighbours, and k is then their number. Kraskov et al., Phys. Rev. E 69, 066138 (2004), eq. 9.
+    Each block has its own radius: the largest x-distance among the k nearest neighbours in the joint space, and
+    likewise for y. n_x counts the other examples whose x-distance is at most that radius, n_y likewise. Examples that
+    tie with the k-th neighbour count as neighbours, and k is then their number.
+
+    Args:
+        x: Distances between the examples of x, as `standardized_distances` gives them.
+        y: The same for y.
+        k: Neighbours, 1..n-1.
+
+    Raises:
+        ValueError: x and y of different lengths, k outside 1..n-1.
+
+    Source: Kraskov et al., Phys. Rev. E 69, 066138 (2004), eq. 9.
     """
-    return value(ksg2_terms(x, y, k))
+    check_same_number(x.n, y.n, "x", "y")
+    return value(ksg2_terms(x, y, check_neighbours(k, x.n)))
 
 
 def ksg2_terms(x: Distances, y: Distances, k: int) -> Float[Tensor, " n"]:
@@ -61,16 +89,18 @@ def ksg2_terms(x: Distances, y: Distances, k: int) -> Float[Tensor, " n"]:
     return terms
 
 
-def _counts(x: Distances, y: Distances, k: int, start: int, stop: int) -> tuple[Tensor, Tensor, Tensor]:
-    """(k, n_x, n_y) of KSG-1 for the rows start..stop."""
+def ksg1_counts(
+    x: Distances, y: Distances, k: int, start: int, stop: int
+) -> tuple[Float[Tensor, " block"], Float[Tensor, " block"], Float[Tensor, " block"]]:
+    """(k, n_x, n_y) of `ksg1` for the examples start..stop; k is larger where an example has copies."""
     joint, joint_slack = _joint(x, y, start, stop)
     guess = joint.topk(k, largest=False).values[:, -1:]
-    inside_x, open_x = _split(x, guess, 2 * joint_slack, start, stop)
-    inside_y, open_y = _split(y, guess, 2 * joint_slack, start, stop)
+    inside_x, undecided_x = split_at(x, guess, 2 * joint_slack, start, stop)
+    inside_y, undecided_y = split_at(y, guess, 2 * joint_slack, start, stop)
     n_x, n_y = true_in_rows(inside_x).double(), true_in_rows(inside_y).double()
     neighbours = torch.full_like(n_x, k)
-    # A single open comparison is the k-th neighbour with itself, which is not strictly nearer.
-    unsure = true_in_rows(open_x) + true_in_rows(open_y) > 1
+    # A single undecided comparison is the k-th neighbour with itself, which is not strictly nearer.
+    unsure = true_in_rows(undecided_x) + true_in_rows(undecided_y) > 1
     if bool(unsure.any()):
         radius = _joint_radius(x, y, k, start, stop, unsure)
         exact_x = count_within(x, radius, start, stop, strict=True)
@@ -85,44 +115,19 @@ def _counts(x: Distances, y: Distances, k: int, start: int, stop: int) -> tuple[
     return neighbours, n_x, n_y
 
 
-def count_within(
-    distances: Distances, radius: Float[Tensor, " rows"], start: int, stop: int, *, strict: bool
-) -> Float[Tensor, " rows"]:
-    """Other rows nearer than the radius (strict), or at most that far, for the rows start..stop."""
-    measured, slack = distances.rows(start, stop)
-    inside, open_ = _split(distances, radius[:, None], slack, start, stop)
-    count = true_in_rows(inside).double()
-    i, j = open_.nonzero(as_tuple=True)
-    values = distances.exact(i + start, j) if bool(slack.any()) else measured[i, j]
-    hit = values < radius[i] if strict else values <= radius[i]
-    return count.index_add_(0, i, hit.double())
-
-
-def _split(
-    distances: Distances, guess: Tensor, margin: Tensor, start: int, stop: int
-) -> tuple[Tensor, Tensor]:
-    """Masks of the other rows: those certainly nearer than the guess, and those within the margin of it."""
-    measured, _ = distances.rows(start, stop)
-    inside = measured < guess - margin
-    open_ = (measured <= guess + margin) & ~inside
-    _leave_out_self(inside, start)
-    _leave_out_self(open_, start)
-    return inside, open_
-
-
 def _joint_radius(
     x: Distances, y: Distances, k: int, start: int, stop: int, wanted: Tensor | None = None
 ) -> Tensor:
-    """Canonical distance to the k-th joint neighbour of the rows start..stop; inf for rows not wanted."""
+    """Canonical distance to the k-th joint neighbour of the examples start..stop; inf for those not wanted."""
     measured, slack = _joint(x, y, start, stop)
     guess = measured.topk(k, largest=False).values[:, -1:]
     if not bool(slack.any()):
         return guess[:, 0]
     inside = measured < guess - 2 * slack
-    open_ = (measured <= guess + 2 * slack) & ~inside
+    undecided = (measured <= guess + 2 * slack) & ~inside
     if wanted is not None:
-        open_ &= wanted[:, None]
-    i, j = open_.nonzero(as_tuple=True)
+        undecided &= wanted[:, None]
+    i, j = undecided.nonzero(as_tuple=True)
     values = torch.maximum(x.exact(i + start, j), y.exact(i + start, j))
     return radius_among(values, i, k - true_in_rows(inside), stop - start)
 
@@ -130,7 +135,7 @@ def _joint_radius(
 def _joint_neighbours(
     x: Distances, y: Distances, radius: Tensor, start: int, stop: int
 ) -> tuple[Tensor, Tensor]:
-    """Pairs (row - start, other) at most the radius apart in the joint space."""
+    """Pairs (example - start, other) at most the radius apart in the joint space."""
     measured, slack = _joint(x, y, start, stop)
     i, j = (measured <= radius[:, None] + slack).nonzero(as_tuple=True)
     values = torch.maximum(x.exact(i + start, j), y.exact(i + start, j))
@@ -139,6 +144,7 @@ def _joint_neighbours(
 
 
 def _joint(x: Distances, y: Distances, start: int, stop: int) -> tuple[Tensor, Tensor]:
+    """Joint distances of the examples start..stop, infinite to themselves, and the bound on their error."""
     block_x, slack_x = x.rows(start, stop)
     block_y, slack_y = y.rows(start, stop)
     joint = torch.maximum(block_x, block_y)
@@ -151,8 +157,3 @@ def _largest(values: Tensor, row: Tensor, rows: int) -> Tensor:
     return torch.zeros(rows, dtype=torch.float64, device=values.device).scatter_reduce_(
         0, row, values, "amax"
     )
-
-
-def _leave_out_self(mask: Tensor, start: int) -> None:
-    row = torch.arange(len(mask), device=mask.device)
-    mask[row, row + start] = False

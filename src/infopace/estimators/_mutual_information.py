@@ -18,44 +18,50 @@ from infopace.estimators._estimate import Caution, Estimate
 from infopace.estimators._gaussian import gaussian, gaussian_std_error
 from infopace.estimators._inputs import (
     DROP,
+    as_classes,
     as_matrix,
     as_targets,
     check_neighbours,
     complete_examples,
     is_labels,
 )
-from infopace.estimators._labels import as_classes, entropy
 from infopace.estimators._linear_probe import linear_probe_bound
-from infopace.estimators._neighbours import VECTOR_FORMULAS, Neighbours, of_labels, of_vectors
+from infopace.estimators._neighbour_search._choose import VECTOR_FORMULAS, Neighbours, of_labels, of_vectors
+from infopace.estimators._neighbour_search._distances import NORMS
+from infopace.estimators._neighbour_search._spaces import STANDARDIZE
+from infopace.estimators._neural import BOUNDS as NEURAL
 from infopace.estimators._neural import neural_bound
 from infopace.estimators._permutation import p_value, permutation_null
-from infopace.estimators._plug_in import corrected_entropy, plug_in, plug_in_std_error
+from infopace.estimators._plug_in import corrected_entropy, entropy, plug_in, plug_in_std_error
 from infopace.estimators._ross import singletons
-from infopace.estimators._scale import STANDARDIZE
 from infopace.estimators._sparse_table import adjusted_information, alone_in_cell, is_sparse, raw_information
 
-NORMS = ("euclidean", "chebyshev")
-OF_TABLES = ("plug-in", "adjusted")
-NEURAL = ("mine", "infonce", "smile")
-BOUNDS = ("linear-probe", *NEURAL)
+# What fits each kind of pair.
 OF_LABELS = ("ross", "linear-probe", *NEURAL)
 OF_VECTORS = ("calibrated", *VECTOR_FORMULAS, "gaussian", *NEURAL)
+OF_TABLES = ("plug-in", "adjusted")
 ESTIMATORS = ("auto", *dict.fromkeys((*OF_LABELS, *OF_VECTORS, *OF_TABLES)))
-# Calibration compares all rows a dozen times: about 3 s at 5,000 rows on one core, and growing with the square.
+BOUNDS = ("linear-probe", *NEURAL)
+# Calibration compares all pairs a dozen times: about 3 s at 5,000 examples on one core, growing with the square.
 _MOST_CALIBRATED = 10_000
-# And it ranks and factors all columns: at 1,000 rows 3 s for 1,000 columns, 10 s for 10,000, 47 s and 5 GB for
-# 100,000 (two cores; results/estimators_speed.jsonl).
+# It also ranks and factors all columns. At 1,000 examples 1,000 columns take 3 s, 10,000 take 10 s, 100,000 take 47 s
+# and 5 GB (two cores; results/estimators_speed.jsonl).
 _WIDEST_CALIBRATED = 1_000
 
 
 @dataclasses.dataclass(frozen=True)
 class _Options:
+    estimator: str
     k: int
     norm: str
     standardize: str
     std_error: bool
     permutations: int
-    on_permutation: Callable[[int, int], None] | None = None
+    on_permutation: Callable[[int, int], None] | None
+
+    @property
+    def auto(self) -> bool:
+        return self.estimator == "auto"
 
 
 def mutual_information(
@@ -74,39 +80,40 @@ def mutual_information(
     """Mutual information I(X;Y) between vectors or labels and vectors or labels, in nats.
 
     Args:
-        x: (n, ...) numbers, one example a row; trailing dimensions are flattened. Tensor (any device), array, list,
-            table or column of pandas. Or (n,) labels: whole numbers, text, categories, anything hashable.
-        y: The same. One column of whole numbers is labels: give a quantity as floats. Several are a vector.
+        x: (n, ...) numbers, n examples; trailing dimensions are flattened. Tensor (any device), array, list, table or
+            column of pandas. Or (n,) labels: whole numbers, text, categories, anything hashable.
+        y: The same. One column of whole numbers is labels: give a quantity as floats. Several columns are a vector.
         k: Neighbours, 1..n-1. Small k: less bias, more spread.
-        norm: Distance inside a block: "euclidean", which is the more accurate in high dimension, or "chebyshev".
-        estimator: "auto" looks at the kind of x and y and at n. Vectors and labels: "ross" (neighbours),
-            "linear-probe" (cross-validated lower bound). Two vectors: "calibrated" (a model of the dependence,
-            corrected by neighbours), "ksg1", "ksg2", "gao" (neighbours; gao for mixtures with point masses),
-            "gaussian" (jointly normal). Two labels: "plug-in" (counts), "adjusted" (counts, where few examples share
-            a pair of labels). And critics trained on some rows and tested on others: "mine", "infonce", "smile".
-            Floats that repeat, as labels given as numbers and rounded values do, are counted as what they are: see
-            `Estimate.choice`.
+        norm: Distance inside a block: "euclidean", which is more accurate in high dimension, or "chebyshev".
+        estimator: "auto" chooses by the kind of x and y and by n, and `Estimate.choice` says why. Then floats
+            that repeat, as labels given as numbers and rounded values do, are counted.
+
+            - A vector and labels: "ross" (neighbours), "linear-probe" (cross-validated lower bound).
+            - Two vectors: "calibrated" (a model of the dependence, corrected by neighbours), "ksg1", "ksg2", "gao"
+              (neighbours; "gao" for mixtures with point masses), "gaussian" (jointly normal).
+            - Two sets of labels: "plug-in" (counts), "adjusted" (counts, where few examples share a pair of labels).
+            - Any pair with a vector: critics trained on some examples and tested on others, "mine", "infonce", "smile".
         standardize: Scale of the two blocks for KSG and Gao: "block" divides each by the norm of its column
             deviations, "columns" each column by its own, "none" leaves them. The others do not depend on it.
-        std_error: Whether to compute the error bar and bias of estimators with neighbours (about as much work
-            again; a fifth for "calibrated").
-        permutations: Random re-orderings of y for `p_value`, each about as much work as the estimate; 0: none.
-            For "calibrated" the neighbour estimate ("ksg1") is what is permuted. Bounds have no p-value.
-        missing: nan, None, pandas' NA and NaT and what a mask covers are missing values. "refuse" raises where there
-            is one; "drop" leaves out the examples that lack a value in x or in y, and says how many.
-        on_permutation: Called with (done, permutations) after each of them, and before the first with done = 0: to show
-            progress.
+        std_error: Whether to compute the error bar and bias of estimators with neighbours. It takes about as much work
+            again; a fifth for "calibrated".
+        permutations: Random orders of y for `p_value`, each about as much work as the estimate; 0: none. For
+            "calibrated" the neighbour estimate "ksg1" is permuted. Bounds have no p-value.
+        missing: What happens to missing values: nan, None, pandas' NA and NaT, and what a mask covers. "refuse" raises;
+            "drop" leaves out the examples that lack a value in x or in y, and says how many.
+        on_permutation: Called with (done, permutations) after each permutation, and with done = 0 before the first: to
+            show progress.
 
     Returns:
-        An `Estimate`. The value does not depend on the order of rows, on the number format that holds the same
-        numbers, or on the device; but the linear probe and trained critics split the rows by their place. Equal
-        input gives equal output.
+        An `Estimate`. Its value does not depend on the order of examples, on the device, or on the number format that
+        holds the same numbers. Only the linear probe and trained critics depend on the order, because they split the
+        examples by place. Equal input gives equal output.
 
     Raises:
         ValueError: a missing value that was not to be dropped, inf, an empty or mismatched input, k outside 1..n-1,
             an unknown word, an estimator that does not fit the kind of x and y.
 
-    Sources are named with each estimator; see the page "Which estimator?" for when each is right.
+    Each estimator names its source. The page "Which estimator?" says when each is right.
 
     >>> import torch
     >>> x = torch.linspace(0, 1, 200)
@@ -121,45 +128,46 @@ def mutual_information(
     k, permutations = whole("k", k), whole("permutations", permutations, 0)
     if permutations and estimator in BOUNDS:
         raise ValueError(f"a bound has no p-value, got permutations = {permutations} for {estimator!r}")
-    options = _Options(k, norm, standardize, std_error, permutations, on_permutation)
+    options = _Options(estimator, k, norm, standardize, std_error, permutations, on_permutation)
     (samples, others), dropped = complete_examples({"x": x, "y": y}, missing)
-    # A tensor may be a network's output, which nobody repairs by leaving examples out.
+    # A tensor may be a network's output, and to drop its missing values would hide that the network diverged.
     remedy = "" if isinstance(x, Tensor) else DROP
-    estimate = _by_kind(samples, others, options, estimator, remedy)
+    estimate = _by_kind(samples, others, options, remedy)
     if not dropped:
         return estimate
     left_out = cautions.missing_values(dropped, dropped + len(samples))
     return dataclasses.replace(estimate, warnings=(left_out, *estimate.warnings))
 
 
-def _by_kind(samples: Tensor, others: Tensor, options: _Options, estimator: str, remedy: str) -> Estimate:
-    if is_labels(samples):
-        labels = as_targets(samples, len(samples), name="x")
-        targets = as_targets(others, len(labels), remedy=remedy).to(labels.device)
-        check_neighbours(options.k, len(labels))
-        if not targets.is_floating_point():
-            return _two_labels(labels, targets, options, estimator)
-        # I(X;Y) = I(Y;X)
-        return _vectors_and_labels(targets, labels, options, estimator, "y")
-    matrix = as_matrix(samples, "x", remedy)
-    targets = as_targets(others, len(matrix), remedy=remedy).to(matrix.device)
-    check_neighbours(options.k, len(matrix))
-    if targets.is_floating_point():
-        return _two_vectors(matrix, targets, options, estimator)
-    return _vectors_and_labels(matrix, targets, options, estimator, "x")
+def _by_kind(samples: Tensor, others: Tensor, options: _Options, remedy: str) -> Estimate:
+    """Labels are (n,) whole numbers, vectors (n, d) floats; I(X;Y) = I(Y;X)."""
+    labels = is_labels(samples)
+    x = as_targets(samples, len(samples), name="x") if labels else as_matrix(samples, "x", remedy)
+    y = as_targets(others, len(x), remedy=remedy).to(x.device)
+    check_neighbours(options.k, len(x))
+    match labels, not y.is_floating_point():
+        case True, True:
+            return _two_labels(x, y, options)
+        case True, False:
+            return _vector_and_labels(y, x, options, "y")
+        case False, True:
+            return _vector_and_labels(x, y, options, "x")
+        case _:
+            return _two_vectors(x, y, options)
 
 
-def _vectors_and_labels(x: Tensor, y: Tensor, options: _Options, estimator: str, name: str) -> Estimate:
-    _check_kind(estimator, OF_LABELS, "floating targets, got integer labels")
-    if estimator in NEURAL:
-        return neural_bound(x, y, bound=estimator)
-    if estimator == "linear-probe":
+def _vector_and_labels(x: Tensor, y: Tensor, options: _Options, name: str) -> Estimate:
+    """`name` is what the caller calls the vector."""
+    _check_fits(options, OF_LABELS, "floating targets, got integer labels")
+    if options.estimator in NEURAL:
+        return neural_bound(x, y, bound=options.estimator)
+    if options.estimator == "linear-probe":
         return linear_probe_bound(x, y)
     classes, sizes = as_classes(y)
     other = "y" if name == "x" else "x"
     if int(sizes.max()) == 1:
         raise ValueError(
-            f"labels must repeat, got {len(y)} rows with {len(y)} different labels; where {other} is a quantity,"
+            f"labels must repeat, got {len(y)} examples with {len(y)} different labels; where {other} is a quantity,"
             " give it as floats"
         )
     alone = singletons(classes)
@@ -171,34 +179,29 @@ def _vectors_and_labels(x: Tensor, y: Tensor, options: _Options, estimator: str,
         *cautions.many_labels(sizes, other, options.k),
         *cautions.reach(found.distances, classes, options.k, options.norm, x.shape[1]),
     ]
-    return _by_neighbours(
-        found,
-        Estimate(
-            found.nats,
-            math.nan,
-            "ross",
-            len(y) - alone,
-            options.k,
-            options.norm,
-            entropy(classes[sizes[classes] > 1]),
-            choice="ross: neighbours, for a vector and labels" if estimator == "auto" else "",
-            pointwise=found.pointwise,
-        ),
-        options,
-        warnings,
-        len(y),
-        classes,
+    estimate = Estimate(
+        found.nats,
+        math.nan,
+        "ross",
+        len(y) - alone,
+        options.k,
+        options.norm,
+        entropy(classes[sizes[classes] > 1]),
+        choice="ross: neighbours, for a vector and labels" if options.auto else "",
+        pointwise=found.pointwise,
     )
+    return _by_neighbours(found, estimate, options, warnings, len(y), classes)
 
 
-def _two_vectors(x: Tensor, y: Tensor, options: _Options, estimator: str) -> Estimate:
-    _check_kind(estimator, OF_VECTORS, "integer labels, got floating targets")
+def _two_vectors(x: Tensor, y: Tensor, options: _Options) -> Estimate:
+    estimator = options.estimator
+    _check_fits(options, OF_VECTORS, "integer labels, got floating targets")
     if estimator in NEURAL:
         return neural_bound(x, y, bound=estimator)
     n, k = len(x), options.k
     atoms = Atoms.of(x, y, k)
     warnings = [*cautions.few_examples(n, k), *cautions.columns(x, "x"), *cautions.columns(y, "y")]
-    if estimator == "auto":
+    if options.auto:
         found = _of_atoms(x, y, atoms, options, warnings)
         if found is not None:
             return found
@@ -209,17 +212,17 @@ def _two_vectors(x: Tensor, y: Tensor, options: _Options, estimator: str) -> Est
         error = gaussian_std_error(x, y) if math.isfinite(nats) else math.nan
         estimate = Estimate(nats, error, estimator, n, 0, "", math.inf)
         return _finish(estimate, n, lambda order: gaussian(x, y[order.to(y.device)]), options, warnings)
-    if estimator == "auto" and atoms.copied:
+    if options.auto and atoms.copied:
         x, y = (block.to(x.device) for block in without_ties(x, y))
     width = x.shape[1] + y.shape[1]
     fits = n <= _MOST_CALIBRATED and width <= _WIDEST_CALIBRATED
-    if estimator == "calibrated" or (estimator == "auto" and fits):
-        return _calibrated(x, y, options, estimator, warnings)
-    choice = ""
-    if estimator == "auto":
-        many = f"{_MOST_CALIBRATED} rows" if n > _MOST_CALIBRATED else f"{_WIDEST_CALIBRATED} columns"
-        estimator, choice = "ksg1", f"ksg1: neighbours, for two vectors of more than {many}"
-    return dataclasses.replace(_by_formula(estimator, x, y, options, warnings), choice=choice)
+    if estimator == "calibrated" or (options.auto and fits):
+        return _calibrated(x, y, options, warnings)
+    if not options.auto:
+        return _by_formula(estimator, x, y, options, warnings)
+    many = f"{_MOST_CALIBRATED} examples" if n > _MOST_CALIBRATED else f"{_WIDEST_CALIBRATED} columns"
+    found = _by_formula("ksg1", x, y, options, warnings)
+    return dataclasses.replace(found, choice=f"ksg1: neighbours, for two vectors of more than {many}")
 
 
 def _by_formula(name: str, x: Tensor, y: Tensor, options: _Options, warnings: list[Caution]) -> Estimate:
@@ -237,29 +240,28 @@ def _of_atoms(
     if atoms.constant:
         return None
     if atoms.counted:
-        seen = f"plug-in: counts; the {len(atoms.sizes)} pairs of values repeat like labels"
-        found = _two_labels(atoms.x, atoms.y, options, "plug-in")
-        return dataclasses.replace(found, choice=seen, warnings=(*warnings, *found.warnings))
+        why = f"plug-in: counts; the {len(atoms.sizes)} pairs of values repeat like labels"
+        found = _two_labels(atoms.x, atoms.y, dataclasses.replace(options, estimator="plug-in"))
+        return dataclasses.replace(found, choice=why, warnings=(*warnings, *found.warnings))
     for name, other, other_name, classes, sizes in (
         ("y", x, "x", atoms.y, atoms.y_sizes),
         ("x", y, "y", atoms.x, atoms.x_sizes),
     ):
-        if int(sizes.min()) >= cautions.FEW_ROWS:
-            seen = f"ross: neighbours; the {len(sizes)} values of {name} repeat like labels"
-            found = _vectors_and_labels(other, classes, options, "ross", other_name)
-            return dataclasses.replace(found, choice=seen)
+        if int(sizes.min()) >= cautions.FEW_EXAMPLES:
+            why = f"ross: neighbours; the {len(sizes)} values of {name} repeat like labels"
+            found = _vector_and_labels(
+                other, classes, dataclasses.replace(options, estimator="ross"), other_name
+            )
+            return dataclasses.replace(found, choice=why)
     if not atoms.heavy:
         return None
     found = _by_formula("gao", x, y, options, warnings)
     return dataclasses.replace(found, choice="gao: neighbours; most examples are at values that repeat")
 
 
-def _calibrated(x: Tensor, y: Tensor, options: _Options, estimator: str, warnings: list[Caution]) -> Estimate:
+def _calibrated(x: Tensor, y: Tensor, options: _Options, warnings: list[Caution]) -> Estimate:
     found = calibrated_information(x.cpu(), y.cpu(), options.k, options.std_error)
-    fits = (
-        "neighbours alone" if found.model == "none" else f"{found.model} fits rows that it has not seen best"
-    )
-    choice = f"calibrated: {fits}" if estimator == "auto" else ""
+    why = "neighbours alone" if found.model == "none" else f"{found.model} fits held-out examples best"
     error = found.error
     if found.model == "none" and is_unresolved(found.nats, error.bias, len(x), options.k):
         error = dataclasses.replace(error, bias=-math.inf)
@@ -270,7 +272,7 @@ def _calibrated(x: Tensor, y: Tensor, options: _Options, estimator: str, warning
         k=options.k,
         norm="euclidean",
         ceiling=math.inf,
-        choice=choice,
+        choice=f"calibrated: {why}" if options.auto else "",
         **dataclasses.asdict(error),
     )
     if not options.permutations:
@@ -279,17 +281,16 @@ def _calibrated(x: Tensor, y: Tensor, options: _Options, estimator: str, warning
     return _finish(estimate, len(x), neighbours.shuffled, options, warnings, neighbours.nats)
 
 
-def _two_labels(x: Tensor, y: Tensor, options: _Options, estimator: str) -> Estimate:
-    _check_kind(estimator, OF_TABLES, "a vector, got two sets of labels")
+def _two_labels(x: Tensor, y: Tensor, options: _Options) -> Estimate:
+    _check_fits(options, OF_TABLES, "a vector, got two sets of labels")
+    estimator, choice = options.estimator, ""
     n, alone = len(x), alone_in_cell(x, y)
     sparse = is_sparse(alone, n)
     warnings = cautions.sparse_table(alone, n) if sparse else []
-    if estimator == "auto":
+    if options.auto:
         estimator = "adjusted" if sparse else "plug-in"
         why = "few examples share a pair of labels" if sparse else "for two sets of labels"
         choice = f"{estimator}: counts, {why}"
-    else:
-        choice = ""
     adjusted = adjusted_information(x, y, options.std_error) if sparse or estimator == "adjusted" else None
     if estimator == "adjusted" and adjusted is not None:
         nats, error, ceiling = adjusted.nats, adjusted.error, adjusted.ceiling
@@ -297,7 +298,7 @@ def _two_labels(x: Tensor, y: Tensor, options: _Options, estimator: str) -> Esti
         nats, error = plug_in(x, y), ErrorBar(plug_in_std_error(x, y), 0.0, math.inf)
         ceiling = min(corrected_entropy(x), corrected_entropy(y))
         if adjusted is not None:
-            # The correction is for labels and pairs that occur: what the table hides is the bias.
+            # The plug-in correction knows only labels and pairs that occur. The adjusted value shows its bias.
             noise = max(error.std_error, adjusted.error.std_error)
             error = ErrorBar(noise, nats - adjusted.nats, adjusted.error.freedom)
     estimate = Estimate(
@@ -318,6 +319,7 @@ def _by_neighbours(
     n: int,
     classes: Tensor | None,
 ) -> Estimate:
+    """Add the error bar that parts of the sample show."""
     bar = ErrorBar()
     if options.std_error:
         bar = subsampling_error_bar(found.of_part, found.nats, n, options.k, classes)
@@ -347,8 +349,10 @@ def _finish(
     return dataclasses.replace(estimate, warnings=tuple(warnings), p_value=p)
 
 
-def _check_kind(estimator: str, fitting: tuple[str, ...], need: str) -> None:
-    if estimator in OF_TABLES and estimator not in fitting:
-        need = "two sets of labels, got a vector"
-    if estimator != "auto" and estimator not in fitting:
-        raise ValueError(f"estimator {estimator!r} needs {need}")
+def _check_fits(options: _Options, fitting: tuple[str, ...], need: str) -> None:
+    estimator = options.estimator
+    if options.auto or estimator in fitting:
+        return
+    raise ValueError(
+        f"estimator {estimator!r} needs {'two sets of labels, got a vector' if estimator in OF_TABLES else need}"
+    )

@@ -1,7 +1,7 @@
 """Bounds of mutual information from a critic's scores: pure functions with gradients, for any critic.
 
-A critic T(x, y) gives a score to a pair. Scores of pairs from the sample are `joint`; scores of an x with
-the y of another row are `product`. All values are in nats.
+A critic T(x, y) gives a score to a pair. Scores of pairs from the sample are `joint`. Scores of an x with the y of
+another example are `product`. All values are in nats.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ def donsker_varadhan(
 
         I >= < T >_joint - ln < e^T >_product
 
-    computed as logsumexp - ln m. On a batch the gradient of the second term, < e^T dT > / < e^T >, is biased,
-    because its denominator is that of the batch. With `log_mean`, the logarithm of a running mean of < e^T >
-    (`running_log_mean`), the gradient has that denominator instead; the value stays the same.
-    Belghazi et al., ICML 2018 (arXiv:1801.04062), eq. 5, 10 and 12.
+    The second term is computed as logsumexp - ln m. On a batch its gradient < e^T dT > / < e^T > is biased, because the
+    denominator is that of the batch. `log_mean` is the logarithm of a running mean of < e^T > (`running_log_mean`).
+    With it the gradient has that denominator instead, and the value stays the same.
+
+    Source: Belghazi et al., ICML 2018 (arXiv:1801.04062), eq. 5, 10 and 12.
 
     >>> round(float(donsker_varadhan(torch.tensor([1.0, 1.0]), torch.tensor([0.0, 0.0, 0.0]))), 4)
     1.0
@@ -59,7 +60,7 @@ def infonce(scores: Float[Tensor, "n n"]) -> Float[Tensor, ""]:
 
         I >= ln n + < T_ii - ln sum_j e^T_ij >
 
-    van den Oord, Li and Vinyals, arXiv:1807.03748; as a bound: Poole et al., ICML 2019.
+    Sources: van den Oord, Li and Vinyals, arXiv:1807.03748; as a bound: Poole et al., ICML 2019.
 
     >>> round(float(infonce(100 * torch.eye(4))), 4) == round(math.log(4), 4)
     True
@@ -72,20 +73,23 @@ def smile(joint: Float[Tensor, " n"], product: Float[Tensor, " m"], clip: float 
 
         I ~ < T >_joint - ln < e^clamp(T, -clip, clip) >_product
 
-    Clipping bounds the variance of the second term, which for Donsker-Varadhan grows as e^I, for a bias of at
-    most what lies beyond e^clip; with it the value is an estimate, no longer a lower bound.
-    Song and Ermon, ICLR 2020 (arXiv:1910.06222), eq. 14; clip = inf is Donsker-Varadhan.
+    Clipping bounds the variance of the second term, which for Donsker-Varadhan grows as e^I. The price is a bias of at
+    most what lies beyond e^clip, so the value is an estimate and no lower bound. clip = inf is Donsker-Varadhan.
+
+    Source: Song and Ermon, ICLR 2020 (arXiv:1910.06222), eq. 14.
     """
     return joint.mean() - log_mean_exp(product.clamp(-clip, clip))
 
 
 def jensen_shannon(joint: Float[Tensor, " n"], product: Float[Tensor, " m"]) -> Float[Tensor, ""]:
-    """What a SMILE critic is trained on: the log-likelihood of telling joint from product pairs.
+    """What a SMILE critic is trained on: the log-likelihood of a classifier of joint and product pairs.
 
         < -softplus(-T) >_joint - < softplus(T) >_product
 
-    Its maximum is at T = ln p(x,y) / p(x)p(y), where the other bounds are tight; unlike the clipped value it
-    has a gradient for every pair. Nowozin et al., NeurIPS 2016; used so by Song and Ermon (2020).
+    Its maximum is at T = ln p(x,y) / p(x)p(y), where the other bounds are tight. Unlike the clipped value it has a
+    gradient for every pair.
+
+    Sources: Nowozin et al., NeurIPS 2016; used so by Song and Ermon (2020).
     """
     softplus = torch.nn.functional.softplus
     return -softplus(-joint).mean() - softplus(product).mean()

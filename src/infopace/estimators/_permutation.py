@@ -1,4 +1,4 @@
-"""What an estimator shows where there is nothing to see: its values with y shuffled."""
+"""What an estimator shows where x and y are independent: its values with y shuffled."""
 
 from __future__ import annotations
 
@@ -18,20 +18,27 @@ def permutation_null(
     seed: int = 0,
     on_permutation: Callable[[int, int], None] | None = None,
 ) -> Float[Tensor, " permutations"]:
-    """Values of an estimate, in nats, after `permutations` random re-orderings of y.
+    """Values of an estimate, in nats, after `permutations` random orders of y.
 
-    `estimate(index)` gives the value with y[index] in the place of y, for a (n,) index on the CPU. Shuffling
-    leaves x and y as they are and takes away all that joins them, so these are draws under independence at
-    the very margins, ties and n of the data. Distances are computed once, by the caller: labels are simply
-    re-ordered, and `Distances.subset(index)` re-orders a kept matrix. The same seed gives the same
-    permutations on every machine. `on_permutation(done, permutations)` is called before the first one, with 0, and
-    after each.
+    Shuffling keeps x and y and removes what joins them. So these are draws under independence with the margins, ties
+    and n of the data. The same seed gives the same permutations on every machine.
+
+    Args:
+        estimate: index -> the value with y[index] instead of y, for a (n,) index on the CPU. Distances need computing
+            only once: labels are re-ordered, and `Distances.subset(index)` re-orders a kept matrix.
+        n: Examples, at least 2.
+        permutations: How many, at least 1.
+        seed: Of the permutations.
+        on_permutation: Called with (done, permutations) after each, and with done = 0 before the first.
+
+    Returns:
+        (permutations,) values.
 
     Raises:
         ValueError: n < 2, permutations < 1, or an estimate that is nan.
     """
     if n < 2:
-        raise ValueError(f"a permutation needs n >= 2 rows, got n = {n}")
+        raise ValueError(f"a permutation needs n >= 2 examples, got n = {n}")
     if permutations < 1:
         raise ValueError(f"permutations must be at least 1, got {permutations}")
     generator = torch.Generator().manual_seed(seed)
@@ -51,9 +58,15 @@ def p_value(value: float, null: Float[Tensor, " permutations"]) -> float:
 
         p = (1 + #{null >= value}) / (1 + P)
 
-    P is the number of null values. The data themselves are one of the 1 + P orders, so p is never 0, and it
-    is at most a with probability at most a for every P (Phipson & Smyth, Stat. Appl. Genet. Mol. Biol. 9,
-    2010).
+    P is the number of null values. The order of the data is one of the 1 + P orders, so p is never 0. For every P it
+    is at most a with probability at most a (Phipson & Smyth, Stat. Appl. Genet. Mol. Biol. 9, 2010).
+
+    Args:
+        value: The estimate.
+        null: (P,) values under independence, as `permutation_null` gives them.
+
+    Raises:
+        ValueError: a value that is nan, or no null values.
 
     >>> p_value(0.5, torch.tensor([0.1, 0.2, 0.6]))
     0.5

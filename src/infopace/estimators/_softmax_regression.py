@@ -9,11 +9,11 @@ from torch import Tensor
 
 from infopace._typing import Float, Int
 
-# Pairs of steps that the quasi-Newton matrix remembers, as in most L-BFGS programs.
-_MEMORY = 10
+# Pairs of steps in the quasi-Newton matrix, as in most L-BFGS programs.
+_HISTORY = 10
 _MOST_STEPS = 100
-# Largest entry of the gradient, in coordinates of at most unit curvature: the loss is then within about 1e-5
-# nats of its minimum (against scikit-learn), far below what a held-out mean can tell.
+# Largest entry of the gradient, in coordinates of at most unit curvature. The loss is then within about 1e-5 nats of
+# its minimum (against scikit-learn), far below the noise of a held-out mean.
 _TOLERANCE = 1e-4
 
 
@@ -23,15 +23,16 @@ def softmax_regression_path(
     count: int,
     strengths: Sequence[float],
 ) -> Iterator[Float[Tensor, "r_plus_1 count"]]:
-    """Weights (r + 1, C) for each strength in turn, the last row the intercepts; each fit starts at the last.
+    """Weights (r + 1, C) for each strength in turn, intercepts last. Each fit starts from the one before.
 
         minimise  - < ln softmax(W'z_i + b)_{y_i} > + lambda / 2 |W|^2
 
-    z are rows of features (n, r) with uncorrelated columns of mean 0, y classes in 0..C-1, <> the mean over
-    rows, lambda a strength; b carries no penalty. The Hessian is at most S x (I - 11'/C) / 2 with S the
-    features' covariance (Böhning, Ann. Inst. Stat. Math. 44, 1992), and S is diagonal here: dividing each
-    weight by the root of that bound leaves a well-scaled problem, which L-BFGS (Nocedal & Wright 2006,
-    alg. 7.4) solves in few steps.
+    z_i are the features (n, r) of the examples, with uncorrelated columns of mean 0. y_i are classes in 0..C-1, <> is
+    the mean over examples, lambda a strength. b has no penalty.
+
+    The Hessian is at most S x (I - 11'/C) / 2 with S the features' covariance (Böhning, Ann. Inst. Stat. Math. 44,
+    1992), and S is diagonal here. Each weight is divided by the root of that bound, which leaves a well-scaled problem.
+    L-BFGS (Nocedal & Wright 2006, alg. 7.4) solves it in few steps.
     """
     n, width = features.shape
     design = torch.cat([features, features.new_ones(n, 1)], 1)
@@ -70,7 +71,7 @@ def _minimise(start: Tensor, scale: Tensor, design: Tensor, hot: Tensor, ridge: 
             break
         step, change = trial - point, new_gradient - gradient
         if float((step * change).sum()) > 0:
-            steps, changes = [*steps, step][-_MEMORY:], [*changes, change][-_MEMORY:]
+            steps, changes = [*steps, step][-_HISTORY:], [*changes, change][-_HISTORY:]
         point, value, gradient = trial, new_value, new_gradient
     return point
 
@@ -84,7 +85,7 @@ def _loss(point: Tensor, scale: Tensor, design: Tensor, hot: Tensor, ridge: Tens
 
 
 def _inverse_hessian(gradient: Tensor, steps: list[Tensor], changes: list[Tensor]) -> Tensor:
-    """The two-loop recursion; the identity, which the scaling made a bound, where nothing is remembered."""
+    """The two-loop recursion. Without steps it is the identity, which the scaling made a bound."""
     result, factors = gradient, []
     for step, change in zip(reversed(steps), reversed(changes), strict=True):
         factor = (step * result).sum() / (step * change).sum()

@@ -10,26 +10,26 @@ from torch import Tensor
 
 from infopace._typing import Int
 from infopace.estimators._error_bar import ErrorBar
-from infopace.estimators._labels import as_classes
+from infopace.estimators._inputs import as_classes
 from infopace.estimators._permutation import permutation_null
 from infopace.estimators._student import two_sided_quantile
 
-# From this share of examples that are alone in their cell the Miller-Madow correction leaves a bias beyond noise:
-# benchmarks/estimators/sparse_tables.py.
+# With a larger share of examples alone in their cell the Miller-Madow correction leaves a bias beyond the noise:
+# studies/sparse_tables/run.py.
 _SPARSE = 0.02
 _GROUPS = 20
 _NULL = 20
-# As in `calibrated`: a difference counts from 2.5 of its standard deviations on.
+# A difference counts from 2.5 of its standard deviations on, as in `calibrated`.
 _CLEAR = 2.5
-# Pairs of examples with the same label: those that also share the other label are all that shows dependence.
+# Pairs of examples with the same label. Only those that also share the other label show dependence.
 _FEWEST_TWINS = 10
-# Cells with a larger expected count take the first terms of the series; terms at a time for the others.
+# Cells with a larger expected count take the first terms of the series. For the others, terms at a time.
 _SERIES, _CHUNK = 50.0, 1 << 21
 
 
 @dataclass(frozen=True)
 class Adjusted:
-    """An adjusted value with its error bar, and the least entropy, corrected for labels that have not occurred."""
+    """An adjusted value with its error bar, and the smaller entropy, corrected for labels that have not occurred."""
 
     nats: float
     error: ErrorBar
@@ -42,12 +42,12 @@ def alone_in_cell(x: Int[Tensor, " n"], y: Int[Tensor, " n"]) -> int:
 
 
 def is_sparse(alone: int, n: int) -> bool:
-    """Are more of the n examples alone in their cell than the Miller-Madow correction bears?"""
+    """Whether too many of the n examples are alone in their cell for the Miller-Madow correction."""
     return alone > max(1, _SPARSE * n)
 
 
 def raw_information(x: Int[Tensor, " n"], y: Int[Tensor, " n"]) -> float:
-    """sum_ab p_ab ln(p_ab / (p_a p_b)) in nats, uncorrected. Under permutation its order is that of any correction."""
+    """sum_ab p_ab ln(p_ab / (p_a p_b)) in nats, uncorrected. It ranks permutations as any correction does."""
     return _Table.of(x, y).raw
 
 
@@ -57,17 +57,19 @@ def adjusted_information(x: Int[Tensor, " n"], y: Int[Tensor, " n"], error_bar: 
         I = A + w (U - A)
         A = H (R - E) / (H_0 - E),    U = H(X) + H(Y) - H(X,Y),    w = C max(0, 1 - (2.5 / z)^2)
 
-    R is the uncorrected value and E its mean over all orders of y, which is what independence shows in this very
-    table (hypergeometric; Vinh, Epps & Bailey, JMLR 11, 2010, eq. 24). H_0 is the smaller of the uncorrected
-    entropies. So A is 0 for independent labels and H for a one-to-one map. It is too low where x leaves many y
-    possible. The entropies H add to the labels seen those that the singletons predict (Chao, Wang & Jost, Methods
-    Ecol. Evol. 4, 2013, eq. 7). So U is right where most of the pairs have been seen, and too high before that.
-    C, the share of pairs seen, is 1 - (pairs that occur once) / n (Good 1953). z is R - E in standard
-    deviations of R under permutation. H without argument is the smaller of H(X) and H(Y). Where fewer than 10 pairs
-    of examples share their x, or their y, the table would show nothing of any dependence, and A is 0.
+    - R is the uncorrected value, and E its mean over all orders of y: what independence shows in this table
+      (hypergeometric; Vinh, Epps & Bailey, JMLR 11, 2010, eq. 24). H_0 is the smaller of the uncorrected entropies.
+      So A is 0 for independent labels and H for a one-to-one map. It is too low where x leaves many y possible.
+    - H(.) adds the labels that the singletons predict to those that occur (Chao, Wang & Jost, Methods Ecol. Evol. 4,
+      2013, eq. 7). So U is right where most pairs have occurred, and too high before that. H without argument is the
+      smaller of H(X) and H(Y).
+    - C = 1 - (pairs that occur once) / n is the share of pairs that have occurred (Good 1953). z is R - E in standard
+      deviations of R under permutation.
 
-    The standard error is a jackknife over 20 groups. The nearer of A and U adds to it, the farther is
-    the bias: the interval reaches over both.
+    Where fewer than 10 pairs of examples share their x, or their y, the table cannot show dependence, and A is 0.
+
+    The standard error is a jackknife over 20 groups. The nearer of A and U adds to it, and the farther is the bias. So
+    the interval covers both.
     """
     table = _Table.of(x, y)
     expected = expected_information(table.rows, table.columns)
@@ -75,8 +77,8 @@ def adjusted_information(x: Int[Tensor, " n"], y: Int[Tensor, " n"], error_bar: 
     share = expected / table.least if shown else 1.0
     low, high, ceiling = table.ends(share)
     null = permutation_null(lambda order: raw_information(x, y[order.to(y.device)]), max(2, len(x)), _NULL)
-    spread, seen = float(null.std()), table.raw - expected
-    clear = max(0.0, 1 - (_CLEAR * spread / seen) ** 2) if seen > 1e-12 else 0.0
+    spread, beyond = float(null.std()), table.raw - expected
+    clear = max(0.0, 1 - (_CLEAR * spread / beyond) ** 2) if beyond > 1e-12 else 0.0
     weight = (1 - int((table.cells == 1).sum()) / len(x)) * clear
     nats = low + weight * (high - low)
     if not error_bar:
@@ -101,8 +103,11 @@ def expected_information(rows: Int[Tensor, " r"], columns: Int[Tensor, " c"]) ->
 
         E = sum_ab sum_k (k / n) ln(n k / (a b)) Hypergeometric(k; n, a, b)
 
-    Vinh, Epps & Bailey, JMLR 11, 2010, eq. 24. Equal sizes are counted once. Where a b / n is above 50 the inner
-    sum is (v / (2 m) - t / (6 m^2) + v^2 / (4 m^3)) / n, m, v and t the mean, variance and third moment of k.
+    Equal sizes are computed once. Where a b / n is above 50, the inner sum is
+
+        (v / (2 m) - t / (6 m^2) + v^2 / (4 m^3)) / n
+
+    with m, v and t the mean, variance and third moment of k. Source: Vinh, Epps & Bailey, JMLR 11, 2010, eq. 24.
 
     >>> round(expected_information(torch.tensor([2, 2]), torch.tensor([2, 2])), 4)  # 1/3 of the orders show ln 2
     0.231
@@ -135,32 +140,32 @@ def expected_information(rows: Int[Tensor, " r"], columns: Int[Tensor, " c"]) ->
     return total
 
 
-def seen_and_unseen_entropy(sizes: Int[Tensor, " classes"]) -> float:
-    """Entropy in nats of classes of these sizes and of those that have not occurred.
+def chao_entropy(sizes: Int[Tensor, " classes"]) -> float:
+    """Entropy in nats of classes of these sizes, and of the classes that have not occurred.
 
         H = sum_c (N_c / n)(psi(n) - psi(N_c)) + f_1 / n (1 - A)^(1 - n) ( -ln A - sum_{r < n} (1 - A)^r / r )
         A = 2 f_2 / ((n - 1) f_1 + 2 f_2),  or 2 / ((n - 1)(f_1 - 1) + 2) where f_2 = 0
 
-    f_1 and f_2 are the numbers of classes with one and with two examples (Chao, Wang & Jost, Methods in Ecology
-    and Evolution 4, 2013, eq. 7).
+    f_1 and f_2 are the numbers of classes with one and with two examples. Source: Chao, Wang & Jost, Methods in
+    Ecology and Evolution 4, 2013, eq. 7.
     """
     n, sizes = int(sizes.sum()), sizes.double()
     psi_n = torch.digamma(torch.tensor(float(n), dtype=torch.float64, device=sizes.device))
-    seen = float((sizes / n * (psi_n - torch.digamma(sizes))).sum())
+    occurred = float((sizes / n * (psi_n - torch.digamma(sizes))).sum())
     once, twice = int((sizes == 1).sum()), int((sizes == 2).sum())
     if once == 0 or n < 2:
-        return seen
+        return occurred
     a = 2 * twice / ((n - 1) * once + 2 * twice) if twice else 2 / ((n - 1) * (once - 1) + 2)
     if a >= 1:
-        return seen
-    # The bracket with its factor is (1 - A) int_0^1 t^(n-1) / (1 - (1 - A) t) dt, all of one sign:
-    # with t = exp(-s / n), by the trapezoid rule in ln s.
+        return occurred
+    # The bracket with its factor is (1 - A) int_0^1 t^(n-1) / (1 - (1 - A) t) dt, whose terms all have one sign. With
+    # t = exp(-s / n) the trapezoid rule in ln s computes it.
     u = torch.linspace(-45, 6.6, 2001, dtype=torch.float64)
     s = u.exp()
-    unseen = (
+    others = (
         float((s * (-s).exp() / -torch.expm1(math.log1p(-a) - s / n)).sum() * (u[1] - u[0])) * (1 - a) / n
     )
-    return seen + once / n * unseen
+    return occurred + once / n * others
 
 
 def _log_factorial(value: Tensor) -> Tensor:
@@ -190,8 +195,8 @@ class _Table:
         return min(_entropy(self.rows), _entropy(self.columns))
 
     def ends(self, share: float) -> tuple[float, float, float]:
-        """(A, U, H) where the expected value is this share of the smaller entropy."""
-        h_x, h_y, h_xy = map(seen_and_unseen_entropy, (self.rows, self.columns, self.cells))
+        """(A, U, H) of `adjusted_information`, where the expected value is this share of the smaller entropy."""
+        h_x, h_y, h_xy = map(chao_entropy, (self.rows, self.columns, self.cells))
         least, ceiling = self.least, min(h_x, h_y)
         low = (
             ceiling * (self.raw - share * least) / (least * (1 - share))

@@ -10,17 +10,18 @@ from torch import Tensor
 
 
 def student_quantile(u: Tensor, nu: float, points: int = 4001) -> Tensor:
-    """Quantiles of Student's t with nu degrees of freedom (inf: the normal), |relative error| about 1e-6.
+    """Quantiles of Student's t with nu degrees of freedom (inf: the normal); relative error about 1e-6.
 
-    The upper tail mass is summed from the far end on a grid even in asinh(t), and interpolated log-log.
+    The mass of the upper tail is summed from its far end on a grid that is even in asinh(t). It is interpolated in
+    the logarithms.
     """
     if math.isinf(nu):
         return torch.special.ndtri(u)
-    # 1e-8 lies under the smallest score of 5e7 rows.
+    # The smallest score of 5e7 examples is above 1e-8.
     top = math.asinh(50 + 10 * min(1e8 ** (1 / nu), 1e140))
     s = torch.linspace(0, top, points, dtype=torch.float64)
     log_norm = math.lgamma((nu + 1) / 2) - math.lgamma(nu / 2) - 0.5 * math.log(nu * math.pi)
-    # log cosh(s) = s + log1p(exp(-2s)) - log 2, and sinh(s)^2 in the logarithm, do not overflow.
+    # log cosh(s) = s + log1p(exp(-2s)) - log 2 does not overflow, nor does the logarithm of sinh(s)^2.
     log_t2 = 2 * (s + torch.log1p(-torch.exp(-2 * s)) - math.log(2))
     log_density = log_norm - (nu + 1) / 2 * torch.logaddexp(torch.zeros(()).double(), log_t2 - math.log(nu))
     mass = torch.exp(log_density + s + torch.log1p(torch.exp(-2 * s)) - math.log(2))
@@ -36,7 +37,7 @@ def student_quantile(u: Tensor, nu: float, points: int = 4001) -> Tensor:
 
 @lru_cache
 def two_sided_quantile(freedom: float, coverage: float = 0.95) -> float:
-    """How many standard errors on either side cover a share of draws; the error has `freedom` degrees of freedom.
+    """How many standard errors on either side cover a share of draws, for an error with `freedom` degrees of freedom.
 
     >>> round(two_sided_quantile(math.inf), 3), round(two_sided_quantile(10.0), 3)
     (1.960, 2.228)

@@ -1,4 +1,4 @@
-"""Models of how two vectors depend on each other, chosen on held-out rows and corrected by neighbours."""
+"""Models of how two vectors depend on each other, chosen on held-out examples and corrected by neighbours."""
 
 from infopace.estimators._dependence._calibrated import Calibrated as Calibrated
 from infopace.estimators._dependence._calibrated import calibrated_information as calibrated_information

@@ -1,4 +1,4 @@
-"""Model plus calibrated neighbours: KSG, run on the data and on samples of a model, finds what it misses."""
+"""A model of the dependence, corrected by KSG: run on the data and on samples of the model, it finds what is missed."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from infopace.estimators._dependence import _mixture
 from infopace.estimators._dependence._copula import fit_at, fit_gaussian, fit_student
 from infopace.estimators._dependence._held_out import DependenceModel, HeldOut, cross_fit
 from infopace.estimators._dependence._scores import (
+    content_order,
     normal_scores,
     principal_columns,
-    row_order,
     uniform_scores,
 )
 from infopace.estimators._error_bar import GROWING, ErrorBar, subsampling_error_bar
 from infopace.estimators._ksg import ksg1, ksg1_terms
-from infopace.estimators._scale import standardized_distances
+from infopace.estimators._neighbour_search._spaces import standardized_distances
 
-# With fewer rows a column the second moments of half the rows cannot be inverted: the columns are reduced.
-_ROWS_A_COLUMN = 4
-# More rows than this share with k copies: atoms, of which no density knows. KSG counts them and stands alone.
+# With fewer examples a column the second moments of half the examples cannot be inverted. Then columns are reduced.
+_EXAMPLES_A_COLUMN = 4
+# Above this share of examples with k copies there are atoms and no density. KSG counts them, and its value stands.
 _ATOMS = 0.01
-# Rows a fitted parameter, for mixtures; below it they overfit and always lose.
-_ROWS_A_PARAMETER = 2
-# Samples of the model: these many, and more when rows are few and KSG is noisy.
-_SIMULATIONS, _SIMULATED_ROWS = 3, 10_000
-# Too few rows to compare models.
+# Examples a fitted parameter, for mixtures. Below it they overfit and always lose.
+_EXAMPLES_A_PARAMETER = 2
+# Samples of the model, at least so many, and more where examples are few and KSG is noisy.
+_SIMULATIONS, _SIMULATED_EXAMPLES = 3, 10_000
+# With fewer examples models cannot be compared.
 _FEWEST = 20
-# Neighbours share neighbours: the spread of KSG is up to 1.4 times that of independent terms (measured: 40 draws,
-# n = 1000, widths 1 to 25, with and without dependence), and a difference counts from 2.5 of these on.
+# Neighbours share neighbours, so the spread of KSG is up to 1.4 times that of independent terms (measured: 40 draws,
+# n = 1000, widths 1 to 25, with and without dependence). A difference counts from 2.5 of these on.
 _DEPENDENCE, _CLEAR = 1.4, 2.5
-# KSG less its bias as the parts show it is 1.1 to 1.3 times as noisy as KSG, that bias alone 0.2 to 0.4 times
-# (results/coverage.jsonl: corrected_spread and bias_seen_spread over spread).
+# Noise as a multiple of that of KSG: 1.1 to 1.3 for KSG less the bias that its parts show, 0.2 to 0.4 for that bias
+# alone (results/coverage.jsonl: corrected_spread and bias_seen_spread over spread).
 _CORRECTED, _BIAS = 1.2, 0.35
 
 
@@ -57,32 +57,33 @@ class Calibrated:
 def calibrated_information(x: Tensor, y: Tensor, k: int = 3, error_bar: bool = True) -> Calibrated:
     """I(X;Y) of continuous blocks x (n, p) and y (n, q), nats.
 
-    1. Every column becomes its ranks (I is invariant).
-    2. A model of the dependence is chosen by its cross-fitted Donsker-Varadhan bound, the simplest first:
-       Gaussian copula, Student copula, Gaussian mixtures with 4, 8, ... components. A richer one must be
-       better by two standard errors of the paired difference.
-    3. KSG is run on the data and on samples of that model, where its bias is known because the truth is. The
-       difference D is what the model misses:
+    1. Every column becomes its ranks, which leaves I the same.
+    2. Cross-fitted Donsker-Varadhan bounds choose a model of the dependence, the simplest first: Gaussian copula,
+       Student copula, Gaussian mixtures with 4, 8, ... components. A richer model must be better by two standard
+       errors of the paired difference.
+    3. KSG is run on the data and on samples of that model, whose information is known. The difference D is what the
+       model misses:
 
-        I = I_model + w D,   w = max(0, 1 - (2.5 s / D)^2),   s its standard error
+           I = I_model + w D,   w = max(0, 1 - (2.5 s / D)^2),   s the standard error of D
 
-       so a difference inside the noise changes nothing where a copula may be the whole truth. A mixture is
-       never more than an approximation: there w = 1. I_model is free of first-order fitting bias: exactly for
-       the Gaussian copula, by the mean of fitted and held-out log ratio for mixtures.
+       So a difference within the noise changes nothing where a copula may be the whole truth. A mixture is always an
+       approximation, and there w = 1. I_model has no first-order fitting bias: exactly for the Gaussian copula, by the
+       mean of fitted and held-out log ratio for mixtures.
 
-    The error bar has two sources. Its standard error is that of the mean of (1 - w) f + w t, f the held-out log
-    ratios and t the terms of KSG, whose dependence parts of the sample show. Its bias is the choice of model, as
-    far as neighbours see it. Parts of the data and of a sample of the model show how much less KSG sees of
-    either than it would with more rows, b and b_model; with these taken out the difference is D - b + b_model.
-    What of it the value leaves out, d = D - b + b_model - w D, beyond its own noise s:
+    The standard error is that of the mean of (1 - w) f + w t. f are the held-out log ratios and t the terms of KSG,
+    whose dependence is measured on parts of the sample.
+
+    The bias comes from the choice of model, as far as neighbours show it. Parts of the data, and of a sample of the
+    model, show by how much KSG is too low for want of examples: b and b_model. Without these the difference is
+    D - b + b_model, and the value leaves out d = D - b + b_model - w D. What of d is beyond its own noise s counts:
 
         bias = -sign(d) sqrt(max(0, d^2 - s^2)),   s = s_KSG hypot(1.2 (1 - w) + 0.35 w, 0.35)
 
-    (between two estimates of the same thing, squared distance less variance is unbiased for the square of what
-    they differ by; DerSimonian and Laird 1986). To this comes what ranks hide (`_scores.rank_bias`).
+    (For two estimates of the same quantity, squared distance less variance is unbiased for their squared difference;
+    DerSimonian and Laird 1986.) The bias of ranks is added (`_scores.rank_bias`).
 
-    Where ranks cannot resolve the dependence, or KSG still grows with n and on samples of the model does not, no model
-    is believed. The value is then KSG, which has not reached the information, and the bias -inf.
+    No model is used where ranks cannot resolve the dependence, or where KSG grows with n on the data but not on samples
+    of the model. The value is then KSG, which is still below the information, and the bias is -inf.
     """
     blocks = [_varying(x), _varying(y)]
     n = len(x)
@@ -91,7 +92,7 @@ def calibrated_information(x: Tensor, y: Tensor, k: int = 3, error_bar: bool = T
         return Calibrated(0.0, exact, "constant", 0.0, 0.0, 0.0, 0.0, {})
     u_x, u_y = _reduced(*(uniform_scores(block) for block in blocks))
     u = torch.cat([u_x, u_y], 1)
-    u, p = u[row_order(u)], u_x.shape[1]
+    u, p = u[content_order(u)], u_x.shape[1]
     z = normal_scores(u)
     terms, tied, bar = _ksg(z, p, k, error_bar)
     ksg = float(terms.mean())
@@ -100,18 +101,18 @@ def calibrated_information(x: Tensor, y: Tensor, k: int = 3, error_bar: bool = T
     model, value, held_out, bounds = _choose(u, p)
     at_least = Calibrated(ksg, replace(bar, bias=-math.inf), "none", math.nan, ksg, math.nan, 1.0, bounds)
     if not model.resolved():
-        # The model goes on where the ranks end, down to the ridge of its scatter.
+        # Beyond what ranks resolve, the model would extrapolate down to the ridge of its scatter.
         return at_least
     generator = torch.Generator().manual_seed(0)
-    simulations = min(20, max(_SIMULATIONS, _SIMULATED_ROWS // n))
+    simulations = min(20, max(_SIMULATIONS, _SIMULATED_EXAMPLES // n))
     samples = [_ksg(_like(model, z, generator), p, k, error_bar and i == 0) for i in range(simulations)]
     simulated = torch.stack([sample[0].mean() for sample in samples])
     mixture = isinstance(model, _mixture.GaussianMixture)
     if mixture:
-        # A mixture overfits, and so do its samples: what KSG sees of that cancels in the difference.
+        # A mixture overfits, and so do its samples. The share that KSG finds of that cancels in the difference.
         own = model.information()
-        seen = min(1.0, max(0.0, float(simulated.mean()) / own)) if own > 0 else 0.0
-        value = seen * own + (1 - seen) * value
+        share = min(1.0, max(0.0, float(simulated.mean()) / own)) if own > 0 else 0.0
+        value = share * own + (1 - share) * value
     difference = ksg - float(simulated.mean())
     spread = max(_DEPENDENCE * float(terms.std()) / math.sqrt(n), float(simulated.std()))
     noise = spread * math.sqrt(1 + 1 / simulations)
@@ -134,25 +135,26 @@ def calibrated_information(x: Tensor, y: Tensor, k: int = 3, error_bar: bool = T
     return Calibrated(nats, error, model.name, value, ksg, float(simulated.mean()), weight, bounds)
 
 
-def _left_out(seen: float, noise: float, weight: float) -> float:
-    """Bias of the value: what neighbours see and it leaves out, beyond the noise of that."""
+def _left_out(found: float, noise: float, weight: float) -> float:
+    """Bias of the value: what neighbours find and the value leaves out, beyond the noise."""
     noise *= math.hypot((1 - weight) * _CORRECTED + weight * _BIAS, _BIAS)
-    return 0.0 if abs(seen) <= noise else -math.copysign(math.sqrt(seen**2 - noise**2), seen)
+    return 0.0 if abs(found) <= noise else -math.copysign(math.sqrt(found**2 - noise**2), found)
 
 
 def _choose(u: Tensor, p: int) -> tuple[DependenceModel, float, HeldOut, dict[str, float]]:
+    """The chosen model, its information, its held-out log ratios, and the bounds of all models tried."""
     model: DependenceModel = fit_gaussian(u, p)
     held_out = cross_fit(fit_gaussian, u, p)
     chosen: tuple[DependenceModel, float, HeldOut] = (model, model.information(), held_out)
     bounds = {model.name: held_out.bound}
     student = fit_student(u, p)
-    # One number is no danger to a fold: nu is fitted once, to all rows.
-    held_out = cross_fit(lambda rows, p: fit_at(rows, p, student.nu)[0], u, p)
+    # nu is fitted once, to all examples: one number hardly overfits.
+    held_out = cross_fit(lambda part, p: fit_at(part, p, student.nu)[0], u, p)
     bounds[student.name] = held_out.bound
     if _better(held_out, chosen[2]):
         chosen = (student, student.information(), held_out)
     components = 4
-    while _ROWS_A_PARAMETER * _mixture.parameters(components, u.shape[1]) <= len(u) // 2:
+    while _EXAMPLES_A_PARAMETER * _mixture.parameters(components, u.shape[1]) <= len(u) // 2:
         fit = partial(_mixture.fit_mixture, components=components)
         held_out = cross_fit(fit, u, p)
         bounds[f"mixture {components}"] = held_out.bound
@@ -170,13 +172,13 @@ def _better(new: HeldOut, old: HeldOut) -> bool:
 
 
 def _like(model: DependenceModel, z: Tensor, generator: torch.Generator) -> Tensor:
-    """A sample of the model that has, column by column, exactly the values of the data."""
+    """A sample of the model with exactly the values of the data in each column."""
     rank = model.sample(len(z), generator).argsort(0).argsort(0)
     return z.sort(0).values.gather(0, rank)
 
 
 def _ksg(z: Tensor, p: int, k: int, error_bar: bool) -> tuple[Tensor, Tensor, ErrorBar]:
-    """Terms whose mean is KSG-1, which rows have k or more copies, and the error bar, nan if not wanted."""
+    """Terms whose mean is KSG-1, which examples have k or more copies, and the error bar, nan if not wanted."""
     d_x, d_y = (standardized_distances(block, "euclidean", "block") for block in (z[:, :p], z[:, p:]))
     k = min(k, len(z) - 1)
     terms, copied = ksg1_terms(d_x, d_y, k)
@@ -191,13 +193,14 @@ def _ksg(z: Tensor, p: int, k: int, error_bar: bool) -> tuple[Tensor, Tensor, Er
 
 
 def _reduced(u_x: Tensor, u_y: Tensor) -> tuple[Tensor, Tensor]:
-    """At most n / 4 columns together; a narrow block leaves its share to the wide one."""
-    total = max(2, len(u_x) // _ROWS_A_COLUMN)
+    """At most n / 4 columns together; a block with fewer columns than its share leaves the rest to the other."""
+    total = max(2, len(u_x) // _EXAMPLES_A_COLUMN)
     p, q = u_x.shape[1], u_y.shape[1]
     half = total // 2
     return principal_columns(u_x, max(half, total - q)), principal_columns(u_y, max(half, total - p))
 
 
 def _varying(x: Tensor) -> Tensor:
+    """The columns that are not constant."""
     x = x.reshape(len(x), -1).double()
     return x[:, (x != x[:1]).any(0)]

@@ -1,4 +1,4 @@
-"""Elliptical copula: Gaussian dependence, or Student's with its joint tails, under any marginals."""
+"""Elliptical copula: Gaussian dependence, or Student's with its joint tails, with any marginals."""
 
 from __future__ import annotations
 
@@ -11,13 +11,20 @@ from torch import Tensor
 from infopace.estimators._dependence._scores import rank_bias, ranks_resolve, uniform_scores
 from infopace.estimators._student import student_quantile
 
-# 1 / nu tried first; the best is then refined. 0 is the Gaussian copula.
+# Values of 1 / nu that are tried first. The best is then refined. 0 would be the Gaussian copula.
 _INVERSE_NU = (0.02, 0.05, 0.1, 0.2, 0.35, 0.6, 1.0, 1.6)
 
 
 @dataclass(frozen=True)
 class EllipticalCopula:
-    """Scatter (p + q, p + q), degrees of freedom (inf: Gaussian), and p, the width of x."""
+    """A copula fitted to n examples.
+
+    Attributes:
+        scatter: (p + q, p + q).
+        nu: Degrees of freedom; inf is the Gaussian copula.
+        p: Width of x.
+        n: Examples.
+    """
 
     scatter: Tensor
     nu: float
@@ -29,7 +36,7 @@ class EllipticalCopula:
         return "gaussian copula" if math.isinf(self.nu) else f"student copula, nu {self.nu:.3g}"
 
     def log_ratio(self, u_x: Tensor, u_y: Tensor) -> Tensor:
-        """log p(x, y) / p(x) p(y) of each row, nats."""
+        """log p(x, y) / p(x) p(y) of each example, nats."""
         z = student_quantile(torch.cat([u_x, u_y], 1), self.nu)
         p, s = self.p, self.scatter
         return (
@@ -41,8 +48,8 @@ class EllipticalCopula:
     def information(self) -> float:
         """I(X;Y) = (log det S_x + log det S_y - log det S) / 2 - bias + h_p + h_q - h_{p+q}, nats.
 
-        The bias is that of a Wishart matrix, exact for the Gaussian copula with known marginals; h_d is the
-        entropy of the d-dimensional t with unit scatter. Arellano-Valle, Contreras-Reyes, Genton 2013.
+        The bias is that of a Wishart matrix, exact for the Gaussian copula with known marginals. h_d is the entropy of
+        the d-dimensional t with unit scatter. Source: Arellano-Valle, Contreras-Reyes, Genton 2013.
         """
         p, s = self.p, self.scatter
         plug_in = 0.5 * float(s[:p, :p].logdet() + s[p:, p:].logdet() - s.logdet())
@@ -63,15 +70,14 @@ class EllipticalCopula:
         return ranks_resolve(canonical_information(self.scatter, self.p), self.n)
 
     def rank_bias(self) -> float:
-        """Bias of the information because ranks are whole numbers, nats; see `_scores.rank_bias`."""
+        """Bias of the information that ranks cause, nats; see `_scores.rank_bias`."""
         return rank_bias(canonical_information(self.scatter, self.p), self.n, len(self.scatter))
 
     def _shrunk(self) -> Tensor:
-        """The scatter with less dependence, until it holds the unbiased information.
+        """The scatter with less dependence, so that it has the unbiased information.
 
-        The information is the sum of -log(1 - r_i^2) / 2 over the canonical correlations r_i; each term gives
-        up the same amount, or all it has. Scaling all r_i instead would charge the bias of many weak pairs to
-        the strong ones.
+        The information is the sum of -log(1 - r_i^2) / 2 over the canonical correlations r_i. Each term loses the same
+        amount, or all it has. Scaling all r_i instead would take the bias of many weak pairs from the strong ones.
         """
         p, s = self.p, self.scatter
         white, root_x, root_y = whitened(s, p)
@@ -96,11 +102,12 @@ class EllipticalCopula:
 
 
 def fit_gaussian(u: Tensor, p: int) -> EllipticalCopula:
+    """The Gaussian copula of scores u (n, p + q)."""
     return fit_at(u, p, math.inf)[0]
 
 
 def fit_student(u: Tensor, p: int) -> EllipticalCopula:
-    """Maximum likelihood over scatter and nu."""
+    """Student's copula of scores u (n, p + q), by maximum likelihood over scatter and nu."""
     tried = {inverse: fit_at(u, p, 1 / inverse) for inverse in _INVERSE_NU}
     for _ in range(3):
         grid = sorted(tried)
@@ -114,7 +121,7 @@ def fit_student(u: Tensor, p: int) -> EllipticalCopula:
 
 
 def _parabola_top(x: list[float], f: list[float]) -> float:
-    """Where the parabola through three points is highest, kept inside them."""
+    """Where the parabola through three points is highest, clipped to their range."""
     left, right = (x[1] - x[0]) * (f[1] - f[2]), (x[1] - x[2]) * (f[1] - f[0])
     if left == right:
         return x[1]
@@ -133,7 +140,7 @@ def fit_at(u: Tensor, p: int, nu: float) -> tuple[EllipticalCopula, float]:
 
 
 def _scatter(z: Tensor, nu: float, steps: int = 40) -> Tensor:
-    """Scatter of a centred t by PX-EM (Kent, Tyler, Vardi 1994); for the Gaussian the second moments."""
+    """Scatter of a centred t by PX-EM (Kent, Tyler, Vardi 1994); for the Gaussian, second moments."""
     n, d = z.shape
     ridge = 1e-9 * torch.eye(d, dtype=torch.float64)
     scatter = z.T @ z / n
@@ -155,7 +162,7 @@ def _scatter(z: Tensor, nu: float, steps: int = 40) -> Tensor:
 
 
 def log_density(z: Tensor, scatter: Tensor, nu: float) -> Tensor:
-    """Log density of the centred d-dimensional t (nu = inf: normal) at each row of z."""
+    """Log density of the centred d-dimensional t (nu = inf: normal) at each of the points z."""
     d = z.shape[1]
     square, half_logdet = _mahalanobis(z, scatter)
     if math.isinf(nu):
@@ -178,7 +185,7 @@ def canonical_information(scatter: Tensor, p: int) -> Tensor:
 
 
 def wishart_bias(n: int, p: int, q: int) -> float:
-    """Expected excess of the plug-in Gaussian information of two blocks over n rows, nats."""
+    """Bias of the plug-in Gaussian information of two blocks from n examples, nats."""
 
     def psi(d: int) -> float:
         return float(torch.digamma((n - torch.arange(1, d + 1, dtype=torch.float64)) / 2).sum())

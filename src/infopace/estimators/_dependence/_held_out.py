@@ -1,4 +1,4 @@
-"""How good is a model of the density ratio? Its Donsker-Varadhan bound on rows it was not fitted to."""
+"""How good a model of the density ratio is: its Donsker-Varadhan bound on held-out examples."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from torch import Tensor
 
 @runtime_checkable
 class DependenceModel(Protocol):
-    """A model of the joint density of scores (u_x, u_y): its log ratio to the product, samples, information."""
+    """A model of the joint density of scores (u_x, u_y).
+
+    `log_ratio` is the log of the joint density over the product of the marginals, for each example. `information` is in
+    nats. `resolved` says whether ranks can show the dependence, `rank_bias` what they hide of it.
+    """
 
     @property
     def name(self) -> str: ...
@@ -26,10 +30,15 @@ class DependenceModel(Protocol):
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Cross-fitted log ratios f of the n rows, their mean on fitted rows, and log < exp f > on unpaired rows.
+    """How a model does on examples it was not fitted to.
 
-    bound = < f > - max(log < exp f >_unpaired, 0) <= I(X;Y) in expectation (Donsker-Varadhan). A normalised
-    model has a log mean near 0; a clearly positive one shows that its marginals are wrong.
+    bound = < f > - max(log < exp f >_unpaired, 0) <= I(X;Y) in expectation (Donsker-Varadhan). For a normalised model
+    the second term is near 0. If it is clearly positive, the marginals of the model are wrong.
+
+    Attributes:
+        terms: (n,) held-out log ratios f of the examples.
+        fitted: Mean log ratio of the examples that were fitted.
+        unpaired: log < exp f > over pairs of an x with the y of another example.
     """
 
     terms: Tensor
@@ -42,14 +51,14 @@ class HeldOut:
 
     @property
     def unbiased(self) -> float:
-        """Fitting raises the mean on fitted rows by about what it costs on new ones (Akaike)."""
+        """Mean of fitted and held-out log ratio: fitting raises the one by about what it lowers the other (Akaike)."""
         return (self.fitted + float(self.terms.mean())) / 2
 
 
 def cross_fit(
     fit: Callable[[Tensor, int], DependenceModel], u: Tensor, p: int, folds: int = 2, shifts: int = 8
 ) -> HeldOut:
-    """Fit on all folds but one and evaluate on that one, for each fold. Random folds, with a fixed seed."""
+    """Fit on all folds but one and evaluate on that one, for each fold. The random folds have a fixed seed."""
     n = len(u)
     fold = torch.randperm(n, generator=torch.Generator().manual_seed(0)) % folds
     terms = torch.empty(n, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Gaussian mixture on the normal scores of both blocks: a smooth model of any low-dimensional dependence."""
+"""Gaussian mixture of the normal scores of both blocks: a smooth model of any low-dimensional dependence."""
 
 from __future__ import annotations
 
@@ -17,7 +17,15 @@ _UNRESOLVED_SHARE = 0.25
 
 @dataclass(frozen=True)
 class GaussianMixture:
-    """Log weights (K,), means (K, d), covariances (K, d, d); x is the first p of d columns. Fitted to n examples."""
+    """A mixture of K components fitted to n examples; x is the first p of the d columns.
+
+    Attributes:
+        log_weights: (K,).
+        means: (K, d).
+        covariances: (K, d, d).
+        p: Width of x.
+        n: Examples.
+    """
 
     log_weights: Tensor
     means: Tensor
@@ -30,14 +38,14 @@ class GaussianMixture:
         return f"gaussian mixture, {len(self.means)} components"
 
     def log_ratio(self, u_x: Tensor, u_y: Tensor) -> Tensor:
-        """log p(x, y) / p(x) p(y) of each row, nats."""
+        """log p(x, y) / p(x) p(y) of each example, nats."""
         x, y = normal_scores(u_x), normal_scores(u_y)
         first, last = slice(None, self.p), slice(self.p, None)
         joint = self._log_density(torch.cat([x, y], 1), slice(None))
         return joint - self._log_density(x, first) - self._log_density(y, last)
 
     def information(self) -> float:
-        """I(X;Y) of the mixture itself, by Monte Carlo, nats. It overfits: the true law has less."""
+        """I(X;Y) of the mixture itself, by Monte Carlo, nats. The mixture overfits, so this is too high."""
         u = self.sample(_DRAWS, torch.Generator().manual_seed(0))
         return float(self.log_ratio(u[:, : self.p], u[:, self.p :]).mean())
 
@@ -51,7 +59,7 @@ class GaussianMixture:
     def resolved(self) -> bool:
         """Whether ranks can show the dependence inside components of at least three quarters of the weight.
 
-        Of a straight line cut into pieces, each has less information, and as much fewer examples to show it.
+        Components can cut a straight line into pieces. Each piece has less information, and fewer examples to show it.
         """
         shares = self.log_weights.exp()
         unresolved = [
@@ -61,7 +69,7 @@ class GaussianMixture:
         return float(shares[torch.tensor(unresolved)].sum()) <= _UNRESOLVED_SHARE
 
     def rank_bias(self) -> float:
-        """0: neighbours, which correct every mixture, see what ranks hide from it."""
+        """0, because neighbours correct every mixture, and with it the bias of ranks."""
         return 0.0
 
     def _log_density(self, z: Tensor, columns: slice) -> Tensor:
@@ -71,11 +79,12 @@ class GaussianMixture:
 
 
 def parameters(components: int, width: int) -> int:
+    """How many numbers a mixture fits."""
     return components * (1 + width + width * (width + 1) // 2)
 
 
 def fit_mixture(u: Tensor, p: int, components: int, steps: int = 100) -> GaussianMixture:
-    """EM from k-means++ (fixed seed). Each covariance is drawn to a shared prior by d + 2 rows' worth."""
+    """EM from k-means++ with a fixed seed. A shared prior counts as d + 2 examples of each covariance."""
     z = normal_scores(u)
     n, d = z.shape
     share = _k_means(z, components, torch.Generator().manual_seed(0)).T
@@ -84,12 +93,12 @@ def fit_mixture(u: Tensor, p: int, components: int, steps: int = 100) -> Gaussia
     prior = prior + 1e-6 * torch.eye(d, dtype=torch.float64)
     last, step = -math.inf, 0
     while True:
-        rows = share.sum(1) + 1e-9
-        means = share @ z / rows[:, None]
-        products = rows[:, None, None] * means[:, :, None] * means[:, None]
+        weight = share.sum(1) + 1e-9
+        means = share @ z / weight[:, None]
+        products = weight[:, None, None] * means[:, :, None] * means[:, None]
         scatter = torch.matmul(z.T * share[:, None], z) - products
-        covariances = (scatter + strength * prior) / (rows + strength)[:, None, None]
-        log_weights = ((rows + 1) / (n + components)).log()
+        covariances = (scatter + strength * prior) / (weight + strength)[:, None, None]
+        log_weights = ((weight + 1) / (n + components)).log()
         joint = _component_log_density(z, means, covariances) + log_weights[:, None]
         total = joint.logsumexp(0)
         share = (joint - total).exp()
@@ -117,12 +126,12 @@ def _k_means(z: Tensor, k: int, generator: torch.Generator, steps: int = 15) -> 
 
 
 def _belonging(z: Tensor, centres: Tensor) -> Tensor:
-    """(n, K) one-hot: the nearest centre of each row."""
+    """(n, K) one-hot: the nearest centre of each example."""
     return torch.nn.functional.one_hot(torch.cdist(z, centres).argmin(1), len(centres)).double()
 
 
 def _component_log_density(z: Tensor, means: Tensor, covariances: Tensor) -> Tensor:
-    """(K, n) log densities of each component at each row."""
+    """(K, n) log densities of each component at each example."""
     d = z.shape[1]
     root = torch.linalg.cholesky(covariances)
     one = torch.eye(d, dtype=torch.float64).expand_as(root)

@@ -1,7 +1,7 @@
-"""Ranks and scores: what mutual information cannot see, taken away.
+"""Ranks and scores, which remove what mutual information does not depend on.
 
-I(X;Y) does not change when a column is mapped by an increasing function. So every column is replaced by its
-ranks, and a model is fitted to these: the marginal shapes (heavy tails, bounded, bimodal) no longer matter.
+I(X;Y) does not change when an increasing function maps a column. So every column is replaced by its ranks, and models
+are fitted to these. The marginal shapes (heavy tails, bounded, bimodal) then no longer matter.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import math
 import torch
 from torch import Tensor
 
-# Ranks of n examples cannot follow a dependence of more than ln n minus this many nats.
+# Ranks of n examples cannot show a dependence of more than ln n minus this many nats.
 _UNRESOLVED = 2.3
-# Nor one of combinations of columns of more than half of ln n minus this many.
+# For combinations of columns the limit is half of ln n minus this many.
 _UNRESOLVED_SUM = 0.8
-# Bias of a Gaussian copula's information by ranks; benchmarks/estimators/rank_resolution.py.
+# Bias that ranks cause in a Gaussian copula's information: studies/rank_resolution/run.py.
 _RANK_BIAS = 5.7
 
 
@@ -34,8 +34,8 @@ def normal_scores(u: Tensor) -> Tensor:
     return torch.special.ndtri(u)
 
 
-def row_order(u: Tensor) -> Tensor:
-    """An order of the rows that depends on their contents only: no result depends on the order given."""
+def content_order(u: Tensor) -> Tensor:
+    """An order of the examples by their contents only, so that no result depends on the order given."""
     order = torch.arange(len(u))
     for column in reversed(range(min(u.shape[1], 8))):
         order = order[torch.sort(u[order, column], stable=True).indices]
@@ -45,7 +45,7 @@ def row_order(u: Tensor) -> Tensor:
 def principal_columns(u: Tensor, most: int) -> Tensor:
     """At most `most` columns: the leading principal components of the normal scores, as scores again.
 
-    A function of X alone cannot raise I(X;Y), so what is left is still a lower bound.
+    A function of X alone cannot raise I(X;Y), so the information left is still a lower bound.
     """
     if u.shape[1] <= most:
         return u
@@ -53,7 +53,7 @@ def principal_columns(u: Tensor, most: int) -> Tensor:
     z = z - z.mean(0)
     left, values, _ = torch.linalg.svd(z, full_matrices=False)
     components = left[:, :most] * values[:most]
-    # The sign of a component is free: fix it by its largest entry.
+    # The sign of a component is free. Its largest entry fixes it.
     components = components * components.gather(0, components.abs().argmax(0, keepdim=True)).sign()
     return uniform_scores(components)
 
@@ -61,23 +61,23 @@ def principal_columns(u: Tensor, most: int) -> Tensor:
 def ranks_resolve(information: Tensor, n: int) -> bool:
     """Whether the ranks of n examples can show canonical pairs (m,) of this information in nats.
 
-    From 2.3 nats below ln n on few examples change places, and beyond ln n none: the ranks of y are those of x.
+    From 2.3 nats below ln n on, few examples change places. Beyond ln n none does, and the ranks of y are those of x.
     """
     return not bool((information > math.log(n) - _UNRESOLVED).any())
 
 
 def rank_bias(information: Tensor, n: int, width: int) -> float:
-    """Bias, in nats, of the information of canonical pairs (m,) that was read off the ranks of n examples.
+    """Bias, in nats, of the information of canonical pairs (m,) that was estimated from the ranks of n examples.
 
         b = - sum_i asinh(c e^I_i r_i^2 / 2n),    c = 5.7,    r_i^2 = 1 - exp(-2 I_i)
 
-    Where y = x + s e, ranks add about c s / n to the variance s^2 of what x leaves unexplained of y: an example moves
-    past whole neighbours or stays. Solved for s, what was read off is too low by b. Measured with I from 0 to 5 nats
-    below ln n and n from 30 to 10,000 (benchmarks/estimators/rank_resolution.py): -0.02 at 5 nats, -0.32 at 2 nats,
-    -0.95 at ln n itself.
+    Let y = x + s e. Ranks add about c s / n to the variance s^2 that x leaves unexplained of y, because an example
+    moves past whole neighbours or stays. Solved for s, the estimate is too low by b. Measured with I from 0 to 5 nats
+    below ln n and n from 30 to 10,000 (studies/rank_resolution/run.py): -0.02 at 5 nats, -0.32 at 2 nats, -0.95 at
+    ln n.
 
-    A combination of several columns takes up the sampling error of each column's ranks, a variance of about 1 / n, and
-    never shows more than about ln n / 2. There is then no upper limit: -inf.
+    A combination of several columns has the sampling error of each column's ranks, a variance of about 1 / n. It never
+    shows more than about ln n / 2. There is then no upper limit, and the bias is -inf.
     """
     if width > 2 and bool((information > 0.5 * math.log(n) - _UNRESOLVED_SUM).any()):
         return -math.inf

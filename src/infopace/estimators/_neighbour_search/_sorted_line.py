@@ -1,8 +1,8 @@
 """Ross for vectors of one column: sorted values instead of all pairs, and ties cost nothing.
 
-The canonical distance of two numbers (see `_distances`) grows, or stays, with their distance in the sorted order:
-each of its steps is rounded, and rounding keeps the order. So neighbours are next to each other, and counts are found
-by bisection on canonical distances. n log n work, numpy alone, and the counts of `ross` exactly.
+Among sorted numbers the canonical distance (see `_distances`) never falls with the distance in the order. Each of its
+steps is rounded, and rounding keeps the order. So neighbours stand next to each other, and bisection on canonical
+distances finds the counts. The work is n log n, with numpy alone, and the counts are exactly those of `ross`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from infopace._typing import Float, Int
-from infopace.estimators._labels import as_classes
+from infopace.estimators._inputs import as_classes
 
 Values = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -33,10 +33,10 @@ def line_ross_terms(
     values, squared = x.cpu()[kept, 0].double().numpy(), norm == "euclidean"
     radius, own_class = np.empty(len(values)), np.empty(len(values), np.int64)
     for members in torch.argsort(classes, stable=True).split(sizes.tolist()):
-        rows = members.numpy()
-        inside = values[rows]
-        radius[rows] = kth_distance(inside, min(k, len(rows) - 1), squared)
-        own_class[rows] = within(inside, radius[rows], squared)
+        place = members.numpy()
+        inside = values[place]
+        radius[place] = kth_distance(inside, min(k, len(place) - 1), squared)
+        own_class[place] = within(inside, radius[place], squared)
     counts = torch.from_numpy(own_class), sizes[classes], torch.from_numpy(within(values, radius, squared))
     own, size, every = (torch.digamma(count.double()) for count in counts)
     return own - size - every
@@ -45,7 +45,7 @@ def line_ross_terms(
 def kth_distance(values: Values, k: int, squared: bool) -> Values:
     """Canonical distance of each value to its k-th nearest other one.
 
-    It is the least, over the windows of k + 1 sorted values that hold this one, of the distance to the farther end.
+    Each window of k + 1 sorted values that holds this one has a farther end. The distance is the least of those.
     """
     order = np.argsort(values, kind="stable")
     line, here = values[order], np.arange(len(values))
@@ -54,7 +54,7 @@ def kth_distance(values: Values, k: int, squared: bool) -> Values:
     def left_is_farther(start: Places) -> NDArray[np.bool_]:
         return _apart(line, line[start], squared) > _apart(line, line[start + k], squared)
 
-    # Farther windows to the right: their left end comes nearer, their right end goes away.
+    # As the window moves right, its left end comes nearer and its right end moves away.
     start = _bisected(first, last, left_is_farther)
     ends = np.maximum(
         _apart(line, line[start], squared),
@@ -89,7 +89,7 @@ def within(values: Values, radius: Values, squared: bool) -> Places:
 
 
 def _bisected(low: Places, high: Places, goes_on: Callable[[Places], NDArray[np.bool_]]) -> Places:
-    """The first place in low..high where the condition, true up to some place, is false; high where it is nowhere."""
+    """The first place in low..high where the condition is false, or high; it is true up to that place."""
     low, high = low.copy(), high.copy()
     while bool((low < high).any()):
         middle = (low + high) // 2

@@ -1,17 +1,18 @@
-"""Distances between all pairs of rows: fast, and exact wherever a comparison could depend on it.
+"""Distances between all pairs of examples: fast, and exact wherever a comparison could depend on it.
 
-Neighbour counts must not depend on the number format, the device or the order of a sum. So one distance is
-defined for every pair, the *canonical* one: the rows as float64, differences, squares, and a sum in a fixed
-tree order. Each of these steps is rounded the same way on every device, so the canonical distance has the
-same bits everywhere. Computing it for all pairs is slow at high width; the matrix product
+Neighbour counts must not depend on the number format, the device or the order of a sum. So every pair has one
+*canonical* distance: the examples as float64, differences, squares, and a sum in a fixed tree order. Each step is
+rounded the same way on every device, so the canonical distance has the same bits everywhere.
 
-    |a - b|^2 = |a|^2 + |b|^2 - 2 a.b        (rows centred first, in float64)
+Canonical distances of all pairs are slow at high width. The matrix product
 
-is fast, but carries rounding errors. These are bounded (`slack`), and the few pairs whose comparison the
-bound leaves open are decided on canonical distances.
+    |a - b|^2 = |a|^2 + |b|^2 - 2 a.b        (centred first, in float64)
 
-Euclidean distances are handled squared: counts need only their order. Columns with weights of their own are
-scaled after the difference: a row as far above as another is below is as far, and division would part the two.
+is fast, but carries rounding errors. These are bounded by the `slack`. Where the bound leaves a comparison open,
+which is rare, the canonical distance decides.
+
+Euclidean distances stay squared, because counts need only their order. Columns with weights are scaled after the
+difference. Division before it could make two equal distances, one above and one below, differ.
 """
 
 from __future__ import annotations
@@ -23,15 +24,19 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-# Most elements of float64 in a block of rows against all rows (128 MB).
+from infopace._checks import check_choice
+from infopace._typing import Float
+
+NORMS = ("euclidean", "chebyshev")
+# Most elements of float64 in a block of the matrix of distances (128 MB).
 _ROW_BLOCK = 2**24
-# Each block reads all of the data, so it has at least this many rows if they fit; more only where that is small.
+# Each block reads all of the data, so it has at least this many rows if they fit. More only where that is small.
 _BLOCK_ROWS = 256
 # Elements of float64 in a chunk of columns or pairs (16 MB): small, so that the allocator reuses the memory.
 _CHUNK = 2**21
-# Up to here the whole matrix is kept (128 MB), so that error bars reuse it instead of computing it again.
-_KEEP_ROWS = 4096
-# Columns of a Chebyshev distance at a time: both rows stay in the fastest memory, 3.3 s instead of 5.2 s at
+# Up to this many examples the whole matrix is kept (128 MB), so that error bars use it again.
+_MOST_KEPT = 4096
+# Columns of a Chebyshev distance at a time. Both vectors then stay in the fastest memory: 3.3 s instead of 5.2 s at
 # n 1000, d 10,000, one core (measured).
 _CHEBYSHEV_COLUMNS = 512
 # Below this width direct differences are as fast as the matrix product, and exact.
@@ -41,42 +46,62 @@ _UNIT_ROUNDOFF = 2.0**-53
 
 @runtime_checkable
 class Distances(Protocol):
-    """All pairwise distances of n rows, to be read in blocks of rows.
+    """All pairwise distances of n examples, read in blocks of rows of their (n, n) matrix.
 
-    `rows(start, stop)` gives a (stop - start, n) float64 block and a (stop - start, 1) bound on its error,
-    `exact(i, j)` the canonical distances of the pairs (i[p], j[p]), `subset(index)` those of some rows.
-    The block may be a view: callers do not write to it.
+    Attributes:
+        n: Number of examples.
+        device: Where the distances are computed.
     """
 
     n: int
     device: torch.device
 
-    def rows(self, start: int, stop: int) -> tuple[Tensor, Tensor]: ...
-    def exact(self, i: Tensor, j: Tensor) -> Tensor: ...
-    def subset(self, index: Tensor) -> Distances: ...
+    def rows(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """The rows start..stop: a (stop - start, n) float64 block, and a (stop - start, 1) bound on its error.
+
+        The block may be a view. Do not write to it.
+        """
+        ...
+
+    def exact(self, i: Tensor, j: Tensor) -> Tensor:
+        """Canonical distances of the pairs (i[p], j[p])."""
+        ...
+
+    def subset(self, index: Tensor) -> Distances:
+        """Distances between some of the examples, or between all of them in another order."""
+        ...
 
 
-def pairwise_distances(x: Tensor, norm: str, weights: Tensor | None = None) -> Distances:
-    """Distances between the rows of x (n, d): squared for "euclidean", largest difference for "chebyshev".
+def pairwise_distances(
+    x: Float[Tensor, "n d"], norm: str = "euclidean", weights: Float[Tensor, " d"] | None = None
+) -> Distances:
+    """Distances between the examples of x (n, d), on its own scale.
 
-    weights (d,) in float64 multiply the squared difference in each column, or for "chebyshev" the difference.
+    Args:
+        x: (n, d) examples.
+        norm: "euclidean", whose distances are squared, or "chebyshev", the largest difference.
+        weights: (d,) float64 factors of the squared difference in each column, or for "chebyshev" of the difference.
+
+    Raises:
+        ValueError: an unknown norm.
     """
+    check_choice("norm", norm, NORMS)
     exact: _Chebyshev | _WeightedChebyshev | _Direct | _Product
     if norm == "chebyshev":
         exact = _Chebyshev(x) if weights is None else _WeightedChebyshev(x, weights)
     else:
         exact = _Direct(x, weights) if x.shape[1] <= _DIRECT_WIDTH else _Product(x, weights)
-    return _Kept(exact) if len(x) <= _KEEP_ROWS else exact
+    return _Kept(exact) if len(x) <= _MOST_KEPT else exact
 
 
 def row_blocks(n: int) -> Iterator[tuple[int, int]]:
-    """(start, stop) of the blocks in which n rows are compared with all n."""
+    """(start, stop) of the blocks of rows in which a matrix of (n, n) distances is read."""
     return _spans(n, min(max(_BLOCK_ROWS, _CHUNK // n), _ROW_BLOCK // n))
 
 
 def true_in_rows(mask: Tensor) -> Tensor:
     """(rows,) how many of each row of a (rows, n) mask are true, as int64."""
-    # [measured] torch adds booleans up as int64 thirty times more slowly than as int32, which n fits.
+    # torch sums booleans thirty times faster as int32, which holds n, than as int64 (measured).
     return mask.sum(1, dtype=torch.int32).long()
 
 
@@ -93,7 +118,7 @@ def _spans(count: int, size: int) -> Iterator[tuple[int, int]]:
 
 
 class _Direct:
-    """Squared Euclidean distances of narrow rows: every entry is canonical."""
+    """Squared Euclidean distances in few columns: every entry is canonical."""
 
     def __init__(self, x: Tensor, weights: Tensor | None = None) -> None:
         self._x, self._weights = x.double(), weights
@@ -116,7 +141,7 @@ class _Direct:
 
 
 class _Chebyshev:
-    """Largest coordinate difference: a maximum does not depend on its order, so every entry is exact."""
+    """Largest coordinate difference. A maximum does not depend on its order, so every entry is exact."""
 
     def __init__(self, x: Tensor) -> None:
         self._x = x.double()
@@ -129,7 +154,7 @@ class _Chebyshev:
         return block, torch.zeros(stop - start, 1, dtype=torch.float64, device=self.device)
 
     def everything(self) -> tuple[Tensor, Tensor]:
-        """All rows at once; the mirrored half is copied."""
+        """The whole matrix; the mirrored half is copied."""
         matrix = torch.zeros(self.n, self.n, dtype=torch.float64, device=self.device)
         spans = list(_spans(self.n, max(64, -(-self.n // 8))))
         for a, b in _spans(self._x.shape[1], _CHEBYSHEV_COLUMNS):
@@ -142,7 +167,7 @@ class _Chebyshev:
 
     @staticmethod
     def _raise(block: Tensor, left: Tensor, right: Tensor) -> None:
-        """To the largest difference in some more columns, where that is larger."""
+        """Raise each distance to the largest difference in some more columns, where that is larger."""
         torch.maximum(block, torch.cdist(left, right, p=math.inf), out=block)
 
     def exact(self, i: Tensor, j: Tensor) -> Tensor:
@@ -155,15 +180,15 @@ class _Chebyshev:
 
 
 class _WeightedChebyshev:
-    """Largest weighted coordinate difference: that of scaled rows, with a bound on the rounding of the scaling."""
+    """Largest weighted coordinate difference: that of scaled examples, with a bound on the rounding of the scaling."""
 
     def __init__(self, x: Tensor, weights: Tensor) -> None:
         self._x, self._weights = x.double(), weights
         scaled = (self._x - self._x.mean(0)) * weights
         self._scaled = _Chebyshev(scaled)
         self.n, self.device = len(x), x.device
-        # Centring, weighting and the difference of two such coordinates a and b err by at most 3 u (|a| + |b|), the
-        # canonical distance by 2 u |a - b|.
+        # Centring, weighting and the difference of two such coordinates a and b err by at most 3 u (|a| + |b|). The
+        # canonical distance errs by 2 u |a - b|.
         largest = scaled.abs().amax(1, keepdim=True)
         self._slack = 8 * _UNIT_ROUNDOFF * (largest + largest.max())
 
@@ -183,7 +208,7 @@ class _WeightedChebyshev:
 
 
 class _Product:
-    """Squared Euclidean distances of wide rows by a matrix product, with a bound on the rounding."""
+    """Squared Euclidean distances in many columns by a matrix product, with a bound on the rounding."""
 
     def __init__(self, x: Tensor, weights: Tensor | None = None) -> None:
         self._x, self._weights = x, weights
@@ -192,12 +217,13 @@ class _Product:
         self._centre = torch.empty(x.shape[1], dtype=torch.float64, device=x.device)
         self._squares = torch.zeros(self.n, dtype=torch.float64, device=x.device)
         for chunk, columns in column_chunks(x):
-            # Far-off-centre rows would lose all digits in |a|^2 + |b|^2 - 2 a.b.
+            # Far from the centre |a|^2 + |b|^2 - 2 a.b would lose all digits.
             self._centre[columns] = chunk.mean(0)
             self._squares += self._scaled(chunk, columns).square_().sum(1)
         width = x.shape[1]
-        # First-order rounding analysis: the product and the two norms err by at most 2 d u (|a|^2 + |b|^2),
-        # centring by 4 u, weights by 8 u, the canonical tree by 2 (log2 d + 4) u, sums by a few u (Higham 2002, 3.1).
+        # First-order rounding analysis (Higham 2002, 3.1), in parts of |a|^2 + |b|^2: the product and the two norms
+        # err by at most 2 d u, centring by 4 u, weights by 8 u, the canonical tree by 2 (log2 d + 4) u, and sums by a
+        # few u.
         factor = (2 * width + 2 * math.log2(width) + 48) * _UNIT_ROUNDOFF
         self._slack = (factor * (self._squares + self._squares.max()))[:, None]
 
@@ -209,7 +235,7 @@ class _Product:
         return self._add_squares(product, start, stop), self._slack[start:stop]
 
     def everything(self) -> tuple[Tensor, Tensor]:
-        """All rows at once; the mirrored half is copied, which saves two fifths of the work."""
+        """The whole matrix; the mirrored half is copied, which saves two fifths of the work."""
         matrix = torch.zeros(self.n, self.n, dtype=torch.float64, device=self.device)
         spans = list(_spans(self.n, max(64, -(-self.n // 8))))
         for chunk, columns in column_chunks(self._x):
@@ -230,7 +256,7 @@ class _Product:
     def exact(self, i: Tensor, j: Tensor) -> Tensor:
         if len(i) <= self.n:
             return _canonical_squares(self._x, i, j, self._weights)
-        # Many open pairs means many equal rows (dead units, saturated outputs): each distinct pair once.
+        # Many open pairs mean many equal examples (dead units, saturated outputs): each distinct pair once.
         _, group = torch.unique(self._x, dim=0, return_inverse=True)
         first = torch.full((self.n,), self.n, dtype=torch.long, device=self.device)
         first.scatter_reduce_(0, group, torch.arange(self.n, device=self.device), "amin")
@@ -241,24 +267,6 @@ class _Product:
 
     def subset(self, index: Tensor) -> Distances:
         return _Product(self._x[index], self._weights)
-
-
-class Scaled:
-    """Distances times a positive factor."""
-
-    def __init__(self, source: Distances, factor: float) -> None:
-        self._source, self._factor = source, factor
-        self.n, self.device = source.n, source.device
-
-    def rows(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        block, slack = self._source.rows(start, stop)
-        return block * self._factor, slack * self._factor
-
-    def exact(self, i: Tensor, j: Tensor) -> Tensor:
-        return self._source.exact(i, j) * self._factor
-
-    def subset(self, index: Tensor) -> Distances:
-        return Scaled(self._source.subset(index), self._factor)
 
 
 class _Kept:
@@ -296,7 +304,7 @@ def _canonical_squares(x: Tensor, i: Tensor, j: Tensor, weights: Tensor | None) 
 
 
 def tree_sum(values: Tensor, dim: int) -> Tensor:
-    """Sum over one dimension as a fixed binary tree of additions: the same bits on every device."""
+    """Sum over one dimension as a fixed binary tree of additions, with the same bits on every device."""
     while (length := values.shape[dim]) > 1:
         half = length // 2
         paired = values.narrow(dim, 0, half) + values.narrow(dim, half, half)

@@ -1,4 +1,4 @@
-"""A k-d tree whose leaves hold 32 rows each, column by column, built by compiled code; see `_leaf_search`."""
+"""A k-d tree whose leaves hold 32 points each, column by column, built by compiled code; see `_compiled_search`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-# Rows in a leaf: eight vectors of four.
+# Points in a leaf: eight vectors of four.
 _LANES = 32
-# Rows of a node that are looked at to choose the column that splits it.
-_LOOKED_AT = 256
-# Nodes that wait in a descent: one a level, and 2^62 leaves are never reached.
+# Points of a node that choose the column which splits it.
+_COMPARED = 256
+# Nodes that wait in a descent: one a level. 2^62 leaves are never reached.
 DEPTH = 64
 
 
@@ -26,21 +26,21 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     try:
         return _njit(cache=True)(function)
     except RuntimeError:
-        # No folder to keep the code in can be written to: it is compiled in each process.
+        # No folder for the compiled code can be written to, so each process compiles it.
         return _njit()(function)
 
 
 # A part of a kernel, never called from Python.
 inner = _njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
-# Products and sums may share one rounding: for bounds, not for canonical distances.
+# Products and sums may share one rounding. That is for bounds, not for canonical distances.
 fused = _njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, fastmath={"contract"})
 
 
 class Tree(NamedTuple):
-    """Rows in leaves.
+    """Points in leaves.
 
     Attributes:
-        order: (m,) the row at each place of the leaves.
+        order: (m,) number of the point at each place of the leaves.
         points: (leaves, d, 32) the leaves, filled up with infinity.
         low: (nodes, d) smallest coordinates in each node; the nodes below node i are 2i + 1 and 2i + 2.
         high: (nodes, d) largest ones.
@@ -59,6 +59,7 @@ class Tree(NamedTuple):
 
 
 def plant(blocks: list[tuple[NDArray[np.float64], float]], squared: bool) -> Tree:
+    """The tree of some blocks: points (m, d) and a positive factor each."""
     points = np.concatenate([block for block, _ in blocks], 1)
     edges = np.cumsum([0, *(block.shape[1] for block, _ in blocks)], dtype=np.int64)
     factors = np.array([factor for _, factor in blocks])
@@ -70,6 +71,7 @@ def plant(blocks: list[tuple[NDArray[np.float64], float]], squared: bool) -> Tre
 
 
 def put_back(tree: Tree, values: NDArray[Any]) -> NDArray[Any]:
+    """Values in the order of the leaves -> in the order of the points."""
     result = np.empty_like(values)
     result[tree.order] = values
     return result
@@ -77,8 +79,35 @@ def put_back(tree: Tree, values: NDArray[Any]) -> NDArray[Any]:
 
 @inner
 @no_type_check
+def between(low, high, node, own_low, own_high, edges, factors, squared, farthest):
+    """Bound on the distance of points of a node and of a box, up to rounding: the upper one for `farthest`."""
+    total = 0.0
+    for block in range(len(factors)):
+        part = 0.0
+        for c in range(edges[block], edges[block + 1]):
+            up, down = low[node, c] - own_high[c], own_low[c] - high[node, c]
+            apart = -min(up, down) if farthest else max(0.0, max(up, down))
+            part = part + apart * apart if squared else max(part, apart)
+        total = max(total, part * factors[block])
+    return total
+
+
+@inner
+@no_type_check
+def is_nearer(low, high, node, other, own_low, own_high):
+    """Whether the middle of a node is nearer to the middle of a box than that of the other node."""
+    difference = 0.0
+    for c in range(len(own_low)):
+        middle = own_low[c] + own_high[c]
+        a, b = low[node, c] + high[node, c] - middle, low[other, c] + high[other, c] - middle
+        difference += a * a - b * b
+    return difference < 0
+
+
+@inner
+@no_type_check
 def _select(keys, order, start, stop, place):
-    """Partly sort start..stop by keys, so that nothing before `place` is larger than what follows."""
+    """Partly sort start..stop by keys, so that nothing before `place` is larger than anything after it."""
     low, high = start, stop - 1
     while low < high:
         first, middle, last = keys[low], keys[(low + high) // 2], keys[high]
@@ -105,8 +134,8 @@ def _select(keys, order, start, stop, place):
 @inner
 @no_type_check
 def _widest(points, order, start, stop, scale):
-    """The column in which the rows start..stop, or some of them, are farthest apart."""
-    stride = max(1, (stop - start) // _LOOKED_AT)
+    """The column in which the points start..stop, or some of them, are farthest apart."""
+    stride = max(1, (stop - start) // _COMPARED)
     widest, column = -1.0, 0
     for c in range(points.shape[1]):
         low = high = points[order[start], c]
@@ -122,7 +151,7 @@ def _widest(points, order, start, stop, scale):
 @kernel
 @no_type_check
 def _leaf_order(points, scale):
-    """Row numbers, leaf by leaf: the leaves are halved by the widest column until one is left."""
+    """Numbers of the points, leaf by leaf. The widest column halves the leaves until one is left."""
     m = len(points)
     order, keys = np.arange(m), np.empty(m)
     stack = np.empty((DEPTH, 2), np.int64)

@@ -1,13 +1,14 @@
 """Nearest neighbours and counts by a compiled k-d tree, every open comparison decided on canonical distances.
 
-The rows are sorted into leaves of 32, each stored column by column, so that one row is compared with a leaf in
-a few vector instructions. A whole leaf searches together: it goes down the tree once, skips what its own box
-shows to be too far for all its rows, and compares with the leaves that are left those of its rows that are
-near enough. Distances are first summed in the fastest order. The canonical order (see `_distances`) sums the
-same squares, so the two differ by a few roundings of the sum; only within that of a radius is the canonical
-distance computed, and decides. Blocks of one column need no tree: their rows are sorted, and bisected.
+The points are sorted into leaves of 32, stored column by column. So one point is compared with a leaf in a few vector
+instructions. A whole leaf searches together. It goes down the tree once and skips what is too far from its box. Then it
+compares its points with the leaves that are near enough to them.
 
-The compiled code is kept beside this file, or in numba's cache, for later processes.
+Distances are first summed in the fastest order. The canonical order (see `_distances`) sums the same squares. The two
+differ by a few roundings. Only a distance that close to a radius is computed again, and its canonical value decides.
+Blocks of one column need no tree. Their values are sorted, and bisected.
+
+The compiled code is kept for later processes, beside this file or in numba's cache.
 """
 
 from __future__ import annotations
@@ -20,23 +21,33 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from infopace.estimators._leaf_tree import DEPTH, Tree, fused, inner, kernel, plant, put_back
+from infopace.estimators._neighbour_search._compiled_tree import (
+    DEPTH,
+    Tree,
+    between,
+    fused,
+    inner,
+    is_nearer,
+    kernel,
+    plant,
+    put_back,
+)
 
-# Sums in two orders, at most 11 squares, one product: they differ by some tens of 2^-53.
+# Sums of at most 11 squares in two orders, and one product, differ by some tens of 2^-53.
 _ROUNDING = 2.0**-45
-# Squares below the normal range of float64 are rounded to whole steps of 2^-1074: a few of those.
+# Squares below the normal range of float64 are rounded to whole steps of 2^-1074. This is a few of them.
 _STEP = 2.0**-1065
-# Pieces of work a thread, so that none waits long for the last.
+# Pieces of work for each thread, so that none waits long for the last.
 _PIECES = 16
 
 
 def nearest(
     blocks: list[tuple[NDArray[np.float64], float]], squared: bool, k: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Canonical distance of each row to its k-th nearest other row, and how many others are at most as far.
+    """Canonical distance of each example to its k-th nearest other one, and how many others are at most as far.
 
-    Each block is points (m, d) and a positive factor. The distance of two rows is the largest of the blocks',
-    each times its factor: the squared Euclidean one (`squared`) or the largest difference.
+    Each block is points (m, d) and a positive factor. A block's distance is the squared Euclidean one (`squared`) or
+    the largest difference, times its factor. The distance of two examples is the largest of the blocks' distances.
     """
     tree = plant(blocks, squared)
     radius, within = np.empty(len(tree.order)), np.empty(len(tree.order), np.int64)
@@ -51,9 +62,9 @@ def count_within(
     radius: NDArray[np.float64],
     closed: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
-    """Other rows nearer than the radius of each row; at most that far for rows that are `closed`.
+    """Other points nearer than the radius of each; at most that far for points that are `closed`.
 
-    The canonical distances of points (m, d) times the factor are compared.
+    What is compared is the canonical distance of points (m, d), times the factor.
     """
     if points.shape[1] == 1:
         order = np.argsort(points[:, 0], kind="stable")
@@ -69,8 +80,8 @@ def count_within(
 def _share_out(task: Callable[..., None], tree: Tree, *arguments: Any) -> None:
     """Run a task on all leaves, on as many threads as torch uses.
 
-    These are plain threads: the thread pools of compiled loops do not outlive a fork, and end the process
-    when two threads of the caller enter them.
+    These are plain threads. The thread pools of compiled loops do not survive a fork, and they end the process when
+    two threads of the caller enter them.
     """
     leaves, threads = len(tree.points), torch.get_num_threads()
     ends = np.linspace(0, leaves, min(leaves, _PIECES * threads) + 1).astype(np.int64).tolist()
@@ -86,7 +97,7 @@ def _share_out(task: Callable[..., None], tree: Tree, *arguments: Any) -> None:
 @fused
 @no_type_check
 def _to_leaf(points, leaf, own, s, edges, factors, squared, total, part):
-    """Distances of row s of `own` to the rows of a leaf, up to rounding."""
+    """Distances of point s of `own` to the points of a leaf, up to rounding."""
     lanes = points.shape[2]
     for lane in range(lanes):
         total[lane] = 0.0
@@ -117,7 +128,7 @@ def _to_leaf(points, leaf, own, s, edges, factors, squared, total, part):
 @fused
 @no_type_check
 def _to_box(points, leaf, low, high, node, edges, factors, squared, total, part):
-    """At least how far the rows of a leaf are from the box of a node, up to rounding."""
+    """Lower bounds of the distances of the points of a leaf to the box of a node, up to rounding."""
     lanes = points.shape[2]
     for lane in range(lanes):
         total[lane] = 0.0
@@ -139,23 +150,8 @@ def _to_box(points, leaf, low, high, node, edges, factors, squared, total, part)
 
 @inner
 @no_type_check
-def _between(low, high, node, own_low, own_high, edges, factors, squared, farthest):
-    """At least, or at most, how far rows of a node and rows of a box are apart, up to rounding."""
-    total = 0.0
-    for block in range(len(factors)):
-        part = 0.0
-        for c in range(edges[block], edges[block + 1]):
-            up, down = low[node, c] - own_high[c], own_low[c] - high[node, c]
-            apart = -min(up, down) if farthest else max(0.0, max(up, down))
-            part = part + apart * apart if squared else max(part, apart)
-        total = max(total, part * factors[block])
-    return total
-
-
-@inner
-@no_type_check
 def _canonical(points, leaf, lane, own, s, edges, factors, squared, terms):
-    """The canonical distance of two rows, summed in the order of `_distances.tree_sum`."""
+    """The canonical distance of two points, summed in the order of `_distances.tree_sum`."""
     total = 0.0
     for block in range(len(factors)):
         first, length = edges[block], edges[block + 1] - edges[block]
@@ -196,7 +192,7 @@ def _any_within(near, limit):
 @inner
 @no_type_check
 def _take_up(points, leaf, size, own, own_low, own_high):
-    """Copy the rows of a leaf, and find their box."""
+    """Copy the points of a leaf, and find their box."""
     for c in range(points.shape[1]):
         own_low[c], own_high[c] = np.inf, -np.inf
         for s in range(size):
@@ -207,20 +203,8 @@ def _take_up(points, leaf, size, own, own_low, own_high):
 
 @inner
 @no_type_check
-def _is_nearer(low, high, node, other, own_low, own_high):
-    """Whether the middle of a node is nearer to the middle of a box than that of the other node."""
-    difference = 0.0
-    for c in range(len(own_low)):
-        middle = own_low[c] + own_high[c]
-        a, b = low[node, c] + high[node, c] - middle, low[other, c] + high[other, c] - middle
-        difference += a * a - b * b
-    return difference < 0
-
-
-@inner
-@no_type_check
 def _insert(value, best, ties, s):
-    """A neighbour more for row s: `best` are its k nearest so far, `ties` how many more are as far as the last."""
+    """One more neighbour of point s: `best` are its k nearest so far, `ties` how many more are as far as the last."""
     place = best.shape[1] - 1
     kth = best[s, place]
     if value == kth:
@@ -231,14 +215,14 @@ def _insert(value, best, ties, s):
         best[s, place] = best[s, place - 1]
         place -= 1
     best[s, place] = value
-    # The one that had to go is a tie if the last is as far.
+    # The neighbour that was pushed out is a tie if the last is as far.
     ties[s] = ties[s] + 1 if best[s, best.shape[1] - 1] == kth and kth < np.inf else 0
 
 
 @kernel
 @no_type_check
-def _nearest(start, stop, rows, points, low, high, spans, edges, factors, squared, k, radius, within):
-    """`nearest` for the rows of the leaves start..stop, results in the order of the leaves."""
+def _nearest(start, stop, m, points, low, high, spans, edges, factors, squared, k, radius, within):
+    """`nearest` for the points of the leaves start..stop, results in the order of the leaves."""
     width, lanes = points.shape[1], points.shape[2]
     total, part, near = np.empty(lanes), np.empty(lanes), np.empty(lanes)
     own, best, ties = np.empty((lanes, width)), np.empty((lanes, k)), np.empty(lanes, np.int64)
@@ -247,14 +231,14 @@ def _nearest(start, stop, rows, points, low, high, spans, edges, factors, square
     step = _STEP * (1 + factors.max())
     for leaf in range(start, stop):
         place = leaf * lanes
-        size = min(lanes, rows - place)
+        size = min(lanes, m - place)
         _take_up(points, leaf, size, own, own_low, own_high)
         for s in range(lanes):
-            # Lanes without a row look for nothing.
+            # Lanes without a point search for nothing.
             ties[s], limit[s] = 0, np.inf if s < size else -1.0
             for i in range(k):
                 best[s, i] = np.inf
-        # The own leaf first, as node -1: it sets limits that leave little of the tree to be searched.
+        # The own leaf comes first, as node -1. It sets limits that leave little of the tree to be searched.
         stack[0], apart[0], stack[1], apart[1], top = 0, 0.0, -1, 0.0, 2
         widest = np.inf
         while top > 0:
@@ -274,12 +258,12 @@ def _nearest(start, stop, rows, points, low, high, spans, edges, factors, square
                 if not _any_within(near, limit):
                     continue
             if last - first > 1:
-                # The side whose middle is nearer is looked at first.
+                # The side whose middle is nearer is searched first.
                 child = 2 * node + 1
-                swapped = _is_nearer(low, high, child, child + 1, own_low, own_high)
+                swapped = is_nearer(low, high, child, child + 1, own_low, own_high)
                 for side in range(2):
                     i = child + 1 - side if swapped else child + side
-                    gap = _between(low, high, i, own_low, own_high, edges, factors, squared, False)
+                    gap = between(low, high, i, own_low, own_high, edges, factors, squared, False)
                     stack[top + side], apart[top + side] = i, gap
                 top += 2
                 continue
@@ -288,7 +272,7 @@ def _nearest(start, stop, rows, points, low, high, spans, edges, factors, square
                 if near[s] <= limit[s]:
                     _to_leaf(points, first, own, s, edges, factors, squared, total, part)
                     if _count_to(total, limit[s]) > 0:
-                        for lane in range(min(lanes, rows - first * lanes)):
+                        for lane in range(min(lanes, m - first * lanes)):
                             if total[lane] <= limit[s] and (first != leaf or lane != s):
                                 value = _canonical(
                                     points, first, lane, own, s, edges, factors, squared, terms
@@ -303,8 +287,8 @@ def _nearest(start, stop, rows, points, low, high, spans, edges, factors, square
 
 @kernel
 @no_type_check
-def _count(start, stop, rows, points, low, high, spans, edges, factors, squared, radius, closed, counts):
-    """`count_within` for the rows of the leaves start..stop; radius, closed and counts in their order."""
+def _count(start, stop, m, points, low, high, spans, edges, factors, squared, radius, closed, counts):
+    """`count_within` for the points of the leaves start..stop; radius, closed and counts are in the leaves' order."""
     width, lanes = points.shape[1], points.shape[2]
     total, part, near = np.empty(lanes), np.empty(lanes), np.empty(lanes)
     own, inner, outer = np.empty((lanes, width)), np.empty(lanes), np.empty(lanes)
@@ -313,7 +297,7 @@ def _count(start, stop, rows, points, low, high, spans, edges, factors, squared,
     step = _STEP * (1 + factors.max())
     for leaf in range(start, stop):
         place = leaf * lanes
-        size = min(lanes, rows - place)
+        size = min(lanes, m - place)
         _take_up(points, leaf, size, own, own_low, own_high)
         narrowest, widest = np.inf, 0.0
         for s in range(size, lanes):
@@ -327,11 +311,11 @@ def _count(start, stop, rows, points, low, high, spans, edges, factors, squared,
             top -= 1
             node = stack[top]
             first, last = spans[node, 0], spans[node, 1]
-            if _between(low, high, node, own_low, own_high, edges, factors, squared, False) > widest:
+            if between(low, high, node, own_low, own_high, edges, factors, squared, False) > widest:
                 continue
-            if _between(low, high, node, own_low, own_high, edges, factors, squared, True) < narrowest:
+            if between(low, high, node, own_low, own_high, edges, factors, squared, True) < narrowest:
                 for s in range(size):
-                    counts[place + s] += min(last * lanes, rows) - first * lanes
+                    counts[place + s] += min(last * lanes, m) - first * lanes
                 continue
             _to_box(points, leaf, low, high, node, edges, factors, squared, near, part)
             if not _any_within(near, outer):
@@ -348,26 +332,26 @@ def _count(start, stop, rows, points, low, high, spans, edges, factors, squared,
                 counts[place + s] += inside
                 if _count_to(total, outer[s]) > inside:
                     limit, with_limit = radius[place + s], closed[place + s]
-                    for lane in range(min(lanes, rows - first * lanes)):
+                    for lane in range(min(lanes, m - first * lanes)):
                         if inner[s] < total[lane] <= outer[s]:
                             value = _canonical(points, first, lane, own, s, edges, factors, squared, terms)
                             counts[place + s] += value < limit or (with_limit and value == limit)
         for s in range(size):
-            # The row itself was counted too where 0 is within its radius.
+            # The point itself was counted too where 0 is within its radius.
             counts[place + s] -= radius[place + s] > 0 or closed[place + s]
 
 
 @kernel
 @no_type_check
 def _count_on_line(values, factor, squared, radius, closed):
-    """The counts for sorted values (m,): canonical distances grow to both sides of a row."""
+    """The counts for sorted values (m,): canonical distances grow to both sides of a value."""
     m = len(values)
     counts = np.zeros(m, np.int64)
     for side in (1, -1):
         inside = 0
         for i in range(m):
             most = m - 1 - i if side == 1 else i
-            # From the count of the row before, in steps that double until they are past the end, then bisected.
+            # Start at the count of the value before. Steps double until they are past the end. Then bisect.
             low, high, step = 0, most + 1, 1
             guess = max(1, min(inside, most))
             while low < guess < high:

@@ -1,0 +1,127 @@
+"""Which way finds the neighbours: distances, sorted values, distinct vectors or a tree, computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from infopace._typing import Float
+from infopace.estimators._gao import gao_terms
+from infopace.estimators._ksg import ksg1_terms, ksg2_terms
+from infopace.estimators._neighbour_search import _counts
+from infopace.estimators._neighbour_search._distances import Distances, pairwise_distances
+from infopace.estimators._neighbour_search._few_values import few_ross_terms, takes_few_values
+from infopace.estimators._neighbour_search._sorted_line import line_ross_terms
+from infopace.estimators._neighbour_search._spaces import standardized_distances
+from infopace.estimators._neighbour_search._trees import suits_tree, tree_ksg1_terms, tree_ross_terms
+from infopace.estimators._ross import ross_terms
+
+# From this many examples on sorting one column is faster than comparing all pairs (20 ms instead of 40 at 1,000).
+_FEWEST_SORTED = 1_000
+# Below this many examples the distances of all pairs are cheap enough to measure how far neighbours are.
+_MOST_MEASURED = 5_000
+
+VECTOR_FORMULAS: dict[str, Callable[[Distances, Distances, int], Tensor]] = {
+    "ksg1": lambda x, y, k: ksg1_terms(x, y, k)[0],
+    "ksg2": ksg2_terms,
+    "gao": gao_terms,
+}
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """A neighbour formula with its data.
+
+    Attributes:
+        terms: (n,) one term for each example; `_counts.value` makes the value of them.
+        of_part: (m,) numbers of examples -> the value on these.
+        shuffled: (n,) an order of the examples -> the value with y in that order.
+        distances: Those of the blocks; none where all pairs were not compared.
+    """
+
+    terms: Float[Tensor, " n"]
+    of_part: Callable[[Tensor], float]
+    shuffled: Callable[[Tensor], float]
+    distances: tuple[Distances, ...]
+
+    @property
+    def nats(self) -> float:
+        """The value on all examples."""
+        return _counts.value(self.terms)
+
+    @property
+    def pointwise(self) -> Float[Tensor, " n"]:
+        """What each example contributes to the value."""
+        return _counts.pointwise(self.terms)
+
+
+def of_labels(x: Tensor, classes: Tensor, k: int, norm: str) -> Neighbours:
+    """Ross' formula on vectors x (n, d) and class numbers (n,)."""
+    if suits_tree(x):
+
+        def by_tree(x: Tensor, classes: Tensor) -> Tensor:
+            return tree_ross_terms(x, classes, k, norm)
+
+        return Neighbours(
+            by_tree(x, classes),
+            lambda part: _counts.value(by_tree(x[part.to(x.device)], classes[part.to(x.device)])),
+            lambda order: _counts.value(by_tree(x, classes[order.to(x.device)])),
+            (),
+        )
+    if x.shape[1] == 1 and len(x) >= _FEWEST_SORTED:
+
+        def on_line(x: Tensor, classes: Tensor) -> float:
+            return _counts.value(line_ross_terms(x, classes, k, norm))
+
+        return Neighbours(
+            line_ross_terms(x, classes, k, norm).to(x.device),
+            lambda part: on_line(x[part.to(x.device)], classes[part.to(x.device)]),
+            lambda order: on_line(x, classes[order.to(x.device)]),
+            # Only for the caution "beyond-reach", which measures how far the neighbours are.
+            (pairwise_distances(x, norm),) if len(x) < _MOST_MEASURED else (),
+        )
+    if len(x) >= _MOST_MEASURED and takes_few_values(x):
+
+        def by_values(x: Tensor, classes: Tensor) -> Tensor:
+            return few_ross_terms(x, classes, k, norm)
+
+        return Neighbours(
+            by_values(x, classes),
+            lambda part: _counts.value(by_values(x[part.to(x.device)], classes[part.to(x.device)])),
+            lambda order: _counts.value(by_values(x, classes[order.to(x.device)])),
+            (),
+        )
+    distances = pairwise_distances(x, norm)
+    return Neighbours(
+        ross_terms(distances, classes, k),
+        lambda part: _counts.value(
+            ross_terms(distances.subset(part.to(x.device)), classes[part.to(x.device)], k)
+        ),
+        lambda order: _counts.value(ross_terms(distances, classes[order.to(x.device)], k)),
+        (distances,),
+    )
+
+
+def of_vectors(name: str, x: Tensor, y: Tensor, k: int, norm: str, standardize: str) -> Neighbours:
+    """KSG-1, KSG-2 or Gao's formula on vectors x (n, p) and y (n, q)."""
+    if name == "ksg1" and suits_tree(x, y, standardize):
+
+        def by_tree(x: Tensor, y: Tensor) -> Tensor:
+            return tree_ksg1_terms(x, y, k, norm, standardize)
+
+        return Neighbours(
+            by_tree(x, y),
+            lambda part: _counts.value(by_tree(x[part.to(x.device)], y[part.to(x.device)])),
+            lambda order: _counts.value(by_tree(x, y[order.to(x.device)])),
+            (),
+        )
+    formula = VECTOR_FORMULAS[name]
+    d_x, d_y = (standardized_distances(block, norm, standardize) for block in (x, y))
+    return Neighbours(
+        formula(d_x, d_y, k),
+        lambda part: _counts.value(formula(d_x.subset(part.to(x.device)), d_y.subset(part.to(x.device)), k)),
+        lambda order: _counts.value(formula(d_x, d_y.subset(order.to(x.device)), k)),
+        (d_x, d_y),
+    )
