@@ -20,8 +20,7 @@ from sklearn.metrics import pairwise_distances
 from sklearn.preprocessing import StandardScaler
 
 import infopace
-from infopace.estimators._ksg import _counts
-from infopace.estimators._scale import standardized_distances
+from infopace.estimators import ksg1_counts, standardized_distances
 
 Norm = Literal["euclidean", "chebyshev"]
 NORMS: tuple[Norm, ...] = ("euclidean", "chebyshev")
@@ -60,7 +59,7 @@ def explain(x: np.ndarray, y: np.ndarray, norm: Norm, recorded: dict[int, float]
         exact, peer = counts[k], counts[k].copy()
         cases, plain_wrong = [], 0
         for i in open_rows[k]:
-            ours = [int(found) for found in _counts(of_x, of_y, k, i, i + 1)[1:]]
+            ours = [int(found) for found in ksg1_counts(of_x, of_y, k, i, i + 1)[1:]]
             peer[i] = formula(
                 [pairwise_distances(block[i : i + 1], block, metric=norm) for block in scaled], k
             )

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from infopace.estimators._error_bar import _part_values
-from infopace.estimators._neighbours import of_labels, of_vectors
+from infopace.estimators import part_values
+from infopace.estimators._neighbour_search._choose import of_labels, of_vectors
 from studies.interval_coverage.cases import KNOWN, Case
 
 RESULTS = Path(__file__).resolve().parents[2] / "results" / "part_laws.jsonl"
@@ -34,7 +34,7 @@ def values(case: Case, seed: int) -> Values:
         found, classes = of_labels(x, y, K, "euclidean"), y
     else:
         found, classes = of_vectors(case.estimator, x, y[:, None], K, "euclidean", "block"), None
-    return found.nats, _part_values(found.of_part, case.n, K, classes)
+    return found.nats, part_values(found.of_part, case.n, K, classes)
 
 
 def laws(name: str, found: list[Values]) -> dict[str, Any]:

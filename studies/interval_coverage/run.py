@@ -21,11 +21,14 @@ import scipy.stats
 import torch
 
 from infopace import Estimate, mutual_information
-from infopace.estimators._distances import pairwise_distances
-from infopace.estimators._ksg import ksg1
-from infopace.estimators._permutation import p_value, permutation_null
-from infopace.estimators._ross import ross
-from infopace.estimators._scale import standardized_distances
+from infopace.estimators import (
+    ksg1,
+    p_value,
+    pairwise_distances,
+    permutation_null,
+    ross,
+    standardized_distances,
+)
 from studies.interval_coverage.cases import CALIBRATED, CALIBRATED_HELD_OUT, HELD_OUT, KNOWN, Case
 
 RESULTS = Path(__file__).resolve().parents[2] / "results" / "coverage.jsonl"

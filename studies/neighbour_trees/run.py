@@ -24,12 +24,14 @@ import torch
 from torch import Tensor
 
 from infopace import mutual_information
-from infopace.estimators import _tree
-from infopace.estimators._distances import pairwise_distances
-from infopace.estimators._ksg import ksg1
-from infopace.estimators._ross import ross
-from infopace.estimators._scale import standardized_distances
-from infopace.estimators._tree import tree_ksg1, tree_ross
+from infopace.estimators import (
+    ksg1,
+    pairwise_distances,
+    ross,
+    standardized_distances,
+    tree_ksg1,
+    tree_ross,
+)
 
 NEIGHBOURS = 3
 
@@ -76,10 +78,11 @@ def blocked(estimator: str, x: Tensor, y: Tensor, labels: Tensor, norm: str) -> 
     return ksg1(dx, dy, NEIGHBOURS)
 
 
-def by_tree(estimator: str, x: Tensor, y: Tensor, labels: Tensor, norm: str) -> float:
+def by_tree(estimator: str, x: Tensor, y: Tensor, labels: Tensor, norm: str, search: str) -> float:
+    compiled = search == "numba"
     if estimator == "ross":
-        return tree_ross(x, labels, NEIGHBOURS, norm)
-    return tree_ksg1(x, y, NEIGHBOURS, norm, "block")
+        return tree_ross(x, labels, NEIGHBOURS, norm, compiled)
+    return tree_ksg1(x, y, NEIGHBOURS, norm, "block", compiled)
 
 
 def whole_call(estimator: str, x: Tensor, y: Tensor, labels: Tensor, norm: str, std_error: bool) -> float:
@@ -106,18 +109,19 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(arguments.threads)
-    _tree.find_spec = lambda name: find_spec(name) if name == arguments.search else None
+    if arguments.whole and arguments.search == "scipy" and find_spec("numba"):
+        parser.error("--whole takes numba's tree where numba is installed; uninstall it to measure scipy's")
     cold = time.process_time()
     x, y, labels = samples(100, 2)
     for estimator in arguments.estimators:
-        by_tree(estimator, x, y, labels, "euclidean")
+        by_tree(estimator, x, y, labels, "euclidean", arguments.search)
     cold = time.process_time() - cold
     for n in arguments.rows:
         for width in arguments.widths:
             x, y, labels = samples(n, width)
             for estimator in arguments.estimators:
                 for norm in arguments.norms:
-                    compute = partial(by_tree, estimator, x, y, labels, norm)
+                    compute = partial(by_tree, estimator, x, y, labels, norm, arguments.search)
                     row: dict[str, object] = {
                         "search": arguments.search, "estimator": estimator, "norm": norm,
                         "n": n, "width": width, "k": NEIGHBOURS, "threads": arguments.threads,
