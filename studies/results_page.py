@@ -10,8 +10,8 @@ from studies.tuned_cosine.section import update_readme
 
 HEAD = """# Results
 
-Every number on this page is read from the rows in `results/` by `python -m studies.results_page`; each section
-names the command that made its rows. CPU only; whatever needs a GPU was not run.
+Every number on this page comes from the rows in `results/`, by `python -m studies.results_page`. Each section names the
+command that made its rows. All runs were on CPUs. What needs a GPU was not run.
 """
 # The studies in the order of the page, after the comparisons; each has a section.py.
 ORDER = (
@@ -34,7 +34,9 @@ ORDER = (
     "loop_speed",
     "sample_size",
     "label_traps",
+    "sparse_tables",
     "benchmark_mi",
+    "rank_resolution",
     "interval_coverage",
     "estimator_speed",
     "estimator_scaling",
@@ -42,10 +44,15 @@ ORDER = (
 )
 
 
-def main() -> None:
-    """Write the page."""
+def page() -> str:
+    """The text of docs/results.md."""
     sections = [import_module(f"studies.{study}.section").text() for study in ORDER]
-    (ROOT / "docs" / "results.md").write_text("\n".join([HEAD, comparisons(), *sections]))
+    return "\n".join([HEAD, comparisons(), *sections])
+
+
+def main() -> None:
+    """Write the page, and the rows of the README."""
+    (ROOT / "docs" / "results.md").write_text(page())
     update_readme()
 
 

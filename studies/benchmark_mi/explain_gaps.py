@@ -1,15 +1,16 @@
-"""Where our KSG and benchmark-mi's differ at equal settings, whose count is right (see README.md).
+"""Where our KSG and benchmark-mi's differ at equal settings: whose count is right? See README.md.
 
-Floats are fractions, and so is every squared distance over an exact variance: a comparison that rounding could decide
-is made in whole numbers, all others in floats. Of the rows with such a comparison three more counts are taken: ours,
-the peer's (its formula written out, with scikit-learn's distances; together the counts have to give the value that it
-gave), and the same formula with distances from differences.
+Floats are fractions, and so is every squared distance over an exact variance. A comparison that rounding could decide
+is made in whole numbers, and all others in floats. For the rows with such a comparison three more counts are made:
+ours; the peer's, by its formula with scikit-learn's distances; and the same formula with distances of differences.
+The peer's counts together must give the value that it gave.
 """
 
 import argparse
 import json
 import pathlib
 from fractions import Fraction
+from typing import Literal
 
 import numpy as np
 import torch
@@ -19,10 +20,10 @@ from sklearn.metrics import pairwise_distances
 from sklearn.preprocessing import StandardScaler
 
 import infopace
-from infopace.estimators._ksg import _counts
-from infopace.estimators._scale import standardized_distances
+from infopace.estimators import ksg1_counts, standardized_distances
 
-NORMS = ("euclidean", "chebyshev")
+Norm = Literal["euclidean", "chebyshev"]
+NORMS: tuple[Norm, ...] = ("euclidean", "chebyshev")
 NEIGHBOURS = (3, 5, 10)
 CHUNK = 50  # rows at a time: small enough for the processor's own memory
 EQUAL = 1e-9  # nats; the bar
@@ -31,33 +32,34 @@ EQUAL = 1e-9  # nats; the bar
 class Exact:
     """Squared distances of the rows of a sample over its exact variances, as fractions."""
 
-    def __init__(self, blocks: tuple[np.ndarray, ...], norm: str) -> None:
+    def __init__(self, blocks: tuple[np.ndarray, ...], norm: Norm) -> None:
         self._blocks = [[[Fraction(float(v)) for v in column] for column in block.T] for block in blocks]
         self._variances = [[_variance(column) for column in block] for block in self._blocks]
-        self._join = sum if norm == "euclidean" else max
+        self._sum = norm == "euclidean"
 
     def square(self, block: int, i: int, j: int) -> Fraction:
         columns = zip(self._blocks[block], self._variances[block], strict=True)
-        return self._join([(column[i] - column[j]) ** 2 / variance for column, variance in columns])
+        squares = [(column[i] - column[j]) ** 2 / variance for column, variance in columns]
+        return sum(squares, Fraction()) if self._sum else max(squares)
 
 
 def _variance(column: list[Fraction]) -> Fraction:
-    mean = sum(column) / len(column)
-    return sum((value - mean) ** 2 for value in column) / len(column)
+    mean = sum(column, Fraction()) / len(column)
+    return sum(((value - mean) ** 2 for value in column), Fraction()) / len(column)
 
 
-def explain(x: np.ndarray, y: np.ndarray, norm: str, recorded: dict[int, float]) -> dict:
+def explain(x: np.ndarray, y: np.ndarray, norm: Norm, recorded: dict[int, float]) -> dict:
     """Values and rows of one sample at one norm, for each k."""
     scaled = [StandardScaler().fit_transform(block) for block in (x, y)]
     counts, open_rows = exact_counts((x, y), scaled, norm)
     tensors = torch.from_numpy(x), torch.from_numpy(y)
-    distances = [standardized_distances(block, norm, "columns") for block in tensors]
+    of_x, of_y = (standardized_distances(block, norm, "columns") for block in tensors)
     result: dict = {"norm": norm, "k": {}}
     for k in NEIGHBOURS:
         exact, peer = counts[k], counts[k].copy()
         cases, plain_wrong = [], 0
         for i in open_rows[k]:
-            ours = [int(found) for found in _counts(*distances, k, i, i + 1)[1:]]
+            ours = [int(found) for found in ksg1_counts(of_x, of_y, k, i, i + 1)[1:]]
             peer[i] = formula(
                 [pairwise_distances(block[i : i + 1], block, metric=norm) for block in scaled], k
             )
@@ -82,7 +84,7 @@ def explain(x: np.ndarray, y: np.ndarray, norm: str, recorded: dict[int, float])
 
 
 def exact_counts(
-    blocks: tuple[np.ndarray, ...], scaled: list[np.ndarray], norm: str
+    blocks: tuple[np.ndarray, ...], scaled: list[np.ndarray], norm: Norm
 ) -> tuple[dict[int, np.ndarray], dict[int, list[int]]]:
     """For each k: n_x and n_y (n, 2) of every row, and the rows of which rounding could decide a comparison."""
     exact, n = Exact(blocks, norm), len(blocks[0])
@@ -116,7 +118,7 @@ def exact_counts(
 
 
 def rounding(rows: list[np.ndarray], radius: np.ndarray) -> np.ndarray:
-    """Far more than any of the computations errs in a distance near the radius of each row.
+    """An upper bound on the rounding error of a distance near the radius of each row.
 
     A coordinate z errs by some 2^-53 |z|, a square by the matrix product by some 2^-53 (|a|^2 + |b|^2).
     """

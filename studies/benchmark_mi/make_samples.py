@@ -1,8 +1,9 @@
-"""Draw the samples and the peer's own values, in the peer's own environment (see README.md).
+# pyright: reportMissingImports=false
+"""Draw the samples and the peer's own values, in the peer's own environment; see README.md.
 
-Two files a task and seed: NN-S.npz with x, y (float64) and the truth (nats); NN-S.peer.npz with
-benchmark-mi's KSG at k = 3, 5, 10 and its CCA on exactly these numbers. An interrupted run continues where
-it was. Names are only for the table: run.py never shows them to an estimator.
+Two files per task and seed: NN-S.npz with x, y (float64) and the true information (nats), and NN-S.peer.npz with
+benchmark-mi's KSG at k = 3, 5, 10 and its CCA on these numbers. Goes on where it was stopped. The names are only
+for the table: run.py does not pass them to an estimator.
 """
 
 import argparse
@@ -27,7 +28,7 @@ def peer_ksg(x: np.ndarray, y: np.ndarray, metric: str) -> np.ndarray:
 
 
 def save(path: pathlib.Path, **values) -> None:
-    """Write under another name, then rename: a file that is there is whole."""
+    """Write under another name, then rename, so that every file is whole."""
     partial = path.with_suffix(".partial")
     with partial.open("wb") as stream:
         np.savez(stream, **values)

@@ -1,4 +1,5 @@
-"""Tasks outside benchmark-mi's list: its own samplers, other parameters. Imported by make_samples.py."""
+# pyright: reportMissingImports=false
+"""Tasks outside benchmark-mi's list: its samplers with other parameters."""
 
 import bmi.samplers as samplers
 import bmi.transforms as transforms

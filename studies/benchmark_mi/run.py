@@ -1,7 +1,7 @@
-"""Accuracy on tasks with a known answer: ours beside benchmark-mi's KSG and CCA (see README.md).
+"""Accuracy on tasks with known information, beside benchmark-mi's KSG and CCA; see README.md.
 
-Reads the samples that make_samples.py drew. The estimators get the numbers x and y and nothing else. Writes
-one JSON line a task and seed, continues where it was stopped, and prints the table of all lines there are.
+Reads the samples of make_samples.py, and passes only the numbers x and y to an estimator. Writes one row per task and
+seed. Goes on where it was stopped, and prints the table.
 """
 
 import argparse

@@ -33,22 +33,24 @@ def text() -> str:
                 failed.append([suite, rows[0]["name"], *cells, models])
     text = "\n\n".join(
         [
-            "`list` is benchmark-mi's own forty tasks, `outside` others made with its samplers.",
+            "`list` is benchmark-mi's own forty tasks, `outside` others made with its samplers. n = 5000, values in "
+            "nats.",
             table(["suite", "estimator", "samples", "mean absolute error", "within 0.05"], summary),
             "Where `auto` is off by more than 0.05:",
             table(["suite", "task", "truth", "auto", "chosen"], failed),
             gaps(),
         ]
     )
-    title = "Two vectors: benchmark-mi's tasks, N = 5000 (nats)"
     return section(
-        title, "`python -m studies.benchmark_mi.run` and `studies/benchmark_mi/explain_gaps.py`", text
+        "Two vectors: benchmark-mi's tasks",
+        "`python -m studies.benchmark_mi.run` and `studies/benchmark_mi/explain_gaps.py`",
+        text,
     )
 
 
 def chosen_model(row: dict[str, Any]) -> str:
-    """What `auto` chose, from its own words."""
-    return row["choice"].removeprefix("calibrated: ").split(" fits rows")[0]
+    """The model that `auto` chose."""
+    return row["choice"].removeprefix("calibrated: ").split(" fits ")[0]
 
 
 def gaps() -> str:
@@ -69,10 +71,18 @@ def gaps() -> str:
     equal = sum(gap <= 1e-9 for gap in largest.values())
     text = (
         "Our KSG against benchmark-mi's at equal settings (k = 3, 5, 10, both norms, each column standardised): equal "
-        f"to 1e-9 in {equal} of {len(largest)} samples, the largest gap {max(largest.values()):.1e}. In "
+        f"to 1e-9 in {equal} of {len(largest)} samples, with a largest gap of {max(largest.values()):.1e}. In "
         f"{len({row['task'] for row in explained})} of them every comparison that rounding could decide was made in "
-        "fractions, and rows whose counts differ were looked at; the others stand as `run.py` found them before "
-        "columns were scaled after the differences:"
+        "fractions, and the table counts the examples that differ. The others are as `run.py` found them, before ours "
+        "scaled columns after taking differences."
     )
-    head = ["norm", "settings", "differ", "rows that differ", "ours right", "peer right", "ours from exact"]
+    head = [
+        "norm",
+        "settings",
+        "differ",
+        "examples that differ",
+        "ours right",
+        "peer right",
+        "ours from exact",
+    ]
     return f"{text}\n\n{table(head, rows)}"

@@ -8,34 +8,30 @@ from typing import Any
 
 from infopace.lab.workload import Metric
 from studies.shared.page import read, section, table, workload_of
-from studies.shared.paired import (
-    Rows,
-)
+from studies.shared.paired import Rows
 
 _STANDARD = {"left": 0.5, "lowered": 0.5}
 
 
 def text() -> str:
-    """Tables of the bounds times 1, 2, 4 and 8, of few epochs, and of the constants moved."""
+    """Tables of the bounds times 1, 2, 4 and 8, of few epochs, and of other constants."""
     rows = read("policy_too_high")
     standard = [row for row in rows if _constants(row) == _STANDARD]
     text = (
-        "Our rule as `infopace train` takes it. Bounds: those of the comparison's range test, or so many "
-        "times as high; or digits with few epochs, whose range test before the training is as short as that. "
-        "Dead: diverged, or ended at less than half of the accuracy that the tested bounds give, or at twice "
-        "the error; the mean is of those that did not diverge.\n\n"
-        "Expected before the first run: without undoing more and more trainings die from twice the bounds on, "
-        "with it none does and each ends within a point of the tested bounds. The last is refuted: a rate "
-        "that is too high also does harm that no single epoch shows, and what is undone is missing. In the "
-        "first run networks went on falling at lr_top, too, which is why the rule then holds half of it."
+        "The default rule as `infopace train` runs it. The bounds are those of the comparison's range test, or a "
+        "multiple of them. Or digits runs for few epochs, after a range test that is as short.\n\n"
+        "A run collapsed if it diverged, or if it ended at less than half of the accuracy at the tested bounds, or at "
+        "more than twice the error. The mean is over the runs that did not diverge.\n\n"
+        "Expected before the first run: without roll-back, more and more runs collapse from twice the bounds on. With "
+        'it none collapses, and each ends within a point of the tested bounds. "Within a point" is refuted. A learning '
+        "rate that is too high also does harm that no single epoch shows, and a rolled-back epoch is missing. In the "
+        "first runs information went on falling at lr_top, which is why the rule then holds half of it."
     )
     parts = [text, _table(standard)]
-    moved = _moved(rows)
-    if moved:
-        parts += ["The two constants of undoing, at bounds four times too high:", moved]
-    return section(
-        "Bounds that promise too much", "`python -m studies.bounds_too_high.run`", "\n\n".join(parts)
-    )
+    changed = _changed(rows)
+    if changed:
+        parts += ["The two constants of the roll-back, at bounds four times too high:", changed]
+    return section("Bounds that are too high", "`python -m studies.bounds_too_high.run`", "\n\n".join(parts))
 
 
 def _table(rows: Rows) -> str:
@@ -48,21 +44,30 @@ def _table(rows: Rows) -> str:
         metric = workload_of([{"workload": name}]).metric
         bounds = "as tested" if times == 1 else f"times {times}" if times else f"tested for {epochs} epochs"
         usual = statistics.fmean(row["test"][-1] for row in groups[name, 1, None][True])
-        cells = [_cell(by[undo], usual, metric) for undo in (True, False)]
-        undone = statistics.fmean(row["rolled_back"] for row in by[True])
-        out.append([name, bounds, len(by[True]), *cells[0], f"{undone:.1f}", *cells[1]])
-    head = ["workload", "bounds", "seeds", "final", "dead", "epochs undone", "final, nothing undone", "dead"]
+        cells = [_cell(by[on], usual, metric) for on in (True, False)]
+        rolled_back = statistics.fmean(row["rolled_back"] for row in by[True])
+        out.append([name, bounds, len(by[True]), *cells[0], f"{rolled_back:.1f}", *cells[1]])
+    head = [
+        "workload",
+        "bounds",
+        "seeds",
+        "final",
+        "collapsed",
+        "epochs rolled back",
+        "final, no roll-back",
+        "collapsed",
+    ]
     return table(head, sorted(out, key=lambda row: (row[0], "for" in row[1])))
 
 
 def _cell(rows: Rows, usual: float, metric: Metric) -> tuple[str, str]:
     finals = [row["test"][-1] for row in rows if not row["diverged"]]
-    dead = sum(row["diverged"] or _is_dead(row["test"][-1], usual, metric) for row in rows)
+    collapsed = sum(row["diverged"] or _is_collapsed(row["test"][-1], usual, metric) for row in rows)
     shown = metric.show(statistics.fmean(finals)) if finals else "none"
-    return shown, f"{dead} of {len(rows)}" if dead else "0"
+    return shown, f"{collapsed} of {len(rows)}" if collapsed else "0"
 
 
-def _is_dead(final: float, usual: float, metric: Metric) -> bool:
+def _is_collapsed(final: float, usual: float, metric: Metric) -> bool:
     return final < 0.5 * usual if metric.higher_is_better else final > 2 * usual
 
 
@@ -70,7 +75,7 @@ def _constants(row: dict[str, Any]) -> dict[str, float]:
     return {name: row["setting"][name] for name in _STANDARD}
 
 
-def _moved(rows: Rows) -> str:
+def _changed(rows: Rows) -> str:
     out = []
     for name in dict.fromkeys(row["setting"]["workload"] for row in rows if _constants(row) != _STANDARD):
         metric = workload_of([{"workload": name}]).metric
@@ -81,14 +86,14 @@ def _moved(rows: Rows) -> str:
                 groups[tuple(_constants(row).values())].append(row)
         for (left, lowered), some in sorted(groups.items()):
             finals = metric.show(statistics.fmean(row["test"][-1] for row in some))
-            undone = f"{statistics.fmean(row['undone'] for row in some):.1f}"
-            out.append([name, f"{left:g}", f"{lowered:g}", len(some), finals, undone])
+            rolled_back = f"{statistics.fmean(row['rolled_back'] for row in some):.1f}"
+            out.append([name, f"{left:g}", f"{lowered:g}", len(some), finals, rolled_back])
     head = [
         "workload",
         "share of information left",
         "share of the bounds left",
         "seeds",
         "final",
-        "epochs undone",
+        "epochs rolled back",
     ]
     return table(head, out) if out else ""

@@ -1,57 +1,43 @@
-"""What our rule does when something else changes in mid-training: python -m studies.change_in_mid_run.run WORKLOAD
-
-    classes        half of the classes alone to train on for half of the epochs, then all of them; the probe has all
-                   from the start
-    batch          the batch size is doubled after half of the epochs
-    augmentation   images are shifted by up to an eighth of their side, and half of them mirrored, from then on
-
-Each with the number of epochs known, and with the same rule blind to changes: its first anneal is its last. Bounds of
-the comparison's range test, where there is one, otherwise the workload's; seeds of their own. Rows go to
-results/policy_changes.jsonl; those that are there are not made again.
-
-Expected, written before the first run. `classes`: the rule holds again within two epochs of the change, and being
-blind costs accuracy, for the rate has come down before the new classes arrive. `batch`, `augmentation`: the probe is
-of images as they are, the network still knows them, information moves by less than its noise: the rule goes on
-annealing, which costs nothing. Refuted where a restart or the paired difference says otherwise.
-"""
+"""The default rule when something else changes half-way; see README.md. Rows: results/policy_changes.jsonl"""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
 import itertools
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from infopace import Bounds, Decision, HoldAndDecay
+from infopace import Decision, HoldAndDecay, Policy
 from infopace.lab.augment import CropAndFlip
 from infopace.lab.training import Training
 from infopace.lab.workload import Data
 from infopace.lab.workloads import find_workload
+from infopace.policies import Observed
 from studies.shared.driven import Change, train
 from studies.shared.rows import Setting, make_missing, tested_bounds
 
 
-class Blind:
-    """Our rule, blind from the moment its first anneal begins: every later value counts as the last of the hold."""
+class Blind(Policy):
+    """The default rule, blind from its first decay on: every later value counts as the last of the hold."""
 
     def __init__(self, epochs: int) -> None:
         self._rule = HoldAndDecay(epochs)
 
-    def decide(self, history: Sequence[float], *, epoch: int, reference: float, bounds: Bounds) -> Decision:
+    def decide(self, observed: Observed) -> Decision:
         """See `Policy.decide`."""
+        history, epoch = observed.history, observed.epoch
         for done in range(epoch):
-            seen = [*history[: done + 1], *[history[done]] * (epoch - done - 1)]
-            decision = self._rule.decide(seen[: done + 1], epoch=done + 1, reference=reference, bounds=bounds)
-            if decision.cause == "anneal":
-                return self._rule.decide(seen, epoch=epoch, reference=reference, bounds=bounds)
-        return self._rule.decide(history, epoch=epoch, reference=reference, bounds=bounds)
+            decision = self._rule.decide(dataclasses.replace(observed, history=history[: done + 1]))
+            if decision.phase == "decay":
+                blind = [*history[: done + 1], *[history[done]] * (epoch - done - 1)]
+                return self._rule.decide(dataclasses.replace(observed, history=blind))
+        return self._rule.decide(observed)
 
 
 def half_of_the_classes(training: Training, data: Data) -> None:
-    """The lower half of the classes alone."""
+    """Train on the lower half of the classes alone."""
     assert isinstance(data.train_inputs, torch.Tensor), "data in memory"
     low = data.train_targets < (int(data.train_targets.max()) + 1) // 2
     training.data = dataclasses.replace(
@@ -60,17 +46,17 @@ def half_of_the_classes(training: Training, data: Data) -> None:
 
 
 def all_classes(training: Training, data: Data) -> None:
-    """The whole training set again."""
+    """Train on the whole training set again."""
     training.data = data
 
 
 def double_batch(training: Training, data: Data) -> None:
-    """Twice the batch size."""
+    """Double the batch size."""
     _replace(training, batch_size=2 * training.plan.workload.batch_size)
 
 
 def augmentation(training: Training, data: Data) -> None:
-    """Shift and mirror from now on."""
+    """Shift images by up to an eighth of their side, and mirror half of them, from now on."""
     assert isinstance(data.train_inputs, torch.Tensor), "data in memory"
     _replace(training, augment=CropAndFlip(padding=max(1, data.train_inputs.shape[-1] // 8)))
 
@@ -85,7 +71,7 @@ MIDWAY = {"classes": all_classes, "batch": double_batch, "augmentation": augment
 
 def main() -> None:
     """Run what is missing."""
-    parser = argparse.ArgumentParser(description="Changes in mid-training")
+    parser = argparse.ArgumentParser(description="Changes half-way through a run")
     parser.add_argument("workload")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(3000, 3010)))
     parser.add_argument("--changes", nargs="+", default=list(MIDWAY))

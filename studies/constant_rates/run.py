@@ -1,11 +1,4 @@
-"""Constant learning rates, no pacing: where a workload's bounds come from.
-
-    python -m studies.constant_rates.run digits --epochs 30 --seeds 100 101
-    python -m studies.constant_rates.run uci-temperature --epochs 150 --seeds 100 101
-
-One row a learning rate and seed in results/constant_lr_grid.jsonl. The seeds are not those of a reported run,
-but the metric is the test set's: the bounds chosen on it belong to the workload, the same for every policy.
-"""
+"""Runs at constant learning rates; see README.md. Rows: results/constant_lr_grid.jsonl"""
 
 from __future__ import annotations
 
@@ -27,7 +20,7 @@ GRID = [float(f"{m}e{e}") for e in (-6, -5, -4, -3, -2, -1) for m in (1, 3)]
 
 def main() -> None:
     """Run the grid and append its rows."""
-    parser = argparse.ArgumentParser(description="Constant learning rates, no pacing")
+    parser = argparse.ArgumentParser(description="Constant learning rates")
     parser.add_argument("workload")
     parser.add_argument("--epochs", type=int, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", required=True)
@@ -43,7 +36,7 @@ def main() -> None:
 
 
 def run(workload: str, lr: float, epochs: int, seed: int) -> dict[str, object]:
-    """Train at one learning rate; nothing is measured, so nothing moves it."""
+    """Train at one learning rate."""
     plan = resolve(TrainConfig(workload=workload, epochs=epochs, held_out=0.0, seed=seed, threads=1))
     plan = dataclasses.replace(plan, bounds=Bounds(lr, lr))
     set_determinism(1, plan.device)

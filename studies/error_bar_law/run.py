@@ -1,11 +1,9 @@
-"""How do the variance and the bias of neighbour estimates move with the number of rows?
+"""How variance and bias of neighbour estimates depend on the number of examples; see README.md.
 
-    python -m studies.error_bar_law.run
-
-The error bar takes parts of a sample for small samples of the same law, and so rests on two laws: n times the
-variance goes as n^g, and the bias as n^(-1/2). On 200 draws of n = 1000 rows of the five known cases, prints g, fitted
-to the mean variance over 2, 3, .. 10 parts, and the bias of the whole and of the parts beside b sqrt(m).
-Rows: results/part_laws.jsonl.
+The error bar treats parts of a sample as small samples of the same distribution. It rests on two laws: n times the
+variance goes as n^g, and the bias as n^(-1/2). On 200 samples of the five known cases, prints g, fitted to the mean
+variance over 2, 3, .. 10 parts, and the bias of the whole and of the parts beside b sqrt(m). Rows:
+results/part_laws.jsonl
 """
 
 from __future__ import annotations
@@ -18,29 +16,29 @@ from typing import Any
 import numpy as np
 import torch
 
-from infopace.estimators._error_bar import _part_values
-from infopace.estimators._neighbours import of_labels, of_vectors
+from infopace.estimators import part_values
+from infopace.estimators._neighbour_search._choose import of_labels, of_vectors
 from studies.interval_coverage.cases import KNOWN, Case
 
 RESULTS = Path(__file__).resolve().parents[2] / "results" / "part_laws.jsonl"
-# Not those of the coverage: its draws are others.
+# interval_coverage has other seeds.
 SEEDS, DRAWS, K = 55, 200, 3
 COUNTS = list(range(2, 11))
 Values = tuple[float, dict[int, list[float]]]
 
 
 def values(case: Case, seed: int) -> Values:
-    """The value of the whole, and those of its parts."""
+    """The value of the whole, and the values of its parts."""
     x, y = map(torch.from_numpy, case.draw(np.random.default_rng([SEEDS, seed]), case.n))
     if case.estimator == "ross":
         found, classes = of_labels(x, y, K, "euclidean"), y
     else:
         found, classes = of_vectors(case.estimator, x, y[:, None], K, "euclidean", "block"), None
-    return found.nats, _part_values(found.of_part, case.n, K, classes)
+    return found.nats, part_values(found.of_part, case.n, K, classes)
 
 
 def laws(name: str, found: list[Values]) -> dict[str, Any]:
-    """What the draws of one case say of both laws."""
+    """Both laws, fitted to the draws of one case."""
     case = KNOWN[name]
     # Variance over the parts, as that of the whole if n variance stood still.
     scaled = [float(np.mean([np.var(parts[m], ddof=1) / m for _, parts in found])) for m in COUNTS]

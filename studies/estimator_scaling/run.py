@@ -1,10 +1,6 @@
-"""How time and memory grow with n: blocks of distances at d = 1000, labels and continuous targets.
+"""Time and memory against n, for blocks of distances; see README.md. Rows: results/estimators_scaling.jsonl
 
-    python -m studies.estimator_scaling.run [--rows 1000 2000 5000 10000 20000 50000] [--threads 2]
-
-Each n runs in a process of its own, once; `peak_mb` is the most memory that the process ever held, data (float32) and
-torch included; it must stay under 2,000 at n = 50,000. For neighbour trees up to n = 1,000,000 see tree.py.
-Rows: results/estimators_scaling.jsonl.
+Each n runs once, in a process of its own. `peak_mb` is the most memory that the process held, data and torch included.
 """
 
 from __future__ import annotations

@@ -11,9 +11,9 @@ def text() -> str:
         [f"{r['n']:,}", r["target"], f"{r['seconds']:.1f}", f"{r['cpu_seconds']:.1f}", f"{r['peak_mb']:.0f}"]
         for r in read("estimators_scaling")
     ]
-    head = ["rows", "targets", "seconds", "processor seconds", "peak MB of the process"]
+    head = ["examples", "targets", "seconds", "processor seconds", "peak MB of the process"]
     return section(
-        "Blocks of distances, d = 1000 (the cores were shared with other work)",
+        "Time and memory against the number of examples",
         "`python -m studies.estimator_scaling.run --rows 1000 5000 20000 50000`",
-        table(head, rows),
+        "Blocks of distances, d = 1000. The cores were shared with other work.\n\n" + table(head, rows),
     )

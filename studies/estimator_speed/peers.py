@@ -1,8 +1,8 @@
-"""Ross and KSG-1 on the neighbour searches that others would use: for speed.py, and right where nothing is tied.
+"""Ross and KSG-1 on the neighbour searches of other packages. Right where nothing is tied.
 
-scikit-learn's own mutual_info_classif and _regression take one column at a time; here its trees search whole rows, as
-its code does for a column (Ross: k-th neighbour in the class, then a count over all rows; KSG: joint neighbours, then
-two counts). KSG takes the larger of two block distances: the blocks must come in on one scale.
+scikit-learn's own mutual_info_classif and mutual_info_regression take one column at a time. Here its trees search all
+columns, as its code does for one. Ross: the k-th neighbour in the class, then a count over all examples. KSG: joint
+neighbours, then two counts. KSG takes the larger of two block distances, so the blocks must be on one scale.
 """
 
 from __future__ import annotations
@@ -58,12 +58,12 @@ def torch_matrix(x: np.ndarray) -> np.ndarray:
     """torch.cdist as it comes: Euclidean, by a matrix product from 25 rows on; a block of unit columns weighs 1."""
     tensor = torch.from_numpy(x / math.sqrt(x.shape[1]))
     distances = torch.cdist(tensor, tensor)
-    # Its rounding leaves a row at some distance from itself.
+    # Rounding gives an example some distance from itself.
     return distances.fill_diagonal_(0).numpy()
 
 
 def infomeasure_ksg(x: np.ndarray, y: np.ndarray) -> float:
-    import infomeasure
+    import infomeasure  # pyright: ignore[reportMissingImports]
 
     return float(infomeasure.mutual_information(x, y, approach="ksg", k=K, ksg_id=1, noise_level=0))
 
@@ -73,5 +73,5 @@ def ross_formula(own: np.ndarray, within: np.ndarray) -> float:
 
 
 def ksg_formula(n: int, n_x: np.ndarray, n_y: np.ndarray) -> float:
-    """Counts hold the row itself: they are n_x + 1 and n_y + 1."""
+    """Counts include the example itself: they are n_x + 1 and n_y + 1."""
     return float(digamma(n) + digamma(K) - np.mean(digamma(n_x) + digamma(n_y)))

@@ -1,12 +1,8 @@
-"""Seconds and memory of one estimate: n = 1000, d = 10 to 100,000, labels and continuous targets, ours and others.
+"""Seconds and memory of one estimate, ours and others; see README.md. Rows: results/estimators_speed.jsonl
 
-    pip install -r studies/estimator_speed/requirements.txt
-    python -m studies.estimator_speed.run [--threads 2] [--widths 10 100 1000 10000 100000]
-
-Every cell runs in a process of its own, after a small call that warms it up; the least of three times, or the only
-one where it takes over 5 s; memory is the peak of the process, and what of it came during the call. The searches of
-the others are in peers.py. Trees stop at d = 10,000 and are "not run" beyond, as is all that passes the time limit; a
-ratio is seconds over ours. Rows: results/estimators_speed.jsonl.
+Every cell runs in a process of its own, after a small call that warms it up. Seconds are the least of three times, or
+the only one where it takes over 5 s. Memory is the peak of the process, and how much of it came during the call.
+Trees stop at d = 10,000. They are "not run" beyond that, as is everything that exceeds the time limit.
 """
 
 from __future__ import annotations
@@ -48,7 +44,7 @@ def estimator(name: str) -> Callable[[np.ndarray, np.ndarray], float]:
         }
 
         def ours(x: np.ndarray, y: np.ndarray) -> float:
-            # What the others compute; for two vectors "auto" takes another estimator, which takes longer.
+            # For two vectors "auto" chooses another estimator than the others, which takes longer.
             same = "ross" if y.ndim == 1 else "ksg1"
             return mutual_information(x, y, estimator="auto" if "auto" in name else same, **options).nats
 
@@ -75,7 +71,7 @@ def sample(n: int, width: int, target: str) -> tuple[np.ndarray, np.ndarray]:
         x += (generator.normal(size=(10, width)) * (3 / width**0.5))[y]
         return x, y
     y = x[:, :1] + generator.normal(size=(n, 1))
-    # Unit columns: what every method would make of them, so that all with one norm give one value.
+    # Unit columns, so that all methods with one norm give one value.
     return (x - x.mean(0)) / x.std(0), (y - y.mean(0)) / y.std(0)
 
 

@@ -10,7 +10,7 @@ from studies.shared.page import read, section, table, workload_of
 
 
 def text() -> str:
-    """What another rate to hold, or another way down, changes."""
+    """What another held learning rate, or another shape of decay, changes."""
     groups: dict[str, dict[tuple[float, str], dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
     for row in read("policy_rate_and_shape"):
         setting = row["setting"]
@@ -23,22 +23,23 @@ def text() -> str:
     for name, by in groups.items():
         metric, usual = workload_of([{"workload": name}]).metric, by[0.5, "linear"]
         shown = metric.show(statistics.fmean(usual.values()))
-        out.append([name, len(usual), shown, *(_less(by[other], usual, metric) for other in others)])
-    head = ["workload", "seeds", "as it is", "LR_top held", "LR_max held", "1 - sqrt(t)", "(1 - t)^2"]
+        out.append([name, len(usual), shown, *(_difference(by[other], usual, metric) for other in others)])
+    head = ["workload", "seeds", "standard", "lr_top held", "lr_max held", "1 - sqrt(t)", "(1 - t)^2"]
     text = (
-        "What each changes against the rule as it is, paired by seed, with standard errors (points of accuracy, or the "
-        "error's own unit, where less is better). Expected was that a faster way down helps where a network memorizes, "
-        "and costs nothing elsewhere: it helps noisy-mlp and flipped, and costs the networks that memorize nothing a "
-        "tenth of a point. LR_top is as much worse on digits as it is better on a deep MLP."
+        "The default rule, and what each change adds to it: paired by seed, with standard errors, in points of "
+        "accuracy or in the error's own unit, where less is better. t is the share of the decay that is over. "
+        "Expected: a faster decay helps where a network overfits and costs nothing elsewhere. It helps noisy-mlp "
+        "and flipped. It costs the networks that do not overfit a tenth of a point. Holding lr_top is as much worse "
+        "on digits as it is better on a deep MLP."
     )
     return section(
-        "Another rate to hold, another way down",
+        "Other held learning rates and other shapes of decay",
         "`python -m studies.held_rate_and_decay_shape.run`",
         f"{text}\n\n{table(head, out)}",
     )
 
 
-def _less(these: dict[int, float], those: dict[int, float], metric: Metric) -> str:
+def _difference(these: dict[int, float], those: dict[int, float], metric: Metric) -> str:
     values = [metric.scale * (these[seed] - those[seed]) for seed in these if seed in those]
     if len(values) < 2:
         return ""

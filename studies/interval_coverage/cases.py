@@ -1,4 +1,4 @@
-"""Laws whose mutual information is known, for interval_coverage.py and part_laws.py. All values in nats."""
+"""Distributions whose mutual information is known, in nats."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Draw = Callable[[np.random.Generator, int], tuple[np.ndarray, np.ndarray]]
 
 @dataclass(frozen=True)
 class Case:
-    """A law, its information, and how it is measured: the estimator and the rows of a draw."""
+    """A distribution, its information, the estimator and the number of examples of a sample."""
 
     truth: float
     draw: Draw
@@ -93,7 +93,7 @@ def bumps(centres: Sequence[tuple[float, float, float]], estimator: str = "ksg1"
 
 
 def spiral(width: int, rho: float, speed: float, estimator: str = "ksg1", n: int = 1000) -> Case:
-    """`linear` by the first column alone, x then wound up: turned in two columns by speed |x|^2. I stays."""
+    """`linear` by the first column, then two columns of x are rotated by speed |x|^2, which keeps the information."""
 
     def draw(generator: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
         x = generator.normal(size=(n, width))
@@ -123,7 +123,7 @@ KNOWN = {
     "bivariate normal, rho = .9": linear(1, 0.9),
     "linear, d = 5, rho = .7": linear(5, 0.7),
 }
-# Chosen before any of them was run, after the interval was fixed: it was worked out on other draws of the five.
+# Chosen after the interval was fixed and before any of them was run.
 HELD_OUT = {
     "two classes, d = 20": classes(20, [-1.5, 1.5]),
     "five classes, d = 3": classes(3, [-4.0, -2.0, 0.0, 2.0, 4.0]),

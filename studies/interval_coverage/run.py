@@ -1,14 +1,10 @@
-"""Does the 95 % interval tell the truth? And is the permutation p-value uniform where there is nothing to find?
+"""Coverage of the 95 % interval, and uniformity of permutation p-values; see README.md.
 
-    python -m studies.interval_coverage.run [--only GROUP ...] [--draws 200] [--seeds 17]
-
-The cases are in known_cases.py: five known ones for neighbours, others chosen before they were run, and the same for
-the calibrated estimator. For each, draws of n rows, and how often the truth lies in `Estimate.interval`; beside it how
-often in value +- 1.96 standard errors, the two sides on which it is missed, the bias and the true spread, so that a
-miss can be laid at the right door, and the share of draws with the caution "beyond-reach". Then p-values of draws
-without information, 99 permutations each, against the uniform distribution (Kolmogorov-Smirnov), on two sets of seeds.
-
-Rows: results/coverage.jsonl, kept as they come; where a case was run again its last row counts.
+The cases are in cases.py. For each case: how often `Estimate.interval` holds the true information, and how often value
++- 1.96 standard errors does. Beside it the two sides on which it is missed, the bias, the true spread, and the share of
+samples with the caution "beyond-reach". Then p-values of samples without information, 99 permutations each, against the
+uniform distribution (Kolmogorov-Smirnov), on two sets of seeds. Rows: results/coverage.jsonl, appended as they come;
+of a case that was run again the last row counts.
 """
 
 from __future__ import annotations
@@ -25,11 +21,14 @@ import scipy.stats
 import torch
 
 from infopace import Estimate, mutual_information
-from infopace.estimators._distances import pairwise_distances
-from infopace.estimators._ksg import ksg1
-from infopace.estimators._permutation import p_value, permutation_null
-from infopace.estimators._ross import ross
-from infopace.estimators._scale import standardized_distances
+from infopace.estimators import (
+    ksg1,
+    p_value,
+    pairwise_distances,
+    permutation_null,
+    ross,
+    standardized_distances,
+)
 from studies.interval_coverage.cases import CALIBRATED, CALIBRATED_HELD_OUT, HELD_OUT, KNOWN, Case
 
 RESULTS = Path(__file__).resolve().parents[2] / "results" / "coverage.jsonl"
@@ -40,7 +39,7 @@ GROUPS: dict[str, dict[str, Case]] = {
     "calibrated": CALIBRATED,
     "calibrated, held out": CALIBRATED_HELD_OUT,
 }
-# The second set is larger and decides where the first looks odd.
+# The second set is larger, to decide where the first looks odd.
 P_VALUE_SETS = {18: 200, 21: 400}
 Row = dict[str, Any]
 
@@ -102,7 +101,7 @@ def null_p_value(kind: str, seeds: int, seed: int) -> float:
 
 def uniformity(kind: str, seeds: int, draws: int) -> Row:
     values = [null_p_value(kind, seeds, seed) for seed in range(draws)]
-    # Values are multiples of 1/100; a draw inside its step makes them continuous without favour.
+    # Values are multiples of 1/100. A uniform draw within the step makes them continuous.
     jitter = np.random.default_rng(19).uniform(size=draws) / (PERMUTATIONS + 1)
     test = scipy.stats.kstest(np.array(values) - jitter, "uniform")
     return {
@@ -119,7 +118,7 @@ def uniformity(kind: str, seeds: int, draws: int) -> Row:
 
 
 def keep(row: Row) -> None:
-    """Add a row, so that a run cut short loses only its last, and runs side by side do not meet."""
+    """Append a row at once, so that a run that is cut short loses at most one."""
     with RESULTS.open("a") as file:
         file.write(json.dumps(row) + "\n")
     print(

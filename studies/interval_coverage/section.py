@@ -22,14 +22,14 @@ def text() -> str:
         "case",
         "",
         "estimator",
-        "draws",
+        "samples",
         "bias",
         "true spread",
         "error bar",
-        "bias seen",
+        "estimated bias",
         "95 % interval covers",
         "truth below, above it",
-        "1.96 error bars alone",
+        "1.96 error bars cover",
         "beyond reach",
     ]
     rows = [
@@ -51,17 +51,18 @@ def text() -> str:
         for row in found
     ]
     worked_out = [row["case"] for found in groups.values() for row in found if row["seeds"] == 55]
-    notes = (
-        [f"- The interval was worked out on these very draws (`--seeds 55`): {'; '.join(worked_out)}."]
-        if worked_out
-        else []
-    )
+    notes = []
+    if worked_out:
+        notes.append(
+            f"- The interval was developed on these samples (`--seeds 55`): {'; '.join(worked_out)}."
+        )
     if not any(group.startswith("calibrated") for group in groups):
         notes.append("- The cases of the calibrated estimator: not run.")
     notes += p_values
-    text = "\n\n".join([table(head, rows), "\n".join(notes)]).rstrip()
+    about = "Samples of n = 1000 where nothing else is said; values in nats."
+    text = "\n\n".join([about, table(head, rows), "\n".join(notes)]).rstrip()
     return section(
-        "The 95 % interval: draws of n = 1000 rows from laws with a known answer",
+        "The 95 % interval, on distributions with known information",
         "`python -m studies.interval_coverage.run`",
         text,
     )

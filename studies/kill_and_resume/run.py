@@ -1,15 +1,13 @@
-"""Commands killed at random instants and given again: do they all end as one that nobody killed?
+"""Kill commands at random instants and run them again: do all end with the same bits? See README.md.
 
-    python -m studies.kill_and_resume.run
+Trials of `train`, `compare` and `range-test` on digits take turns, each without a folder at first. The command and all
+its processes are killed (SIGKILL), up to three times in a row. Then it runs once more. Its folder is compared with that
+of an undisturbed run: every number in every JSON file except times, and every bit of the last checkpoint. Of ten kills,
+two are within the first second of the process, four within the first second of its folder, when files are written for
+the first time, and the others at any time.
 
-Trials of `train`, `compare` and `range-test` on digits take turns. Each begins with no folder. The command is killed
-with all its processes (SIGKILL), up to three times in a row, and given once more. What its folder then holds is
-compared with what an undisturbed one leaves: every number in every JSON file but times, and every bit of the last
-checkpoint. Of ten kills, two are within the first second of the process and four within the first second after its
-folder appears, when files are written for the first time; the others are anywhere in its whole time.
-
-A row a trial is written to results/kill_test.jsonl as it ends, after one a command for the undisturbed. Given again,
-this script goes on where it was, and begins anew where the rows are of other commands or versions.
+Rows: results/kill_test.jsonl, one per command for the undisturbed run, then one per trial. Run again, this script
+goes on where it stopped. It begins anew where the rows are of other commands or versions.
 """
 
 from __future__ import annotations
@@ -47,13 +45,13 @@ COMMANDS = {
 _KINDS = ("process", "folder", "any", "folder", "any", "process", "folder", "any", "folder", "any")
 _SEVERAL = {3: 2, 4: 3, 8: 3}  # trials of ten that are killed more than once
 _DIGEST = re.compile(r"-[0-9a-f]{16}(?=\.pt$)")
-_LIMIT = 900.0  # seconds after which a command is taken to hang
+_LIMIT = 900.0  # seconds after which a command counts as hanging
 
 
 def main() -> None:
     """Run the trials that are missing, write their rows, and exit with 1 if an ending differs."""
     parser = argparse.ArgumentParser(description="Kill commands at random instants")
-    parser.add_argument("--kills", type=int, default=100, help="kills, at least")
+    parser.add_argument("--kills", type=int, default=100, help="at least so many kills")
     parser.add_argument("--seed", type=int, default=0, help="of the instants")
     parser.add_argument("--rows", type=Path, default=RESULTS, help="where the rows are kept")
     arguments = parser.parse_args()
@@ -104,14 +102,14 @@ def undisturbed(command: str) -> dict[str, Any]:
 
 
 def trial(number: int, command: str, whole: dict[str, Any], seed: int) -> dict[str, Any]:
-    """Kill a command some times, give it once more, and say how it ended."""
+    """Kill a command some times, run it once more, and say how it ended."""
     draw = random.Random(seed * 1_000_003 + number)
     turn = number // len(COMMANDS) % len(_KINDS)
     kind, wanted, longest = _KINDS[turn], _SEVERAL.get(turn, 1), whole["seconds"]
     with tempfile.TemporaryDirectory() as scratch:
         out, kills = Path(scratch) / OUT, []
         while not kills:
-            # A command that was over before its instant shows nothing but that it has become faster.
+            # A command that was over before its instant counts for nothing.
             shutil.rmtree(out, ignore_errors=True)
             for _ in range(wanted):
                 instant = draw.uniform(0.0, longest if kind == "any" else 1.0)
@@ -130,7 +128,7 @@ def trial(number: int, command: str, whole: dict[str, Any], seed: int) -> dict[s
 
 
 def kill_once(command: str, scratch: str, instant: float, *, after_folder: bool) -> dict[str, Any] | None:
-    """Start a command and kill it, so many seconds after its start or after its folder appears; None: it was over."""
+    """Start a command and kill it, so long after its start or after its folder appears. None: it was over before."""
     process, out = start(command, scratch), Path(scratch) / OUT
     began = time.monotonic()
     while after_folder and not out.exists() and process.poll() is None:
@@ -166,7 +164,7 @@ def start(command: str, scratch: str) -> subprocess.Popen[bytes]:
 
 
 def finish(process: subprocess.Popen[bytes]) -> str:
-    """Wait for a command; what it said where it did not end well."""
+    """Wait for a command. Returns why it failed, or an empty string."""
     try:
         _, errors = process.communicate(timeout=_LIMIT)
     except subprocess.TimeoutExpired:
@@ -241,7 +239,7 @@ def summary(rows: list[dict[str, Any]]) -> tuple[str, bool]:
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
-    """Whole rows; one that a kill of this script tore is run again."""
+    """The whole rows. One that is cut short is run again."""
     rows = []
     for line in path.read_text().splitlines() if path.exists() else []:
         with contextlib.suppress(ValueError):

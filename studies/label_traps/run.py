@@ -1,15 +1,13 @@
-"""The traps of information about labels: ours beside the forms in use.
-
-    python -m studies.label_traps.run
+"""Information about labels where estimators go wrong: ours beside the forms in use; see README.md.
 
 - scale: activations of a layer (ten classes, 64 rectified units) times 0.1 .. 100; the information stays the same
-- ties: a layer of which 97 % of the rows are equal, and a constant one; the label is drawn apart, so 0 nats
-- null: d = 784 and 3,072 standard normals, the label drawn apart, so 0 nats
+- ties: a layer of which 97 % of the rows are equal, and a constant one; the label is independent, so 0 nats
+- null: d = 784 and 3,072 standard normals; the label is independent, so 0 nats
 
-Beside ours: plain Ross, counts <= radius with k in the place of the tied count (Ross 2014, as scikit-learn's
-mutual_info_classif computes it, but for vectors); KSG-1 on (layer, one-hot label), maximum norm; and
+Beside ours: plain Ross, which counts distances <= radius with k instead of the tied count (Ross 2014, as in
+scikit-learn's mutual_info_classif, but for vectors); KSG-1 on (layer, one-hot label) with the maximum norm; and
 H(T) + H(Y) - H(T, Y) with three Kozachenko-Leonenko entropies, the label one-hot ("3 entropies"). n = 1000, k = 3, no
-noise added. Rows: results/label_traps.jsonl.
+noise added. Rows: results/label_traps.jsonl
 """
 
 from __future__ import annotations
@@ -36,7 +34,7 @@ def ours(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def plain_ross(x: np.ndarray, y: np.ndarray) -> float:
-    """psi(n) + psi(k) - < psi(N_c) + psi(m_i) >, m_i the rows within the radius, row i itself among them."""
+    """psi(n) + psi(k) - < psi(N_c) + psi(m_i) >, m_i the examples within the radius, example i included."""
     distances = cdist(x, x)
     own, counts = np.empty(N), np.empty(N)
     for label in np.unique(y):

@@ -8,7 +8,7 @@ from studies.shared.page import mean, read, section, table
 
 
 def text() -> str:
-    """Labels: ours beside the usual constructions."""
+    """Labels: ours beside the forms in use."""
     methods = ["ours", "plain Ross", "KSG, one-hot", "3 entropies"]
     cases: dict[str, list[dict[str, Any]]] = {}
     for row in read("label_traps"):
@@ -22,7 +22,7 @@ def text() -> str:
         for case, found in cases.items()
     ]
     return section(
-        "A vector and labels: where estimators go wrong (n = 1000, nats, mean of five samples)",
+        "A vector and labels: where estimators go wrong",
         "`python -m studies.label_traps.run`",
-        table(["case", "truth", *methods], rows),
+        "n = 1000; nats, the mean of five samples.\n\n" + table(["case", "truth", *methods], rows),
     )

@@ -1,12 +1,9 @@
-"""How long each layer was held, from the runs of a comparison: python -m studies.layer_holds.run FOLDER
-
-FOLDER is that of an `infopace compare` with hold-and-decay-layer-wise among its methods. One row a run and layer in
-results/layer_clocks.jsonl; rows of the same workload are replaced.
-"""
+"""How long each layer is held in the runs of a comparison; see README.md. Rows: results/layer_clocks.jsonl"""
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -18,7 +15,7 @@ METHODS = ("hold-and-decay", "hold-and-decay-layer-wise")
 
 def main() -> None:
     """Read the runs and write the rows."""
-    parser = argparse.ArgumentParser(description="How long each layer was held")
+    parser = argparse.ArgumentParser(description="How long each layer is held")
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
     workload = json.loads((folder / "compare.json").read_text())["settings"]["workload"]
@@ -34,15 +31,16 @@ def main() -> None:
 
 
 def _layers(epochs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of each driving layer: epochs held before the first anneal, later holds, information at the end in nats."""
+    """For each driving layer: length of the first hold, number of later holds, information at the end in nats."""
     found = []
     for i, first in enumerate(epochs[1]["decisions"]):
-        causes = [epoch["decisions"][i]["cause"] for epoch in epochs[1:]]
+        phases = [epoch["decisions"][i]["phase"] for epoch in epochs[1:]]
+        held = phases.index("decay") if "decay" in phases else len(phases)
         found.append(
             {
                 "layer": first["layer"],
-                "held": causes.index("anneal") if "anneal" in causes else len(causes),
-                "held_again": causes.count("restart"),
+                "held": held,
+                "held_again": sum(a != "hold" == b for a, b in itertools.pairwise(phases)),
                 "nats": epochs[-1]["information"][first["layer"]]["nats"],
             }
         )

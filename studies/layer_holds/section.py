@@ -6,13 +6,11 @@ import statistics
 from collections import defaultdict
 
 from studies.shared.page import read, section, table
-from studies.shared.paired import (
-    Rows,
-)
+from studies.shared.paired import Rows
 
 
 def text() -> str:
-    """How long each layer was held."""
+    """How long each layer is held."""
     rows = read("layer_clocks")
     groups: dict[tuple[str, ...], Rows] = defaultdict(list)
     for row in rows:
@@ -23,7 +21,7 @@ def text() -> str:
         out.append(
             [
                 workload,
-                "each layer" if method.endswith("layer-wise") else "one",
+                "each layer" if method.endswith("layer-wise") else "all layers",
                 layer,
                 len(own),
                 f"{statistics.fmean(held):.1f} ({min(held)} to {max(held)})",
@@ -33,15 +31,16 @@ def text() -> str:
         )
     head = [
         "workload",
-        "rate for",
+        "learning rate for",
         "driven by",
         "runs",
         "epochs held",
-        "runs that held again",
+        "held again",
         "nats at the end",
     ]
     return section(
-        "The clocks of the layers",
+        "How long each layer is held",
         "`python -m studies.layer_holds.run FOLDER`, of a comparison's folder",
-        f"Our rule, one rate for all layers or one for each; accuracies are in the comparison.\n\n{table(head, out)}",
+        "The default rule with one learning rate for all layers, or one for each. Accuracies are in the comparison.\n\n"
+        f"{table(head, out)}",
     )

@@ -6,15 +6,11 @@ import statistics
 
 from infopace.lab.workload import ACCURACY
 from studies.shared.page import read, section, table
-from studies.shared.paired import (
-    difference,
-    finals_by,
-    mean_with_error,
-)
+from studies.shared.paired import difference, finals_by, mean_with_error
 
 
 def text() -> str:
-    """Anneals longer than the hold, with more and more of the labels random."""
+    """Decays longer than the hold, with more and more random labels."""
     rows = read("policy_label_noise")
     out = []
     for share in sorted({row["setting"]["share"] for row in rows}):
@@ -31,16 +27,14 @@ def text() -> str:
             ]
         )
     ends = sorted({row["setting"]["epochs"] for row in rows})
-    head = ["labels redrawn", "seeds", "known / left", f"{ends[0]} epochs", *(f"{end}" for end in ends[1:])]
+    head = ["random labels", "seeds", "known / left", f"{ends[0]} epochs", *(f"{end}" for end in ends[1:])]
     text = (
-        "noisy-mlp, held for four epochs and then annealed until the last; final accuracy, and what a longer anneal "
-        "adds to it (points, paired by seed, standard errors). Known / left: J / (H(Y) - J) of the held-out rows when "
-        "the hold ends, how many times more is known of them than is left to be memorized. Expected was that clean "
-        "labels gain a little by a longer anneal: they gain nothing. With a twentieth of them random every longer one "
-        "loses, though that ratio is still six."
+        "noisy-mlp is held for four epochs, then the learning rate decays until the last. Shown are the final "
+        "accuracy, and what a longer decay adds to it, in points, paired by seed, with standard errors. Known / "
+        "left is J / (H(Y) - J) when the hold ends, J the information about the held-out targets. Expected: with "
+        "clean labels a longer decay gains a little. It gains nothing. With one random label in twenty every longer "
+        "decay loses."
     )
     return section(
-        "May an anneal be longer than the hold?",
-        "`python -m studies.longer_decay.run`",
-        f"{text}\n\n{table(head, out)}",
+        "Does a longer decay help?", "`python -m studies.longer_decay.run`", f"{text}\n\n{table(head, out)}"
     )

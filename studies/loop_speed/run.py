@@ -1,15 +1,4 @@
-"""Epochs a minute of the lab's training loop beside a bare PyTorch loop of the same model on the same data.
-
-    python -m studies.loop_speed.run digits mnist-10k cifar10-small
-
-Both train an epoch and evaluate, on one thread, and take turns within one process, so that what else the machine
-does falls on both; a row holds the median over the pairs of bare seconds / lab seconds, as a ratio of speeds. "lab" is
-the loop of a baseline, which measures nothing; "lab, paced" also measures the information and decides.
-
-The bare loop is what a person writes who keeps the data in memory: a permutation, an index, forward, backward, step,
-and no check of anything. Expected: 0.95 or more for "lab" everywhere. For "lab, paced" less where an epoch is
-as short as the measurement, which is so on digits.
-"""
+"""The lab's training loop beside a bare PyTorch loop; see README.md. Rows: results/lab_loop.jsonl"""
 
 from __future__ import annotations
 
@@ -33,8 +22,8 @@ RESULTS = Path(__file__).resolve().parents[2] / "results" / "lab_loop.jsonl"
 
 
 def main() -> None:
-    """Time the workloads and append a row each."""
-    parser = argparse.ArgumentParser(description="Epochs a minute of the lab beside a bare loop")
+    """Time the workloads and append a row each. The loops take turns in one process."""
+    parser = argparse.ArgumentParser(description="The lab's training loop beside a bare one")
     parser.add_argument("workloads", nargs="+")
     parser.add_argument("--pairs", type=int, default=9)
     arguments = parser.parse_args()
@@ -76,7 +65,7 @@ def timed(workload: Workload, pairs: int) -> dict[str, object]:
 
 
 def lab(workload: Workload, data: Data, **options: object) -> Callable[[], float]:
-    """The lab's epoch, by a baseline or paced."""
+    """An epoch of the lab: of a baseline, or with measuring."""
     training = Training(resolve(TrainConfig(workload=workload.name, threads=1, **options)), data)  # pyright: ignore[reportArgumentType]
     epochs = iter(range(1, 10**6))
 
@@ -89,7 +78,7 @@ def lab(workload: Workload, data: Data, **options: object) -> Callable[[], float
 
 
 def bare(workload: Workload, data: Data) -> Callable[[], float]:
-    """The epoch of a plain loop."""
+    """An epoch of the loop that a person writes who keeps the data in memory; it checks nothing."""
     cast = caster(workload)
     model = workload.build_model()
     if workload.channels_last:

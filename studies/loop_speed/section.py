@@ -11,11 +11,11 @@ def text() -> str:
         [row["workload"], row["pairs"], row["bare_epochs_a_minute"], row["lab"], row["lab_paced"]]
         for row in read("lab_loop")
     ]
-    head = ["workload", "pairs", "bare loop, epochs a minute", "lab / bare", "lab, paced / bare"]
+    head = ["workload", "pairs", "bare loop, epochs a minute", "lab / bare", "lab with measuring / bare"]
     return section(
-        "The lab's loop beside a bare one",
+        "The lab's loop beside a bare loop",
         "`python -m studies.loop_speed.run digits cifar10-small`",
-        "Median ratio of speeds over pairs that take turns on one thread, evaluation included; paced: with the "
-        "measurement of every epoch. Few pairs on a shared machine: a ratio is good to some per cent."
+        "The loops take turns on one thread, and evaluation is included. Shown is the median ratio of their speeds. "
+        "The machine was shared, so a ratio is good to a few per cent."
         f"\n\n{table(head, rows)}",
     )

@@ -1,10 +1,4 @@
-"""How much of an epoch of mnist-lenet goes into measuring: the output alone (bar 1 %), all layers (bar 5 %).
-
-    INFOPACE_DATA=<folder> python -m studies.measuring_cost.run --device cpu
-    INFOPACE_DATA=<folder> python -m studies.measuring_cost.run --device cuda
-
-An epoch is training, evaluation and measuring. One row a setting in results/measuring_share.jsonl.
-"""
+"""The share of an epoch of mnist-lenet spent on measuring; see README.md. Rows: results/measuring_share.jsonl"""
 
 from __future__ import annotations
 

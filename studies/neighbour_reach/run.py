@@ -1,9 +1,7 @@
-"""From which share of the mean distance on do nearest neighbours lose information?
+"""The distance from which on nearest neighbours lose information; see README.md.
 
-    python -m studies.neighbour_reach.run
-
-Known information, 1000 rows, more and more columns of noise: prints KSG-1 and Ross beside the distance to the third
-neighbour as a share of the mean distance. The thresholds of the caution "beyond-reach" are read off this table.
+The information is known, and more and more columns of noise are added. Prints KSG-1 and Ross beside the distance to the
+third neighbour as a share of the mean distance.
 """
 
 from __future__ import annotations

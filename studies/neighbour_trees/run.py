@@ -1,14 +1,10 @@
-"""Neighbour trees against blocks of distances: equal values, seconds and memory up to n = 1,000,000.
+"""Neighbour trees against blocks of distances: equal values, seconds and memory; see README.md.
 
-    python -m studies.neighbour_trees.run [--rows 10000 1000000] [--widths 1 3 10] [--search numba] [--out FILE]
-    python -m studies.neighbour_trees.run --whole [--std-error] ...    the whole call `mutual_information(x, y)`
-
-Normal rows. Labels: 10 classes, whose centres are standard normal draws. Continuous targets: one column, the
-first of x plus noise half as large. A line a measurement: wall seconds, processor seconds (of all threads),
-the most memory held above what was held before (Linux), and the blocked path's value and seconds up to
---most-blocked rows. On a busy machine the processor seconds say more: on a free one with two cores the wall
-seconds are about half of them. "cold_seconds" are the processor seconds of a first call on 100 rows: what a
-process spends on importing and compiling, or on loading what an earlier one compiled.
+The data are normal. Labels: 10 classes, whose centres are standard normal draws. Continuous targets: one column, the
+first of x plus noise half as large. Seconds are of the wall clock and of all processor threads. Memory is the most that
+was held beyond what was held before (Linux). Blocks of distances run up to --most-blocked examples. On a busy machine
+the processor seconds say more. "cold_seconds" are the processor seconds of a first call on 100 examples, which
+imports and compiles. --whole measures the whole call `mutual_information(x, y)`. Rows: results/estimators_tree.jsonl
 """
 
 from __future__ import annotations
@@ -28,12 +24,14 @@ import torch
 from torch import Tensor
 
 from infopace import mutual_information
-from infopace.estimators import _tree
-from infopace.estimators._distances import pairwise_distances
-from infopace.estimators._ksg import ksg1
-from infopace.estimators._ross import ross
-from infopace.estimators._scale import standardized_distances
-from infopace.estimators._tree import tree_ksg1, tree_ross
+from infopace.estimators import (
+    ksg1,
+    pairwise_distances,
+    ross,
+    standardized_distances,
+    tree_ksg1,
+    tree_ross,
+)
 
 NEIGHBOURS = 3
 
@@ -80,10 +78,11 @@ def blocked(estimator: str, x: Tensor, y: Tensor, labels: Tensor, norm: str) -> 
     return ksg1(dx, dy, NEIGHBOURS)
 
 
-def by_tree(estimator: str, x: Tensor, y: Tensor, labels: Tensor, norm: str) -> float:
+def by_tree(estimator: str, x: Tensor, y: Tensor, labels: Tensor, norm: str, search: str) -> float:
+    compiled = search == "numba"
     if estimator == "ross":
-        return tree_ross(x, labels, NEIGHBOURS, norm)
-    return tree_ksg1(x, y, NEIGHBOURS, norm, "block")
+        return tree_ross(x, labels, NEIGHBOURS, norm, compiled)
+    return tree_ksg1(x, y, NEIGHBOURS, norm, "block", compiled)
 
 
 def whole_call(estimator: str, x: Tensor, y: Tensor, labels: Tensor, norm: str, std_error: bool) -> float:
@@ -101,7 +100,7 @@ def main() -> None:
     parser.add_argument("--norms", nargs="+", default=["euclidean"])
     parser.add_argument("--estimators", nargs="+", default=["ross", "ksg1"])
     parser.add_argument("--search", choices=["numba", "scipy"], default="numba")
-    # Blocks of distances take time as n^2: at a million rows 10,000 times as long as at 10,000.
+    # Blocks of distances take time as n^2: for a million examples 10,000 times as long as for 10,000.
     parser.add_argument("--most-blocked", type=int, default=10_000)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--whole", action="store_true")
@@ -110,18 +109,19 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(arguments.threads)
-    _tree.find_spec = lambda name: find_spec(name) if name == arguments.search else None
+    if arguments.whole and arguments.search == "scipy" and find_spec("numba"):
+        parser.error("--whole takes numba's tree where numba is installed; uninstall it to measure scipy's")
     cold = time.process_time()
     x, y, labels = samples(100, 2)
     for estimator in arguments.estimators:
-        by_tree(estimator, x, y, labels, "euclidean")
+        by_tree(estimator, x, y, labels, "euclidean", arguments.search)
     cold = time.process_time() - cold
     for n in arguments.rows:
         for width in arguments.widths:
             x, y, labels = samples(n, width)
             for estimator in arguments.estimators:
                 for norm in arguments.norms:
-                    compute = partial(by_tree, estimator, x, y, labels, norm)
+                    compute = partial(by_tree, estimator, x, y, labels, norm, arguments.search)
                     row: dict[str, object] = {
                         "search": arguments.search, "estimator": estimator, "norm": norm,
                         "n": n, "width": width, "k": NEIGHBOURS, "threads": arguments.threads,

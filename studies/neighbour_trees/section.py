@@ -29,20 +29,12 @@ def text() -> str:
                 f"{row['load']:.0f}",
             ]
         )
-    head = [
-        "rows",
-        "columns",
-        "estimator",
-        "norm",
-        "tree by",
-        "what",
-        "seconds",
-        "processor seconds",
-    ]
+    head = ["examples", "columns", "estimator", "norm", "tree by", "measured", "seconds", "processor seconds"]
     head += ["blocks: processor seconds", "equal to the bit", "load of the two cores"]
     return section(
-        "Neighbour trees: many narrow rows",
+        "Neighbour trees: many examples, few columns",
         "`python -m studies.neighbour_trees.run`",
-        "Rows with a load above 2 were measured on cores shared with other work: there only the processor seconds "
-        f"say much.\n\n{table(head, rows)}",
+        "A load above 2 means that the cores were shared with other work. There only the processor seconds mean "
+        "much.\n\n"
+        f"{table(head, rows)}",
     )

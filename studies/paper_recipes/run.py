@@ -1,13 +1,4 @@
-"""Keep what finished runs of `infopace train` showed: one row a run in results/train_runs.jsonl.
-
-    infopace train mnist-lenet --method vasudevan-2020 --bounds workload --bf16 --threads 1 --seed 0
-    infopace train mnist-lenet --method adam --lr 0.0005 --bf16 --threads 1 --seed 0
-    python -m studies.paper_recipes.run runs/*
-
-A row holds the settings, versions and hardware of run.json, the final and the best test value, and per epoch the
-learning rate of each group, the training loss, the test value and the information of each layer (a baseline's has
-none). A run that is there already, by the fingerprint of its settings, is replaced.
-"""
+"""Collect finished runs of `infopace train`; see README.md. Rows: results/train_runs.jsonl"""
 
 from __future__ import annotations
 
@@ -62,7 +53,7 @@ def read_run(folder: Path) -> dict[str, Any]:
         "lr": [[float(f"{lr:.6g}") for lr in row["lr"]] for row in epochs[1:]],
         "train_loss": [
             None if row["train_loss"] is None else float(f"{row['train_loss']:.5g}") for row in epochs[1:]
-        ],  # an undone epoch has none
+        ],  # a rolled-back epoch has none
         "test": [float(f"{row['test']:.6g}") for row in epochs],
         "nats": {
             name: [round(row["information"][name]["nats"], 4) for row in epochs]

@@ -1,4 +1,4 @@
-"""The section of docs/results.md on whole trainings of the paper's recipes, beside its column."""
+"""The section of the results page."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Any
 from infopace.lab.config import PAPER
 from studies.shared.page import read, section, table
 
-# [paper] Vasudevan 2020, best test value of 3 seeds, its baselines at the best of about ten learning rates. What of it has
-# no run is shown as such.
+# [paper] Vasudevan 2020: best test value of 3 seeds, baselines at the best of about ten learning rates.
 _PUBLISHED = {
     ("mnist-lenet", PAPER, False): "99.27 %",
     ("mnist-lenet", PAPER, True): "99.39 %",
@@ -34,30 +33,30 @@ _PUBLISHED = {
     ("imagenet-resnet50", "adam", False): "69.82 %",
 }
 _RATES = (
-    "The paper tuned its baselines over about ten learning rates. Ten trainings of mnist-lenet take three hours of a CPU, "
-    "so here a baseline has the rate that is best on mnist-10k, the same network and 10,000 of the images (RMSprop, which "
-    "was not compared there, Adam's). What needs a GPU is not run."
+    "The paper tuned its baselines over about ten learning rates. Ten runs of mnist-lenet take three hours of a "
+    "CPU. So here each baseline has the learning rate that is best on mnist-10k, the same network with 10,000 of "
+    "the images. RMSprop was not compared there and has Adam's. What needs a GPU is not run."
 )
 _HEAD = [
     "workload",
     "method",
-    "rate",
+    "learning rate",
     "seed",
     "format",
     "epochs",
     "after the last epoch",
-    "at its best epoch",
+    "best epoch",
     "paper, best of 3",
 ]
 
 
 def text() -> str:
-    """Final and best test values of the runs that `collect_runs.py` kept."""
+    """Final and best test values of whole runs."""
     runs = sorted(read("train_runs"), key=lambda run: (*_key(run["settings"]), run["settings"]["seed"]))
     run_at_all = {_key(run["settings"]) for run in runs}
     rows = [_row(run) for run in runs] + [_not_run(key) for key in _PUBLISHED if key not in run_at_all]
     return section(
-        "Whole trainings, beside the paper's column",
+        "Whole runs beside the paper's numbers",
         "`infopace train WORKLOAD --method METHOD --seed S --threads 1 [--lr RATE] [--layer-wise] [--held-out 0] "
         "[--bf16]` and `studies/paper_recipes/run.py`; the rule of Vasudevan 2020 with `--bounds workload`",
         f"{_RATES}\n\n{table(_HEAD, rows)}",
@@ -70,28 +69,19 @@ def _key(settings: dict[str, Any]) -> tuple[str, str, bool]:
 
 def _not_run(key: tuple[str, str, bool]) -> list[Any]:
     workload, method, layer_wise = key
-    return [
-        workload,
-        method,
-        "each layer's" if layer_wise else "",
-        "",
-        "",
-        "",
-        "not run",
-        "",
-        _PUBLISHED[key],
-    ]
+    rate = "one a layer" if layer_wise else ""
+    return [workload, method, rate, "", "", "", "not run", "", _PUBLISHED[key]]
 
 
 def _method(settings: dict[str, Any]) -> str:
-    # Rows from before there were others do not name it.
+    # The first rows were made when there was one method, and do not name it.
     return settings.get("method", PAPER)
 
 
 def _row(run: dict[str, Any]) -> list[Any]:
     settings, metric = run["settings"], run["metric"]
     method = _method(settings)
-    rate = settings.get("lr", "each layer's" if settings.get("layer_wise") else "paced")
+    rate = settings.get("lr", "one a layer" if settings.get("layer_wise") else "paced")
     digits = 2 if metric["scale"] == 100 else 3
     final, best = (
         f"{run[which] * metric['scale']:.{digits}f} {metric['unit']}" for which in ("final", "best")

@@ -1,4 +1,4 @@
-"""A picture of each policy in docs/images, from results/policy_traces.jsonl: python -m studies.policy_pictures.draw"""
+"""Draw each policy into docs/images, from results/policy_traces.jsonl; see README.md"""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from infopace.lab.workloads import find_workload
 from infopace.policies import Vasudevan2018, Wang2024, simulate
 from studies.shared.page import ROOT, read
 
-EPOCHS = 30  # of the trainings that the traces are from
+EPOCHS = 30  # of the runs that the traces are from
 PICTURES: dict[str, dict[str, Policy]] = {
     "hold-and-decay": {"epochs=30": HoldAndDecay(EPOCHS), "no horizon": HoldAndDecay()},
     "vasudevan2020": {
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def draw(policies: dict[str, Policy], traces: list[dict[str, Any]], bounds: Bounds) -> Figure:
-    """A column a trace: its information, and below it the rates that the policies give for it."""
+    """One column per trace: its information, and below it the learning rates of the policies."""
     figure = Figure(figsize=(9.6, 4.6), layout="constrained", facecolor="white")
     axes = figure.subplots(2, len(traces), sharex=True, sharey="row", height_ratios=(1, 1.6), squeeze=False)
     dotted: dict[str, Any] = {"color": GREY, "linewidth": 0.9, "linestyle": (0, (1, 2))}
@@ -52,7 +52,7 @@ def draw(policies: dict[str, Policy], traces: list[dict[str, Any]], bounds: Boun
             rate.axhline(limit, **dotted)
         for i, (label, policy) in enumerate(policies.items()):
             lrs = [d.lr for d in simulate(policy, nats[:-1], reference=reference, bounds=bounds)]
-            # The rate of epoch e holds from e - 1 to e on the axis, where the information is what came of it.
+            # The learning rate of epoch e is drawn from e - 1 to e, where its information is.
             rate.step(
                 epochs,
                 [*lrs, lrs[-1]],

@@ -1,11 +1,10 @@
-"""Information along three trainings on digits, for pictures of policies: python -m studies.policy_pictures.run
+"""Traces of information along three runs on digits, for the pictures of the policies; see README.md.
 
-    fast    infopace train digits --method vasudevan-2020 --bounds workload --threads 1: it settles after a few epochs
-    slow    a constant learning rate of 0.0005: it rises slowly, and settles short of the reference
-    jump    a constant 0.03; the digits 0 to 4 alone for half of the epochs, then all ten, which the probe has from
-            the start
+    fast    infopace train digits --method vasudevan-2020 --bounds workload --threads 1
+    slow    a constant learning rate of 0.0005: information rises slowly and settles short of the reference
+    jump    a constant 0.03, on the digits 0 to 4 for half of the epochs, then on all ten; the probe has all ten
 
-One row a training in results/policy_traces.jsonl, written anew.
+Rows: results/policy_traces.jsonl, written anew.
 """
 
 from __future__ import annotations
@@ -66,7 +65,7 @@ def main() -> None:
 
 
 def low_digits(data: Data) -> Data:
-    """The data with the digits 0 to 4 alone to train on."""
+    """The data, with only the digits 0 to 4 to train on."""
     assert isinstance(data.train_inputs, torch.Tensor)
     low = data.train_targets < 5
     return dataclasses.replace(

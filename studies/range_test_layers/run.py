@@ -1,11 +1,4 @@
-"""Bounds of each layer, and what they are worth together: rows in results/range_layers.jsonl.
-
-    infopace range-test digits --layer-wise --threads 1 --out runs/layers
-    python -m studies.range_test_layers.run runs/layers
-
-The test races each layer alone while the others keep the shared lr_top. So the second part trains with all of them at
-once: the workload's epochs at constant rates, each layer's own lr_top and the shared one, ten seeds.
-"""
+"""Bounds of each layer, alone and together; see README.md. Rows: results/range_layers.jsonl"""
 
 from __future__ import annotations
 
@@ -37,14 +30,14 @@ def main() -> None:
     rows = [{"kind": "test", **{name: value for name, value in found.items() if name != "table"}, **made}]
     layers = {"(all at one rate)": found["bounds"], **found["layer_bounds"]}
     rows += [{"kind": "bounds", "layer": layer, **own} for layer, own in layers.items()]
-    for row in trainings(find_workload(found["workload"]), found):
+    for row in runs(find_workload(found["workload"]), found):
         print(row, flush=True)
         rows.append(row)
     RESULTS.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-def trainings(workload: Workload, found: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """A row a training: at which rates, its seed, the test metric at the end."""
+def runs(workload: Workload, found: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """One row per run: its learning rates, its seed, the test metric at the end."""
     own: dict[str, float] = {layer: bounds["lr_top"] for layer, bounds in found["layer_bounds"].items()}
     shared = {layer: float(found["bounds"]["lr_top"]) for layer in own}
     for seed in SEEDS:
@@ -53,7 +46,7 @@ def trainings(workload: Workload, found: dict[str, Any]) -> Iterator[dict[str, A
 
 
 def train(workload: Workload, lrs: dict[str, float], seed: int) -> float:
-    """Train at constant rates; the test metric after the last epoch."""
+    """Train at constant learning rates. Returns the test metric after the last epoch."""
     data = workload.load()
     inputs, targets = workload.prepare(torch.as_tensor(data.train_inputs)), data.train_targets
     torch.manual_seed(seed)
@@ -65,9 +58,9 @@ def train(workload: Workload, lrs: dict[str, float], seed: int) -> float:
         weight_decay=workload.weight_decay,
     )
     for _ in range(workload.epochs):
-        for rows in torch.randperm(len(inputs)).split(workload.batch_size):
+        for batch in torch.randperm(len(inputs)).split(workload.batch_size):
             optimizer.zero_grad()
-            workload.loss(model(inputs[rows]), targets[rows]).backward()
+            workload.loss(model(inputs[batch]), targets[batch]).backward()
             optimizer.step()
     with torch.no_grad():
         outputs = model.eval()(workload.prepare(torch.as_tensor(data.test_inputs)))

@@ -8,7 +8,7 @@ from studies.shared.page import percent, read, section, table
 
 
 def text() -> str:
-    """Bounds of each layer raced alone, and trainings with all of them at once."""
+    """Bounds of each layer raced alone, and runs with all of them at once."""
     rows = read("range_layers")
     test = next(row for row in rows if row["kind"] == "test")
     workload = test["workload"]
@@ -27,10 +27,10 @@ def text() -> str:
     ]
     text = (
         f"`infopace range-test {workload} --layer-wise --threads 1`, seed 0: {test['steps']:,} steps, "
-        f"{test['seconds']:.0f} s. Each layer's rate was raced while the others kept the shared lr_top.\n\n"
+        f"{test['seconds']:.0f} s. Each layer was raced while the others kept the shared lr_top.\n\n"
         f"{table(['layer', 'lr_min', 'lr_top', 'lr_max'], alone)}\n\n"
-        "Trainings at constant rates, all layers at once; test accuracy after the last epoch:\n\n"
-        + table(["rates", "seeds", "median", "worst", "best"], ended)
+        "Runs at constant learning rates, all layers at once; test accuracy after the last epoch:\n\n"
+        + table(["learning rates", "seeds", "median", "worst", "best"], ended)
     )
     return section(
         f"Range test, layer by layer ({workload})", "`python -m studies.range_test_layers.run FOLDER`", text

@@ -1,12 +1,8 @@
-"""Does a range test find the same bounds again, and are they the right ones? Ours beside the shipped finders.
+"""Whether range tests find the same bounds again, and the right ones; see README.md.
 
-    pip install -r studies/range_test_repeatability/requirements.txt
-    python -m studies.range_test_repeatability.run [digits-mlp digits-cnn cancer-mlp] [--seeds 30] [--what grid finders]
-
-`grid`: a whole training at each constant learning rate (1-2-5 x 10^-k, three seeds of their own): the test accuracy
-at the end. `finders`: for each seed (which draws weights, batches and probe) our default test, torch-lr-finder's
-"steepest" suggestion and Lightning's Tuner, each with its own defaults; seconds and optimizer steps beside them.
-Rows: results/range_repeatability.jsonl; rows that are there are not run again.
+`grid` trains at each constant learning rate, three seeds of their own. `finders` runs, for each seed, our default test,
+torch-lr-finder's "steepest" suggestion and Lightning's Tuner, each with its own defaults.
+Rows: results/range_repeatability.jsonl; rows that exist are not made again.
 """
 
 from __future__ import annotations
@@ -44,7 +40,7 @@ RATES = Algorithm2(rates=tuple(float(f"{m}e{e}") for e in (-4, -3, -2, -1, 0) fo
 
 
 def trained(workload: Workload, lr: float, seed: int) -> dict[str, Any]:
-    """Test accuracy after a whole training at a constant rate."""
+    """Test accuracy after a whole run at a constant learning rate."""
     torch.manual_seed(seed)
     model, data, cast = workload.build_model(), workload.load(), caster(workload)
     optimizer = torch.optim.SGD(
@@ -86,9 +82,10 @@ def ours(workload: Workload, seed: int) -> dict[str, Any]:
 def lr_finder(workload: Workload, seed: int) -> dict[str, Any]:
     """torch-lr-finder with its defaults: 100 steps up to 10, smoothed, the steepest fall."""
     import matplotlib
+    from matplotlib.figure import Figure
 
     matplotlib.use("agg")
-    from torch_lr_finder import LRFinder
+    from torch_lr_finder import LRFinder  # pyright: ignore[reportMissingImports]
 
     torch.manual_seed(seed)
     model = workload.build_model()
@@ -98,13 +95,13 @@ def lr_finder(workload: Workload, seed: int) -> dict[str, Any]:
     finder = LRFinder(model, optimizer, workload.loss, device="cpu")
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         finder.range_test(_loader(workload), end_lr=10, num_iter=100)
-        _, suggested = finder.plot(suggest_lr=True, ax=matplotlib.figure.Figure().subplots())
+        _, suggested = finder.plot(suggest_lr=True, ax=Figure().subplots())
     return {"lr_top": float(suggested), "steps": len(finder.history["lr"])}
 
 
 def lightning_tuner(workload: Workload, seed: int) -> dict[str, Any]:
     """Lightning's Tuner.lr_find with its defaults: 100 steps from 1e-8 to 1, the steepest fall."""
-    import lightning
+    import lightning  # pyright: ignore[reportMissingImports]
 
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 

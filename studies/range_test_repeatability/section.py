@@ -20,8 +20,8 @@ def text() -> str:
         means = {lr: statistics.fmean(values) for lr, values in grid.items()}
         best = max(means, key=lambda lr: means[lr])
         # Within two standard errors of the best's accuracy on the test set.
-        rows_of_test = {"cancer-mlp": 114}.get(workload, 360) * 3
-        noise = 2 * math.sqrt(means[best] * (1 - means[best]) / rows_of_test)
+        test_predictions = {"cancer-mlp": 114}.get(workload, 360) * 3
+        noise = 2 * math.sqrt(means[best] * (1 - means[best]) / test_predictions)
         tied = [lr for lr, value in means.items() if value >= means[best] - noise]
         for method in ("infopace", "torch-lr-finder", "Lightning Tuner"):
             mine = [row for row in found if (row["workload"], row["method"]) == (workload, method)]
@@ -46,7 +46,7 @@ def text() -> str:
         "lr_top",
         "its spread (sd)",
         "spread of lr_max (sd)",
-        "best constant rate (as good)",
+        "best constant learning rate (as good)",
     ]
     head += ["bias of lr_top", "refused"]
     once = [
@@ -60,10 +60,11 @@ def text() -> str:
     ]
     once.append(["mnist-lenet, the paper's", "0.0001", "", "0.2", "", "", ""])
     text = (
-        f"30 seeds; spread and bias in decades, spread from the smallest to the largest.\n\n{table(head, rows)}\n\n"
-        "Run once, seed 0, with `infopace range-test WORKLOAD [--method paper --epochs-each 3]`; Algorithm 2 by "
-        "accuracy in one whole trial, its two others at the rate that crashed. CIFAR-10, which needs a GPU: not "
-        "run.\n\n"
-        + table(["test", "lr_min", "lr_top", "lr_max", "epsilon", "steps", "share of the training"], once)
+        "30 seeds. Spread and bias are in decades, the spread from the smallest to the largest.\n\n"
+        f"{table(head, rows)}\n\n"
+        "Run once, with seed 0, by `infopace range-test WORKLOAD [--method paper --epochs-each 3]`. Algorithm 2 ran "
+        "one whole trial by accuracy, and its two others at the learning rate that crashed. CIFAR-10 needs a GPU: "
+        "not run.\n\n"
+        + table(["test", "lr_min", "lr_top", "lr_max", "epsilon", "steps", "share of the run"], once)
     )
     return section("Range tests", "`python -m studies.range_test_repeatability.run`", text)

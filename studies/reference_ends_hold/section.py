@@ -5,10 +5,7 @@ from __future__ import annotations
 import statistics
 
 from studies.shared.page import read, section, table
-from studies.shared.paired import (
-    finals_by,
-    grouped,
-)
+from studies.shared.paired import finals_by, grouped
 
 
 def text() -> str:
@@ -26,7 +23,7 @@ def text() -> str:
             )
     head = ["workload", "the hold ends", "seeds", "final", "epochs in all", "most information, nats"]
     return section(
-        "Dropped: the hold ends where information passes the reference",
+        "Dropped: the hold ends where information exceeds the reference",
         "`python -m studies.reference_ends_hold.run`",
-        f"Mean absolute error, the median of the runs.\n\n{table(head, out)}",
+        f"The mean absolute error, as the median of the runs.\n\n{table(head, out)}",
     )

@@ -1,25 +1,9 @@
-"""How many samples does it take? Information against n, for pixels and for a trained network's outputs.
+"""Information against the number of examples, for pixels and for a network's outputs; see README.md.
 
-    python -m studies.sample_size.run
-
-Vasudevan 2020 settles on a probe of 1000 by such curves. Here: MNIST and CIFAR-10, pixels of the training set; and the
-logits of LeNet (mnist-10k, 3 epochs) and of the small conv net (cifar10-small, 5 epochs), both SGD with momentum at a
-constant rate of .02, for the images of the training set that they were not trained on. Draws as the probe makes them,
-stratified by class, 20 of each size up to 1000, 10 of 2000 and 5 of 5000; the default estimator for labels, and for
-the logits the decoder bound too.
-
-Expected, written before the first run; what would refute it is in `sample_size_section.expectations`, and
-docs/results.md says what became of each:
-
-1. Pixels do not level off: neighbours in 784 or 3,072 columns are far apart, so the value at 5000 is above that at 1000
-   by more than two standard deviations of a draw, and even there more than .3 nats short of H(Y), which is the truth.
-2. Outputs do: the value at 1000 is within two standard deviations of a draw of the value at 5000.
-3. The spread of outputs falls like n^-1/2: the slope of log sd against log n, n up to 2000, is between -.7 and -.3.
-4. The decoder bound has no bias in n: the means at 100 and at 5000 agree within two standard errors.
-5. It stays below the neighbours' value at 5000.
-6. 1000 samples are enough to pace by: the spread of outputs there is at most .04 nats.
-
-Rows that are there already, in results/sample_size.jsonl, are not made again. One thread.
+The pixels are those of the training set of MNIST and CIFAR-10. The outputs are the logits of LeNet (mnist-10k, 3
+epochs) and of the small conv net (cifar10-small, 5 epochs), trained by SGD with momentum at a constant learning rate
+of 0.02, for held-out images of the training set. Samples are drawn as the probe draws them: 20 of each size up to
+1,000, 10 of 2,000 and 5 of 5,000. Rows: results/sample_size.jsonl; rows that exist are not made again. One thread.
 """
 
 from __future__ import annotations
@@ -47,15 +31,17 @@ from infopace.lab.files import write_atomically
 from infopace.lab.palette import COLOURS, GREY
 from infopace.lab.training import Training, set_determinism
 from infopace.lab.workload import Data
-from infopace.lab.workloads.cifar10 import load_cifar10
-from infopace.lab.workloads.mnist import load_mnist
+from infopace.lab.workloads import find_workload
 from studies.sample_size.section import expectations
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "results" / "sample_size.jsonl"
 FIGURE = ROOT / "docs" / "images" / "sample_size.png"
 DRAWS = {100: 20, 200: 20, 500: 20, 1000: 20, 2000: 10, 5000: 5}
-DATA: dict[str, Callable[[], Data]] = {"MNIST": load_mnist, "CIFAR-10": load_cifar10}
+DATA: dict[str, Callable[[], Data]] = {
+    "MNIST": find_workload("mnist-lenet").load,
+    "CIFAR-10": find_workload("cifar10-allconv").load,
+}
 NETWORKS = {"MNIST": ("mnist-10k", 3), "CIFAR-10": ("cifar10-small", 5)}
 LR = 0.02
 ESTIMATORS: dict[str, Callable[[Tensor, Tensor], Estimate]] = {
@@ -68,7 +54,7 @@ Population = tuple[Tensor, Tensor]
 
 
 def main() -> None:
-    """Measure what is missing, draw, and say what became of the expectations."""
+    """Measure what is missing, draw, and check the expectations."""
     set_determinism(1, torch.device("cpu"))
     rows = [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
     done = {(row["data"], row["of"], row["estimator"], row["n"]) for row in rows}
@@ -116,7 +102,7 @@ def pixels(name: str) -> tuple[Population, dict[str, Any]]:
 
 
 def outputs(name: str) -> tuple[Population, dict[str, Any]]:
-    """The logits of a trained network for images that it was not trained on; trained once, then from the cache."""
+    """The logits of a trained network for held-out images. It is trained once, and then comes from the cache."""
     workload, epochs = NETWORKS[name]
     cached = cache_folder() / f"sample-size-{workload}-{epochs}-epochs.pt"
     if not cached.exists():
@@ -143,7 +129,7 @@ def logits(training: Training, images: Tensor) -> Tensor:
 
 
 def trained(workload: str, epochs: int, name: str) -> dict[str, Any]:
-    """Train a workload at a constant rate; its outputs for the images of the training set that it left out."""
+    """Train a workload at a constant learning rate. Returns its outputs for the held-out images of the training set."""
     config = TrainConfig(workload=workload, method="sgd-constant", lr=LR, epochs=epochs, seed=0, threads=1)
     plan = resolve(config)
     started = time.process_time()
@@ -152,11 +138,12 @@ def trained(workload: str, epochs: int, name: str) -> dict[str, Any]:
         loss = training.train_epoch(epoch, lambda done, total: None)
         print(f"{workload}, epoch {epoch}: loss {loss:.3f}", flush=True)
     (images, labels), _ = pixels(name)
-    seen = {image.numpy().tobytes() for image in training.data.train_inputs}
-    unseen = torch.tensor([image.numpy().tobytes() not in seen for image in images])
+    assert isinstance(training.data.train_inputs, Tensor), "data in memory"
+    trained_on = {image.numpy().tobytes() for image in training.data.train_inputs}
+    held_out = torch.tensor([image.numpy().tobytes() not in trained_on for image in images])
     return {
-        "outputs": logits(training, images[unseen]),
-        "labels": labels[unseen],
+        "outputs": logits(training, images[held_out]),
+        "labels": labels[held_out],
         "test": training.evaluate(),
         "seconds": time.process_time() - started,
     }
@@ -166,7 +153,7 @@ def draw(rows: list[dict[str, Any]]) -> None:
     """Two panels, mean and standard deviation of the draws against n."""
     figure = Figure(figsize=(9.6, 4.0), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
-    looks = {"neighbours": ("o", "-"), "decoder": ("s", "--")}
+    styles = {"neighbours": ("o", "-"), "decoder": ("s", "--")}
     for axes, of in zip(figure.subplots(1, 2, sharey=True), CURVES, strict=True):
         axes.axhline(
             max(row["entropy"] for row in rows), color=GREY, linewidth=1.3, linestyle=":", label="H(Y)"
@@ -175,7 +162,7 @@ def draw(rows: list[dict[str, Any]]) -> None:
             for estimator in CURVES[of]:
                 curve = [r for r in rows if (r["data"], r["of"], r["estimator"]) == (data, of, estimator)]
                 curve.sort(key=lambda row: row["n"])
-                marker, line = looks[estimator]
+                marker, line = styles[estimator]
                 axes.errorbar(
                     [row["n"] for row in curve],
                     [statistics.fmean(row["nats"]) for row in curve],
@@ -190,7 +177,7 @@ def draw(rows: list[dict[str, Any]]) -> None:
         axes.set_xscale("log")
         axes.set_xticks(list(DRAWS), [f"{n:,}" for n in DRAWS])
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.set_xlabel("samples")
+        axes.set_xlabel("examples")
         axes.set_title("pixels" if of == "pixels" else "outputs of a trained network", fontsize=11)
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", color="#e5e7eb", linewidth=0.8)

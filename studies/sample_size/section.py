@@ -1,4 +1,4 @@
-"""The section of docs/results.md about the number of samples, and what was expected of it."""
+"""The section of the results page, and what was expected of it before the first run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def expectations(rows: list[dict[str, Any]]) -> list[tuple[str, str, bool]]:
         short = entropies[data] - means[*pixels, 5000]
         found.append(
             (
-                f"{data}, pixels: still rising behind 1000, by over 2 sd, and over .3 short of H(Y) at 5000",
+                f"{data}, pixels: still rising after 1000, by over 2 sd, and over .3 short of H(Y) at 5000",
                 f"{rise:+.3f} = {rise / noise:.1f} sd, short by {short:.3f}",
                 rise > 2 * noise and short > 0.3,
             )
@@ -34,7 +34,7 @@ def expectations(rows: list[dict[str, Any]]) -> list[tuple[str, str, bool]]:
         rise, noise = means[*outputs, 5000] - means[*outputs, 1000], sds[*outputs, 1000]
         found.append(
             (
-                f"{data}, outputs: level from 1000 on, to 2 sd",
+                f"{data}, outputs: level from 1000 on, within 2 sd",
                 f"{rise:+.3f} = {rise / noise:.1f} sd",
                 abs(rise) <= 2 * noise,
             )
@@ -46,7 +46,7 @@ def expectations(rows: list[dict[str, Any]]) -> list[tuple[str, str, bool]]:
         ends = [(*decoder, n) for n in (100, 5000)]
         gap = means[ends[0]] - means[ends[1]]
         error = math.sqrt(sum(sds[end] ** 2 / len(values[end]) for end in ends))
-        claim = f"{data}, decoder bound: no bias in n, 100 and 5000 agree to 2 standard errors"
+        claim = f"{data}, decoder bound: no bias in n, 100 and 5000 agree within 2 standard errors"
         found.append((claim, f"{gap:+.3f} = {gap / error:.1f} standard errors", abs(gap) <= 2 * error))
         below = means[*outputs, 5000] - means[*decoder, 5000]
         claim = f"{data}, decoder bound: below the neighbours' value at 5000"
@@ -64,7 +64,7 @@ def _slope(spread: dict[int, float]) -> float:
 
 
 def text() -> str:
-    """Information against the number of samples."""
+    """Information against the number of examples."""
     found = read("sample_size")
     sizes = sorted({row["n"] for row in found})
     curves = {(row["data"], row["of"], row["estimator"]): row for row in found}
@@ -74,7 +74,7 @@ def text() -> str:
         cells = [f"{statistics.fmean(mine[n]):.3f} ({statistics.stdev(mine[n]):.3f})" for n in sizes]
         lines.append([*curve, *cells])
     networks = [
-        f"{row['network']} after {row['epochs']} epochs at a constant {row['lr']:g} "
+        f"{row['network']} after {row['epochs']} epochs at a constant learning rate of {row['lr']:g} "
         f"({100 * row['test']:.1f} % of the test set right)"
         for (_, of, estimator), row in curves.items()
         if (of, estimator) == ("outputs", "neighbours")
@@ -83,19 +83,19 @@ def text() -> str:
         f"{row['entropy']:.3f} for {data}" for (data, of, _), row in curves.items() if of == "pixels"
     )
     draws = ", ".join(
-        f"{len(next(row['nats'] for row in found if row['n'] == n))} draws of {n:,}" for n in sizes
+        f"{len(next(row['nats'] for row in found if row['n'] == n))} samples of {n:,}" for n in sizes
     )
     verdicts = [[claim, what, "holds" if holds else "refuted"] for claim, what, holds in expectations(found)]
     text = "\n\n".join(
         [
-            "![Information about the label against the number of samples, for pixels and for a network's outputs]"
+            "![Information about the label against the number of examples, for pixels and for a network's outputs]"
             "(images/sample_size.png)",
-            f"Mean and, in brackets, standard deviation of the draws, in nats ({draws}). H(Y), which for pixels is the "
-            f"truth: {entropies}. The outputs are the logits of {' and of '.join(networks)}, for images that they were "
-            "not trained on.",
+            f"Mean and, in brackets, standard deviation of the samples, in nats ({draws}). H(Y) is {entropies}, "
+            f"which is the truth for pixels. The outputs are the logits of {' and of '.join(networks)}, for "
+            "held-out images.",
             table(["data", "of", "estimator", *(f"n = {n:,}" for n in sizes)], lines),
-            "What was expected beforehand, and what came of it:",
+            "What was expected before the first run, and what was found:",
             table(["expected", "found", ""], verdicts),
         ]
     )
-    return section("How many samples? Information against n", "`python -m studies.sample_size.run`", text)
+    return section("How many examples? Information against n", "`python -m studies.sample_size.run`", text)

@@ -1,4 +1,4 @@
-"""A training whose rate follows any policy, driven by any signal, while its data or batches may change midway."""
+"""A run whose learning rate follows any policy, driven by any signal. Its data or batches may change midway."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from infopace.lab.config import Plan, TrainConfig, resolve
 from infopace.lab.steps import Steps
 from infopace.lab.training import NotFinite, Training, set_determinism
 from infopace.lab.workload import Data
+from infopace.policies import Observed
 from infopace.probe import reference_of
 
-# What drives the policy: its unit, and whether it is measured on rows that are kept out of training.
+# What drives the policy: its unit, and whether it is measured on held-out examples.
 SIGNALS = {
     "information": ("nats", False),
     "decoder": ("nats", False),
@@ -28,19 +29,19 @@ SIGNALS = {
     "validation-information": ("nats", True),
     "validation-accuracy": ("share", True),
 }
-HELD_OUT = 0.1  # of the training set
+HELD_OUT = 0.1  # share of the training set
 
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """After so many epochs the training becomes another one: its data, its batch size or its augmentation."""
+    """After so many epochs the data, the batch size or the augmentation changes."""
 
     after: int
     apply: Callable[[Training, Data], None]
 
 
 class Driven(Steps):
-    """An optimizer whose rate a policy decides after every epoch, from the values of a signal."""
+    """An optimizer whose learning rate a policy decides after every epoch, from the values of a signal."""
 
     def __init__(
         self,
@@ -57,19 +58,17 @@ class Driven(Steps):
         self.end_epoch(float("nan"))
 
     def end_epoch(self, loss: float) -> None:
-        """Read the signal and decide the rate of the next epoch."""
+        """Read the signal and decide the learning rate of the next epoch."""
         self.values.append(self._signal(loss))
-        decision = self._policy.decide(
-            self.values, epoch=len(self.values), reference=self._reference, bounds=self._bounds
-        )
+        decision = self._policy.decide(Observed(self.values, self._reference, self._bounds))
         self.taken.append(decision)
         for group in self.optimizer.param_groups:
             group["lr"] = decision.lr
 
     @property
     def finished(self) -> bool:
-        """Whether the policy says that the training is over."""
-        return self.taken[-1].cause == "finished"
+        """Whether the policy says that the run is over."""
+        return self.taken[-1].phase == "finished"
 
 
 def train(
@@ -81,8 +80,12 @@ def train(
     signal: str = "information",
     changes: Sequence[Change] = (),
     epochs: int | None = None,
+    probe_size: int | None = None,
 ) -> dict[str, Any]:
-    """Train until the epochs are over or the policy has finished; what happened in every epoch."""
+    """Train until the epochs are over or the policy has finished. Returns what happened in every epoch.
+
+    Without `probe_size` it is the workload's.
+    """
     started = time.process_time()
     plan = resolve(
         TrainConfig(
@@ -97,6 +100,8 @@ def train(
             epsilon=bounds.epsilon,
         )
     )
+    if probe_size is not None:
+        plan = dataclasses.replace(plan, workload=dataclasses.replace(plan.workload, probe_size=probe_size))
     set_determinism(1, plan.device)
     data = plan.workload.load()
     data, held_out = split(data, seed) if SIGNALS[signal][1] else (data, None)
@@ -122,13 +127,13 @@ def train(
         "test": test,
         "values": steps.values,
         "lr": [decision.lr for decision in steps.taken[: len(test)]],
-        "causes": [decision.cause for decision in steps.taken[: len(test)]],
+        "phases": [decision.phase for decision in steps.taken[: len(test)]],
         "processor_seconds": time.process_time() - started,
     }
 
 
 def split(data: Data, seed: int) -> tuple[Data, tuple[Tensor, Tensor]]:
-    """A tenth of the training set kept out of training, drawn with the seed; what is left, and that tenth."""
+    """The training set without a tenth, drawn with the seed; and that tenth, which is held out."""
     assert isinstance(data.train_inputs, Tensor), "data in memory"
     n = len(data.train_targets)
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
@@ -142,13 +147,13 @@ def split(data: Data, seed: int) -> tuple[Data, tuple[Tensor, Tensor]]:
 def _driven(
     training: Training, plan: Plan, policy: Policy, held_out: tuple[Tensor, Tensor] | None, signal: str
 ) -> Driven:
-    rows = training.data.train_set()
+    examples = training.data.train_set()
     if held_out is None:
-        probe = Probe.sample(rows, n=plan.workload.probe_size, seed=plan.config.seed)
+        probe = Probe.sample(examples, n=plan.workload.probe_size, seed=plan.config.seed)
     else:
         probe = Probe(*held_out)
     whole = held_out is not None or probe.classes is None
-    reference = reference_of(rows) if whole else probe.reference()
+    reference = reference_of(examples) if whole else probe.reference()
 
     def read(loss: float) -> float:
         if signal == "training-loss" and loss == loss:
@@ -159,9 +164,8 @@ def _driven(
         found = probe.of_output(outputs, std_error=False)
         if signal.endswith("information"):
             return found.estimate.nats
-        assert found.decoder is not None, (
-            "a classifier"
-        )  # the untrained model's too, which has no training loss
+        # Also for the untrained model, which has no training loss.
+        assert found.decoder is not None, "a classifier"
         return found.decoder.nats
 
     return Driven(training.steps.optimizer, policy, plan.bounds, reference, read)

@@ -1,4 +1,4 @@
-"""What the pages of results are made of: rows from results/, sections, tables."""
+"""The parts of the results page: rows from results/, sections, tables."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def read(name: str) -> list[dict[str, Any]]:
 
 
 def workload_of(rows: list[dict[str, Any]]) -> Workload:
-    """The workload that rows are of."""
+    """The workload of these rows."""
     return find_workload(rows[0]["workload"])
 
 
 def section(title: str, command: str, text: str) -> str:
-    """A heading, what made the rows, and the text."""
+    """A heading, the command that made the rows, and the text."""
     return f"## {title}\n\nFrom {command}.\n\n{text}\n"
 
 
@@ -37,7 +37,7 @@ def table(head: list[str], rows: Iterable[list[Any]]) -> str:
 
 
 def mean(values: Iterable[float | str]) -> str:
-    """The mean to three places; what is not a number stays so."""
+    """The mean to three places."""
     value = statistics.fmean(float(value) for value in values)
     return "not a number" if math.isnan(value) else f"{value:.3f}"
 

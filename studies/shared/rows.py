@@ -1,4 +1,4 @@
-"""Rows of a benchmark, each with the setting that it is the result of; what is there already is not made again."""
+"""Rows of a study, each with the setting that it is the result of. A row that exists is not made again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from infopace import Bounds, RangeTestError
+from infopace import Bounds, Policy, RangeTestError
 from infopace.lab.config import TrainConfig
 from infopace.lab.environment import hardware, versions
 from infopace.lab.errors import Diverged
@@ -21,6 +21,7 @@ from infopace.lab.progress import Silent
 from infopace.lab.run import train
 from infopace.lab.run_folder import RunFolder
 from infopace.lab.workloads import find_workload
+from infopace.scheduler import RollBack
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 Setting = dict[str, Any]
@@ -44,7 +45,7 @@ def make_missing(name: str, settings: Iterable[Setting], run: Callable[[Setting]
 def sweep_arguments(
     description: str, values: dict[str, tuple[float, ...]], seeds: int, horizons: tuple[str, ...]
 ) -> argparse.Namespace:
-    """The command line of a benchmark that moves constants: a workload, seeds, which constants, which horizons."""
+    """The command line of a study that changes constants: a workload, seeds, which constants, which horizons."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("workload")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(3000, 3000 + seeds)))
@@ -53,33 +54,42 @@ def sweep_arguments(
     return parser.parse_args()
 
 
-def moved_alone(
+def one_changed(
     arguments: argparse.Namespace,
     values: dict[str, tuple[float, ...]],
     standard: dict[str, float],
     needs_epochs: str = "",
 ) -> Iterator[Setting]:
-    """The standard and each constant moved alone; the one that needs the number of epochs only where it is known."""
+    """The standard, and each constant changed alone. `needs_epochs` is changed only where the epochs are known."""
     for seed, horizon in itertools.product(arguments.seeds, arguments.horizons):
-        moved = [{}, *({name: value} for name in arguments.constants for value in values[name])]
-        for one in moved:
-            if horizon == "known" or needs_epochs not in one:
-                yield {"workload": arguments.workload, "horizon": horizon, "seed": seed, **standard, **one}
+        changes = [{}, *({name: value} for name in arguments.constants for value in values[name])]
+        for change in changes:
+            if horizon == "known" or needs_epochs not in change:
+                yield {"workload": arguments.workload, "horizon": horizon, "seed": seed, **standard, **change}
 
 
-def trained(spec: str, bounds: Bounds | None, **choices: Any) -> list[dict[str, Any]]:
-    """The rows of epochs.jsonl of `infopace train SPEC` on one thread, with these choices.
+def trained(
+    spec: str, bounds: Bounds | None, policy: Policy | None = None, **choices: Any
+) -> list[dict[str, Any]]:
+    """The rows of epochs.jsonl of `infopace train SPEC` on one thread, with these choices of its configuration.
 
-    Without bounds a range test finds them first.
+    Without bounds a range test finds them first. With a policy, it decides instead of the method's.
     """
-    rows, diverged = trained_or_not(spec, bounds, **choices)
+    rows, diverged = trained_or_not(spec, bounds, policy, **choices)
     if diverged:
-        raise RuntimeError(f"the training of {spec} diverged after {len(rows)} rows")
+        raise RuntimeError(f"the run of {spec} diverged after {len(rows)} rows")
     return rows
 
 
-def trained_or_not(spec: str, bounds: Bounds | None, **choices: Any) -> tuple[list[dict[str, Any]], bool]:
-    """The same, and whether the training diverged, or its range test found no bounds: then the rows until then."""
+def trained_or_not(
+    spec: str,
+    bounds: Bounds | None,
+    policy: Policy | None = None,
+    *,
+    roll_back: bool | RollBack | None = None,
+    **choices: Any,
+) -> tuple[list[dict[str, Any]], bool]:
+    """As `trained`, and whether the run failed: it diverged, or its range test found no bounds."""
     limits: dict[str, float] = {}
     if bounds is not None:
         limits = {
@@ -91,18 +101,18 @@ def trained_or_not(spec: str, bounds: Bounds | None, **choices: Any) -> tuple[li
     with tempfile.TemporaryDirectory() as folder:
         command = TrainConfig(spec, threads=1, out=Path(folder) / "run", **limits, **choices)
         with contextlib.suppress(Diverged, RangeTestError):
-            train(command, Silent(), picture=False, std_error=False)
+            train(command, Silent(), picture=False, std_error=False, policy=policy, roll_back=roll_back)
         run = RunFolder(Path(folder) / "run")
         return run.read_rows(), run.read_json("summary.json") is None
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The rows of a file, none where it is not there."""
+    """The rows of a file, none where it does not exist."""
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def tested_bounds(workload: str) -> Bounds:
-    """Those that the range test of the comparison found; of a workload without one, its own."""
+    """The bounds that the range test of the comparison found, or those of the workload where it has no comparison."""
     for row in read(RESULTS / f"compare_{workload}.jsonl"):
         if row["part"] == "range test":
             return Bounds(row["lr_min"], row["lr_max"], row["lr_top"], row["epsilon"])

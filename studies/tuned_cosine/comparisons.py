@@ -1,4 +1,4 @@
-"""Tables of `infopace compare`, from the rows that it left: its rows.jsonl as results/compare_WORKLOAD.jsonl."""
+"""The tables of `infopace compare`. results/compare_WORKLOAD.jsonl is the rows.jsonl of its folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from studies.shared.page import ROOT, read, section, workload_of
 
 
 def comparisons() -> str:
-    """A section a workload that has rows."""
+    """A section for each workload that has rows."""
     parts = []
     for path in sorted((ROOT / "results").glob("compare_*.jsonl")):
         rows = read(path.stem)
@@ -21,7 +21,7 @@ def comparisons() -> str:
             section(
                 f"Comparison: {workload.name}, {rows[0]['epochs']} epochs",
                 f"`infopace compare {workload.name}{_methods(rows)} --seeds {seeds}`{_added(rows)},"
-                f" its rows.jsonl; p is against {lines[0].method}; how to read it: [Comparisons](compare.md)",
+                f" its rows.jsonl; p is against {lines[0].method}; how to read it: [Comparisons](how-to/compare.md)",
                 text,
             )
         )
@@ -34,7 +34,7 @@ def lines_of(rows: list[dict[str, Any]]) -> list[Line]:
     tested = next((row for row in rows if row["part"] == "range test"), None)
     runs = [row for row in rows if row["part"] != "range test"]
     names = list(dict.fromkeys(row["method"] for row in runs if row["part"] == "test"))
-    # What p is against comes first: the rule that train uses, where it was compared.
+    # The default rule comes first where it was compared; p is against the first.
     names.sort(key=lambda name: name != DEFAULT_METHODS[0])
     methods, outcomes = [], {}
     for name in names:
@@ -48,14 +48,14 @@ def lines_of(rows: list[dict[str, Any]]) -> list[Line]:
             note = f"{choice.lr:g} is at the edge of its grid" if choice.at_edge else ""
             epochs = float(len(tuning) * rows[0]["epochs"])
             methods.append(Method(name, choice.lr, choice.seconds, epochs, note))
-        elif tested is not None and _paced(name):
+        elif tested is not None and _has_bounds(name):
             methods.append(Method(name, None, tested["seconds"], tested["cost_epochs"], ""))
         else:
             methods.append(Method(name, None, 0.0, 0.0, ""))
     return summarise(methods, outcomes, workload.metric, workload.levels)
 
 
-def _paced(name: str) -> bool:
+def _has_bounds(name: str) -> bool:
     return name.startswith(("hold-and-decay", "vasudevan", "wang"))
 
 
@@ -65,7 +65,7 @@ def _methods(rows: list[dict[str, Any]]) -> str:
 
 
 def _added(rows: list[dict[str, Any]]) -> str:
-    """What was added to the rows of the command that names no methods."""
+    """The methods that were added to those of the command without `--methods`."""
     names = list(dict.fromkeys(row["method"] for row in rows if row["part"] == "test"))
     more = " ".join(name for name in names if name not in DEFAULT_METHODS)
     return f", `{more}` added with `--known`" if more and set(DEFAULT_METHODS) <= set(names) else ""

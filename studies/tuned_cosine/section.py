@@ -1,4 +1,4 @@
-"""The section of docs/results.md on rows that are held out until the rate begins to fall, beside the tuned cosine."""
+"""The section of the results page, and the three rows of the README."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from infopace.lab.compare import p_text, paired_p
 from infopace.lab.workload import Metric
 from studies.shared.page import ROOT, read, section, table, workload_of
 
-OURS, HELD_OUT, BASELINE = "hold-and-decay", "hold-and-decay-held-out", "sgd-cosine"
+OURS, HELD_OUT, COSINE = "hold-and-decay", "hold-and-decay-held-out", "sgd-cosine"
 FREE = f"{OURS}-free-held-out"
-_SHOWN = (HELD_OUT, OURS, BASELINE)
+_SHOWN = (HELD_OUT, OURS, COSINE)
 _FEWEST_SEEDS = 3
 _IN_README = ("flipped", "digits", "cifar-plain")
 _README = re.compile(r"(<!-- three rows, by studies/results_page.py -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -21,30 +21,44 @@ _README = re.compile(r"(<!-- three rows, by studies/results_page.py -->\n).*?(<!
 def text() -> str:
     """The section of the results page."""
     rows, same, both = _beside_the_cosine()
-    head = ["workload", "seeds", "held out", "nothing held out", "cosine, tuned", "p, held out", "p, nothing"]
+    head = [
+        "workload",
+        "seeds",
+        "default rule",
+        "no held-out examples",
+        "cosine, tuned",
+        "p, default rule",
+        "p, no held-out examples",
+    ]
     return section(
-        "Rows held out until the rate falls, beside the tuned cosine",
+        "The default rule beside a tuned cosine",
         "the rows of the comparisons above",
-        "Final test metric, and in how many epochs; p of the paired t-test between the cosine and each of ours, "
-        "without correction. Of uci-temperature the seeds whose output is not dead from the start under SGD. "
-        f"Without a number of epochs `{FREE}` ends the same in {same} of {both} trainings.\n\n{table(head, rows)}",
+        "The final test metric, and after how many epochs. The default rule holds a tenth of the training examples out "
+        "until the decay begins. p is that of the paired t-test against the cosine, without correction. On "
+        "uci-temperature two seeds are left out, whose output is constant from the start under SGD. Without a planned "
+        f"number of epochs, `{FREE}` ends the same in {same} of {both} runs.\n\n{table(head, rows)}",
     )
 
 
 def update_readme() -> None:
-    """Put three workloads between the two marks in the README: the largest lead, the default, the largest shortfall."""
+    """Put three workloads between the two marks in the README: the largest lead, digits, the largest shortfall."""
     path = ROOT / "README.md"
+    path.write_text(readme_with_rows(path.read_text()))
+
+
+def readme_with_rows(readme: str) -> str:
+    """The README with the three workloads between its two marks."""
     found = {row[0]: row for row in _beside_the_cosine()[0]}
     rows = [[name, found[name][2], found[name][4], found[name][5]] for name in _IN_README]
     head = ["workload", "default rule, epochs", "tuned cosine, epochs", "p"]
     body = table(head, rows)
-    path.write_text(_README.sub(lambda match: f"{match[1]}{body}\n{match[2]}", path.read_text()))
+    return _README.sub(lambda match: f"{match[1]}{body}\n{match[2]}", readme)
 
 
 def _beside_the_cosine() -> tuple[list[list[str]], int, int]:
-    """A row a workload: with held-out examples, without, and the cosine at its best rate.
+    """A row per workload: with held-out examples, without, and the cosine at its best learning rate.
 
-    And of how many runs, made with and without a number of epochs, both ended the same.
+    Also how many runs were made both with and without a planned number of epochs, and how many of them ended the same.
     """
     out, same, both = [], 0, 0
     for path in sorted((ROOT / "results").glob("compare_*.jsonl")):
@@ -59,30 +73,30 @@ def _beside_the_cosine() -> tuple[list[list[str]], int, int]:
         pairs = [(final, finals[HELD_OUT][seed]) for seed, final in free.items() if seed in finals[HELD_OUT]]
         both, same = both + len(pairs), same + sum(a == b for a, b in pairs)
         finals = {method: values for method, values in finals.items() if len(values) >= _FEWEST_SEEDS}
-        if not {BASELINE, HELD_OUT} <= set(finals):
+        if not {COSINE, HELD_OUT} <= set(finals):
             continue
         workload = workload_of(rows)
-        live = _live(finals, workload.metric)
-        row = [workload.name, str(len(live))]
+        seeds = _that_train(finals, workload.metric)
+        row = [workload.name, str(len(seeds))]
         for method in _SHOWN:
             if method not in finals:
                 row.append("")
                 continue
-            mean = statistics.fmean(finals[method][seed] for seed in live)
+            mean = statistics.fmean(finals[method][seed] for seed in seeds)
             row.append(f"{workload.metric.show(mean)} in {statistics.fmean(epochs[method]):.1f}")
         for ours in (HELD_OUT, OURS):
             pairs = [
-                [finals[method][seed] for seed in live] for method in (ours, BASELINE) if method in finals
+                [finals[method][seed] for seed in seeds] for method in (ours, COSINE) if method in finals
             ]
             row.append(p_text(paired_p(*pairs) if len(pairs) == 2 else None))
         out.append(row)
     return out, same, both
 
 
-def _live(finals: dict[str, dict[int, float]], metric: Metric) -> list[int]:
-    """The seeds that all have in common, less those with which one of them ends at five times the usual error or more.
+def _that_train(finals: dict[str, dict[int, float]], metric: Metric) -> list[int]:
+    """The seeds that all methods have, without those where one ends at five times the usual error or more.
 
-    So it is with two of uci-temperature, whose output is dead from the start under SGD, whatever paces it.
+    Two seeds of uci-temperature are such: under SGD their output is constant from the start at every learning rate.
     """
     common = set.intersection(*(set(values) for values in finals.values()))
     if metric.higher_is_better:

@@ -276,8 +276,8 @@ REFUSED = {
     "gap.parquet labels.npy": r"gap\.parquet, row 1, column 'b': a value is needed, got a missing one .*",
     "none.parquet labels.npy": r"none\.parquet must have a column of numbers, got none",
     # and what the estimator itself refuses
-    "good.npy short.npy": r"x and y must have the same number of rows, got 90 and 7",
-    "scalar.npy labels.npy": r"x must have one row a sample, got a scalar 3\.0",
+    "good.npy short.npy": r"x and y must have the same number of examples, got 90 and 7",
+    "scalar.npy labels.npy": r"x must be one number or vector for each example, got a scalar 3\.0",
     "nan.npy labels.npy": r"x must be finite, got nan in 1 of 90 examples, first at example 2, column 1; .*",
     "good.npy different.npy": r"labels must repeat, got 90 rows with 90 different labels; where y is a quantity, .*",
     "good.npy labels.npy --k 90": r"k must be in 1\.\.n-1, got k = 90 with n = 90",

@@ -11,16 +11,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from infopace import Bounds, Vasudevan2020
+from infopace import Bounds, HoldAndDecay, Vasudevan2020
 from infopace.cli import main
 from infopace.lab.config import TrainConfig, resolve
 from infopace.lab.errors import Diverged, InputError
-from infopace.lab.progress import PlainProgress
+from infopace.lab.progress import PlainProgress, Silent
+from infopace.lab.run import train
 from infopace.lab.run_folder import RunFolder
 from infopace.lab.steps import PacedSteps
 from infopace.lab.training import NotFinite, Training
 from infopace.lab.workload import MAE_CELSIUS, Data
 from infopace.policies import simulate
+from infopace.scheduler import RollBack
 
 
 def test_rows_tell_the_whole_story(tiny: Any, tmp_path: Path) -> None:
@@ -155,6 +157,15 @@ def test_activations_that_overflow_are_a_divergence(tiny: Any, monkeypatch: pyte
     monkeypatch.setattr(training.steps.scheduler, "observe", refuse)
     with pytest.raises(NotFinite, match="got inf at row 3"):
         training.run_epoch(1, lambda done, total: None)
+
+
+def test_a_study_gives_another_policy_and_roll_back(tiny: Any, tmp_path: Path) -> None:
+    config = TrainConfig("tiny", bounds="workload", held_out=0.0, threads=1, out=tmp_path / "run")
+    rule = HoldAndDecay(6, middle=0.0)
+    train(config, Silent(), picture=False, policy=rule, roll_back=RollBack(left=0.25))
+    decisions = [row["decisions"][0] for row in RunFolder(tmp_path / "run").read_rows()[1:]]
+    held = {decision["lr"] for decision in decisions if decision["phase"] == "hold"}
+    assert held == {tiny.workload.bounds.lr_top}  # the standard holds a higher one from epoch 2 on
 
 
 def collapsed_in(monkeypatch: pytest.MonkeyPatch, epochs: tuple[int, ...], how: str) -> None:

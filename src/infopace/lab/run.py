@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from infopace import Bounds, RangeTestError
+from infopace import Bounds, Policy, RangeTestError
 from infopace.lab.batches import held_out_examples
 from infopace.lab.bounds import RANGE_TEST_FILE, bounds_of_plan, keep_result
 from infopace.lab.config import Plan, TrainConfig, resolve
@@ -25,6 +25,7 @@ from infopace.lab.run_folder import Row, RunFolder, sound_rows
 from infopace.lab.training import NotFinite, Training, set_determinism
 from infopace.lab.trial import load_tried
 from infopace.lab.workload import Data
+from infopace.scheduler import RollBack
 
 # The share of a run's time that checkpoints may take. Each costs a flush to the disk.
 _CHECKPOINT_SHARE = 0.02
@@ -39,11 +40,22 @@ class Result:
     lines: tuple[str, ...]
 
 
-def train(config: TrainConfig, listener: Listener, *, picture: bool = True, std_error: bool = True) -> Result:
+def train(
+    config: TrainConfig,
+    listener: Listener,
+    *,
+    picture: bool = True,
+    std_error: bool = True,
+    policy: Policy | None = None,
+    roll_back: bool | RollBack | None = None,
+) -> Result:
     """Run `infopace train`. The same config again resumes, and ends with the same numbers bit for bit.
 
     Without `picture` none is drawn. Without `std_error` information is measured without error bars. That is faster and
     changes no learning rate. A resumed run continues as it began.
+
+    A study may give another `policy` or `roll_back` than those of the config's method. run.json does not record them,
+    so give the same again to resume.
 
     Raises InputError for input that cannot be used, RangeTestError if a range test finds no bounds, Diverged if the
     run diverged.
@@ -63,7 +75,7 @@ def train(config: TrainConfig, listener: Listener, *, picture: bool = True, std_
                     f"this run is finished; to train again, remove {folder.path} or choose another --out"
                 )
                 return _result(plan, folder, rows)
-        return _train(plan, folder, record, listener, picture, std_error)
+        return _train(plan, folder, record, listener, picture, std_error, policy, roll_back)
 
 
 def _train(
@@ -73,6 +85,8 @@ def _train(
     listener: Listener,
     picture: bool,
     std_error: bool,
+    policy: Policy | None,
+    roll_back: bool | RollBack | None,
 ) -> Result:
     recorded = (record or {}).get("threads")
     threads = plan.config.threads or recorded or plan.workload.threads or torch.get_num_threads()
@@ -87,7 +101,7 @@ def _train(
             held_out_examples(data.train_targets, plan.config.held_out)
         plan = plan.with_bounds(_tested_bounds(plan, data, folder, listener))
     try:
-        training = Training(plan, data, std_error=std_error)
+        training = Training(plan, data, std_error=std_error, policy=policy, roll_back=roll_back)
     except (ValueError, TypeError) as error:
         raise InputError(str(error)) from error
     if training.note:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import update_bn
 
-from infopace import MutualInformationLR, Probe, layer_groups
+from infopace import MutualInformationLR, Policy, Probe, layer_groups
 from infopace.lab.baselines import Setting
 from infopace.lab.batches import caster, hold_out, in_batches, spans
 from infopace.lab.config import OURS, PACED, SWITCHES, Plan
@@ -23,7 +23,7 @@ from infopace.lab.run_folder import Row
 from infopace.lab.steps import PacedSteps, Steps, check_loaded
 from infopace.lab.workload import Data, Rows
 from infopace.probe import Measuring, reference_of
-from infopace.scheduler import RollBackError
+from infopace.scheduler import RollBack, RollBackError
 
 _EVALUATION_BATCH = 250  # [measured] 1,000 images through LeNet, one CPU thread: 0.27 s, in one go 0.47 s
 
@@ -42,9 +42,19 @@ class Training:
     `std_error` information is measured without error bars. `note` says why nothing is held out, if that is unusual.
     """
 
-    def __init__(self, plan: Plan, data: Data, *, std_error: bool = True) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        data: Data,
+        *,
+        std_error: bool = True,
+        policy: Policy | None = None,
+        roll_back: bool | RollBack | None = None,
+    ) -> None:
         workload = plan.workload
         self.plan, self._std_error = plan, std_error
+        # A study may choose both. Otherwise they are the method's.
+        self._policy, self._may_roll_back = policy, roll_back
         self.device = plan.device
         self.note = ""
         held_out: Rows | None = None
@@ -82,10 +92,13 @@ class Training:
             nesterov=workload.nesterov,
             weight_decay=workload.weight_decay,
         )
-        policy = PACED[config.method](
+        policy = self._policy or PACED[config.method](
             None if config.horizon == "free" else self.plan.epochs,
             **{name: getattr(config, name) for name in SWITCHES},
         )
+        roll_back = self._may_roll_back
+        if roll_back is None:
+            roll_back = config.method == OURS  # the published rules do not roll back
         probe, held_out_probe = self._probes(held_out)
         return PacedSteps(
             optimizer,
@@ -96,7 +109,7 @@ class Training:
                 self.plan.bounds,
                 policy,
                 held_out=held_out_probe,
-                roll_back=config.method == OURS,  # the published rules do not roll back
+                roll_back=roll_back,
                 measuring=self._measuring(),
             ),
         )

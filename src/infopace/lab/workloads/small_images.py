@@ -77,7 +77,7 @@ def small_conv() -> nn.Module:
 
 
 def turned_digits() -> Data:
-    """5,000 training and 2,000 test digits, each turned by up to 45 degrees; the target is the angle over 45."""
+    """5,000 training and 2,000 test digits, each rotated by up to 45 degrees; the target is the angle over 45."""
     data = MNIST_10K.load()
     draws = torch.Generator().manual_seed(0)
     sets: list[Tensor] = []
@@ -142,7 +142,7 @@ MNIST_1K = dataclasses.replace(
 TURNED = dataclasses.replace(
     MNIST_MLP,
     name="turned",
-    summary="5,000 MNIST digits, by how much each was turned, MLP 784-128-64-1, regression",
+    summary="5,000 rotated MNIST digits, the angle of each, MLP 784-128-64-1, regression",
     load=turned_digits,
     build_model=lambda: mlp(784, 128, 64, 1),
     loss=F.mse_loss,

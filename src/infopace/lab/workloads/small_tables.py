@@ -19,9 +19,9 @@ def diabetes() -> Data:
     from sklearn.datasets import load_diabetes
     from sklearn.model_selection import train_test_split
 
-    rows, target = load_diabetes(return_X_y=True)
+    inputs, target = load_diabetes(return_X_y=True)
     train_x, test_x, train_y, test_y = map(
-        np.asarray, train_test_split(rows, target, test_size=100, random_state=0)
+        np.asarray, train_test_split(inputs, target, test_size=100, random_state=0)
     )
     mean, std = train_x.mean(0), train_x.std(0)
     middle, spread = train_y.mean(), train_y.std()
@@ -38,8 +38,8 @@ def breast_cancer() -> Data:
     from sklearn.datasets import load_breast_cancer
     from sklearn.model_selection import train_test_split
 
-    rows, labels = load_breast_cancer(return_X_y=True)
-    split = train_test_split(rows, labels, test_size=114, stratify=labels, random_state=0)
+    inputs, labels = load_breast_cancer(return_X_y=True)
+    split = train_test_split(inputs, labels, test_size=114, stratify=labels, random_state=0)
     train_x, test_x, train_y, test_y = map(np.asarray, split)
     mean, std = train_x.mean(0), train_x.std(0)
     train, test = (torch.tensor((x - mean) / std, dtype=torch.float32) for x in (train_x, test_x))
@@ -63,6 +63,7 @@ def flipped() -> Data:
     inputs, labels = make_classification(
         5_000, 40, n_informative=10, n_classes=4, n_clusters_per_class=3, flip_y=0.0, random_state=0
     )
+    inputs = np.asarray(inputs)
     x, y = _floats((inputs - inputs[:3_000].mean(0)) / inputs[:3_000].std(0)), torch.as_tensor(labels)
     draws = torch.Generator().manual_seed(0)
     noisy = torch.randperm(3_000, generator=draws)[:300]
