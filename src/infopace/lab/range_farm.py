@@ -14,7 +14,7 @@ from infopace import RangeTestError, layer_groups
 from infopace.lab.errors import InputError
 from infopace.lab.range_config import RangePlan, RangeTestConfig
 from infopace.lab.range_progress import RangeListener
-from infopace.range_test import Race, merge_trials
+from infopace.range_test import merge_trials
 
 _MINUTES = 24 * 60
 
@@ -29,7 +29,7 @@ def farm_trials(
 ) -> None:
     """Start a job for each trial, `run_trial(config, slot)`, and wait for all.
 
-    `steps` are those of the training that the test serves.
+    `steps` are those of the run that the test serves.
 
     A job whose trial is finished ends at once.
 
@@ -83,16 +83,13 @@ def _waves(plan: RangePlan, steps: int, folder: Path, at_once: int) -> Iterator[
 
     Where the shared rate's trials turn out to be too few, more follow, as many as fit side by side.
     """
-    method = plan.method.for_steps(steps) if isinstance(plan.method, Race) else plan.method
-    trials = method.trials or 0
+    layers: list[dict[str, Any]] = layer_groups(plan.workload.build_model()) if plan.layer_wise else []
+    trials, most = plan.method.first_trials(steps), plan.method.all_trials(steps, len(layers))
     yield list(range(trials))
-    if not isinstance(plan.method, Race):
+    if layers:
+        if most > trials:
+            yield list(range(trials, most))
         return
-    if plan.layer_wise:
-        layers: list[dict[str, Any]] = layer_groups(plan.workload.build_model())
-        yield list(range(trials, trials * (1 + len(layers))))
-        return
-    most = plan.method.most_trials(steps)
     while trials < most and _unfinished(folder):
         yield list(range(trials, min(trials + at_once, most)))
         trials += at_once
