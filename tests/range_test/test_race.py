@@ -207,7 +207,7 @@ def test_a_limit_holds_for_short_runs_and_leaves_long_ones_alone() -> None:
         ({"most": 0.0}, r"most must be a positive number of training runs, got 0.0"),
         ({"share": 0.0}, r"share must be in \(0, 1\], got 0.0"),
         ({"low": 0.5, "high": 1.0}, "at least a decade apart, got low = 0.5 and high = 1"),
-        ({"low": -1.0}, "must be positive"),
+        ({"low": -1.0}, "low must be a positive number, got -1.0"),
     ],
 )
 def test_settings_that_make_no_sense(options: dict[str, Any], text: str) -> None:

@@ -27,10 +27,9 @@ def with_rates(*rates: float) -> Callable[[Any], Optimizer]:
         made = list(groups)
         split = made if isinstance(made[0], dict) else [{"params": [parameter]} for parameter in made]
         # One group a parameter, with the layer where there is one.
-        split = [{**group, "params": [p]} for group in split for p in group["params"]]
-        for number, group in enumerate(split):
-            group["lr"] = rates[number % len(rates)]
-        return torch.optim.SGD(split, momentum=0.9)
+        single = [{**group, "params": [p]} for group in split for p in group["params"]]
+        given = [{**group, "lr": rates[number % len(rates)]} for number, group in enumerate(single)]
+        return torch.optim.SGD(given, momentum=0.9)
 
     return build
 

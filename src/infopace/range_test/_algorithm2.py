@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from infopace._checks import flag, is_finite, positive, shown, whole
 from infopace.policies import Bounds
-from infopace.range_test._method import Keep, Settings
+from infopace.range_test._method import Keep, Method, Settings
 from infopace.range_test._records import Candidate, Evaluation, Trial, value_of
 from infopace.range_test._result import RangeTest, RangeTestError
 from infopace.range_test._trainee import Crashed, Trainee
@@ -32,7 +32,7 @@ def paper_grid(low: float = 1e-5, high: float = 1.0) -> tuple[float, ...]:
 
 
 @dataclass(frozen=True)
-class Algorithm2:
+class Algorithm2(Method):
     """The test of Vasudevan 2020, Algorithm 2, with its constants. It costs more than many a run.
 
     Attributes:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from infopace.range_test._records import ATTRIBUTES, Candidate, Trial, number, of_kind, part, whole_number
 from infopace.range_test._result import RangeTest
@@ -14,7 +15,7 @@ from infopace.range_test._trainee import Trainee
 Keep = Callable[[Candidate], None]
 
 
-class Method(Protocol):
+class Method(ABC):
     """A way to test a range, a frozen dataclass: `Race` or `Algorithm2`.
 
     A test has trials of one rate for all layers, with the numbers 0, 1, .. Trials of each layer alone may follow.
@@ -22,26 +23,27 @@ class Method(Protocol):
 
     name: ClassVar[str]
 
+    @abstractmethod
     def first_trials(self, steps: int) -> int:
         """How many trials of one rate for all layers every test has, for a run of so many steps."""
-        ...
 
+    @abstractmethod
     def all_trials(self, steps: int, layers: int = 0) -> int:
         """The largest number of trials, those of `layers` layers alone included."""
-        ...
 
+    @abstractmethod
     def check_layers(self, layers: Collection[str], measured: Collection[str]) -> None:
         """Raise ValueError where the method needs the information of a layer that the probe does not measure."""
-        ...
 
+    @abstractmethod
     def trials_needed(self, settings: Settings, finished: Mapping[int, Trial]) -> int:
         """How many trials the result takes, as far as the finished ones can show."""
-        ...
 
+    @abstractmethod
     def trials_before(self, settings: Settings, number: int) -> range:
         """The trials that must be finished before this one begins."""
-        ...
 
+    @abstractmethod
     def run_trial(
         self,
         settings: Settings,
@@ -55,11 +57,10 @@ class Method(Protocol):
 
         `known` holds the candidates by rate that an interrupted test has finished.
         """
-        ...
 
+    @abstractmethod
     def conclude(self, settings: Settings, trials: Mapping[int, Trial]) -> RangeTest:
         """The result of the trials. Raises RangeTestError where they give no answer."""
-        ...
 
 
 @dataclass(frozen=True)

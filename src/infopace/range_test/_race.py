@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from infopace._checks import is_finite, positive, shown, whole
 from infopace.policies import Bounds
-from infopace.range_test._method import Keep, Settings
+from infopace.range_test._method import Keep, Method, Settings
 from infopace.range_test._race_bounds import Clock, mean_bounds, trial_bounds
 from infopace.range_test._race_trial import race_trial
 from infopace.range_test._records import Candidate, Trial
@@ -35,7 +35,7 @@ _LEAST_HORIZON = 32
 
 
 @dataclass(frozen=True)
-class Race:
+class Race(Method):
     """The economical test, the default: candidates race, those that crash are stopped early.
 
     Attributes:

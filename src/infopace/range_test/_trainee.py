@@ -9,7 +9,6 @@ import math
 import random
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -87,9 +86,7 @@ class Trainee:
         # How far steps of learning rate 1 go depends on the momentum; see `Clock`.
         group = optimizer.param_groups[0]
         self.momentum, self.nesterov = float(group.get("momentum", 0.0)), bool(group.get("nesterov", False))
-        # Of a copy: it notes initial rates in the groups.
-        groups = SimpleNamespace(param_groups=[dict(settings) for settings in self._settings])
-        self.factors = ParameterGroups(groups, one_scale=True).factors  # pyright: ignore[reportArgumentType]
+        self.factors = _factors(self._settings)
         self._scaler_state = None if scaler is None else scaler.state_dict()
         self._trial, self._attribute, self._unpack = 0, attribute, unpack
         self._generators = generators_of(batches, model, loss)
@@ -354,6 +351,13 @@ class Trainee:
         if self._precision is None:
             return contextlib.nullcontext()
         return torch.autocast(self._device.type, self._precision)
+
+
+def _factors(settings: list[dict[str, Any]]) -> list[float]:
+    """The factor of each parameter group, by the scheduler's rule: of a stand-in, as that notes initial rates in it."""
+    initial = [float(group.get("initial_lr", group["lr"])) for group in settings]
+    groups: list[dict[str, Any]] = [{"params": [torch.zeros(())], "lr": lr} for lr in initial]
+    return ParameterGroups(torch.optim.SGD(groups), one_scale=True).factors
 
 
 def _named(model: nn.Module) -> dict[str, Tensor]:
