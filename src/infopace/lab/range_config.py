@@ -23,7 +23,7 @@ _Rate = Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="(defaul
 
 @dataclass(frozen=True)
 class RangeTestConfig:
-    """Find the bounds of a workload's learning rate by short trainings.
+    """Find the bounds of a workload's learning rate by short runs.
 
     The same command again resumes a test that was killed. Several processes given the same folder share out its trials.
     """
@@ -35,18 +35,18 @@ class RangeTestConfig:
     """The economical race of candidates, or Algorithm 2 of Vasudevan 2020 as printed."""
     attribute: Literal["auto", "accuracy", "loss", "information"] = "auto"
     """What drives the test; auto: accuracy for classes, information for a regression."""
-    trials: Annotated[
-        int | None, arg(metavar="INT", help_behavior_hint="(default: 3, of a short training 5)")
-    ] = None
+    trials: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: 3, of a short run 5)")] = (
+        None
+    )
     """Sets of fresh weights."""
     epochs: Annotated[int | None, arg(metavar="INT", help_behavior_hint=_OF_WORKLOAD)] = None
-    """Epochs of the training that the test serves."""
+    """Epochs of the run that the test serves."""
     low: _Rate = None
     """Smallest candidate: of the race 1e-7, of the paper's method 1e-5."""
     high: _Rate = None
     """Largest candidate: of the race 10, of the paper's method 1."""
     share: float = 0.1
-    """What a race may cost, as a share of that training."""
+    """What a race may cost, as a share of that run."""
     epochs_each: int = 5
     """Epochs of a candidate, for the paper's method."""
     c1: float = 10.0
@@ -77,8 +77,8 @@ class RangeTestConfig:
     """Start one job a trial, on this machine or through Slurm (extra: slurm), and wait for them."""
 
 
-# The test that precedes a training, which a rule that anneals can do with: about the price of the training at most,
-# where tuning over ten rates has the price of ten.
+# The test before a run, precise enough for a rule that decays by itself. It costs about as much as the run at most,
+# where tuning over ten rates costs ten runs.
 BEFORE_TRAINING = Race(most=1.5)
 
 

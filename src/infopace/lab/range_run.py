@@ -96,8 +96,8 @@ def _check_same_test(asked: dict[str, Any], folder: Path) -> bool:
         raise InputError(
             f"{folder / RECORD} is no record of a range test; remove it and give the same command again"
         )
-    if told := differing(asked, there):
-        raise InputError(f"the folder {folder} holds another range test: {told}; choose another --out")
+    if text := differing(asked, there):
+        raise InputError(f"the folder {folder} holds another range test: {text}; choose another --out")
     return True
 
 
