@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 import infopace
+from infopace.range_test import Race
 
 
 def build_model() -> nn.Module:
@@ -31,12 +32,12 @@ def main(epochs: int = 5) -> infopace.RangeTest:
         probe,
         epochs=epochs,
         fresh=build_model,
-        # So short a training would have a test of many times its cost.
-        method=infopace.range_test.Race(most=1.5),
+        # Without a limit the test of so short a run costs many times the run.
+        method=Race(most=1.5),
     )
     print(found)
 
-    # The number of epochs is known, and the rule is told.
+    # The number of epochs is known, so the rule plans with it.
     policy = infopace.HoldAndDecay(epochs)
     scheduler = infopace.MutualInformationLR(optimizer, model, probe, found.bounds, policy)
     for _ in range(epochs):

@@ -228,7 +228,7 @@ def test_code_in_documents_runs(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     # That the code runs is shown, not that its range test is precise.
-    methods = importlib.import_module("infopace.range_test._methods")
+    methods = importlib.import_module("infopace.range_test._race")
     for most in ("_MOST_TRIALS", "_SHORT_TRIALS"):
         monkeypatch.setattr(methods, most, 1)
     blocks = python_blocks((ROOT / document).read_text())

@@ -242,6 +242,7 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
             (Algorithm2, "c1", 0),
             (Algorithm2, "c1", None),
             (Algorithm2, "c2", "1"),
+            (Algorithm2, "retry", "no"),
         )
     ],
     ("Algorithm2.grid(1, 0.1)", lambda: Algorithm2.grid(1, 0.1), ("low", "0.1")),

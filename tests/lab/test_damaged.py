@@ -17,8 +17,9 @@ import torch
 from infopace import RangeTest
 from infopace.cli import main
 from infopace.lab import data
-from infopace.lab.compare import CompareConfig, _check_same, resolve_comparison
-from infopace.lab.compare._config import inputs_of
+from infopace.lab.compare import CompareConfig
+from infopace.lab.compare._command import _check_same
+from infopace.lab.compare._config import inputs_of, resolve_comparison
 from infopace.lab.compare._jobs import FoundBounds, keep_bounds
 from infopace.lab.run_folder import RunFolder
 from infopace.lab.workload import Data

@@ -21,8 +21,7 @@ from infopace.lab import run as run_module
 from infopace.lab.errors import WriteFailed
 from infopace.lab.files import append_line, write_atomically
 from infopace.lab.progress import PlainProgress
-from infopace.range_test import Candidate
-from infopace.range_test._records import Look
+from infopace.range_test import Candidate, Evaluation
 from infopace.range_test._trial_files import TrialFolder
 
 
@@ -135,7 +134,7 @@ def test_rows_with_a_torn_line_behind_the_last_checkpoint_lose_none(
 
 def test_a_trial_on_a_full_disk_keeps_its_whole_candidates(tmp_path: Path) -> None:
     folder, path = TrialFolder(tmp_path, {}), tmp_path / "trial-0.jsonl"
-    one = Candidate(0.1, (Look(0, 1.0, (1.0,), None, {}, math.nan, 5),), "", 0.1, 0)
+    one = Candidate(0.1, (Evaluation(0, 1.0, (1.0,), None, {}, math.nan, 5),), "", 0.1, 0)
     with folder.claim(0) as claim:
         assert claim is not None
         claim.keep(one)

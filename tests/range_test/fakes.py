@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from types import SimpleNamespace
-from typing import Any
 
-from infopace.range_test._records import Candidate, Look
+from infopace.range_test._records import Candidate, Evaluation
 from infopace.range_test._trainee import Crashed, Trainee
 
 UNTRAINED_LOSS = 2.3
@@ -24,7 +23,7 @@ class FakeTrainee(Trainee):
         self.edge, self.speed, self.diverges = edge, speed, diverges
         self.steps_per_epoch = steps_per_epoch
         self.momentum, self.nesterov = 0.0, False
-        self.optimizer: Any = SimpleNamespace(param_groups=[{"lr": 0.0}])
+        self.factors, self.optimizer = [1.0], SimpleNamespace(param_groups=[{"lr": 0.0}])
         self.first_batch_loss = UNTRAINED_LOSS
         self._attribute = "loss"
         self.started: list[float] = []
@@ -44,7 +43,7 @@ class FakeTrainee(Trainee):
         if self.diverges and self.lr >= self.edge and self.step > 8:
             raise Crashed(f"the loss is not finite within {self.step} steps")
 
-    def look(self, *, information: bool = True) -> Look:
+    def evaluate(self, *, information: bool = True) -> Evaluation:
         loss = (UNTRAINED_LOSS - 0.01) * math.exp(-self.speed * self.lr * self.step) + 0.01
         if self.step and self.lr >= self.edge:
             loss = UNTRAINED_LOSS + self.step
@@ -53,7 +52,7 @@ class FakeTrainee(Trainee):
         accuracy = max(0.1, 1 - loss / UNTRAINED_LOSS)
         parts = tuple(loss * (1 + 0.02 * (part - 4.5) / 4.5) for part in range(10))
         nats = UNTRAINED_LOSS * (accuracy - 0.1) / 0.9
-        return Look(
+        return Evaluation(
             self.step,
             loss,
             parts,
@@ -65,17 +64,17 @@ class FakeTrainee(Trainee):
         )
 
 
-def look(
+def evaluation(
     step: int = 0,
     loss: float = UNTRAINED_LOSS,
     accuracy: float | None = 0.1,
     nats: float = 0.0,
     **layers: float,
-) -> Look:
-    """A look with these values."""
-    return Look(step, loss, (loss,) * 10, accuracy, {"output": nats, **layers}, 0.02, 1000)
+) -> Evaluation:
+    """An evaluation with these values."""
+    return Evaluation(step, loss, (loss,) * 10, accuracy, {"output": nats, **layers}, 0.02, 1000)
 
 
-def candidate(lr: float, *looks: Look, crash: str = "") -> Candidate:
-    """A candidate with these looks."""
-    return Candidate(lr, looks, crash, 0.5, looks[-1].step)
+def candidate(lr: float, *found: Evaluation, crash: str = "") -> Candidate:
+    """A candidate with these evaluations."""
+    return Candidate(lr, found, crash, 0.5, found[-1].step)

@@ -26,7 +26,7 @@ def small_net() -> nn.Module:
 
 
 def small_test(**options: Any) -> RangeTest:
-    """A range test of the net on the clouds, with two trials; options as for `range_test`, or model=."""
+    """A range test of the net on the clouds, with two trials; options as for `find_bounds`, or model=."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     model = options.pop("model", None) or small_net()

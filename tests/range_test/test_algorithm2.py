@@ -8,15 +8,13 @@ import pytest
 
 from infopace import Bounds
 from infopace.range_test import Algorithm2
-from infopace.range_test._algorithm2 import paper_bounds
-from infopace.range_test._paper import grid, paper_trial
+from infopace.range_test._algorithm2 import paper_bounds, paper_grid, paper_trial
 from infopace.range_test._records import Candidate, Trial
-from infopace.range_test._refusal import RangeTestError
-from infopace.range_test._table import table
+from infopace.range_test._result import RangeTest, RangeTestError
 
-from .fakes import FakeTrainee, candidate, look
+from .fakes import FakeTrainee, candidate, evaluation
 
-START = look(0, 2.3, 0.10, 0.5)
+START = evaluation(0, 2.3, 0.10, 0.5)
 # lr: loss, accuracy, nats after training. By hand, C1 = 10: MAXVAL = .90 at .1, Thresh = .09.
 #   d1n = .01 .05 .30 .80 .70 .40 -> LR_min = .01;  dnn above .1: .10, .40, both >= .09 -> LR_max = .2
 CURVES = {
@@ -36,9 +34,9 @@ def trial(
     crash: float | None = 1.0,
 ) -> Trial:
     curves = {**CURVES, **(changes or {})}
-    done = [candidate(lr, START, look(50, *values)) for lr, values in curves.items()]
+    done = [candidate(lr, START, evaluation(50, *values)) for lr, values in curves.items()]
     if crash is not None:
-        done.append(candidate(crash, START, look(50, 9.0, 0.1, 0.0), crash="blown up"))
+        done.append(candidate(crash, START, evaluation(50, 9.0, 0.1, 0.0), crash="blown up"))
     return Trial(number, tuple(done))
 
 
@@ -77,10 +75,14 @@ def test_without_a_fall_the_largest_completed_rate_is_the_highest() -> None:
     assert paper_bounds([dip], "accuracy", c1=10.0, c2=1.0).lr_max == 0.5
 
 
+def tabled(*trials: Trial) -> RangeTest:
+    return RangeTest(Bounds(0.1, 0.2), {}, "accuracy", "algorithm 2", trials, (None,) * len(trials), 1)
+
+
 def test_rows_are_averaged_over_the_trials_that_completed_them() -> None:
     other = trial({0.2: (0.4, 0.88, 1.9)}, number=1, crash=0.5)
     other = Trial(1, tuple(c for c in other.candidates if c.lr < 0.5 or c.crash))
-    rows = {row.lr: row for row in table([trial(), other])}
+    rows = {row.lr: row for row in tabled(trial(), other).table}
     assert rows[0.2].final_accuracy == pytest.approx(0.84)
     assert (rows[0.5].trials, rows[0.5].crashes) == (1, 1)
     # dnn at .2 is now .06 < .09, at .5 still .40.
@@ -99,9 +101,9 @@ def check_refused(trials: list[Trial], kind: str, text: str) -> None:
 
 
 def test_refusals() -> None:
-    crashed = Trial(0, (candidate(0.001, START, look(50), crash="blown up"),))
+    crashed = Trial(0, (candidate(0.001, START, evaluation(50), crash="blown up"),))
     check_refused([crashed], "crashed", "every candidate crashed, the smallest at 0.001")
-    idle = Trial(0, tuple(candidate(lr, START, look(50, 2.3, 0.1, 0.5)) for lr in (0.1, 0.2, 0.5)))
+    idle = Trial(0, tuple(candidate(lr, START, evaluation(50, 2.3, 0.1, 0.5)) for lr in (0.1, 0.2, 0.5)))
     check_refused(
         [idle], "nothing-learned", r"no rate gained 0\.01 of accuracy \(0\.1 / C1 = 10\), at most 0"
     )
@@ -111,7 +113,7 @@ def test_refusals() -> None:
 
 def test_layers_have_bounds_of_their_own() -> None:
     def with_layer(lr: float, nats: float) -> Candidate:
-        return candidate(lr, look(nats=0.5, conv=1.0), look(50, 0.5, 0.8, 2.0, conv=nats))
+        return candidate(lr, evaluation(nats=0.5, conv=1.0), evaluation(50, 0.5, 0.8, 2.0, conv=nats))
 
     one = Trial(0, tuple(with_layer(lr, v) for lr, v in ((0.01, 1.0), (0.1, 2.0), (0.5, 1.9), (1.0, 0.3))))
     found = paper_bounds([one], "information", c1=10.0, c2=1.0, layer="conv")
@@ -121,12 +123,12 @@ def test_layers_have_bounds_of_their_own() -> None:
 def test_a_trial_ends_with_the_first_crash_and_known_candidates_are_kept() -> None:
     trainee = FakeTrainee(edge=0.3, speed=0.1)
     kept: list[Candidate] = []
-    rates = grid(0.01, 10.0)
+    rates = paper_grid(0.01, 10.0)
     done = paper_trial(trainee, 3, rates, 2, known={}, keep=kept.append)
     assert [c.lr for c in done.candidates] == [0.01, 0.02, 0.05, 0.1, 0.2, 0.5]
     assert [c.lr for c in done.crashed] == [0.5]
     assert trainee.trials == [3]
-    assert [look.step for look in done.completed[0].looks] == [0, 50, 100]
+    assert [found.step for found in done.completed[0].evaluations] == [0, 50, 100]
 
     again = FakeTrainee(edge=0.3, speed=0.1)
     assert (
@@ -146,9 +148,9 @@ def test_chance_is_a_crash_only_where_a_smaller_rate_trained() -> None:
 
 
 def test_the_grid_of_the_paper() -> None:
-    assert len(grid()) == 16
-    assert grid()[:4] == (1e-5, 2e-5, 5e-5, 1e-4)
-    assert grid()[-1] == 1.0
+    assert len(paper_grid()) == 16
+    assert paper_grid()[:4] == (1e-5, 2e-5, 5e-5, 1e-4)
+    assert paper_grid()[-1] == 1.0
 
 
 @pytest.mark.parametrize(

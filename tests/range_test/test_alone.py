@@ -39,7 +39,7 @@ def resumed(folder: Path, after: int, **options: Any) -> RangeTest:
 
 
 def losses(found: RangeTest) -> list[list[float]]:
-    return [[look.loss for c in trial.candidates for look in c.looks] for trial in found.trials]
+    return [[e.loss for c in trial.candidates for e in c.evaluations] for trial in found.trials]
 
 
 def with_generators(kind: str, seed: int) -> DataLoader:
@@ -110,6 +110,6 @@ def test_batch_normalisation_is_no_crash_where_running_statistics_lag() -> None:
         model, optimizer, F.cross_entropy, loader, Probe(inputs, labels), epochs=20, fresh=net, method=method
     )
     learned = [c for c in found.trials[0].completed if c.last.loss < 0.7 * c.first.loss]
-    early = [c for c in learned if any(look.loss > c.first.loss for look in c.looks[1:-1])]
+    early = [c for c in learned if any(e.loss > c.first.loss for e in c.evaluations[1:-1])]
     assert early, "no candidate was behind the untrained model on its way: this test shows nothing"
     assert found.bounds.lr_top > 1e-3

@@ -155,13 +155,13 @@ REFUSED: dict[str, dict[str, Any]] = {
         "batches": (batch for batch in [clouds()])
     },
     "fresh must build a model, got NoneType": {"fresh": lambda: None},
-    "loss must return one number as a tensor, the mean over the rows, got shape (12,)": {
+    "loss must return one number as a tensor, the mean over the examples, got shape (12,)": {
         "loss": nn.CrossEntropyLoss(reduction="none")
     },
-    "loss must return one number as a tensor, the mean over the rows, got float": {
+    "loss must return one number as a tensor, the mean over the examples, got float": {
         "loss": lambda outputs, targets: float(F.cross_entropy(outputs, targets))
     },
-    "attribute 'accuracy' needs outputs (n, C), one score a class, got more to a row; take 'information' or 'loss'": {
+    "attribute 'accuracy' needs outputs (n, C), one score a class, got more an example; take 'information' or 'loss'": {
         "model": grid(),
         "fresh": grid,
         "loss": lambda outputs, targets: F.cross_entropy(outputs.mean(2), targets),
@@ -254,7 +254,7 @@ def test_a_candidate_that_stops_being_finite_is_a_crash_and_no_refusal() -> None
     found = small_test(method=Race(trials=1, high=1e6))
     crashed = found.trials[0].crashed
     assert any("not finite" in candidate.crash for candidate in crashed)
-    assert all(torch.isfinite(torch.tensor(look.loss)) for c in crashed for look in c.looks)
+    assert all(torch.isfinite(torch.tensor(e.loss)) for c in crashed for e in c.evaluations)
 
 
 # Whose fault it is: with the weights as they were before training, the batch has no finite loss either.

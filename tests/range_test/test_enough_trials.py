@@ -10,26 +10,24 @@ from typing import Any
 
 import pytest
 
-from infopace import RangeTestError
-from infopace.range_test import Race, merge_trials
-from infopace.range_test._conclude import conclude, trials_needed
-from infopace.range_test._race import race_trial
-from infopace.range_test._records import Trial
+from infopace import RangeTest, RangeTestError
+from infopace.range_test import Race, Trial, merge_trials
+from infopace.range_test._method import Settings
+from infopace.range_test._race_trial import race_trial
 
 from .fakes import FakeTrainee
 from .small import small_test
 
-SETTINGS: dict[str, Any] = {
-    "method": {"name": "race", "trials": 5, "share": 0.1},
-    "most_trials": 24,
-    "attribute": "accuracy",
-    "layers": [],
-    "progress_steps": 100,
-    "planned_steps": 1000,
-    "horizon": 64,
-    "momentum": 0.0,
-    "nesterov": False,
-}
+# A short run: five trials or more, 24 at most.
+SETTINGS = Settings(Race(), "accuracy", (), planned_steps=1000, momentum=0.0, nesterov=False)
+
+
+def trials_needed(found: dict[int, Trial]) -> int:
+    return SETTINGS.method.trials_needed(SETTINGS, found)
+
+
+def conclude(found: dict[int, Trial]) -> RangeTest:
+    return SETTINGS.method.conclude(SETTINGS, found)
 
 
 def trials(*edges: float) -> dict[int, Trial]:
@@ -54,25 +52,26 @@ def one(edge: float, number: int) -> Trial:
 
 
 def test_equal_trials_are_enough_and_unequal_ones_are_not() -> None:
-    assert trials_needed(SETTINGS, trials(*[0.3] * 5)) == 5
+    assert trials_needed(trials(*[0.3] * 5)) == 5
     apart = [0.3, 0.1, 0.03, 0.3, 0.1]
-    assert trials_needed(SETTINGS, trials(*apart)) == 6
-    assert trials_needed(SETTINGS, trials(*apart, *[0.1] * 3)) in (7, 8, 9)
-    assert trials_needed({**SETTINGS, "most_trials": 5}, trials(*apart)) == 5
+    assert trials_needed(trials(*apart)) == 6
+    assert trials_needed(trials(*apart, *[0.1] * 3)) in (7, 8, 9)
+    fixed = dataclasses.replace(SETTINGS, method=Race(trials=5))
+    assert fixed.method.trials_needed(fixed, trials(*apart)) == 5
 
 
 def test_never_more_than_the_most() -> None:
     apart = [0.3 if number % 2 else 0.003 for number in range(24)]
-    assert trials_needed(SETTINGS, trials(*apart)) == 24
+    assert trials_needed(trials(*apart)) == 24
 
 
 def test_what_is_missing_is_needed_and_trials_beyond_change_nothing() -> None:
     found = trials(*[0.3] * 5)
     del found[3]
-    assert trials_needed(SETTINGS, found) == 5
+    assert trials_needed(found) == 5
     more = trials(*[0.3] * 5, 0.001)
-    assert conclude(SETTINGS, more).bounds == conclude(SETTINGS, trials(*[0.3] * 5)).bounds
-    assert len(conclude(SETTINGS, more).trials) == 5
+    assert conclude(more).bounds == conclude(trials(*[0.3] * 5)).bounds
+    assert len(conclude(more).trials) == 5
 
 
 def test_a_cheap_test_goes_on_until_it_knows(tmp_path: Path) -> None:

@@ -12,13 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infopace import Bounds
-from infopace.range_test._methods import Race
-from infopace.range_test._race import inside, race_trial, rate, rungs
+from infopace.range_test import Candidate, Evaluation, Race, RangeTestError, Trial
 from infopace.range_test._race_bounds import Clock, mean_bounds, trial_bounds
-from infopace.range_test._records import Candidate, Look, Trial
-from infopace.range_test._refusal import RangeTestError
+from infopace.range_test._race_trial import inside, race_trial, rate, rungs
 
-from .fakes import UNTRAINED_LOSS, FakeTrainee, candidate, look
+from .fakes import UNTRAINED_LOSS, FakeTrainee, candidate, evaluation
 
 HORIZON = 64
 
@@ -90,7 +88,7 @@ def test_known_candidates_are_not_run_again() -> None:
     assert [c.lr for c in trial.candidates] == [c.lr for c in kept]
 
 
-def test_lr_min_makes_its_progress_visible_in_just_the_steps_given() -> None:
+def test_lr_min_makes_its_progress_significant_in_just_the_steps_given() -> None:
     trial, _ = run(FakeTrainee())
     few, many = bounds(trial, steps=100), bounds(trial, steps=10_000)
     assert few.lr_min == pytest.approx(100 * many.lr_min)
@@ -120,7 +118,7 @@ def test_every_refusal() -> None:
         "narrow", lambda: bounds(trial), r"the best rate, 0\.1, is the smallest candidate; lower `low`"
     )
     trial, _ = run(FakeTrainee(speed=1e-7))
-    check_refusal("nothing-learned", lambda: bounds(trial), r"trial 0 learned nothing visible")
+    check_refusal("nothing-learned", lambda: bounds(trial), r"trial 0 learned nothing significant")
     apart = [Bounds(1e-4, 0.5, 0.3), Bounds(1e-4, 0.5, 0.3), Bounds(1e-4, 0.02, 0.01)]
     check_refusal(
         "disagreement", lambda: mean_bounds(apart), r"the best rate of most, 0\.3, .* trial 2 fails \(0\.02\)"
@@ -140,8 +138,8 @@ def test_early_losses_on_the_probe_are_no_crash_while_batches_improve() -> None:
     class StaleStatistics(FakeTrainee):
         """As with batch normalisation: in evaluation mode bad at first, on batches good."""
 
-        def look(self, *, information: bool = True) -> Any:
-            found = super().look(information=information)
+        def evaluate(self, *, information: bool = True) -> Any:
+            found = super().evaluate(information=information)
             if 0 < self.step < HORIZON and self.lr < self.edge:
                 return found.__class__(**{**vars(found), "loss": 50.0})
             return found
@@ -183,20 +181,19 @@ def test_rates_are_four_a_decade() -> None:
     assert [rate(i) for i in range(-4, 1)] == [0.1, 0.178, 0.316, 0.562, 1.0]
 
 
-def test_short_trainings_get_more_than_their_share_and_long_ones_keep_it() -> None:
-    short, long = Race().for_steps(1350), Race().for_steps(11_750)
-    assert (short.trials, long.trials) == (5, 3)
+def test_short_runs_get_more_than_their_share_and_long_ones_keep_it() -> None:
+    assert (Race().first_trials(1350), Race().first_trials(11_750)) == (5, 3)
     assert Race().horizon(1350) == 128
     horizon = Race().horizon(11_750)
     assert 3 * 7 * horizon <= 0.1 * 11_750
-    assert Race(trials=2).for_steps(10).trials == 2
+    assert Race(trials=2).first_trials(10) == 2
     assert Race().horizon(1_000_000) == 100_000 // 21
 
 
-def test_a_limit_holds_for_short_trainings_and_leaves_long_ones_alone() -> None:
+def test_a_limit_holds_for_short_runs_and_leaves_long_ones_alone() -> None:
     for steps in (800, 1350, 3140):
-        limited = Race(most=1.5).for_steps(steps)
-        assert limited.trials == limited.most_trials(steps) == 3
+        limited = Race(most=1.5)
+        assert limited.first_trials(steps) == limited.all_trials(steps) == 3
         assert limited.horizon(steps) <= 128
         assert 3 * 7 * limited.horizon(steps) <= 1.52 * steps  # about seven candidates a trial, and rounding
     assert Race(most=1.5).horizon(3140) == 128
@@ -220,26 +217,26 @@ def test_settings_that_make_no_sense(options: dict[str, Any], text: str) -> None
 
 def test_a_crash_in_between_does_not_count_as_the_edge() -> None:
     """Failing means this rate and all larger ones."""
-    start = look()
+    start = evaluation()
     good = {"loss": 0.1, "accuracy": 0.97, "nats": 2.2}
     trial = Trial(
         0,
         (
-            candidate(0.01, start, look(64, 0.5, 0.85, 1.9)),
-            candidate(0.03, start, look(64, **good)),
-            candidate(0.1, start, look(64, 3.0, 0.1, 0.0), crash="bad luck"),
-            candidate(0.3, start, look(64, **good)),
-            candidate(1.0, start, look(64, 3.0, 0.1, 0.0), crash="blown up"),
+            candidate(0.01, start, evaluation(64, 0.5, 0.85, 1.9)),
+            candidate(0.03, start, evaluation(64, **good)),
+            candidate(0.1, start, evaluation(64, 3.0, 0.1, 0.0), crash="bad luck"),
+            candidate(0.3, start, evaluation(64, **good)),
+            candidate(1.0, start, evaluation(64, 3.0, 0.1, 0.0), crash="blown up"),
         ),
     )
     assert bounds(trial).lr_max == pytest.approx(math.sqrt(0.3))
 
 
-class DeadAtTheTop(FakeTrainee):
-    """At rates far above the edge the model is dead at once: a constant output, its loss a little below untrained."""
+class CollapsedAtTheTop(FakeTrainee):
+    """At rates far above the edge the model collapses at once: a constant output, its loss a little below untrained."""
 
-    def look(self, *, information: bool = True) -> Look:
-        found = super().look(information=information)
+    def evaluate(self, *, information: bool = True) -> Evaluation:
+        found = super().evaluate(information=information)
         if self.step and self.lr > 6:
             return dataclasses.replace(
                 found, loss=UNTRAINED_LOSS - 1e-3, accuracy=0.1, batch_loss=UNTRAINED_LOSS - 1e-3
@@ -247,9 +244,9 @@ class DeadAtTheTop(FakeTrainee):
         return found
 
 
-def test_a_dead_model_is_no_start() -> None:
+def test_a_collapsed_model_is_no_start() -> None:
     # Seen on digits, one layer raced alone: 10 did not crash, 5.62 did, and the trial was over.
-    trial, _ = run(DeadAtTheTop())
+    trial, _ = run(CollapsedAtTheTop())
     assert next(c for c in trial.candidates if c.lr == 10).crash == ""
     assert bounds(trial).lr_max == pytest.approx(bounds(run(FakeTrainee())[0]).lr_max)
 
@@ -261,8 +258,8 @@ class NeverFails(FakeTrainee):
         super().start(lrs)
         self.asked, self.lr = self.lr, 0.02
 
-    def look(self, *, information: bool = True) -> Look:
-        found = super().look(information=information)
+    def evaluate(self, *, information: bool = True) -> Evaluation:
+        found = super().evaluate(information=information)
         return dataclasses.replace(found, loss=found.loss * (1.1 if self.asked > 1 and self.step else 1))
 
 

@@ -35,15 +35,15 @@ def test_equal_seeds_give_equal_bits_and_others_do_not() -> None:
     assert without_seconds(one) != without_seconds(small_test(seed=1))
 
 
-def test_a_probe_without_error_bars_is_looked_at_with_them() -> None:
-    looks = []
+def test_error_bars_are_computed_whatever_is_asked_for() -> None:
+    found = []
     model, probe = small_net(), Probe(*clouds())
     for measuring in (Measuring(std_error=False), Measuring()):
         optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
         trainee = Trainee(model, optimizer, F.cross_entropy, [clouds()], probe, measuring=measuring)
-        looks.append(trainee.look())
-    assert looks[0] == looks[1]
-    assert looks[0].std_error > 0
+        found.append(trainee.evaluate())
+    assert found[0] == found[1]
+    assert found[0].std_error > 0
 
 
 def test_the_bounds_train_and_beyond_them_nothing_does() -> None:
@@ -76,7 +76,7 @@ def test_spread_cost_table_and_text() -> None:
     assert rates == sorted(set(rates))
     text = str(found)
     assert "lr_top" in text
-    assert "the training is short, 160 steps" in text
+    assert "the run is short, 160 steps" in text
     assert len(found.trial_bounds) == 2
 
 
@@ -148,11 +148,11 @@ def test_the_table_and_the_picture_are_of_one_rate_for_all_layers(tmp_path: Path
         f"{found.steps - shared.steps:,} of the {found.steps:,} steps are for the rates of 2 layers"
         in str(found)
     )
-    assert f"candidate all the same, {shared.steps:,} in all" in str(found)
+    assert f"steps a candidate, {shared.steps:,} in all" in str(found)
 
 
 def test_algorithm_2_with_layers_in_the_same_trials() -> None:
-    # Hidden layers know most of it untrained: a smaller threshold.
+    # Hidden layers have most of the information before training: a smaller threshold.
     rates = (0.001, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
     method = Algorithm2(trials=2, epochs=3, rates=rates, c1=100.0, retry=False)
     found = small_test(method=method, layer_wise=True, attribute="loss")
@@ -265,7 +265,7 @@ def test_the_loss_sees_the_probe_s_labels_as_the_batches_have_them() -> None:
         for targets in (labels, labels.float())
     ]
     losses = [
-        [[look.loss for c in trial.candidates for look in c.looks] for trial in one.trials] for one in found
+        [[e.loss for c in trial.candidates for e in c.evaluations] for trial in one.trials] for one in found
     ]
     assert losses[0] == losses[1]
     assert found[0].bounds.lr_max == found[1].bounds.lr_max > 0.05
@@ -284,7 +284,7 @@ def test_one_logit_has_an_accuracy(shape: tuple[int, ...]) -> None:
         model=one_logit(), fresh=one_logit, loss=loss, batches=batches, probe=Probe(inputs, labels)
     )
     assert found.attribute == "accuracy"
-    best = max(look.accuracy or 0.0 for c in found.trials[0].candidates for look in c.looks)
+    best = max(e.accuracy or 0.0 for c in found.trials[0].candidates for e in c.evaluations)
     assert best > 0.85  # the share of the larger class is 0.67
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from infopace import RangeTest, RangeTestError
 from infopace.range_test import merge_trials
-from infopace.range_test._records import Candidate, Look
+from infopace.range_test._records import Candidate, Evaluation
 from infopace.range_test._trial_files import TrialFolder
 
 from .small import small_test
@@ -25,8 +25,8 @@ from .small import small_test
 
 def test_a_candidate_comes_back_from_its_line() -> None:
     nan = math.nan
-    first = Look(0, 2.5, (2.0, 3.0), None, {}, nan, 20)
-    last = Look(64, nan, (nan, 1e-300), 0.25, {"output": nan, "conv1": -0.01}, 0.02, 20, 1.5)
+    first = Evaluation(0, 2.5, (2.0, 3.0), None, {}, nan, 20)
+    last = Evaluation(64, nan, (nan, 1e-300), 0.25, {"output": nan, "conv1": -0.01}, 0.02, 20, 1.5)
     for one in (
         Candidate(0.1, (first,), "", 0.5, 0),
         Candidate(3e-7, (first, last), "the loss \n is é", 1.0, 64),
@@ -37,7 +37,7 @@ def test_a_candidate_comes_back_from_its_line() -> None:
 
 
 numbers = st.floats(allow_infinity=False)
-looks = st.tuples(
+evaluations = st.tuples(
     st.integers(0),
     numbers,
     st.lists(numbers, max_size=10).map(tuple),
@@ -49,11 +49,11 @@ looks = st.tuples(
 )
 
 
-# Built in here: to build a Look is type-checked, which draws from the random state that hypothesis guards.
+# Built in here: to build an Evaluation is type-checked, which draws from the random state that hypothesis guards.
 @settings(max_examples=50)
-@given(st.floats(1e-7, 10), st.lists(looks, min_size=1, max_size=3), st.text())
+@given(st.floats(1e-7, 10), st.lists(evaluations, min_size=1, max_size=3), st.text())
 def test_any_candidate_comes_back_from_its_line(lr: float, values: list[Any], crash: str) -> None:
-    one = Candidate(lr, tuple(Look(*value) for value in values), crash, 0.5, 64)
+    one = Candidate(lr, tuple(Evaluation(*value) for value in values), crash, 0.5, 64)
     line = json.dumps(one.to_json(), allow_nan=False)
     assert "\n" not in line
     assert repr(Candidate.from_json(json.loads(line))) == repr(one)
@@ -65,7 +65,7 @@ def test_a_file_cut_at_any_byte_keeps_its_whole_lines_and_goes_on(tmp_path: Path
     path = tmp_path / "trial-0.jsonl"
 
     def one(lr: float) -> Candidate:
-        return Candidate(lr, (Look(0, 1.0, (1.0,), None, {}, math.nan, 5),), "é\n", 0.1, 0)
+        return Candidate(lr, (Evaluation(0, 1.0, (1.0,), None, {}, math.nan, 5),), "é\n", 0.1, 0)
 
     def write() -> None:
         with folder.claim(0) as claim:
@@ -97,7 +97,7 @@ def test_another_test_in_the_folder_is_refused(tmp_path: Path) -> None:
 
 def test_a_claim_is_exclusive_and_a_torn_line_is_dropped(tmp_path: Path) -> None:
     folder = TrialFolder(tmp_path, {})
-    candidate = Candidate(0.1, (Look(0, 1.0, (1.0,), None, {}, math.nan, 5),), "", 0.1, 0)
+    candidate = Candidate(0.1, (Evaluation(0, 1.0, (1.0,), None, {}, math.nan, 5),), "", 0.1, 0)
     with folder.claim(0) as claim:
         assert claim is not None
         claim.keep(candidate)
@@ -106,7 +106,7 @@ def test_a_claim_is_exclusive_and_a_torn_line_is_dropped(tmp_path: Path) -> None
         with folder.claim(1) as other:
             assert other is not None
     path = tmp_path / "trial-0.jsonl"
-    path.write_bytes(path.read_bytes() + b'{"lr": 0.2, "loo')
+    path.write_bytes(path.read_bytes() + b'{"lr": 0.2, "eva')
     assert not folder.finished()
     with folder.claim(0) as claim:
         assert claim is not None
@@ -165,11 +165,11 @@ def test_killed_and_resumed_it_gives_the_same(tmp_path: Path) -> None:
 
 
 def _count(folder: Path, log: Path) -> None:
-    def told(trial: int, candidate: Candidate) -> None:
+    def log_it(trial: int, candidate: Candidate) -> None:
         with open(log, "a") as file:
             file.write(f"{trial} {candidate.lr}\n")
 
-    small_test(folder=folder, on_candidate=told)
+    small_test(folder=folder, on_candidate=log_it)
 
 
 def test_two_processes_share_the_trials_and_run_none_twice(tmp_path: Path) -> None:

@@ -133,9 +133,9 @@ def _table(found: RangeTest) -> list[dict[str, Any]]:
     for row in found.table:
         last = [c.last for trial in found.shared_trials for c in trial.completed if c.lr == row.lr]
         values = {
-            "final_loss": [look.loss for look in last],
-            "final_accuracy": [look.accuracy for look in last if look.accuracy is not None],
-            "final_information": [look.information["output"] for look in last],
+            "final_loss": [end.loss for end in last],
+            "final_accuracy": [end.accuracy for end in last if end.accuracy is not None],
+            "final_information": [end.information["output"] for end in last],
         }
         rows.append(
             {name: _number(value) for name, value in vars(row).items()}

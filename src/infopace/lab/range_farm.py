@@ -16,7 +16,7 @@ from infopace.lab.errors import InputError
 from infopace.lab.farm import on_this_machine, through_submitit
 from infopace.lab.range_config import RangePlan, RangeTestConfig
 from infopace.lab.range_progress import PlainRangeProgress, RangeListener
-from infopace.range_test import Race, merge_trials
+from infopace.range_test import merge_trials
 
 _SLURM_AT_ONCE = 256  # trials of a wave whose number is open
 
@@ -98,16 +98,13 @@ def _waves(plan: RangePlan, steps: int, folder: Path, at_once: int) -> Iterator[
 
     Where the trials of the shared rate turn out to be too few, more follow, as many as fit side by side.
     """
-    method = plan.method.for_steps(steps) if isinstance(plan.method, Race) else plan.method
-    trials = method.trials or 0
+    layers: list[dict[str, Any]] = layer_groups(plan.workload.build_model()) if plan.layer_wise else []
+    trials, most = plan.method.first_trials(steps), plan.method.all_trials(steps, len(layers))
     yield list(range(trials))
-    if not isinstance(plan.method, Race):
+    if layers:
+        if most > trials:
+            yield list(range(trials, most))
         return
-    if plan.layer_wise:
-        layers: list[dict[str, Any]] = layer_groups(plan.workload.build_model())
-        yield list(range(trials, trials * (1 + len(layers))))
-        return
-    most = plan.method.most_trials(steps)
     while trials < most and _unfinished(folder):
         yield list(range(trials, min(trials + at_once, most)))
         trials += at_once

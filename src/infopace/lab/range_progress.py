@@ -13,7 +13,7 @@ from rich.table import Table
 
 from infopace import RangeTest
 from infopace.lab.range_config import RangePlan
-from infopace.range_test import Candidate, Race
+from infopace.range_test import Candidate
 
 _SHOWN = 16  # candidates that the live table holds
 
@@ -37,10 +37,9 @@ class RangeListener(Protocol):
 
 def heading(plan: RangePlan, folder: Path) -> str:
     """What is about to run, in one line."""
-    kind = "a race of candidates" if isinstance(plan.method, Race) else "Algorithm 2 of Vasudevan 2020"
     return (
-        f"{plan.workload.name}: range test, {kind}, for a run of {plan.epochs} epoch{'s' * (plan.epochs > 1)} "
-        f"on {plan.device}; folder: {folder}"
+        f"{plan.workload.name}: range test, {plan.method.name}, for a run of {plan.epochs} "
+        f"epoch{'s' * (plan.epochs > 1)} on {plan.device}; folder: {folder}"
     )
 
 

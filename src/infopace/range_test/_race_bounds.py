@@ -1,22 +1,22 @@
 """Bounds from the trials of a race, without constants set by hand.
 
-    LR_top   the smallest rate that is not visibly behind the best: of rates that cannot be told apart the smaller
-             is the safer, and costs less noise in the long run
+    LR_top   the smallest rate that is not significantly behind the best: of rates that do not differ significantly the
+             smaller is the safer, and costs less noise in the long run
     LR_max   between the largest rate that still learns and the smallest from which on learning fails: their
-             geometric mean. A rate fails where it crashes or its value is visibly below the best
-    LR_min   the smallest rate whose progress within a given number of steps is visible
+             geometric mean. A rate fails where it crashes or its value is significantly below the best
+    LR_min   the smallest rate whose progress within a given number of steps is significant
     epsilon  the standard error of the information at the best rate, relative to that information
 
-A difference is visible where it exceeds 1.96 standard errors of the two values (the probe's rows are a sample). This
-takes the place of the paper's MAXVAL / C1, and the error of the information that of C2 * median(min ds).
+A difference is significant where it exceeds 1.96 standard errors of the two values, as the probe is a sample. This
+replaces the paper's MAXVAL / C1. The error of the information replaces C2 * median(min ds).
 
-LR_min by the clock of gradient flow: where a rate is small, weights follow the gradient flow, and how far they get
-depends only on the time LR * D(steps), D what steps of rate 1 along a constant gradient add up to (with momentum
-beta: v <- beta v + 1 a step). So the time after which progress becomes visible, the median over the candidates up to
-the best, gives the rate that needs all the steps for it.
+LR_min is found by the clock of gradient flow. Where a rate is small, weights follow the gradient flow, and how far they
+get depends only on the time LR * D(steps). D is what steps of rate 1 along a constant gradient add up to (with momentum
+beta: v <- beta v + 1 a step). Each candidate up to the best has a time after which its progress becomes significant.
+The median of these times gives the rate that needs all the steps for it.
 
-Every trial gives its own bounds; the result is their geometric mean without the smallest and the largest of three or
-more: of three trials the median.
+Every trial gives its own bounds. The result is their geometric mean without the smallest and the largest of three or
+more; of three trials it is the median.
 """
 
 from __future__ import annotations
@@ -26,15 +26,23 @@ from dataclasses import dataclass
 from statistics import fmean, median
 
 from infopace.policies import Bounds
-from infopace.range_test._race import PER_DECADE
-from infopace.range_test._records import Candidate, Trial
-from infopace.range_test._refusal import RangeTestError
-from infopace.range_test._values import VISIBLE, error_of, merit_limit, merit_of, value_of, visibly_worse
+from infopace.range_test._race_trial import PER_DECADE
+from infopace.range_test._records import (
+    QUANTILE_95,
+    Candidate,
+    Trial,
+    error_of,
+    merit_limit,
+    merit_of,
+    significantly_worse,
+    value_of,
+)
+from infopace.range_test._result import RangeTestError
 
 
 @dataclass(frozen=True)
 class Clock:
-    """D(steps): how far steps of rate 1 along a constant gradient of 1 go.
+    """D(steps): how far steps of rate 1 go along a constant gradient of 1.
 
     >>> Clock(0.0, False).distance(10)
     10.0
@@ -58,21 +66,21 @@ class Clock:
 def trial_bounds(
     trial: Trial, attribute: str, steps: int, clock: Clock, *, one_layer: bool = False
 ) -> Bounds:
-    """The bounds of one trial; LR_min for visible progress within `steps`.
+    """The bounds of one trial; LR_min for significant progress within `steps`.
 
-    Of one layer, raced from the shared LR_top upwards while the others kept it, the best rate may be the smallest of
-    all, and none may fail: then the largest that was tried is its LR_max.
+    With `one_layer` the trial raced one layer from the shared LR_top upwards, while the others kept it. Then the best
+    rate may be the smallest of all, and none may fail; the largest that was tried is then LR_max.
 
     Raises:
         RangeTestError: nothing learned, or the best rate is the smallest or the largest of all.
     """
     done = {c.lr: c for c in trial.completed}
     best = max(done.values(), key=lambda c: merit_of(c.last, c.first, attribute))
-    if not visibly_worse(best.first, best.last, best.first, attribute):
+    if not significantly_worse(best.first, best.last, best.first, attribute):
         gained = value_of(best.last, best.first, attribute) - value_of(best.first, best.first, attribute)
         raise RangeTestError(
             "nothing-learned",
-            f"trial {trial.number} learned nothing visible: at the best rate, {best.lr:g}, {attribute} gained "
+            f"trial {trial.number} learned nothing significant: at the best rate, {best.lr:g}, {attribute} gained "
             f"{gained:.3g} within {best.last.step} steps; train longer, or use a larger probe",
         )
     fails = _failing(trial, best, attribute)
@@ -106,7 +114,7 @@ def mean_bounds(found: list[Bounds]) -> Bounds:
     """The geometric mean of each bound, without the smallest and the largest of three or more.
 
     Raises:
-        RangeTestError: the rate that suits most is far above where one trial fails.
+        RangeTestError: the best rate of most trials is far above where one trial fails.
     """
     low, high, top, epsilon = (
         _trimmed_mean(values)
@@ -125,7 +133,7 @@ def mean_bounds(found: list[Bounds]) -> Bounds:
             f"the trials disagree: the best rate of most, {top:.3g}, is more than two candidates above where trial "
             f"{worst} fails ({edge:.3g}); run more trials or train longer",
         )
-    # A rate that fails in one trial is no rate to start with.
+    # A run must not start at a rate that fails in one trial.
     top = min(top, edge)
     return Bounds(min(low, top), high, top, epsilon)
 
@@ -141,14 +149,14 @@ def _failing(trial: Trial, best: Candidate, attribute: str) -> list[float]:
     for c in sorted(trial.candidates, key=lambda c: -c.lr):
         if c.lr <= best.lr:
             break
-        if not (c.crash or visibly_worse(c.last, best.last, c.first, attribute)):
+        if not (c.crash or significantly_worse(c.last, best.last, c.first, attribute)):
             break
         found.append(c.lr)
     return found
 
 
 def _top(done: dict[float, Candidate], best: Candidate, attribute: str) -> float:
-    """Where, from the best rate down, the merit falls visibly behind, interpolated over log LR."""
+    """Where, from the best rate down, the merit falls significantly behind, interpolated over log LR."""
 
     def merit(c: Candidate) -> float:
         return merit_of(c.last, c.first, attribute)
@@ -166,7 +174,7 @@ def _top(done: dict[float, Candidate], best: Candidate, attribute: str) -> float
 def _smallest(
     done: dict[float, Candidate], best: Candidate, attribute: str, steps: int, clock: Clock
 ) -> float:
-    """The rate whose gradient-flow time after `steps` is that after which progress is visible."""
+    """The rate whose gradient-flow time after `steps` is that after which progress is significant."""
     times = []
     for c in done.values():
         if c.lr > best.lr:
@@ -174,12 +182,12 @@ def _smallest(
         start = value_of(c.first, c.first, attribute)
         noise = error_of(c.first, attribute)
         past = (0.0, 0.0)
-        for look in c.looks[1:]:
-            if attribute == "information" and not look.information:
+        for later in c.evaluations[1:]:
+            if attribute == "information" and not later.information:
                 continue
-            gain = value_of(look, c.first, attribute) - start
-            need = VISIBLE * math.hypot(noise, error_of(look, attribute))
-            now = (c.lr * clock.distance(look.step), gain / need if need > 0 else math.inf)
+            gain = value_of(later, c.first, attribute) - start
+            need = QUANTILE_95 * math.hypot(noise, error_of(later, attribute))
+            now = (c.lr * clock.distance(later.step), gain / need if need > 0 else math.inf)
             if now[1] >= 1:
                 share = (1 - past[1]) / (now[1] - past[1]) if math.isfinite(now[1]) else 1.0
                 times.append(past[0] + share * (now[0] - past[0]))

@@ -21,7 +21,7 @@ from infopace.scheduler import uncounted_steps
 def restored(
     model: nn.Module, optimizer: Optimizer, batches: Any, scaler: Any = None, loss: Any = None
 ) -> Iterator[None]:
-    """Inside, do as you like; afterwards all is as before, also after an error.
+    """Inside, do as you like. Afterwards all is as before, also after an error.
 
     Weights, gradients, buffers and training modes of the model, and of the loss where that is a module; state and
     settings of the optimizer; the random states of Python, numpy and torch on every device; the scaler; the generators

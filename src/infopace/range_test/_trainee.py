@@ -1,4 +1,4 @@
-"""A model that can be set back, trained for some steps at a learning rate, and looked at."""
+"""A model that can be set back, trained for some steps at a learning rate, and evaluated."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ from infopace.model.random_state import generators_of, seed_generators
 from infopace.model.snapshot import Buffers, Weights, optimizers_in
 from infopace.probe import LayerInformation, Measuring, Probe
 from infopace.probe.batches import Unpack, batch_of
-from infopace.range_test._records import Look
-from infopace.range_test._refusal import RangeTestError
+from infopace.range_test._records import Evaluation
+from infopace.range_test._result import RangeTestError
+from infopace.scheduler._groups import ParameterGroups
 
-# Parts of the probe's rows whose spread tells the error of the mean loss.
+# Parts of the probe's examples whose spread gives the error of the mean loss.
 _PARTS = 10
 
 
@@ -34,11 +35,15 @@ class Crashed(ArithmeticError):
 
 
 class Trainee:
-    """What candidates train: `begin` a trial, `start` a candidate, `train` some steps, `look`.
+    """What candidates train: `begin` a trial, `start` a candidate, `train` some steps, `evaluate`.
 
     A candidate is a pure function of (seed, trial, learning rates): `start` sets back the weights, empties the
-    optimizer, and seeds every random number from (seed, trial). All candidates of a trial see the same batches and
+    optimizer, and seeds every random number from (seed, trial). All candidates of a trial have the same batches and
     the same dropout, so that they differ in the learning rate alone. Wrap its use in `restored`.
+
+    Attributes:
+        factors: Per parameter group, its initial learning rate / the largest one. A candidate's rate is that of the
+            group with the largest, and the ratios are kept, as by `MutualInformationLR`.
     """
 
     def __init__(
@@ -80,9 +85,10 @@ class Trainee:
             {name: value for name, value in group.items() if name != "params"}
             for group in optimizer.param_groups
         ]
-        # What a step of learning rate 1 adds up to depends on the momentum; see `reach`.
+        # How far steps of learning rate 1 go depends on the momentum; see `Clock`.
         group = optimizer.param_groups[0]
         self.momentum, self.nesterov = float(group.get("momentum", 0.0)), bool(group.get("nesterov", False))
+        self.factors = _factors(self._settings)
         self._scaler_state = None if scaler is None else scaler.state_dict()
         self._trial, self._attribute, self._unpack = 0, attribute, unpack
         self._generators = generators_of(batches, model, loss)
@@ -91,7 +97,7 @@ class Trainee:
 
     @torch.no_grad()
     def silent(self, layers: Collection[str]) -> list[str]:
-        """Those of the layers that no row of the probe runs through. The model is left as found."""
+        """Those of the layers that no example of the probe runs through. The model is left as found."""
         model, ran = unwrap(self.model), set[str]()
         asked = {name: module for name, module in weight_layers(model).items() if name in layers}
         hooks = {module: lambda *_, name=name: ran.add(name) for name, module in asked.items()}
@@ -100,27 +106,47 @@ class Trainee:
                 call(model, self._inputs(part))
         return [name for name in asked if name not in ran]
 
-    def untrained(self) -> Look:
-        """The look before any training, for which no learning rate is to blame.
+    def rates(self, lr: float) -> list[float]:
+        """The rate of each parameter group for a candidate."""
+        return [lr * factor for factor in self.factors]
+
+    def rates_of_layer(self, lr: float, layer: str, others: float) -> list[float]:
+        """The rate of each parameter group where one layer is raced alone.
+
+        `lr` is the rate of the layer's group with the largest, `others` is the candidate that all other layers keep.
+        """
+        share = self.share_of(layer)
+        return [
+            lr * (factor / share) if group["layer"] == layer else others * factor
+            for group, factor in zip(self.optimizer.param_groups, self.factors, strict=True)
+        ]
+
+    def share_of(self, layer: str) -> float:
+        """The largest factor among a layer's groups; 1 where they are all 0 and have no ratio to the others."""
+        groups = zip(self.optimizer.param_groups, self.factors, strict=True)
+        return max(factor for group, factor in groups if group["layer"] == layer) or 1.0
+
+    def untrained(self) -> Evaluation:
+        """The evaluation before any training, for which no learning rate is to blame.
 
         Raises:
             ValueError: outputs that have no such attribute; inputs that are not finite.
             RangeTestError: the model crashes.
         """
         try:
-            look = self.look()
+            found = self.evaluate()
         except Crashed as error:
             _check_finite("the probe", self.probe.inputs, self.probe.targets)
             raise RangeTestError(
                 "crashed",
                 f"the model crashes before training: {error}; check the model, the loss and the probe",
             ) from error
-        if self._attribute == "accuracy" and look.accuracy is None:
+        if self._attribute == "accuracy" and found.accuracy is None:
             raise ValueError(
-                "attribute 'accuracy' needs outputs (n, C), one score a class, got more to a row; "
+                "attribute 'accuracy' needs outputs (n, C), one score a class, got more an example; "
                 "take 'information' or 'loss'"
             )
-        return look
+        return found
 
     def begin(self, trial: int) -> None:
         """New weights for a trial: those of a freshly built model, or else the ones that were given."""
@@ -171,8 +197,8 @@ class Trainee:
 
         Raises:
             Crashed: the loss is not finite.
-            ValueError: nor is the batch.
-            RangeTestError: nor was the loss of that batch before training.
+            ValueError: the batch is not finite either.
+            RangeTestError: the loss of that batch was not finite before training either.
         """
         began = self.step
         self.model.train()
@@ -190,7 +216,7 @@ class Trainee:
                 self._scaler.update()
             self.step += 1
             losses.append(loss.detach().double())
-            # To wait for each loss would hold up a GPU; once nan, the weights and so the losses stay it.
+            # Waiting for each loss would hold up a GPU; once nan, the weights and so the losses stay nan.
             if self.step % 8 == 0 and not math.isfinite(float(losses[-1])):
                 break
         found = torch.stack(losses) if losses else torch.zeros(0)
@@ -203,10 +229,13 @@ class Trainee:
             self._batch_loss = float(found[len(found) // 2 :].mean())
 
     @torch.no_grad()
-    def look(self, *, information: bool = True) -> Look:
-        """Loss, accuracy and, where asked for, information on the probe. Raises Crashed where an output is not finite.
+    def evaluate(self, *, information: bool = True) -> Evaluation:
+        """Loss, accuracy and, where asked for, information on the probe.
 
-        The loss is the mean over ten parts of the rows, whose spread is its error.
+        The loss is the mean over ten parts of the examples, whose spread gives its error.
+
+        Raises:
+            Crashed: an output or the loss is not finite.
         """
         n = self.probe.n
         targets = self.probe.targets.to(self._device)
@@ -226,7 +255,7 @@ class Trainee:
         labelled = not targets.is_floating_point()
         accuracy = _accuracy(whole, targets) if labelled else None
         layers = self._layers(whole) if information else {}
-        return Look(
+        return Evaluation(
             self.step,
             loss,
             tuple(losses),
@@ -272,19 +301,21 @@ class Trainee:
         loss = self.loss(outputs, targets)
         if not (isinstance(loss, Tensor) and loss.numel() == 1):
             got = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
-            raise ValueError(f"loss must return one number as a tensor, the mean over the rows, got {got}")
+            raise ValueError(
+                f"loss must return one number as a tensor, the mean over the examples, got {got}"
+            )
         return loss.reshape(())
 
     def _as_trained(self, targets: Tensor) -> Tensor:
-        """The probe's labels in the shape and the type that the batches have, in which the loss is used to them."""
+        """The probe's labels in the shape and the type that the batches have, as the loss expects them."""
         if self._like is None or targets.is_floating_point() or self._like[0].numel() != 1:
             return targets
         return targets.reshape(-1, *self._like.shape[1:]).to(self._like.dtype)
 
     def _parts(self) -> Iterator[slice]:
         # Two examples or more in each: one alone may lose its dimension in the model.
-        for rows in torch.arange(self.probe.n).tensor_split(min(_PARTS, max(self.probe.n // 2, 1))):
-            yield slice(int(rows[0]), int(rows[-1]) + 1)
+        for examples in torch.arange(self.probe.n).tensor_split(min(_PARTS, max(self.probe.n // 2, 1))):
+            yield slice(int(examples[0]), int(examples[-1]) + 1)
 
     def _inputs(self, part: slice) -> Any:
         return map_tensors(self.probe.inputs, lambda tensor: tensor[part].to(self._device, copy=True))
@@ -305,7 +336,7 @@ class Trainee:
                 empty = False
                 yield self._split(batch)
             if empty:
-                # Not to wait for ever for what an iterator gives once only.
+                # An iterator gives its batches once only; going on would wait for ever.
                 kind = type(self.batches).__name__
                 raise ValueError(
                     f"batches must give batches each time they are iterated, got none from {kind}"
@@ -324,6 +355,13 @@ class Trainee:
         return torch.autocast(self._device.type, self._precision)
 
 
+def _factors(settings: list[dict[str, Any]]) -> list[float]:
+    """The factor of each parameter group, by the scheduler's rule: of a stand-in, as that notes initial rates in it."""
+    initial = [float(group.get("initial_lr", group["lr"])) for group in settings]
+    groups: list[dict[str, Any]] = [{"params": [torch.zeros(())], "lr": lr} for lr in initial]
+    return ParameterGroups(torch.optim.SGD(groups), one_scale=True).factors
+
+
 def _named(model: nn.Module) -> dict[str, Tensor]:
     """Parameters and all buffers, also those that a state_dict leaves out and that training changes all the same."""
     model = unwrap(model)
@@ -337,7 +375,7 @@ def _accuracy(outputs: Tensor, labels: Tensor) -> float | None:
     elif outputs.shape[2:].numel() == 1:
         found = outputs.flatten(1).argmax(1)
     else:
-        return None  # more to a row than its classes
+        return None  # more scores for an example than one a class
     return float((found == labels).double().mean())
 
 

@@ -10,22 +10,31 @@ import contextlib
 import json
 import os
 import re
+import sys
+import time
 from collections.abc import Iterator
 from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from infopace._checks import shown
-from infopace.range_test._lock import lock
 from infopace.range_test._records import Candidate, Trial
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
 _SETTINGS = "test.json"
-_MOST_TOLD = 2
+_MOST_SHOWN = 2  # settings that differ
+# Windows keeps others from reading what is locked; so one byte is, far behind the end of any file of a trial.
+_FAR = 2**31 - 2
+_PAUSE = 0.05  # seconds between two attempts
 _NAME = re.compile(r"trial-(\d+)\.jsonl")
 
 
 class TrialFolder:
-    """The files of a test. A kill at any instant leaves them usable.
+    """The files of a test; `settings` are those of `Settings.to_json`. A kill at any instant leaves them usable.
 
     Raises:
         ValueError: the folder holds another test; the message names what differs.
@@ -47,23 +56,23 @@ class TrialFolder:
         asked = json.loads(json.dumps(settings))
         different = [name for name in {**there, **asked} if there.get(name) != asked.get(name)]
         if different:
-            told = ", ".join(
+            text = ", ".join(
                 f"{name} is {shown(there.get(name))} there and {shown(asked.get(name))} here"
-                for name in different[:_MOST_TOLD]
+                for name in different[:_MOST_SHOWN]
             )
-            if len(different) > _MOST_TOLD:
-                told += f", and {len(different) - _MOST_TOLD} more differ"
+            if len(different) > _MOST_SHOWN:
+                text += f", and {len(different) - _MOST_SHOWN} more differ"
             raise ValueError(
-                f"the folder {self.path} holds another range test: {told}; choose another folder"
+                f"the folder {self.path} holds another range test: {text}; choose another folder"
             )
 
     @contextlib.contextmanager
     def claim(self, number: int, *, patient: bool = False) -> Iterator[Claim | None]:
-        """Hold a trial's file; None where another process holds it, or wait for that one if patient.
+        """Hold a trial's file. Where another process holds it: None, or wait for that one if patient.
 
         The system frees the claim of a process that was killed.
         """
-        # Unbuffered: what a buffer could not write it would try to write again when the file is closed.
+        # Unbuffered: a buffer that could not write would try again when the file is closed.
         with open(self._file(number), "a+b", buffering=0) as file:
             if not lock(file, wait=patient):
                 yield None
@@ -85,7 +94,7 @@ class TrialFolder:
 
 
 class Claim:
-    """A trial's file, held: what is known of the trial, and what is to be kept."""
+    """A trial's file, held: the candidates it has, and those to come."""
 
     def __init__(self, number: int, file: FileIO, path: Path) -> None:
         self.number, self._file, self._path = number, file, path
@@ -96,11 +105,11 @@ class Claim:
         file.truncate(content.rfind(b"\n") + 1)
 
     def keep(self, candidate: Candidate) -> None:
-        """Write down a finished candidate. OSError, with the file as it was, where it does not fit on the disk."""
+        """Write down a finished candidate. Raises OSError, with the file as it was, where the disk is full."""
         self._write(candidate.to_json())
 
     def finish(self) -> None:
-        """Say that the trial is finished: it is never run again."""
+        """Mark the trial as finished: it is never run again."""
         self._write({"finished": True})
         self.is_finished = True
 
@@ -119,7 +128,7 @@ class Claim:
 
 
 def read_settings(folder: Path) -> dict[str, Any] | None:
-    """What the test in a folder is; None where there is none. ValueError where no test wrote what is there."""
+    """The settings of the test in a folder; None where there is none. ValueError where no test wrote what is there."""
     path = folder / _SETTINGS
     try:
         settings = _from_json(path.read_bytes())
@@ -142,10 +151,10 @@ def _parse(content: bytes, path: Path) -> tuple[tuple[Candidate, ...], bool]:
     candidates: list[Candidate] = []
     for number, line in enumerate(content.split(b"\n")[:-1], 1):
         try:
-            row = _from_json(line)
-            if candidates and isinstance(row, dict) and row.get("finished") is True:
+            content_of_line = _from_json(line)
+            if candidates and content_of_line == {"finished": True}:
                 return tuple(candidates), True
-            candidates.append(Candidate.from_json(row))
+            candidates.append(Candidate.from_json(content_of_line))
         except ValueError as error:
             remedy = "remove the file to run its trial again"
             raise ValueError(
@@ -184,8 +193,41 @@ def _write_whole(path: Path, content: bytes) -> None:
 
 @contextlib.contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Within it, what the system refuses names the file: the system itself only does so where one is opened."""
+    """Within it, an OSError names the file: the system does so only where a file is opened."""
     try:
         yield
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+
+
+def lock(file: IO[Any], *, wait: bool) -> bool:
+    """Hold an open file until it is closed, on every operating system; the system frees it when the process ends.
+
+    Where another process holds it: False, or wait for that one if asked to.
+    """
+    if fcntl is not None:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except OSError:
+            if wait:
+                raise
+            return False
+        return True
+    while not _locked_on_windows(file):
+        if not wait:
+            return False
+        time.sleep(_PAUSE)
+    return True
+
+
+def _locked_on_windows(file: IO[Any]) -> bool:
+    if sys.platform != "win32":
+        raise OSError("files cannot be locked on this system; give no folder")
+    import msvcrt
+
+    os.lseek(file.fileno(), _FAR, os.SEEK_SET)
+    try:
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    except OSError:
+        return False
+    return True

@@ -1,8 +1,7 @@
-"""range_test: trials of learning rates before training -> the bounds of the learning rate."""
+"""find_bounds: trials of learning rates before a run -> the bounds of the learning rate."""
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import os
 import tempfile
@@ -14,22 +13,20 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from infopace._checks import check_seed, shown, whole
+from infopace._checks import check_choice, check_seed, shown, whole
 from infopace.model.layers import check_model, check_parameters, pick_layers
 from infopace.probe import Measuring, Probe
-from infopace.range_test._conclude import check_settings, conclude, race_bounds, trials_needed
-from infopace.range_test._methods import Algorithm2, Race
-from infopace.range_test._paper import paper_trial
-from infopace.range_test._race import race_trial
-from infopace.range_test._records import Candidate, Trial
-from infopace.range_test._refusal import RangeTestError
+from infopace.range_test._algorithm2 import Algorithm2
+from infopace.range_test._method import Settings
+from infopace.range_test._race import Race
+from infopace.range_test._records import ATTRIBUTES, Candidate
 from infopace.range_test._restored import restored
-from infopace.range_test._result import RangeTest
+from infopace.range_test._result import RangeTest, RangeTestError
 from infopace.range_test._trainee import Trainee
-from infopace.range_test._trial_files import Claim, TrialFolder, read_settings
-from infopace.range_test._values import ATTRIBUTES
+from infopace.range_test._trial_files import TrialFolder, read_settings
 
 Listener = Callable[[int, Candidate], None]
+METHODS = (Race, Algorithm2)
 
 
 def find_bounds(
@@ -54,43 +51,50 @@ def find_bounds(
     unpack: Callable[[Any], tuple[Any, Any]] | None = None,
     measuring: Measuring | None = None,
 ) -> RangeTest:
-    """Find the bounds of the learning rate by short trainings; puts back everything it touches, bit for bit.
+    """Find the bounds of the learning rate by short trials; puts back everything it touches, bit for bit.
 
         found = infopace.find_bounds(model, optimizer, F.cross_entropy, loader, probe, epochs=50, fresh=Net)
         scheduler = infopace.MutualInformationLR(optimizer, model, probe, bounds=found.bounds)
 
+    The bounds are those of the parameter group with the largest learning rate. The other groups keep their ratio to it
+    in every trial, as they do under `MutualInformationLR`.
+
     Args:
         model: The model, on its device.
-        optimizer: The optimizer of the training, with its momentum and weight decay; its learning rate does not matter.
+        optimizer: The optimizer of the run, with its momentum and weight decay. Of its learning rates only the ratios
+            between parameter groups matter.
         loss: (outputs, targets) -> mean loss, a scalar. The probe's labels come in the shape and the type that the
             batches have. Where the loss is a module, its buffers are put back, too.
         batches: What an epoch trains on: a data loader, or anything with a length whose iteration gives batches. It is
-            iterated anew for each candidate. A batch is a pair (inputs, targets); or longer: as many inputs as the
-            probe has, targets, and what is left out; or a dict with the targets as "labels", "label", "targets",
-            "target" or "y", and the inputs under the names that the probe has, or the only one. Random generators that
-            it keeps are put back, but those of other processes (see docs/range-test.md).
+            iterated anew for each candidate. A batch is a pair (inputs, targets). It may be longer: as many inputs as
+            the probe has, then the targets; the rest is ignored. It may be a dict: the targets are "labels", "label",
+            "targets", "target" or "y", the inputs have the names that the probe's have, or there is only one. Random
+            generators that it keeps are put back, but not those of other processes (see docs/how-to/find-bounds.md).
         probe: The examples on which candidates are compared, in evaluation mode.
-        epochs: Epochs of the training that the test serves; its cost is measured by that.
+        epochs: Epochs of the run that the test serves; its cost is measured by that.
         fresh: Builds a new model; each trial takes fresh weights from it. None starts every trial from the weights
             given, for fine-tuning; trials then differ in the order of batches and in dropout.
         method: `Race()`, economical, the default; or `Algorithm2()`, the test of Vasudevan 2020 as printed.
         attribute: "accuracy", "loss" or "information" drives the test; "auto" takes accuracy for labels and
             information for continuous targets.
-        layer_wise: Bounds of each layer, by the parameter groups that `layer_groups` makes, as well. Race: each
-            layer's rate is raced while the others keep LR_top. Algorithm2: by each layer's own information, which the
+        layer_wise: Find bounds of each layer as well, by the parameter groups that `layer_groups` makes. Race: each
+            layer's rate is raced while the others keep lr_top. Algorithm2: by each layer's own information, which the
             probe must measure.
         precision: Run forward passes under autocast to this type.
-        scaler: The training's GradScaler.
+        scaler: The run's GradScaler.
         seed: Equal seeds give equal results.
         folder: Keep a file a trial there. A killed test goes on where it was; processes that share the folder share out
             the trials; a finished trial is never run again.
-        identity: What the trials depend on and the test cannot see, such as a digest of the data: names to plain
+        identity: What the trials depend on and the test has no access to, such as a digest of the data: names to plain
             values. It is kept in the folder, and a folder with another one is refused.
-        only: Run these trials only. RangeTestError of kind "unfinished" tells if others are still to be run.
+        only: Run these trials only. Where others are still to be run, RangeTestError of kind "unfinished" is raised.
         on_candidate: Called with (trial, candidate) as each is finished.
         unpack: batch -> (inputs, targets), for batches that are none of these.
         measuring: What is measured of the probe, and how. Error bars are always computed. None: the output; for
             Algorithm2 by layer the layers of the parameter groups.
+
+    Returns:
+        The bounds, every curve, the spread and the cost.
 
     Raises:
         TypeError: what is no model, optimizer, probe or method.
@@ -105,17 +109,7 @@ def find_bounds(
     _check_kinds(model, optimizer, probe, method, measuring)
     _check_makers(loss, fresh, folder)
     check_parameters(optimizer, model)
-    labelled = not probe.targets.is_floating_point()
-    if not isinstance(attribute, str) or attribute not in ("auto", *ATTRIBUTES):
-        raise ValueError(
-            f"attribute must be one of 'auto', {', '.join(map(repr, ATTRIBUTES))}, got {shown(attribute)}"
-        )
-    if attribute == "auto":
-        attribute = "accuracy" if labelled else "information"
-    if attribute == "accuracy" and not labelled:
-        raise ValueError(
-            "attribute 'accuracy' needs integer labels, got floating targets; take 'information' or 'loss'"
-        )
+    attribute = _attribute(attribute, probe)
     epochs, seed = whole("epochs", epochs, 1), check_seed(seed)
     if not (precision is None or isinstance(precision, torch.dtype)):
         raise ValueError(f"precision must be a torch type, such as torch.bfloat16, got {shown(precision)}")
@@ -126,9 +120,8 @@ def find_bounds(
             raise ValueError(f"only must be numbers of trials, such as [0, 1], got {shown(only)}")
         only = [whole("only", number) for number in only]
     layers = _layers(optimizer, layer_wise)
-    if layer_wise and isinstance(method, Algorithm2):
-        measuring = Measuring(layers=layers) if measuring is None else measuring
-        _check_measured(layers, model, measuring)
+    measuring = method.measuring(layers) if measuring is None else measuring
+    method.check_layers(layers, {*pick_layers(model, measuring.layers), "output"} if layers else ())
     trainee = Trainee(
         model,
         optimizer,
@@ -149,46 +142,38 @@ def find_bounds(
             f"layer {silent[0]!r} must run in the forward pass to have bounds of its own, got no output from it; "
             "layer_groups leaves it out where its parameters are frozen"
         )
-    planned = epochs * trainee.steps_per_epoch
-    most = method.most_trials(planned) if isinstance(method, Race) and not layers else None
-    method = method.for_steps(planned) if isinstance(method, Race) else method
-    trials = method.trials
-    assert trials is not None, "filled in above"
-    most = most or trials
-    settings = {
-        "method": _plain_method(method),
-        "most_trials": most,
-        "attribute": attribute,
-        "layers": layers,
-        "seed": seed,
-        "planned_steps": planned,
-        "steps_per_epoch": trainee.steps_per_epoch,
-        "horizon": method.horizon(planned)
-        if isinstance(method, Race)
-        else method.epochs * trainee.steps_per_epoch,
-        "progress_steps": method.progress_steps(planned) if isinstance(method, Race) else 0,
-        "momentum": trainee.momentum,
-        "nesterov": trainee.nesterov,
-        "fresh": fresh is not None,
-        "weight_decay": [float(group.get("weight_decay", 0.0)) for group in optimizer.param_groups],
-        "precision": str(precision),
-        "loss": getattr(loss, "__qualname__", type(loss).__qualname__),
-        "probe_rows": probe.n,
-        "probe_targets": _digest(probe.targets),
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
-    }
-    settings = {**(identity or {}), **settings}
-    count = most * (1 + (len(layers) if isinstance(method, Race) else 0))
+    settings = Settings(
+        method,
+        attribute,
+        tuple(layers),
+        epochs * trainee.steps_per_epoch,
+        trainee.momentum,
+        trainee.nesterov,
+        {
+            **(identity or {}),
+            "seed": seed,
+            "steps_per_epoch": trainee.steps_per_epoch,
+            "fresh": fresh is not None,
+            "lr_factors": trainee.factors,
+            "weight_decay": [float(group.get("weight_decay", 0.0)) for group in optimizer.param_groups],
+            "precision": str(precision),
+            "loss": getattr(loss, "__qualname__", type(loss).__qualname__),
+            "probe_examples": probe.n,
+            "probe_targets": _digest(probe.targets),
+            "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        },
+    )
+    count = settings.all_trials
     wrong = [number for number in only or () if not 0 <= number < count]
     if wrong:
         raise ValueError(f"only must hold trials in 0..{count - 1}, got {wrong[0]}")
     with tempfile.TemporaryDirectory() as scratch:
-        files = TrialFolder(scratch if folder is None else folder, settings)
-        run = _Runner(trainee, settings, method, most, files, on_candidate)
+        files = TrialFolder(scratch if folder is None else folder, settings.to_json())
+        run = _Runner(trainee, settings, files, on_candidate)
         with restored(model, optimizer, batches, scaler, loss):
-            for number in _wanted(settings, files) if only is None else sorted(only):
+            for number in _needed(settings, files) if only is None else sorted(only):
                 run.trial(number, wait=only is None)
-            # Trials that another process held are finished by now, or its death has freed them; and more may be needed.
+            # Trials that another process held are finished by now, or its death has freed them. More may be needed.
             while only is None and (missing := _missing(settings, files)):
                 run.trial(missing[0], wait=True, patient=True)
         return merge_trials(files.path)
@@ -204,55 +189,47 @@ def merge_trials(folder: str | Path) -> RangeTest:
     """
     _check_path(folder)
     path = Path(folder)
-    settings = read_settings(path)
-    if settings is None:
+    content = read_settings(path)
+    if content is None:
         raise ValueError(f"the folder must hold a range test, got {path} without test.json")
     try:
-        check_settings(settings)
+        settings = Settings.from_json(content, METHODS)
     except ValueError as error:
         raise ValueError(f"{path / 'test.json'} must be the settings of a range test: {error}") from None
-    files = TrialFolder(path, settings)
+    files = TrialFolder(path, content)
     if missing := _missing(settings, files):
         listed = ", ".join(map(str, missing[:8])) + (" .." if len(missing) > 8 else "")
-        count = len(_wanted(settings, files))
+        count = len(_needed(settings, files))
         raise RangeTestError(
             "unfinished", f"{len(missing)} of {count} trials are not finished in {path}: {listed}"
         )
-    return conclude(settings, files.finished())
+    return settings.method.conclude(settings, files.finished())
 
 
-def _wanted(settings: dict[str, Any], files: TrialFolder) -> range:
-    """The trials that the result takes, as far as those that are finished can say."""
-    layers = len(settings["layers"]) if settings["method"]["name"] == "race" else 0
-    return range(trials_needed(settings, files.finished()) * (1 + layers))
+def _needed(settings: Settings, files: TrialFolder) -> range:
+    """The trials that the result takes, as far as the finished ones can show."""
+    return range(settings.method.trials_needed(settings, files.finished()))
 
 
-def _missing(settings: dict[str, Any], files: TrialFolder) -> list[int]:
+def _missing(settings: Settings, files: TrialFolder) -> list[int]:
     finished = files.finished()
-    return [number for number in _wanted(settings, files) if number not in finished]
+    return [number for number in _needed(settings, files) if number not in finished]
 
 
 class _Runner:
     """Runs trials that nobody has run, and writes them down."""
 
     def __init__(
-        self,
-        trainee: Trainee,
-        settings: dict[str, Any],
-        method: Race | Algorithm2,
-        trials: int,
-        files: TrialFolder,
-        on_candidate: Listener | None,
+        self, trainee: Trainee, settings: Settings, files: TrialFolder, on_candidate: Listener | None
     ) -> None:
-        self._trainee, self._settings, self._method, self._trials = trainee, settings, method, trials
-        self._files, self._told = files, on_candidate
+        self._trainee, self._settings, self._files = trainee, settings, files
+        self._on_candidate = on_candidate
 
     def trial(self, number: int, *, wait: bool, patient: bool = False) -> None:
-        """Run a trial if it is not finished. One that another process holds is left to it, or waited for if patient."""
+        """Run a trial if it is not finished. Where another process holds it: leave it, or wait for it if patient."""
         if number in self._files.finished():
             return
-        before = self._needs(number)
-        for needed in before:
+        for needed in self._settings.method.trials_before(self._settings, number):
             if needed not in self._files.finished():
                 if not wait:
                     raise RangeTestError(
@@ -262,62 +239,35 @@ class _Runner:
         with self._files.claim(number, patient=patient) as claim:
             if claim is None or claim.is_finished:
                 return
-            self._run(number, claim)
+
+            def keep(candidate: Candidate) -> None:
+                claim.keep(candidate)
+                if self._on_candidate is not None:
+                    self._on_candidate(number, candidate)
+
+            known = {candidate.lr: candidate for candidate in claim.candidates}
+            self._settings.method.run_trial(
+                self._settings, number, self._trainee, self._files.finished(), known, keep
+            )
             claim.finish()
-
-    def _needs(self, number: int) -> range:
-        """Layers are raced at the LR_top of all shared trials; Algorithm 2 goes on where the trial before crashed."""
-        if isinstance(self._method, Race):
-            return range(self._trials if number >= self._trials else 0)
-        return range(number - 1, number) if self._method.retry and number else range(0)
-
-    def _run(self, number: int, claim: Claim) -> None:
-        known = {candidate.lr: candidate for candidate in claim.candidates}
-
-        def keep(candidate: Candidate) -> None:
-            claim.keep(candidate)
-            if self._told is not None:
-                self._told(number, candidate)
-
-        method = self._method
-        if isinstance(method, Algorithm2):
-            rates, smaller = method.rates, []
-            if method.retry and number:
-                before = [self._files.finished()[n] for n in range(number)]
-                crashed = before[-1].crashed
-                rates = tuple(lr for lr in rates if not crashed or lr >= crashed[0].lr)
-                smaller = [c for trial in before for c in trial.completed if c.lr < rates[0]]
-            paper_trial(self._trainee, number, rates, method.epochs, smaller=smaller, known=known, keep=keep)
-            return
-        race_trial(
-            self._trainee,
-            number % self._trials,
-            self._settings["horizon"],
-            self._settings["attribute"],
-            low=method.low if number < self._trials else self._shared_top(),
-            high=method.high,
-            rates=self._rates(number),
-            known=known,
-            keep=keep,
-        )
-
-    def _rates(self, number: int) -> Callable[[float], list[float]]:
-        groups, trials = self._trainee.optimizer.param_groups, self._trials
-        if number < trials:
-            return lambda lr: [lr] * len(groups)
-        top, layer = self._shared_top(), self._settings["layers"][number // trials - 1]
-        return lambda lr: [lr if group["layer"] == layer else top for group in groups]
-
-    def _shared_top(self) -> float:
-        """LR_top of the trials of the shared rate."""
-        finished = self._files.finished()
-        shared: list[Trial] = [finished[t] for t in range(self._trials)]
-        return race_bounds(self._settings, shared)[0].lr_top
 
 
 def _digest(values: Tensor) -> str:
     content = f"{values.dtype}{tuple(values.shape)}".encode() + values.cpu().double().numpy().tobytes()
     return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _attribute(attribute: object, probe: Probe) -> str:
+    """What drives the test, "auto" resolved."""
+    check_choice("attribute", attribute, ("auto", *ATTRIBUTES))
+    labelled = not probe.targets.is_floating_point()
+    if attribute == "auto":
+        return "accuracy" if labelled else "information"
+    if attribute == "accuracy" and not labelled:
+        raise ValueError(
+            "attribute 'accuracy' needs integer labels, got floating targets; take 'information' or 'loss'"
+        )
+    return str(attribute)
 
 
 def _check_kinds(model: object, optimizer: object, probe: object, method: object, measuring: object) -> None:
@@ -328,7 +278,7 @@ def _check_kinds(model: object, optimizer: object, probe: object, method: object
         )
     if not isinstance(probe, Probe):
         raise TypeError(f"probe must be a Probe, got {type(probe).__name__}; Probe.sample draws one")
-    if not isinstance(method, Race | Algorithm2):
+    if not isinstance(method, METHODS):
         raise TypeError(f"method must be Race(...) or Algorithm2(...), got {shown(method)}")
     if not (measuring is None or isinstance(measuring, Measuring)):
         raise TypeError(f"measuring must be Measuring(...), got {shown(measuring)}")
@@ -358,17 +308,3 @@ def _layers(optimizer: Optimizer, layer_wise: bool) -> list[str]:
         )
     # A layer may have several groups, for weights with decay and biases without.
     return list(dict.fromkeys(map(str, names)))
-
-
-def _check_measured(layers: list[str], model: nn.Module, measuring: Measuring) -> None:
-    measured = {*pick_layers(model, measuring.layers), "output"}
-    without = [layer for layer in layers if layer not in measured]
-    if without:
-        raise ValueError(
-            f"layer_wise by Algorithm2 must measure every layer, got no measurement of {without[0]!r}; "
-            'give Measuring(layers="all")'
-        )
-
-
-def _plain_method(method: Race | Algorithm2) -> dict[str, Any]:
-    return {"name": "race" if isinstance(method, Race) else "algorithm 2", **dataclasses.asdict(method)}
