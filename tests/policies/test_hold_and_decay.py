@@ -290,12 +290,14 @@ def test_its_constants_are_fields() -> None:
     rising = saturating(150, tau=8)
     usual = moved(HoldAndDecay(), rising).index("decay")
     assert moved(HoldAndDecay(z=6.2), rising).index("decay") < usual
-    assert moved(HoldAndDecay(window=0.9), rising).index("decay") > usual
+    assert moved(HoldAndDecay(window=0.25), rising).index("decay") < usual
+    assert "decay" not in moved(HoldAndDecay(window=0.9), rising)  # nearly all of the rise is in the window
     assert moved(HoldAndDecay(100, longest=0.1), rising).index("decay") == 10
     assert moved(HoldAndDecay(fewest=20), [1.0] * 60).index("decay") == 38  # half of 39 values are 20
     assert rates(HoldAndDecay(100, middle=1.0), rising)[1] == pytest.approx(0.3)
     fallen = [2.0 - 0.2 * e for e in range(8)]
-    assert min(rates(HoldAndDecay(60, lowered=0.25), fallen)) == pytest.approx(0.1 * 0.25**5)
+    lowered = [0.1 * 0.25**k for k in range(4)]
+    assert rates(HoldAndDecay(60, lowered=0.25), fallen)[2:6] == pytest.approx(lowered)
     flat = spread([1.0] * 60, 0.01)
     assert moved(HoldAndDecay(fewest_held_out=6), [1.0] * 60, flat).index("decay") == 10  # half of 11 are 6
     with pytest.raises(TypeError):
