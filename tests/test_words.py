@@ -10,9 +10,9 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 # Spelt so that the pattern finds whole words only; what to say instead stands beside it.
 INSTEAD = {
-    r"baselines?": "baseline",
+    r"rivals?": "baseline",
     r"visibl[ey]|invisibl[ey]": "significant, significantly",
-    r"memoriz\w*|memoris\w*": "overfit",
+    r"memori[sz](?!ation)\w*": "overfit",
     r"in place of": "instead of",
     r"tells?|told|untold": "estimate, measure, say",
     r"trainings": "training runs, runs",
@@ -50,6 +50,6 @@ def test_a_file_uses_the_fields_words(path: Path) -> None:
 
 
 def test_a_private_word_is_found() -> None:
-    words = "baseline visibly memorized told trainings undone anneals"
+    words = "rival visibly memorized told trainings undone anneals"
     patterns = "|".join(INSTEAD)
     assert len(re.findall(rf"\b(?:{patterns})\b", words)) == 7
