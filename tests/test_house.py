@@ -320,6 +320,14 @@ def test_every_public_symbol_is_on_one_page_of_the_reference() -> None:
     assert sorted(library) == sorted(public_names())
 
 
+def test_contributing_names_files_that_are_there() -> None:
+    rows = [line for line in (ROOT / "CONTRIBUTING.md").read_text().splitlines() if line.startswith("| ")]
+    named = [name for row in rows for name in re.findall(r"`([\w/]+(?:\.py|/))`", row) if "/" in name]
+    missing = [name for name in named if not ((PACKAGE / name).exists() or (ROOT / name).exists())]
+    assert len(named) > 10
+    assert missing == []
+
+
 def test_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 90
 
