@@ -25,6 +25,8 @@ myst_heading_anchors = 3
 
 html_theme = "furo"
 html_title = "infopace"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False
 html_theme_options = {"navigation_with_keys": True}

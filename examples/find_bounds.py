@@ -31,12 +31,12 @@ def main(epochs: int = 5) -> infopace.RangeTest:
         probe,
         epochs=epochs,
         fresh=build_model,
-        # So short a training would have a test of many times its cost.
+        # Without a limit the test of so short a run would cost many times as much as the run.
         method=infopace.range_test.Race(most=1.5),
     )
     print(found)
 
-    # The number of epochs is known, and the rule is told.
+    # The rule uses the number of epochs, because it is fixed beforehand.
     policy = infopace.HoldAndDecay(epochs)
     scheduler = infopace.MutualInformationLR(optimizer, model, probe, found.bounds, policy)
     for _ in range(epochs):

@@ -19,7 +19,7 @@ from infopace.lab.workload import ACCURACY, Data, Workload
 
 
 def load() -> Data:
-    """Standardised by the training rows; the same stratified split for every seed."""
+    """Standardised by the training examples; the same stratified split for every seed."""
     inputs, labels = load_breast_cancer(return_X_y=True)
     parts = train_test_split(inputs, labels, test_size=114, stratify=labels, random_state=0)
     train_x, test_x, train_y, test_y = (torch.as_tensor(part) for part in parts)
