@@ -445,3 +445,13 @@ def test_links_between_documents_resolve() -> None:
         missing = [t for t in targets if "://" not in t and not (path.parent / t).exists()]
         broken += [f"{path.relative_to(ROOT)}: {target}" for target in missing]
     assert broken == []
+
+
+def test_files_that_are_named_are_there() -> None:
+    named = re.compile(r"(?<![\w./-])(?:docs|studies|tests|examples|benchmarks)/[\w./-]+\.(?:md|py|png)\b")
+    missing: list[str] = []
+    for path in tracked_files():
+        if path.suffix in (".py", ".md", ".toml", ".css", ".js", ".html"):
+            places = {place for place in named.findall(path.read_text()) if not (ROOT / place).exists()}
+            missing += [f"{path.relative_to(ROOT)}: {place}" for place in sorted(places)]
+    assert missing == []
