@@ -8,6 +8,7 @@ the root, so it cannot forbid `torch.optim` to the estimators, which need torch.
 from __future__ import annotations
 
 import ast
+import dataclasses
 import functools
 import inspect
 import re
@@ -22,6 +23,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 import infopace
+from infopace.lab.workload import Workload
 from infopace.range_test import Race
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -455,3 +457,9 @@ def test_files_that_are_named_are_there() -> None:
             places = {place for place in named.findall(path.read_text()) if not (ROOT / place).exists()}
             missing += [f"{path.relative_to(ROOT)}: {place}" for place in sorted(places)]
     assert missing == []
+
+
+def test_every_field_of_a_workload_is_explained() -> None:
+    page = (ROOT / "docs" / "how-to" / "own-workload.md").read_text()
+    fields = {field.name for field in dataclasses.fields(Workload)} - {"code"}  # which the lab fills in
+    assert {name for name in fields if f"`{name}`" not in page} == set()
