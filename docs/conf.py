@@ -12,6 +12,7 @@ from sphinx.domains.python import PyObject
 _PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
 
 project, author, release = _PROJECT["name"], _PROJECT["authors"][0]["name"], _PROJECT["version"]
+project_copyright = author
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
