@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 import infopace
+from infopace.range_test import Race
 
 
 def build_model() -> nn.Module:
@@ -32,7 +33,7 @@ def main(epochs: int = 5) -> infopace.RangeTest:
         epochs=epochs,
         fresh=build_model,
         # Without a limit the test of so short a run would cost many times as much as the run.
-        method=infopace.range_test.Race(most=1.5),
+        method=Race(most=1.5),
     )
     print(found)
 
