@@ -73,4 +73,4 @@ lock:
 
 clean:
 	rm -rf .venv .lock-venv build dist docs/_build .pytest_cache .ruff_cache .hypothesis
-	find src tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests examples studies docs -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -6,9 +6,13 @@ import re
 import tomllib
 from pathlib import Path
 
+from sphinx.application import Sphinx
+from sphinx.domains.python import PyObject
+
 _PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
 
 project, author, release = _PROJECT["name"], _PROJECT["authors"][0]["name"], _PROJECT["version"]
+project_copyright = author
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
@@ -22,10 +26,13 @@ myst_heading_anchors = 3
 
 html_theme = "furo"
 html_title = "infopace"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False
 html_theme_options = {"navigation_with_keys": True}
 
+highlight_language = "none"  # what names no language is a formula or a command
 # A single backtick is code, as in the docstrings.
 default_role = "code"
 autodoc_typehints = "none"  # signatures show them; the docstrings say what they mean
@@ -39,7 +46,7 @@ _SECTION = re.compile(r"^(Args|Attributes|Raises|Returns|Yields):$")
 
 
 def show_formulas(
-    app: object, what: str, name: str, thing: object, options: object, lines: list[str]
+    app: Sphinx, what: str, name: str, thing: object, options: object, lines: list[str]
 ) -> None:
     """Indented formulas and examples of a docstring are literal blocks: reStructuredText would fold their lines."""
     found: list[str] = []
@@ -54,6 +61,8 @@ def show_formulas(
     lines[:] = found
 
 
-def setup(app: object) -> None:
-    # Before napoleon, which has priority 500.
-    app.connect("autodoc-process-docstring", show_formulas, priority=400)  # pyright: ignore[reportAttributeAccessIssue]
+def setup(app: Sphinx) -> None:
+    for field in PyObject.doc_field_types:
+        if field.name == "variable":
+            field.label = "Attributes"  # as the docstrings call them; Sphinx says "Variables"
+    app.connect("autodoc-process-docstring", show_formulas, priority=400)  # before napoleon, which has 500

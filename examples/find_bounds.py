@@ -32,12 +32,12 @@ def main(epochs: int = 5) -> infopace.RangeTest:
         probe,
         epochs=epochs,
         fresh=build_model,
-        # Without a limit the test of so short a run costs many times the run.
+        # Without a limit the test of so short a run would cost many times as much as the run.
         method=Race(most=1.5),
     )
     print(found)
 
-    # The number of epochs is known, so the rule plans with it.
+    # The rule uses the number of epochs, because it is fixed beforehand.
     policy = infopace.HoldAndDecay(epochs)
     scheduler = infopace.MutualInformationLR(optimizer, model, probe, found.bounds, policy)
     for _ in range(epochs):

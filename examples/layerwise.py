@@ -12,7 +12,7 @@ EPOCHS = 10
 def main() -> infopace.MutualInformationLR:
     torch.manual_seed(0)
     inputs = torch.randn(1500, 20)
-    # A target that no single input tells: the quadrant of two sums.
+    # No single input is enough to know the label: it is the quadrant of two sums.
     labels = 2 * (inputs[:, :10].sum(1) > 0).long() + (inputs[:, 10:].sum(1) > 0).long()
     model = nn.Sequential(nn.Linear(20, 32), nn.ReLU(), nn.Linear(32, 16), nn.ReLU(), nn.Linear(16, 4))
 

@@ -6,7 +6,7 @@ from torch.nn.functional import cross_entropy
 
 import infopace
 
-EPOCHS = 30  # at most: the rule says when the training is over
+EPOCHS = 30  # at most: the rule says when the run is over
 
 
 def make_data(n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,4 +1,4 @@
-"""The library imports on every operating system and without the lab's extra; the command then says what it lacks."""
+"""The library imports on every operating system and without the extra `lab`; the command then names what is missing."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from packaging.requirements import Requirement
 from infopace.lab.errors import OF_THE_EXTRA
 
 ROOT = Path(__file__).resolve().parent.parent
+# What the library must do without: Unix's file locks, and everything but torch and numpy.
+ABSENT = ("fcntl", "pandas", *OF_THE_EXTRA)
 LINE = "infopace: this command needs {}, which is not installed: pip install 'infopace[lab]'\n"
 
 
@@ -30,9 +32,28 @@ def python(*arguments: str, without: tuple[str, ...], folder: Path) -> subproces
     )
 
 
-def test_the_library_and_the_version_need_neither_the_extra_nor_file_locks_of_unix(tmp_path: Path) -> None:
-    script = "import infopace, infopace.cli as cli; print(cli.main(['--version']), cli.main(['report', 'x']))"
-    ran = python("-c", script, without=("fcntl", *OF_THE_EXTRA), folder=tmp_path)
+def test_those_named_in_the_design_are_absent() -> None:
+    assert {"fcntl", "tyro", "matplotlib", "datasets", "rich", "sklearn", "scipy", "pandas"} <= set(ABSENT)
+
+
+def test_the_library_imports_and_measures_without_them(tmp_path: Path) -> None:
+    script = (
+        "import infopace, torch\n"
+        "x = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))\n"
+        "y = (x[:, 0] > 0).long()\n"
+        "probe = infopace.Probe(x, y)\n"
+        "model = torch.nn.Linear(2, 2)\n"
+        "optimizer = torch.optim.SGD(model.parameters(), lr=0.1)\n"
+        "infopace.MutualInformationLR(optimizer, model, probe, infopace.Bounds(1e-3, 0.1)).observe()\n"
+        "print(infopace.mutual_information(x, y).nats > 0.5, infopace.find_bounds.__name__)\n"
+    )
+    ran = python("-W", "ignore", "-c", script, without=ABSENT, folder=tmp_path)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "True find_bounds\n", "")
+
+
+def test_the_version_needs_none_of_them_and_a_command_says_what_it_needs(tmp_path: Path) -> None:
+    script = "import infopace.cli as cli; print(cli.main(['--version']), cli.main(['report', 'x']))"
+    ran = python("-c", script, without=ABSENT, folder=tmp_path)
     assert (ran.returncode, ran.stderr) == (0, LINE.format("tyro"))
     assert ran.stdout.startswith("infopace ") and ran.stdout.endswith("\n0 2\n")
 

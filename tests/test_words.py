@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 INSTEAD = {
     r"rivals?": "baseline",
     r"visibl[ey]|invisibl[ey]": "significant, significantly",
-    r"memoriz\w*|memoris\w*": "overfit",
+    r"memori[sz](?!ation)\w*": "overfit",
     r"in place of": "instead of",
     r"tells?|told|untold": "estimate, measure, say",
     r"trainings": "training runs, runs",
