@@ -97,17 +97,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_help_names_every_workload(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "--help"]) == 0
     shown = re.sub(r"[\s│|]+", " ", capsys.readouterr().out)
-    assert list(WORKLOADS) == [
-        "digits",
-        "mnist-10k",
-        "mnist-lenet",
-        "cifar10-small",
-        "cifar10-allconv",
-        "cifar10-vgg16",
-        "cifar100-wrn28-10",
-        "imagenet-resnet50",
-        "uci-temperature",
-    ]
+    assert len(WORKLOADS) == 21
     assert [name for name in WORKLOADS if name not in shown] == []
 
 
@@ -118,8 +108,8 @@ def test_the_help_names_every_method(capsys: pytest.CaptureFixture[str]) -> None
 
 
 BAD_INPUT = {
-    "train digit": r"unknown workload 'digit'; did you mean 'digits'\? The workloads are: digits,",
-    "train mnist": r"unknown workload 'mnist'; did you mean 'mnist-10k' or 'mnist-lenet'\?",
+    "train digit": r"unknown workload 'digit'; did you mean 'digits' or 'digits-mlp'\? The workloads are: digits,",
+    "train mnist": r"unknown workload 'mnist'; did you mean 'mnist-1k' or 'mnist-mlp'\?",
     "train own:": r"a workload of your own must be module:object or path/to/file\.py:object, got 'own:'",
     "train own.py:MINE": r"no file own\.py",
     "train no_such_module:MINE": r"no module 'no_such_module', neither installed nor in ",
@@ -311,6 +301,6 @@ def test_the_installed_command_reports_through_a_real_process(tmp_path: Path) ->
     )
     assert ran.returncode == 2
     assert ran.stdout == ""
-    assert ran.stderr.startswith("infopace: unknown workload 'diigts'; did you mean 'digits'?")
+    assert ran.stderr.startswith("infopace: unknown workload 'diigts'; did you mean 'digits' or")
     assert ran.stderr.count("\n") == 1
     assert not list(tmp_path.iterdir())

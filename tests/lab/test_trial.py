@@ -145,6 +145,7 @@ WRONG: dict[str, dict[str, Any]] = {
         "metric": Metric("mine", lambda outputs, targets: outputs[:, 0] * torch.nan, higher_is_better=True)
     },
     "load raised SystemExit: enough": {"load": ending},
+    "epochs must be at least 1, got 0": {"epochs": 0},
     "batch_size must be at least 1, got 0": {"batch_size": 0},
     "probe_size must be at least 2, got 0": {"probe_size": 0},
 }

@@ -57,7 +57,9 @@ class TrainConfig:
 
     workload: Positional[str] = "digits"
     """digits | mnist-10k | mnist-lenet | cifar10-small | cifar10-allconv | cifar10-vgg16 | cifar100-wrn28-10 |
-    imagenet-resnet50 | uci-temperature; or your own: module:object or path/to/file.py:object."""
+    imagenet-resnet50 | uci-temperature; small ones for studies: digits-mlp | mnist-mlp | deep-mlp | noisy-mlp |
+    mnist-1k | turned | cifar-plain | cancer-mlp | diabetes | flipped | friedman-300 | friedman-2k; or your own:
+    module:object or path/to/file.py:object."""
     method: str = OURS
     """hold-and-decay | vasudevan-2020 | vasudevan-2018-a | vasudevan-2018-b | wang-2024; or a baseline, which reads no
     information: sgd-constant | sgd-step | sgd-cosine | sgd-linear | sgd-one-cycle | sgd-cyclic | sgd-plateau | adam |

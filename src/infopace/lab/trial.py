@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -11,11 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from infopace import Bounds
 from infopace.lab.batches import caster
 from infopace.lab.errors import InputError, missing_of_the_extra
 from infopace.lab.lazy_images import LazyImages, in_turn
-from infopace.lab.workload import Data, Metric, Workload
+from infopace.lab.workload import Data, Workload
 
 _EXAMPLES = 4
 _PLAIN_NUMBERS = ("batch_size", "probe_size", "epochs")
@@ -31,12 +29,8 @@ def load_tried(workload: Workload, device: torch.device) -> Data:
     """
     for name in _PLAIN_NUMBERS:
         least, value = 2 if name == "probe_size" else 1, getattr(workload, name)
-        if not isinstance(value, numbers.Integral) or value < least:
+        if value < least:
             raise _wrong(workload, f"{name} must be at least {least}, got {value!r}")
-    for name, kind in (("metric", Metric), ("bounds", Bounds)):
-        if not isinstance(getattr(workload, name), kind):
-            got = type(getattr(workload, name)).__name__
-            raise _wrong(workload, f"{name} must be {kind.__module__}.{kind.__name__}, got {got}")
     data = _made(workload, "load", workload.load)
     _check_data(workload, data)
     with torch.random.fork_rng([]):

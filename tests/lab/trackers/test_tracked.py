@@ -160,7 +160,7 @@ def test_several_groups_are_named_by_their_layers_or_numbered() -> None:
             "seconds/train": 1.0,
             "seconds/evaluate": 0.5,
         },
-        "fc1: held: moving\nfc2: pace: settled",
+        "fc1: hold: moving\nfc2: decay: settled",
         1.5,
     )
     numbered = epoch_of({**row, "decisions": []}, "accuracy").numbers
