@@ -279,7 +279,7 @@ REFUSED = {
     "good.npy short.npy": r"x and y must have the same number of examples, got 90 and 7",
     "scalar.npy labels.npy": r"x must be one number or vector for each example, got a scalar 3\.0",
     "nan.npy labels.npy": r"x must be finite, got nan in 1 of 90 examples, first at example 2, column 1; .*",
-    "good.npy different.npy": r"labels must repeat, got 90 rows with 90 different labels; where y is a quantity, .*",
+    "good.npy different.npy": r"labels must repeat, got 90 examples with 90 different labels; where y is .*",
     "good.npy labels.npy --k 90": r"k must be in 1\.\.n-1, got k = 90 with n = 90",
     "good.npy labels.npy --permutations -1": r"permutations must be at least 0, got -1",
     "good.npy labels.npy --estimator best": r"estimator must be one of 'auto', .*, got 'best'",
