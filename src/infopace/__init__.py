@@ -3,8 +3,8 @@
     probe = Probe.sample(train_data)
     scheduler = MutualInformationLR(optimizer, model, probe, Bounds(1e-4, 0.05))
 
-Call `scheduler.observe()` and `scheduler.step()` at the end of each epoch. All information is in nats. The rest is reached
-by the name of its room: `infopace.estimators.entropy`, `infopace.policies.simulate`, `infopace.range_test.Race`.
+Call `scheduler.observe()` and `scheduler.step()` at the end of each epoch. All information is in nats. The rest is
+reached by the name of its room: `infopace.estimators.entropy`, `infopace.policies.simulate`, `infopace.range_test.Race`.
 """
 
 from infopace.estimators import Estimate as Estimate

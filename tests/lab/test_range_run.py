@@ -212,7 +212,7 @@ def test_a_job_that_was_killed_is_one_line_and_the_same_command_runs_its_trial(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copy(OWN.partition(":")[0], tmp_path)
-    (tmp_path / "bomb").write_text("3")  # after the trial of the workload
+    (tmp_path / "bomb").write_text("3")  # after the two batches of the trial of the workload
     command = [
         "range-test",
         f"{tmp_path / 'own.py'}:MINE",

@@ -146,7 +146,7 @@ def test_no_time_is_spent_on_error_bars_that_the_table_does_not_show(whole: Whol
 
 def test_a_process_that_is_killed_is_one_run_missing_and_the_next_command_makes_it(tmp_path: Path) -> None:
     shutil.copy(FILE, tmp_path)
-    (tmp_path / "bomb").write_text("12")  # after the trials of the workload, in training
+    (tmp_path / "bomb").write_text("2")  # after the two batches of the trial of the workload
     own = {"workload": f"{tmp_path / FILE.name}:MINE", "seeds": 4}
     with pytest.raises(Unfinished, match=r"incomplete, runs are missing: 1; the first: .*SIGKILL") as ended:
         run(tmp_path / "out", "vasudevan-2020", **own)
@@ -162,7 +162,7 @@ def test_a_killed_tuning_run_is_no_bad_learning_rate(
 ) -> None:
     """Really killed, on a condition in a user's workload: nothing is tuned over the rates that are left."""
     shutil.copy(FILE, tmp_path)
-    (tmp_path / "bomb").write_text("12")  # after the trials of the workload, in training
+    (tmp_path / "bomb").write_text("2")  # after the two batches of the trial of the workload
     options = ["--methods", "sgd-cosine", "dog", "--seeds", "1", "--jobs", "1", "--bounds", "workload"]
     command = ["compare", f"{tmp_path / FILE.name}:MINE", *options, "--out", str(tmp_path / "out")]
     assert main(command) == 3
@@ -341,7 +341,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(
 def test_a_comparison_of_which_nothing_finished_is_no_success(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fails = "if next(_batches) >= 12:\n        raise KeyError('no such table')\n    return F.cross_entropy"
+    fails = "if next(_batches) >= 2:\n        raise KeyError('no such table')\n    return F.cross_entropy"
     (tmp_path / "own.py").write_text(FILE.read_text().replace("return F.cross_entropy", fails))
     options = ["--methods", "vasudevan-2020", "dog", "--seeds", "1", "--jobs", "1", "--bounds", "workload"]
     assert main(["compare", f"{tmp_path}/own.py:MINE", *options, "--out", str(tmp_path / "out")]) == 3
