@@ -308,7 +308,7 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
     (
         "find_bounds(folder of other settings)",
         test(folder=folder_with(test_json="{}")),
-        ("folder", "method is None there"),
+        ("folder", "seed is None there"),
     ),
     ("find_bounds(accuracy of floats)", test(probe=Probe(X, X[:, 0]), attribute="accuracy"), ("accuracy",)),
     # Folders of trials

@@ -131,7 +131,7 @@ def test_a_hub_that_does_not_answer_is_one_line(root: Path, monkeypatch: pytest.
     with pytest.raises(InputError) as caught:
         load_images("small", hub_name="somebody/small")
     message = str(caught.value)
-    assert "INFOPACE_DATA is not set, so the hub was asked" in message
+    assert "INFOPACE_DATA is not set, so it was looked for on the hub" in message
     assert "cannot reach the hub for somebody/small" in message
     assert "\n" not in message
 
@@ -178,7 +178,7 @@ def test_a_folder_of_images_that_does_not_fit_is_one_line(root: Path) -> None:
 
     images = pixels(4, 1, 0)
     write_folder(root / "own", {"train/a/1.png": images[0], "train/b/1.png": images[1]})
-    assert "and for images" in complaint()
+    assert "nor images" in complaint()
     write_folder(root / "own", {"test/c/1.png": images[2]})
     assert "must have training images of every class, got none of ['c']" in complaint()
     write_folder(root / "own", {"train/c/1.png": images[2][:4]})

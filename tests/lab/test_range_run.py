@@ -263,7 +263,7 @@ def test_a_refusal_has_an_exit_code_of_its_own(
     assert main(["range-test", "tiny", "--threads", "1", "--trials", "1"]) == 4
     assert re.fullmatch(r"infopace: every candidate from 10 down to [^\n]*\n", capsys.readouterr().err)
     assert main(["train", "tiny", "--threads", "1"]) == 4
-    assert "give --lr-min and --lr-max, or take --bounds workload" in capsys.readouterr().err
+    assert "give --lr-min and --lr-max, or --bounds workload" in capsys.readouterr().err
 
 
 def test_train_without_bounds_runs_it_first_and_keeps_it(
@@ -271,7 +271,7 @@ def test_train_without_bounds_runs_it_first_and_keeps_it(
 ) -> None:
     command = ["train", "tiny", "--threads", "1", "--epochs", "2", "--out", "run"]
     assert main(command) == 0
-    assert "a range test first, in run/range-test" in capsys.readouterr().out
+    assert "so a range test runs first, in run/range-test" in capsys.readouterr().out
     found = bounds(small / "run/range-test")
     record = json.loads((small / "run/run.json").read_text())
     assert record["bounds"] == found

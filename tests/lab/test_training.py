@@ -319,7 +319,7 @@ def test_a_workload_may_say_what_there_is_to_know(tiny: Any, tmp_path: Path) -> 
 def test_data_that_cannot_be_measured_are_bad_input(tiny: Any, tmp_path: Path, bounds: str) -> None:
     inputs, targets = torch.randn(60, 4), torch.zeros(60, dtype=torch.int64)
     tiny.change(load=lambda: Data(inputs, targets, inputs, targets))
-    with pytest.raises(InputError, match="needs at least 2 classes, got only class 0 in 60 rows"):
+    with pytest.raises(InputError, match="needs at least 2 classes, got only class 0 in 60 examples"):
         tiny.run(tmp_path / "runs" / "one", bounds=bounds, held_out=0.0)
     assert not list(tmp_path.iterdir())
 

@@ -237,7 +237,7 @@ ENDING: dict[str, tuple[tuple[str, str], str]] = {
             "return F.cross_entropy",
             "if next(_batches) > 9:\n        raise SystemExit(3)\n    return F.cross_entropy",
         ),
-        r"own\.py:\d+ ended the program with sys\.exit\(3\); code of a workload must not",
+        r"own\.py:\d+ ended the program with sys\.exit\(3\); a workload's code must not",
     ),
     "nan in a batch": (
         (

@@ -94,7 +94,9 @@ def encoded(shape: tuple[int, ...], seed: int, kind: str = "PNG") -> bytes:
     return buffer.getvalue()
 
 
-def make_parquet(folder: Path, rows: int, shape: tuple[int, ...], image: str, label: str) -> None:
+def make_parquet(
+    folder: Path, rows: int, shape: tuple[int, ...], image: str, label: str, tests: int = 10
+) -> None:
     """Training and test files as the hub has them: ten images in turn, ten classes."""
     import datasets
 
@@ -102,7 +104,7 @@ def make_parquet(folder: Path, rows: int, shape: tuple[int, ...], image: str, la
     features = datasets.Features({image: datasets.Image(), label: datasets.ClassLabel(num_classes=10)})
     pictures = [{"bytes": encoded(shape, seed), "path": None} for seed in range(10)]
     folder.mkdir(parents=True)
-    for split, count in (("train", rows), ("test", 10)):
+    for split, count in (("train", rows), ("test", tests)):
         columns = {image: [pictures[i % 10] for i in range(count)], label: [i % 10 for i in range(count)]}
         made = datasets.Dataset.from_dict(columns, features=features)
         made.to_parquet(str(folder / f"{split}-00000-of-00001.parquet"))
@@ -129,6 +131,15 @@ MADE: dict[str, Any] = {
 }
 
 
+# Small workloads: those whose data come with a package, and those that take a part of another's.
+FROM_PACKAGES = ("digits-mlp", "cancer-mlp", "diabetes", "flipped", "friedman-300", "friedman-2k")
+ON_SUBSETS: dict[str, Any] = {
+    **dict.fromkeys(("mnist-mlp", "deep-mlp", "noisy-mlp", "mnist-1k"), MADE["mnist-10k"]),
+    "turned": lambda root: make_parquet(root / "mnist", 10_050, (28, 28), "image", "label", tests=2_000),
+    "cifar-plain": MADE["cifar10-small"],
+}
+
+
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """INFOPACE_DATA and the caches, all of the test's own."""
@@ -140,7 +151,24 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_every_recipe_has_a_smoke_test() -> None:
     """digits needs no data and is trained in tests/test_cli.py; the regression reads a file of its own."""
-    assert set(MADE) | {"digits", "uci-temperature"} == set(WORKLOADS)
+    assert set(MADE) | {"digits", "uci-temperature", *FROM_PACKAGES, *ON_SUBSETS} == set(WORKLOADS)
+
+
+@pytest.mark.parametrize("name", [*FROM_PACKAGES, *ON_SUBSETS])
+def test_one_epoch_of_a_small_recipe(name: str, root: Path) -> None:
+    if name in ON_SUBSETS:
+        ON_SUBSETS[name](root)
+    workload = WORKLOADS[name]
+    data = workload.load()
+    assert isinstance(data.train_inputs, torch.Tensor) and isinstance(data.test_inputs, torch.Tensor)
+    some = slice(0, 200)
+    data = Data(
+        data.train_inputs[some], data.train_targets[some], data.test_inputs[:50], data.test_targets[:50]
+    )
+    training = Training(resolve(TrainConfig(workload=name, held_out=0.0, threads=1)), data)
+    row = training.run_epoch(1, lambda done, total: None)
+    assert math.isfinite(row["train_loss"]) and math.isfinite(row["test"])
+    assert math.isfinite(row["information"]["output"]["nats"])
 
 
 @pytest.mark.parametrize("name", MADE)
@@ -182,7 +210,7 @@ def test_a_subset_keeps_the_shares_of_the_classes_and_is_always_the_same() -> No
         InputError, match="the training set must have at least 101 images for this workload, got 100"
     ):
         stratified_subset(data, 101)
-    with pytest.raises(InputError, match="99 of 100 images cannot be taken class by class: "):
+    with pytest.raises(InputError, match="99 of 100 images cannot be chosen stratified by class: "):
         stratified_subset(data, 99)
 
 
@@ -228,7 +256,7 @@ def test_a_workload_of_ones_own_from_a_file_and_from_a_module(
         ("own.py:OTHER", "own.py:OTHER must be an infopace.lab.workload.Workload, got int"),
         ("torn.py:MINE", "torn.py cannot be imported: SyntaxError: "),
         ("raises.py:MINE", "raises.py cannot be imported: KeyError: 'no such thing'"),
-        ("needs.py:MINE", "needs.py imports 'no_such_package', which is not there"),
+        ("needs.py:MINE", "needs.py imports 'no_such_package', which is not installed"),
     ],
 )
 def test_what_cannot_be_a_workload_is_one_line(
