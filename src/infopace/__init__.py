@@ -4,7 +4,7 @@
     scheduler = MutualInformationLR(optimizer, model, probe, Bounds(1e-4, 0.05))
 
 Call `scheduler.observe()` and `scheduler.step()` at the end of each epoch. All information is in nats. The rest is
-reached by the name of its room: `infopace.estimators.entropy`, `infopace.policies.simulate`, `infopace.range_test.Race`.
+reached by the name of its room: `infopace.estimators.entropy`, `infopace.policies.simulate`, `infopace.range_test`.
 """
 
 from infopace.estimators import Estimate as Estimate
