@@ -1,6 +1,7 @@
 # Everything runs in .venv, which the first command makes; no environment has to be active.
 #   make demo   train on scikit-learn's digits; ends with the accuracy and the picture
 #   make test   the test suite           make lint    ruff and pyright
+#   make evidence  the tests that take long
 #   make docs   the documentation site, in docs/_build; a warning is an error
 #   make lock   regenerate requirements.lock          make clean   remove what was made here
 # PYTHON=/path/to/python3 chooses the interpreter. DATA is the folder of data sets that the tests use when
@@ -17,7 +18,7 @@ STAMP := .venv/.complete
 PIP_FLAGS := --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs lock clean moved
+.PHONY: help demo test evidence lint docs lock clean moved
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -45,6 +46,11 @@ test: $(STAMP)
 	@if [ -z "$$INFOPACE_DATA" ] && [ -d "$(DATA)" ]; then INFOPACE_DATA="$$(cd "$(DATA)" && pwd)"; fi; \
 	if [ -n "$$INFOPACE_DATA" ]; then export INFOPACE_DATA; fi; \
 	$(BIN)/python -m pytest -n $(WORKERS)
+
+evidence: $(STAMP)
+	@if [ -z "$$INFOPACE_DATA" ] && [ -d "$(DATA)" ]; then INFOPACE_DATA="$$(cd "$(DATA)" && pwd)"; fi; \
+	if [ -n "$$INFOPACE_DATA" ]; then export INFOPACE_DATA; fi; \
+	$(BIN)/python -m pytest -n $(WORKERS) -m slow
 
 lint: $(STAMP)
 	$(BIN)/python -m ruff check .

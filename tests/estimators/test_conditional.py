@@ -111,6 +111,7 @@ def test_rounding_is_no_information() -> None:
     assert abs(measure(x, y, z)) < 0.1
 
 
+@pytest.mark.slow
 def test_the_error_bar_is_of_the_size_of_the_spread() -> None:
     estimates = []
     for seed in range(8):

@@ -28,6 +28,7 @@ CASES: dict[str, Callable[[int], tuple[Examples, Examples]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_error_bar_is_the_spread_over_independent_samples(case: str) -> None:
     values = [neighbour_information(*CASES[case](seed), std_error=False).nats for seed in range(200)]

@@ -99,6 +99,7 @@ def test_independence_is_zero_and_never_more(name: str) -> None:
         assert np.mean(values) < 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY)
 def test_processing_loses_information(name: str) -> None:
     """Noise added to x, then x replaced by its sign: each time less, by more than the error."""

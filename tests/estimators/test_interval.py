@@ -132,6 +132,7 @@ def test_the_caution_is_about_the_interval() -> None:
     assert mutual_information(*clusters(300, 9)).warnings == ()
 
 
+@pytest.mark.slow
 def test_the_truth_is_inside_where_neighbours_are_biased() -> None:
     """Three classes in ten columns, 40 draws: 1.96 standard errors alone cover 33, which this would refuse."""
     centres = np.array([-2.0, 0.0, 2.0])

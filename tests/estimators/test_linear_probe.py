@@ -126,6 +126,7 @@ def test_a_signal_under_a_larger_nuisance_is_found() -> None:
     assert estimate.nats > 0.5
 
 
+@pytest.mark.slow
 def test_scale_offset_and_order_of_columns_and_names_of_classes_do_not_matter() -> None:
     x, y = mixture(150, 5, 3, 2.0)
     value = pytest.approx(linear_probe_bound(x, y).nats, abs=1e-4)

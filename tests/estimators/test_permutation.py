@@ -52,6 +52,7 @@ def uniform(null: Tensor, value: float, generator: torch.Generator) -> float:
     return (above + equal * float(torch.rand((), generator=generator))) / (1 + len(null))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["labels", "vectors"])
 def test_uniform_under_the_null(kind: str) -> None:
     generator = torch.Generator().manual_seed(1)

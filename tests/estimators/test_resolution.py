@@ -78,6 +78,7 @@ def test_a_relation_of_any_shape_and_in_any_basis() -> None:
         assert kinds(found) == ["beyond-reach"]
 
 
+@pytest.mark.slow
 def test_information_that_the_ranks_show_is_left_as_it_is() -> None:
     """No alarm for independent, moderate, wide or many-valued samples."""
     x, wide, other = normal(300, 1, 1), normal(300, 5, 2), normal(300, 5, 3)

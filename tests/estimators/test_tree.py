@@ -58,6 +58,7 @@ def blocked_ksg1(x: Tensor, y: Tensor, k: int, norm: str, standardize: str) -> f
     return ksg1(dx, dy, k)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("width", [1, 2, 5])
 @pytest.mark.parametrize("kind", KINDS)

@@ -199,6 +199,7 @@ def test_a_checkpoint_with_the_right_digest_and_the_wrong_content(
     assert wrong == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("undrawn")
 def test_the_files_of_a_range_test(tiny: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--threads", "1", "--trials", "1", "--method", "paper", "--epochs-each", "1", "--low", "0.01"]

@@ -125,6 +125,7 @@ def test_no_worker_outlives_the_command(how: signal.Signals, module: Path) -> No
     assert not any(map(alive, processes(module)))
 
 
+@pytest.mark.slow
 def test_jobs_through_submitit(module: Path) -> None:
     """The local cluster of submitit takes the same calls as Slurm."""
     pytest.importorskip("submitit")

@@ -35,6 +35,7 @@ def start(folder: Path, out: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
 
 
+@pytest.mark.slow
 def test_killed_at_random_instants_it_ends_with_the_same_numbers(tiny: Any, tmp_path: Path) -> None:
     began = time.monotonic()
     assert start(tmp_path, "whole").wait(timeout=300) == 0, (tmp_path / "whole.log").read_text()

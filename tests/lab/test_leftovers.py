@@ -106,7 +106,10 @@ sys.exit(main(command))
 """
 
 
-@pytest.mark.parametrize("at", [1, 2, 3, 4, 5])
+_SLOW = [pytest.param(at, marks=pytest.mark.slow) for at in (2, 4, 5)]
+
+
+@pytest.mark.parametrize("at", [1, 3, *_SLOW])
 def test_killed_in_each_of_its_first_writes_a_range_test_ends_all_the_same(tmp_path: Path, at: int) -> None:
     """A real kill, at each flush and each renaming of a file until the first candidate is kept."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}

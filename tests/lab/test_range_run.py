@@ -123,6 +123,7 @@ def bounds(folder: Path) -> dict[str, float]:
     return json.loads((folder / "range-test.json").read_text())["bounds"]
 
 
+@pytest.mark.slow
 def test_it_ends_with_the_bounds_the_table_and_the_picture(
     small: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -155,6 +156,7 @@ def tried(folder: Path) -> list[float]:
     return sorted(row["lr"] for row in map(json.loads, lines) if "lr" in row)
 
 
+@pytest.mark.slow
 def test_a_refusal_for_its_range_is_answered_with_low_and_high(
     small: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -177,6 +179,7 @@ def test_a_refusal_for_its_range_is_answered_with_low_and_high(
     assert tried(small / "paper") == [0.005, 0.01, 0.02, 0.05]
 
 
+@pytest.mark.slow
 def test_trials_alone_and_merged_give_what_one_process_gives(
     small: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -297,6 +297,7 @@ def test_a_training_of_which_nothing_is_left_has_diverged(tiny: Any, tmp_path: P
     assert not (tmp_path / "summary.json").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("held_out", [0.0, 0.25])
 def test_of_a_training_set_smaller_than_the_probe_all_rows_are_measured(
     tiny: Any, tmp_path: Path, held_out: float

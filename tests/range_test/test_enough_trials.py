@@ -74,6 +74,7 @@ def test_what_is_missing_is_needed_and_trials_beyond_change_nothing() -> None:
     assert len(conclude(more).trials) == 5
 
 
+@pytest.mark.slow
 def test_a_cheap_test_goes_on_until_it_knows(tmp_path: Path) -> None:
     found = small_test(method=Race(), folder=tmp_path / "whole")
     count = len(found.trials)

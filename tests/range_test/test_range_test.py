@@ -80,6 +80,7 @@ def test_spread_cost_table_and_text() -> None:
     assert len(found.trial_bounds) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attribute", ["accuracy", "loss", "information"])
 def test_any_attribute_drives_it(attribute: str) -> None:
     found = small_test(attribute=attribute)
@@ -129,6 +130,7 @@ class Idle(nn.Module):
         return self.net(x + 0 * self.idle(x))
 
 
+@pytest.mark.slow
 def test_a_layer_that_bears_any_rate_has_the_largest_as_lr_max() -> None:
     found = small_test(model=Idle(), fresh=Idle, layer_wise=True, method=Race(trials=1, high=3.0))
     idle = found.layer_bounds["idle"]
@@ -137,6 +139,7 @@ def test_a_layer_that_bears_any_rate_has_the_largest_as_lr_max() -> None:
     assert all(own.lr_max < 1.78 for layer, own in found.layer_bounds.items() if layer == "net.3")
 
 
+@pytest.mark.slow
 def test_the_table_and_the_picture_are_of_one_rate_for_all_layers(tmp_path: Path) -> None:
     found = small_test(layer_wise=True, method=Race(trials=1))
     (shared,) = found.shared_trials
@@ -288,6 +291,7 @@ def test_one_logit_has_an_accuracy(shape: tuple[int, ...]) -> None:
     assert best > 0.85  # the share of the larger class is 0.67
 
 
+@pytest.mark.slow
 def test_a_layer_with_several_groups_has_one_rate() -> None:
     """Weights with decay, biases without: raced together, and as a layer with one group."""
     model = small_net()

@@ -53,6 +53,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
     return out, *run(out)
 
 
+@pytest.mark.slow
 def test_workers_clean_up_after_themselves(tmp_path: Path) -> None:
     """What a package of theirs shares between processes, a lock, is not left for Python to complain of at the end."""
     lock = "import multiprocessing\nLOCK = multiprocessing.get_context('spawn').Lock()\n"
@@ -64,6 +65,7 @@ def test_workers_clean_up_after_themselves(tmp_path: Path) -> None:
     assert "leaked" not in done.stderr
 
 
+@pytest.mark.slow
 def test_killed_twice_it_ends_with_the_same_table(tmp_path: Path, whole: Whole) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     options = ["--methods", *METHODS, "--bounds", "workload", "--seeds", "2", "--jobs", "2"]

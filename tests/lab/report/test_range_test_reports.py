@@ -59,6 +59,7 @@ def kept(folder: str) -> dict[str, Any]:
     return json.loads(Path(folder, "range-test.json").read_text())
 
 
+@pytest.mark.slow
 def test_what_a_range_test_writes_is_what_the_page_is_tested_with(
     tested: str, range_test_json: dict[str, Any]
 ) -> None:
@@ -91,6 +92,7 @@ def test_a_range_test_folder(tested: str) -> None:
     assert 1.78 not in rates and "1.78 in 2" in seen
 
 
+@pytest.mark.slow
 def test_the_test_before_a_training(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "tiny", "--threads", "1", "--epochs", "2", "--out", "run"]) == 0
     text = report("run")
@@ -103,6 +105,7 @@ def test_the_test_before_a_training(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Range test" not in words(report("given"))
 
 
+@pytest.mark.slow
 def test_algorithm_2() -> None:
     paper = [
         "--method",

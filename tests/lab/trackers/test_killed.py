@@ -67,6 +67,7 @@ def json_lines(path: Path) -> list[Any]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_it_has_each_epoch_once(tmp_path: Path) -> None:
     shutil.copy(OWN, tmp_path)
     (tmp_path / "bomb").write_text(str(3 * BATCHES))
