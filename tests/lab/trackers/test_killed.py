@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from .events import accumulator, scalars
 
 # Keeps the newest epoch in memory until the next one comes: a kill loses it.
