@@ -126,15 +126,17 @@ def test_steps_without_any_observation_are_named_once() -> None:
 
 def test_a_step_after_every_batch_or_before_observe_is_no_misuse() -> None:
     run = Run(False, OURS)
-    for _ in range(8):
-        run.spare_step()
-        run.scheduler.step()
-    run.scheduler.observe()
-    for _ in range(4):
-        run.spare_step()
-        run.spare_step()
-        run.scheduler.step()
+    with Warned() as messages:
+        for _ in range(8):
+            run.spare_step()
+            run.scheduler.step()
         run.scheduler.observe()
+        for _ in range(4):
+            run.spare_step()
+            run.spare_step()
+            run.scheduler.step()
+            run.scheduler.observe()
+    assert messages == []
 
 
 @pytest.mark.parametrize("when", ["before the epoch", "in the epoch"])
