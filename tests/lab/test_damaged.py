@@ -24,6 +24,8 @@ from infopace.lab.compare._jobs import FoundBounds, keep_bounds
 from infopace.lab.run_folder import RunFolder
 from infopace.lab.workload import Data
 
+from .small import ROW
+
 OWN = f"{Path(__file__).with_name('own.py')}:MINE"
 _NUMBER = re.compile(rb"(?<=[:,\[] )-?[0-9][0-9.e+-]*|(?<=\[)-?[0-9][0-9.e+-]*")
 
@@ -224,21 +226,7 @@ def test_the_files_of_a_comparison(tmp_path: Path, capsys: pytest.CaptureFixture
     _check_same({**plan.settings(), **inputs}, plan)
     bounds = {"lr_min": 0.01, "lr_max": 0.2, "lr_top": 0.1, "epsilon": 0.001}
     keep_bounds(FoundBounds(bounds, 1.0, 2.0), folder)
-    row = {
-        "workload": "mine",
-        "epochs": 3,
-        "part": "test",
-        "method": "adam",
-        "lr": 0.1,
-        "seed": 0,
-        "final": 0.5,
-        "best": 0.5,
-        "best_epoch": 3,
-        "failure": "",
-        "test": [0.4, 0.4, 0.5],
-        "seconds": [1.0, 1.0, 1.0],
-    }
-    (folder / "known.jsonl").write_text(f"{json.dumps(row)}\n")
+    (folder / "known.jsonl").write_text(f"{json.dumps(ROW)}\n")
     command = ["compare", OWN, "--methods", "vasudevan-2020", "adam", "--out"]
     check_refused(folder, "compare.json", [command], ALL, capsys)
     check_refused(folder, "bounds.json", [command], ALL, capsys)

@@ -16,6 +16,8 @@ from infopace import RangeTest
 from infopace.cli import main
 from infopace.lab.compare import CompareConfig, compare
 
+from .small import ONE_PAPER_TRIAL
+
 OWN = f"{Path(__file__).with_name('own.py')}:MINE"
 LEFT = (".run.json.7.tmp", ".test.json.7.tmp", ".compare.json.7.tmp", ".range-test.json.7.tmp")
 
@@ -113,19 +115,17 @@ _SLOW = [pytest.param(at, marks=pytest.mark.slow) for at in (2, 4, 5)]
 def test_killed_in_each_of_its_first_writes_a_range_test_ends_all_the_same(tmp_path: Path, at: int) -> None:
     """A real kill, at each flush and each renaming of a file until the first candidate is kept."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    options = [
-        "--threads",
-        "1",
-        "--trials",
-        "1",
-        "--method",
-        "paper",
-        "--epochs-each",
-        "1",
-        "--attribute",
-        "loss",
+    command = [
+        "range-test",
+        OWN,
+        *ONE_PAPER_TRIAL,
+        "--low",
+        "0.01",
+        "--high",
+        "0.5",
+        "--out",
+        str(tmp_path / "out"),
     ]
-    command = ["range-test", OWN, *options, "--low", "0.01", "--high", "0.5", "--out", str(tmp_path / "out")]
     killed = subprocess.run(
         [sys.executable, "-c", KILLED_IN_A_WRITE, str(at), *command], env=environment, capture_output=True
     )

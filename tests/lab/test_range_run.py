@@ -15,6 +15,8 @@ from infopace.cli import main
 from infopace.lab import workloads
 from infopace.lab.range_config import RangeTestConfig, resolve_range
 
+from .small import ONE_PAPER_TRIAL
+
 OWN = f"{Path(__file__).with_name('own.py')}:MINE"
 FLAGS = {
     "workload": "digits",
@@ -216,28 +218,8 @@ def test_a_job_that_was_killed_is_one_line_and_the_same_command_runs_its_trial(
 ) -> None:
     shutil.copy(OWN.partition(":")[0], tmp_path)
     (tmp_path / "bomb").write_text("3")  # after the two batches of the trial of the workload
-    command = [
-        "range-test",
-        f"{tmp_path / 'own.py'}:MINE",
-        "--threads",
-        "1",
-        "--trials",
-        "1",
-        "--farm",
-        "local",
-    ]
-    command += [
-        "--method",
-        "paper",
-        "--epochs-each",
-        "1",
-        "--attribute",
-        "loss",
-        "--low",
-        "0.01",
-        "--high",
-        "0.2",
-    ]
+    command = ["range-test", f"{tmp_path / 'own.py'}:MINE", *ONE_PAPER_TRIAL, "--farm", "local"]
+    command += ["--low", "0.01", "--high", "0.2"]
     assert main([*command, "--out", str(tmp_path / "out")]) == 4
     assert capsys.readouterr().err == (
         "infopace: 1 of 1 jobs ended without their trials, the first trial 0: its process was ended by SIGKILL, which "

@@ -16,6 +16,8 @@ from infopace.lab.compare._known import keep_known, known_outcomes, read_known
 from infopace.lab.compare._tuning import choose
 from infopace.lab.errors import InputError
 
+from ..small import ONE_PAPER_TRIAL, ROW
+
 FILE = Path(__file__).parent.with_name("own.py")
 OWN = f"{FILE}:MINE"
 ROOT = Path(__file__).resolve().parents[3]
@@ -24,20 +26,6 @@ CHANGES = {
     "code": ("nn.Linear(4, 8), nn.ReLU()", "nn.Linear(4, 8), nn.Tanh()"),
     "batch_size": ("batch_size=16", "batch_size=20"),
     "weight_decay": ("batch_size=16", "batch_size=16,\n    weight_decay=0.1"),
-}
-ROW: dict[str, Any] = {
-    "workload": "mine",
-    "epochs": 3,
-    "part": "test",
-    "method": "adam",
-    "lr": 0.1,
-    "seed": 0,
-    "final": 0.5,
-    "best": 0.5,
-    "best_epoch": 3,
-    "failure": "",
-    "test": [0.4, 0.4, 0.5],
-    "seconds": [1.0, 1.0, 1.0],
 }
 TEST: dict[str, Any] = {
     "workload": "mine",
@@ -109,19 +97,7 @@ def test_the_folder_of_a_range_test_of_other_inputs_is_refused(
     monkeypatch.setattr("infopace.RangeTest.plot", lambda found, path: path)
     own = tmp_path / "own.py"
     own.write_text(FILE.read_text())
-    options = [
-        "--threads",
-        "1",
-        "--trials",
-        "1",
-        "--method",
-        "paper",
-        "--epochs-each",
-        "1",
-        "--attribute",
-        "loss",
-    ]
-    command = ["range-test", f"{own}:MINE", *options, "--low", "0.1", "--high", "0.5"]
+    command = ["range-test", f"{own}:MINE", *ONE_PAPER_TRIAL, "--low", "0.1", "--high", "0.5"]
     out = tmp_path / "out"
     assert main([*command, "--out", str(out)]) in (0, 4)
     before = {path.name: path.read_bytes() for path in out.iterdir()}
