@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import torch
@@ -17,8 +18,8 @@ MEASURING = Measuring(layers="all", std_error=False)  # no policy reads error ba
 EPOCHS = 6
 KEPT = 520  # of 600 examples; the others may be held out
 POLICY = Vasudevan2020(epochs=EPOCHS)
-
 OURS = "HoldAndDecay"
+OTHERS = [name for name, policy in EVERY.items() if type(policy) is not type(POLICY)]
 
 
 def data() -> tuple[Tensor, Tensor]:
@@ -77,3 +78,22 @@ class Run:
 
     def rates(self) -> list[float]:
         return [group["lr"] for group in self.optimizer.param_groups]
+
+
+def trained_step(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    inputs, labels = data()
+    nn.functional.cross_entropy(model(inputs), labels).backward()
+    optimizer.step()
+
+
+@functools.cache
+def trained(layer_wise: bool, policy: str | None) -> tuple[Run, list[list[float]]]:
+    """A run after all epochs, for tests that only read it, and the rates at first and after each epoch."""
+    run = Run(layer_wise, policy)
+    applied = [run.rates()]
+    for number in range(EPOCHS):
+        run.epoch(number)
+        run.scheduler.step()
+        applied.append(run.rates())
+        assert run.scheduler.get_last_lr() == applied[-1]
+    return run, applied
