@@ -186,7 +186,7 @@ def test_our_rule_is_the_one_that_need_not_be_named() -> None:
         ({"optimizer": []}, "optimizer must be a torch Optimizer, got list"),
         (
             {"bounds": None},
-            "bounds must be given, Bounds(lr_min, lr_max) or those of a range_test, got None",
+            "bounds must be given, Bounds(lr_min, lr_max) or those that find_bounds gives, got None",
         ),
         (
             {"policy": BOUNDS},
