@@ -89,7 +89,9 @@ def check_arguments(
     if policy is not None:
         check_policy(policy)
     if bounds is None:
-        raise TypeError("bounds must be given, Bounds(lr_min, lr_max) or those that find_bounds gives, got None")
+        raise TypeError(
+            "bounds must be given, Bounds(lr_min, lr_max) or those that find_bounds gives, got None"
+        )
     for part in bounds.values() if isinstance(bounds, Mapping) else [bounds]:
         if not isinstance(part, Bounds):
             raise TypeError(
