@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from infopace.estimators._inputs import check_plain
+from infopace.model.processes import reshard, whole
 from infopace.model.random_state import random_state_kept
 from infopace.model.snapshot import Buffers
 
@@ -64,17 +65,8 @@ def _in_batches(
 ) -> list[str]:
     kept: dict[str, list[Tensor]] = {name: [] for name in (*layers, "output")}
     silent: list[str] = []
-    starts = list(range(0, n, batch_size))
-    if batch_size > 1 and n - starts[-1] == 1:
-        starts.pop()  # a model may squeeze a single example's dimension away, so it joins the batch before
-    for start, stop in zip(starts, [*starts[1:], n], strict=True):
-        latest: dict[str, Tensor] = {}
-        part = map_tensors(inputs, lambda tensor, s=start, e=stop: tensor[s:e])
-
-        def keep(name: str, values: Tensor, latest: dict[str, Tensor] = latest) -> None:
-            latest[name] = values.clone()
-
-        silent = layer_outputs(model, part, stop - start, layers, None, keep)
+    for start, stop in batches_of(n, batch_size):
+        latest, silent = one_batch(model, inputs, start, stop, layers)
         for name, values in latest.items():
             kept[name].append(values)
     for name, parts in kept.items():
@@ -82,6 +74,28 @@ def _in_batches(
             receive(name, torch.cat(parts))
             parts.clear()
     return silent
+
+
+def batches_of(n: int, batch_size: int) -> list[tuple[int, int]]:
+    """The first example of each batch of n examples, and the one after its last."""
+    starts = list(range(0, n, batch_size))
+    if batch_size > 1 and n - starts[-1] == 1:
+        starts.pop()  # a model may squeeze a single example's dimension away, so it joins the batch before
+    return list(zip(starts, [*starts[1:], n], strict=True))
+
+
+def one_batch(
+    model: nn.Module, inputs: Any, start: int, stop: int, layers: dict[str, nn.Module]
+) -> tuple[dict[str, Tensor], list[str]]:
+    """Copies of the outputs for the examples start..stop-1 by layer, and the layers that did not run."""
+    latest: dict[str, Tensor] = {}
+    part = map_tensors(inputs, lambda tensor: tensor[start:stop])
+
+    def keep(name: str, values: Tensor) -> None:
+        latest[name] = values.clone()
+
+    silent = layer_outputs(model, part, stop - start, layers, None, keep)
+    return latest, silent
 
 
 @contextlib.contextmanager
@@ -120,6 +134,7 @@ def as_found(model: nn.Module) -> Iterator[None]:
             for module, code in compiled:
                 module._compiled_call_impl = code
             buffers.put_back()
+            reshard(model)
 
 
 def call(model: nn.Module, inputs: Any) -> Any:
@@ -147,6 +162,7 @@ def check_layer_output(name: str, values: Tensor | None, n: int) -> Tensor:
     what = "the output" if name == "output" else f"the output of layer {name!r}"
     if values is None:
         raise ValueError(f"{what} must hold a tensor to be measured, got none")
+    values = whole(values)
     check_plain(values, what)
     if values.ndim == 0 or len(values) != n:
         raise ValueError(

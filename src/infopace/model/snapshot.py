@@ -1,4 +1,8 @@
-"""Copies of the state of a model, an optimizer and other objects, to be put back bit for bit."""
+"""Copies of the state of a model, an optimizer and other objects, to be put back bit for bit.
+
+Of a tensor that is split over processes, each process copies its own part. Norms and checks are those of the whole, so
+they are collective then.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,8 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+
+from infopace.model.processes import is_sharded, local, reshard, sum_over_parts
 
 
 class Buffers:
@@ -28,9 +34,10 @@ class Buffers:
             module._buffers.update(found)
         for buffer, value in self._values:
             # An expanded buffer cannot be written to. It cannot have changed either.
-            value = value.to(buffer.device)
-            if not torch.equal(buffer, value):
-                buffer.copy_(value)
+            part = local(buffer)
+            value = value.to(part.device)
+            if not torch.equal(part, value):
+                part.copy_(value)
 
 
 class Weights:
@@ -42,7 +49,7 @@ class Weights:
     @property
     def norm(self) -> float:
         """The Euclidean norm of the copies, without values that are not finite."""
-        return norm_of(value for _, value in self._values)
+        return _norm_of_parts(self._values)
 
     @property
     def norm_now(self) -> float:
@@ -52,22 +59,26 @@ class Weights:
     @property
     def unit_norm(self) -> float:
         """The norm of weights of these shapes if the weights of each unit had norm 1."""
-        return math.sqrt(sum(len(value) if value.ndim else 1 for _, value in self._values))
+        return math.sqrt(sum(len(weight) if weight.ndim else 1 for weight, _ in self._values))
 
     @property
     def newly_not_finite(self) -> bool:
         """Whether a value that is finite in a copy is not finite in the weight itself."""
+        parts: list[tuple[Tensor, float]] = []
         for weight, value in self._values:
-            not_finite = ~weight.detach().isfinite()
-            if bool(not_finite.any()) and bool((not_finite & value.to(weight.device).isfinite()).any()):
-                return True
-        return False
+            not_finite = ~local(weight).isfinite()
+            newly = bool(not_finite.any()) and bool(
+                (not_finite & value.to(not_finite.device).isfinite()).any()
+            )
+            parts.append((weight, float(newly)))
+        # No early return: all processes must ask for the sum.
+        return sum_over_parts(parts) > 0
 
     @torch.no_grad()
     def put_back(self) -> None:
         """Restore the weights; tensors keep their identity."""
         for weight, value in self._values:
-            weight.copy_(value)
+            local(weight).copy_(value)
 
 
 class OptimizerState:
@@ -138,6 +149,7 @@ def contents_of(holder: Any, keep_on: torch.device | None = None) -> list[Conten
     if isinstance(holder, Tensor):
         return [Weights([holder], keep_on)]
     if isinstance(holder, nn.Module):
+        reshard(holder)
         return [Weights(holder.parameters(), keep_on), Buffers(holder, keep_on)]
     if isinstance(holder, Optimizer):
         return [OptimizerState(holder, keep_on)]
@@ -167,8 +179,11 @@ class _Kept:
     def __init__(self, value: Any, keep_on: torch.device | None) -> None:
         self._value: Any = value
         self._device: torch.device | None = None
+        self._layout: dict[str, Any] = {}
         if isinstance(value, Tensor):
-            self._value, self._device = _copy(value, keep_on), value.device
+            self._value, self._device = _copy(value, keep_on), local(value).device
+            if is_sharded(value):
+                self._layout = _layout_of(value)
         elif isinstance(value, dict):
             self._value = {name: _Kept(part, keep_on) for name, part in value.items()}
         elif isinstance(value, list | tuple):
@@ -177,7 +192,8 @@ class _Kept:
     def value(self) -> Any:
         """A copy, so that it can be restored more than once."""
         if self._device is not None:
-            return _copy(self._value, self._device)
+            part = _copy(self._value, self._device)
+            return _of_part(part, self._layout) if self._layout else part
         if isinstance(self._value, dict):
             return {name: part.value() for name, part in self._value.items()}
         if isinstance(self._value, list | tuple):
@@ -187,15 +203,25 @@ class _Kept:
 
 def norm_of(tensors: Iterable[Tensor]) -> float:
     """The Euclidean norm of the finite values of all tensors together; inf if it overflows."""
-    norms = []
-    for tensor in tensors:
-        tensor = tensor.detach()
-        if tensor.is_complex():
-            tensor = torch.view_as_real(tensor.resolve_conj())
-        norm = _norm(tensor)
+    return _norm_of_parts((tensor, local(tensor)) for tensor in tensors)
+
+
+def _norm_of_parts(parts: Iterable[tuple[Tensor, Tensor]]) -> float:
+    """The norm of some tensors, each given with this process's part of it, or a copy of that."""
+    squares: list[tuple[Tensor, float]] = []
+    norms: list[float] = []
+    for tensor, part in parts:
+        if part.is_complex():
+            part = torch.view_as_real(part.resolve_conj())
+        norm = _norm(part)
         if not math.isfinite(norm):
-            norm = _norm(torch.where(tensor.isfinite(), tensor, 0))
-        norms.append(norm)
+            norm = _norm(torch.where(part.isfinite(), part, 0))
+        if is_sharded(tensor):
+            squares.append((tensor, norm * norm))
+        else:
+            norms.append(norm)
+    if squares:
+        norms.append(math.sqrt(sum_over_parts(squares)))
     return math.hypot(*norms)
 
 
@@ -206,4 +232,22 @@ def _norm(tensor: Tensor) -> float:
 
 
 def _copy(tensor: Tensor, device: torch.device | None) -> Tensor:
-    return tensor.detach().to(tensor.device if device is None else device, copy=True)
+    """A copy of this process's part."""
+    part = local(tensor)
+    return part.to(part.device if device is None else device, copy=True)
+
+
+def _layout_of(tensor: Any) -> dict[str, Any]:
+    """How a DTensor is split over processes."""
+    return {
+        "device_mesh": tensor.device_mesh,
+        "placements": tensor.placements,
+        "shape": tensor.shape,
+        "stride": tensor.stride(),
+    }
+
+
+def _of_part(part: Tensor, layout: dict[str, Any]) -> Tensor:
+    from torch.distributed.tensor import DTensor
+
+    return DTensor.from_local(part, run_check=False, **layout)
