@@ -10,8 +10,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from infopace.estimators import OutOfRangeError
-from infopace.model.dealt import outputs_over_processes
+from infopace.model.forward import as_found, layer_outputs
 from infopace.model.processes import ALONE, ProcessError, Processes, digest, processes_of
 
 from ..team import Team, team
@@ -52,34 +51,45 @@ def test_without_a_group_there_is_one_process(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.delattr(dist, "is_initialized")
     assert processes_of(nn.Linear(1, 1)) is ALONE
     assert ALONE.gather("a value", 3) == [3] and ALONE.from_first("a value", lambda: 4) == 4
+    assert ALONE.dealt("jobs", 3, str) == ["0", "1", "2"]
     ALONE.agree({"the number": 3})
-    with pytest.raises(KeyError), ALONE.together("a section"):
-        raise KeyError
 
 
 def exchange() -> tuple[Any, ...]:
     processes = all_processes()
-    assert processes.rank == dist.get_rank() and processes.count == 4
-    gathered = processes.gather(
-        "values", {"rank": processes.rank, "tensor": torch.full((2,), processes.rank)}
-    )
-    calls = []
+    rank = processes.rank
+    assert rank == dist.get_rank() and processes.count == 4
+    tensors = [
+        torch.full((2,), rank, dtype=torch.bfloat16),
+        torch.tensor(rank > 1),
+        torch.zeros(0, 3),
+        torch.arange(6.0).reshape(2, 3).t() * rank,
+        torch.tensor([1j * rank]),
+    ]
+    gathered = processes.gather("values", {"rank": rank, "tensors": tensors})
+    for other, values in enumerate(gathered):
+        expected = [torch.full((2,), other, dtype=torch.bfloat16), torch.tensor(other > 1), torch.zeros(0, 3)]
+        expected += [torch.arange(6.0).reshape(2, 3).t() * other, torch.tensor([1j * other])]
+        assert values["rank"] == other
+        for value, wanted in zip(values["tensors"], expected, strict=True):
+            assert value.dtype == wanted.dtype and torch.equal(value, wanted)
+    calls: list[int] = []
 
     def make() -> str:
-        calls.append(processes.rank)
-        return f"made on {processes.rank}"
+        calls.append(rank)
+        return f"made on {rank}"
 
-    made = processes.from_first("a text", make)
-    filled = torch.full((2, 2), processes.rank, dtype=torch.bfloat16)
-    processes.broadcast("a tensor", filled, 2)
+    made = processes.from_first("a text", make), len(calls)
+    everywhere = processes.from_first("a text", make, on_all=True), len(calls)
+    jobs = processes.dealt("jobs", 6, lambda job: (job, rank))
     processes.agree({"the number": 3, "the name": "a"})
-    return [one["rank"] for one in gathered], float(gathered[3]["tensor"][1]), made, calls, filled.tolist()
+    return made, everywhere, jobs
 
 
 def test_values_travel(four: Team) -> None:
-    found = four.run(exchange)
-    twos = [[2.0, 2.0], [2.0, 2.0]]
-    assert found == [([0, 1, 2, 3], 3.0, "made on 0", [0] * (rank == 0), twos) for rank in range(4)]
+    jobs = [(0, 0), (1, 1), (2, 2), (3, 3), (4, 0), (5, 1)]
+    for rank, found in enumerate(four.run(exchange)):
+        assert found == (("made on 0", rank == 0), ("made on 0", 1 + (rank == 0)), jobs)
 
 
 class Odd(Exception):
@@ -98,10 +108,10 @@ def fail(how: str) -> None:
         processes.agree(values, "draw it with the same seed")
     elif how == "place":
         processes.gather("the roll-back" if processes.rank == 2 else "the measurement", 1)
+    elif how == "all":
+        processes.from_first("the measurement", lambda: 1 // (processes.rank - 2), on_all=True)
     else:
-        with processes.together("the measurement"):
-            if processes.rank == 2:
-                raise ValueError("no  such\nlayer")
+        processes.dealt("the measurement", 6, lambda job: 1 // (job - 2))
 
 
 def test_an_error_on_rank_0_is_raised_on_all(four: Team) -> None:
@@ -113,14 +123,15 @@ def test_an_error_on_rank_0_is_raised_on_all(four: Team) -> None:
         assert repr(answer.error) == "ProcessError('rank 0 failed: Odd: 1 2')"
 
 
-def test_an_error_on_any_rank_is_named_on_all(four: Team) -> None:
-    for rank, answer in enumerate(four.answers(fail, "together")):
-        expected = (
-            ValueError("no  such\nlayer")
-            if rank == 2
-            else ProcessError("the measurement failed on rank 2 of 4 processes: ValueError: no such layer")
-        )
-        assert repr(answer.error) == repr(expected)
+@pytest.mark.parametrize("how", ["jobs", "all"])
+def test_an_error_on_any_rank_is_named_on_all(four: Team, how: str) -> None:
+    for rank, answer in enumerate(four.answers(fail, how)):
+        if rank == 2:
+            assert isinstance(answer.error, ZeroDivisionError)
+            continue
+        assert isinstance(answer.error, ProcessError)
+        text = str(answer.error)
+        assert text.startswith("the measurement failed on rank 2 of 4 processes: ZeroDivisionError: ")
 
 
 def test_values_that_differ_are_named_with_their_ranks(four: Team) -> None:
@@ -156,7 +167,7 @@ def test_a_process_that_ends_ends_the_others_with_an_error() -> None:
 
 
 def measured(count: int, batch_size: int | None, layers: bool) -> dict[str, Tensor] | None:
-    """What rank 0 receives; the model as rank 0 has it decides, and every process gets its own back."""
+    """What every process receives: of the model as rank 0 has it. Each gets its own back."""
     group = subgroup(count)
     if dist.get_rank() >= count:
         return None
@@ -169,10 +180,9 @@ def measured(count: int, batch_size: int | None, layers: bool) -> dict[str, Tens
     state = torch.get_rng_state()
     received: dict[str, Tensor] = {}
     picked: dict[str, nn.Module] = {"first": model.first, "norm": model.norm} if layers else {}
-    with torch.no_grad():
-        silent = outputs_over_processes(
-            model, inputs(), N, picked, batch_size, received.__setitem__, processes_of(wrapped)
-        )
+    processes = processes_of(wrapped)
+    with torch.no_grad(), as_found(model, processes):
+        silent = layer_outputs(model, inputs(), N, picked, batch_size, received.__setitem__, processes)
     assert silent == []
     assert all(map(torch.equal, before, model.buffers()))
     assert torch.equal(state, torch.get_rng_state()) and model.training
@@ -183,9 +193,10 @@ def measured(count: int, batch_size: int | None, layers: bool) -> dict[str, Tens
 def test_outputs_are_equal_bit_for_bit_on_any_number_of_processes(four: Team, batch_size: int | None) -> None:
     found = {count: four.run(measured, count, batch_size, True) for count in (1, 2, 4)}
     for count, by_rank in found.items():
-        assert list(by_rank[0]) == list(found[1][0]) and set(by_rank[0]) == {"first", "norm", "output"}
-        assert all(torch.equal(by_rank[0][name], found[1][0][name]) for name in by_rank[0])
-        assert by_rank[1:] == [{}] * (count - 1) + [None] * (4 - count)
+        assert set(by_rank[0]) == {"first", "norm", "output"} and by_rank[count:] == [None] * (4 - count)
+        for received in by_rank[:count]:
+            assert list(received) == list(found[1][0])
+            assert all(torch.equal(received[name], found[1][0][name]) for name in received)
 
 
 def count_passes(batch_size: int | None) -> int:
@@ -193,46 +204,26 @@ def count_passes(batch_size: int | None) -> int:
     passes: list[int] = []
     model.register_forward_hook(lambda *_: passes.append(1))
     with torch.no_grad():
-        outputs_over_processes(model, inputs(), N, {}, batch_size, lambda *_: None, processes_of(model))
+        layer_outputs(model, inputs(), N, {}, batch_size, lambda *_: None, processes_of(model))
     return len(passes)
 
 
 def test_batches_are_dealt(four: Team) -> None:
     assert four.run(count_passes, 15) == [3, 3, 3, 3]  # ten batches, and two that only keep in step
-    assert four.run(count_passes, None) == [1, 0, 0, 0]
+    assert four.run(count_passes, None) == [1, 1, 1, 1]
 
 
-def refuse(how: str) -> None:
+def differ(where: str) -> None:
     model = Network()
-    rank = dist.get_rank()
-    if how == "weights":
-        nn.init.constant_(model.head.bias, rank == 2)
-
-    def receive(name: str, values: Tensor) -> None:
-        raise OutOfRangeError(f"{name} is not finite")
-
-    def break_down(*_: Any) -> None:
-        if how == "forward" and rank == 3:
-            raise ZeroDivisionError("no loss")
-
-    model.norm.register_forward_hook(break_down)
     with torch.no_grad():
-        outputs_over_processes(model, inputs(), N, {}, 32, receive, processes_of(model))
-
-
-def test_what_rank_0_finds_out_of_range_is_so_for_all(four: Team) -> None:
-    for answer in four.answers(refuse, "range"):
-        assert repr(answer.error) == "OutOfRangeError('output is not finite')"
-
-
-def test_a_forward_pass_that_fails_on_one_process_fails_on_all(four: Team) -> None:
-    for rank, answer in enumerate(four.answers(refuse, "forward")):
-        text = "the forward pass of the probe failed on rank 3 of 4 processes: ZeroDivisionError: no loss"
-        assert repr(answer.error) == repr(ZeroDivisionError("no loss") if rank == 3 else ProcessError(text))
+        model.head.bias.add_(float(where == "weights" and dist.get_rank() == 2))
+        with as_found(model, processes_of(model)):
+            pass
 
 
 def test_models_that_are_not_trained_as_one_are_refused(four: Team) -> None:
-    for answer in four.answers(refuse, "weights"):
+    four.run(differ, "nowhere")
+    for answer in four.answers(differ, "weights"):
         assert isinstance(answer.error, ValueError)
         text = str(answer.error)
         assert text.startswith("the weights must be equal on all 4 processes to be measured, got norm")

@@ -10,9 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from infopace.estimators._inputs import check_plain
-from infopace.model.processes import reshard, whole
+from infopace.model.processes import ALONE, Processes
 from infopace.model.random_state import random_state_kept
-from infopace.model.snapshot import Buffers
+from infopace.model.sharding import is_sharded, reshard, whole
+from infopace.model.snapshot import Buffers, norm_of
+
+# Processes that average their gradients have weights that are equal bit for bit on machines of one kind.
+_SAME_NORM = 1e-5
 
 
 def layer_outputs(
@@ -22,6 +26,7 @@ def layer_outputs(
     layers: dict[str, nn.Module],
     batch_size: int | None,
     receive: Callable[[str, Tensor], None],
+    processes: Processes = ALONE,
 ) -> list[str]:
     """Run n examples and call receive(name, output) for each layer and for "output".
 
@@ -29,9 +34,12 @@ def layer_outputs(
     Without batches `receive` is called during the pass, so that no more than one layer's output is held. A layer that
     runs several times in a pass is received twice: after its first run, and at the end with the output of its last
     run. The last call counts.
+
+    Batches are dealt to the processes. They are those of one process, so the outputs are equal bit for bit on any
+    number of them. All receive all outputs.
     """
     if batch_size is not None and batch_size < n:
-        return _in_batches(model, inputs, n, layers, batch_size, receive)
+        return _in_batches(model, inputs, n, layers, batch_size, receive, processes)
     ran: set[str] = set()
     again: dict[str, Tensor] = {}
 
@@ -62,40 +70,31 @@ def _in_batches(
     layers: dict[str, nn.Module],
     batch_size: int,
     receive: Callable[[str, Tensor], None],
+    processes: Processes,
 ) -> list[str]:
-    kept: dict[str, list[Tensor]] = {name: [] for name in (*layers, "output")}
-    silent: list[str] = []
-    for start, stop in batches_of(n, batch_size):
-        latest, silent = one_batch(model, inputs, start, stop, layers)
-        for name, values in latest.items():
-            kept[name].append(values)
-    for name, parts in kept.items():
-        if parts:
-            receive(name, torch.cat(parts))
-            parts.clear()
-    return silent
-
-
-def batches_of(n: int, batch_size: int) -> list[tuple[int, int]]:
-    """The first example of each batch of n examples, and the one after its last."""
     starts = list(range(0, n, batch_size))
     if batch_size > 1 and n - starts[-1] == 1:
         starts.pop()  # a model may squeeze a single example's dimension away, so it joins the batch before
-    return list(zip(starts, [*starts[1:], n], strict=True))
+    stops = [*starts[1:], n]
 
+    def run(batch: int) -> tuple[dict[str, Tensor], list[str]]:
+        latest: dict[str, Tensor] = {}
+        start, stop = starts[batch], stops[batch]
+        part = map_tensors(inputs, lambda tensor: tensor[start:stop])
 
-def one_batch(
-    model: nn.Module, inputs: Any, start: int, stop: int, layers: dict[str, nn.Module]
-) -> tuple[dict[str, Tensor], list[str]]:
-    """Copies of the outputs for the examples start..stop-1 by layer, and the layers that did not run."""
-    latest: dict[str, Tensor] = {}
-    part = map_tensors(inputs, lambda tensor: tensor[start:stop])
+        def keep(name: str, values: Tensor) -> None:
+            latest[name] = values.clone()
 
-    def keep(name: str, values: Tensor) -> None:
-        latest[name] = values.clone()
+        silent = layer_outputs(model, part, stop - start, layers, None, keep)
+        return latest, silent
 
-    silent = layer_outputs(model, part, stop - start, layers, None, keep)
-    return latest, silent
+    found = processes.dealt("the forward pass of the probe", len(starts), run)
+    for name in (*layers, "output"):
+        parts = [latest.pop(name) for latest, _ in found if name in latest]
+        if parts:
+            receive(name, torch.cat(parts))
+            parts.clear()
+    return found[-1][1]
 
 
 @contextlib.contextmanager
@@ -113,8 +112,14 @@ def hooked(hooks: Mapping[nn.Module, Callable[..., None]]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def as_found(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode inside. At the end modes, buffers, compiled calls and random states are restored."""
+def as_found(model: nn.Module, processes: Processes = ALONE) -> Iterator[None]:
+    """Evaluation mode inside. At the end modes, buffers, compiled calls and random states are restored.
+
+    With several processes the buffers and torch's random states are those of rank 0 inside.
+
+    Raises:
+        ValueError: the weights are not equal on all processes.
+    """
     modules = list(model.modules())
     modes = [module.training for module in modules]
     # Hooks do not run inside compiled code.
@@ -127,6 +132,8 @@ def as_found(model: nn.Module) -> Iterator[None]:
                 module.training = False
             for module, _ in compiled:
                 module._compiled_call_impl = None
+            if processes.several:
+                _as_on_first(model, processes, devices)
             yield
         finally:
             for module, mode in zip(modules, modes, strict=True):
@@ -135,6 +142,38 @@ def as_found(model: nn.Module) -> Iterator[None]:
                 module._compiled_call_impl = code
             buffers.put_back()
             reshard(model)
+
+
+@torch.no_grad()
+def _as_on_first(model: nn.Module, processes: Processes, devices: set[torch.device]) -> None:
+    """The buffers and the random states of rank 0, on all processes."""
+    norms = [] if processes.in_step else processes.gather("comparing the weights", _norm(model))
+    for rank, norm in enumerate(norms):
+        if abs(norm - norms[0]) > _SAME_NORM * norms[0]:
+            raise ValueError(
+                f"the weights must be equal on all {processes.count} processes to be measured, got norm {norms[0]:.6g} "
+                f"on rank 0 and {norm:.6g} on rank {rank}; train with DistributedDataParallel or fully_shard"
+            )
+    buffers = [buffer for buffer in model.buffers() if not is_sharded(buffer)]
+
+    def of_this_process() -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        states = [torch.cuda.get_rng_state(device) for device in sorted(devices, key=str)]
+        return torch.get_rng_state(), states, buffers
+
+    state, states, values = processes.from_first("the buffers of the model", of_this_process)
+    torch.set_rng_state(state)
+    for device, own in zip(sorted(devices, key=str), states, strict=True):
+        torch.cuda.set_rng_state(own, device)
+    for buffer, value in zip(buffers, values, strict=True):
+        # A buffer that is expanded cannot be written to. It cannot differ either.
+        if not torch.equal(buffer, value):
+            buffer.copy_(value)
+
+
+def _norm(model: nn.Module) -> float:
+    return norm_of(
+        weight for weight in model.parameters() if weight.is_floating_point() or weight.is_complex()
+    )
 
 
 def call(model: nn.Module, inputs: Any) -> Any:

@@ -12,7 +12,7 @@ from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import is_parametrized
 from torch.optim import Optimizer
 
-from infopace.model.processes import has_flat_weights, reshard
+from infopace.model.sharding import has_flat_weights, reshard
 
 # These use the weights of their submodules without calling them, so each counts as one layer.
 _WHOLE = (nn.MultiheadAttention, nn.RNNBase)

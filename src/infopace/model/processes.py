@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import io
 import pickle
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -16,6 +15,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from infopace._checks import shown
+from infopace.model.sharding import sharded
 
 T = TypeVar("T")
 # Of another process's error, so that the message stays one readable line.
@@ -36,13 +36,17 @@ class Processes:
         rank: The number of this process in the group, from 0.
         count: The number of processes.
         group: torch's process group; None: the default one.
-        device: Where this process keeps tensors that it gets from others' accelerators.
+        device: The device of the tensors that travel.
+        in_step: Whether a forward pass is itself collective, because weights are split over the processes.
+        deals: Whether each may run other examples. Processes that have parts of one layer must not.
     """
 
     rank: int = 0
     count: int = 1
     group: Any = None
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    in_step: bool = False
+    deals: bool = True
 
     @property
     def several(self) -> bool:
@@ -59,45 +63,81 @@ class Processes:
         """
         if not self.several:
             return [value]
-        sent = io.BytesIO()
-        torch.save(value, sent)
+        content = io.BytesIO()
+        own: list[Tensor] = []
+        _Packer(content, own).dump(value)
+        kinds = [(tensor.shape, tensor.dtype, tensor.device.type == "cpu") for tensor in own]
         arrived: list[Any] = [None] * self.count
         with self._exchange(what):
-            dist.all_gather_object(arrived, (what, str(self.device), sent.getvalue()), self.group)
-        others = [f"rank {rank} is at {place!r}" for rank, (place, *_) in enumerate(arrived) if place != what]
-        if others:
-            raise ProcessError(
-                f"all processes must be at the same point, got rank {self.rank} at {what!r} while {others[0]}"
-            )
-        return [
-            value
-            if rank == self.rank
-            else torch.load(io.BytesIO(content), map_location={place: str(self.device)}, weights_only=False)
-            for rank, (_, place, content) in enumerate(arrived)
-        ]
+            dist.all_gather_object(arrived, (what, content.getvalue(), kinds), self.group)
+            others = [f"rank {rank} is at {at!r}" for rank, (at, *_) in enumerate(arrived) if at != what]
+            if others:
+                raise ProcessError(
+                    f"all processes must be at the same point, got rank {self.rank} at {what!r} while {others[0]}"
+                )
+            found = []
+            for rank, (_, packed, theirs) in enumerate(arrived):
+                parts = [
+                    self._sent(own[i] if rank == self.rank else None, kind, rank)
+                    for i, kind in enumerate(theirs)
+                ]
+                found.append(value if rank == self.rank else _Unpacker(io.BytesIO(packed), parts).load())
+        return found
 
-    def from_first(self, what: str, make: Callable[[], T]) -> T:
-        """What `make` returns, or raises, on rank 0. It is not called on the others, and must not be collective."""
+    def from_first(self, what: str, make: Callable[[], T], *, on_all: bool = False) -> T:
+        """What `make` returns or raises on rank 0.
+
+        Args:
+            what: For messages, what is made.
+            make: Called on rank 0, where it must not be collective.
+            on_all: It is called on all processes, and may be collective. All have the same to work with, so the others
+                find the same, but for the last bits.
+        """
         if not self.several:
             return make()
         answer: Any = None
-        own: Exception | None = None
-        if self.rank == 0:
+        error: Exception | None = None
+        if on_all or self.rank == 0:
             try:
-                answer = make(), None
-            except Exception as error:
-                answer, own = (None, _sendable(error)), error
-        result, error = self.gather(what, answer)[0]
-        if error is not None:
-            raise own or error
-        return result
+                answer = make()
+            except Exception as raised:
+                error = raised
+        failed = None if error is None else (_sendable(error), _line(error))
+        answers = self.gather(what, (answer if self.rank == 0 else None, failed))
+        answer, first = answers[0]
+        if first is not None:
+            # One that names another process is known here too, by that name or as this process's own.
+            known = self.rank == 0 or isinstance(first[0], ProcessError)
+            raise error if known and error is not None else first[0]
+        self._raise_failed(what, error, [failed and failed[1] for _, failed in answers])
+        return answer
 
-    def broadcast(self, what: str, tensor: Tensor, source: int = 0) -> None:
-        """Fill a contiguous tensor with that of the process `source`."""
-        if self.several and tensor.numel():
-            with self._exchange(what):
-                # As bytes, because not every backend knows every type.
-                dist.broadcast(tensor.view(-1).view(torch.uint8), group=self.group, group_src=source)
+    def dealt(self, what: str, jobs: int, run: Callable[[int], T]) -> list[T]:
+        """What `run` returns for job 0, 1, .., each of which is run by one process, in order, on all processes.
+
+        All processes run equally many, so the last may run one again. Where one raises, all raise.
+
+        Raises:
+            ProcessError: a job failed on another process. That one raises its own error.
+        """
+        if not (self.several and self.deals):
+            return [run(job) for job in range(jobs)]
+        done: dict[int, T] = {}
+        error: Exception | None = None
+        try:
+            for turn in range(0, jobs, self.count):
+                job = turn + self.rank
+                result = run(job if job < jobs else 0)
+                if job < jobs:
+                    done[job] = result
+        except Exception as raised:
+            if self.in_step:  # the others wait in the middle of the job, and cannot be reached
+                raise
+            error = raised
+        answers = self.gather(what, (None if error is None else _line(error), {} if error else done))
+        self._raise_failed(what, error, [failed for failed, _ in answers])
+        results = {job: result for _, theirs in answers for job, result in theirs.items()}
+        return [results[job] for job in range(jobs)]
 
     def agree(self, values: Mapping[str, Any], hint: str = "") -> None:
         """Raise ValueError for the first of some named values that is not equal on all processes.
@@ -116,40 +156,33 @@ class Processes:
                     f"{shown(gathered[differing[0]][name])} on {ranks}{hint and f'; {hint}'}"
                 )
 
-    @contextlib.contextmanager
-    def together(self, what: str) -> Iterator[None]:
-        """Where one process raises inside, all raise at the end; inside, nothing may be collective.
-
-        Raises:
-            ProcessError: another process has raised. The one that has raised raises its own error.
-        """
-        if not self.several:
-            yield
-            return
-        own: Exception | None = None
-        try:
-            yield
-        except Exception as error:
-            own = error
-        try:
-            reports = self.gather(what, None if own is None else _line(own))
-        except ProcessError:
-            if own is None:
-                raise
-            reports = []
+    def _raise_failed(self, what: str, own: Exception | None, reports: list[str | None]) -> None:
         if own is not None:
             raise own
         for rank, report in enumerate(reports):
             if report is not None:
                 raise ProcessError(f"{what} failed on rank {rank} of {self.count} processes: {report}")
 
+    def _sent(self, tensor: Tensor | None, kind: tuple[torch.Size, torch.dtype, bool], source: int) -> Tensor:
+        """A tensor of the process `source`: sent, if it is given, or else received."""
+        shape, dtype, on_cpu = kind
+        if tensor is None:
+            moved = torch.empty(shape, dtype=dtype, device=self.device)
+        else:
+            moved = tensor.detach().to(self.device).contiguous()
+        if moved.numel():
+            # As bytes, because not every backend knows every type.
+            dist.broadcast(moved.view(-1).view(torch.uint8), group=self.group, group_src=source)
+        return moved.cpu() if on_cpu else moved
+
     @contextlib.contextmanager
     def _exchange(self, what: str) -> Iterator[None]:
-        on_accelerator = self.device.type == "cuda"
         try:
             # With NCCL, objects travel by way of the current device.
-            with torch.cuda.device(self.device) if on_accelerator else contextlib.nullcontext():
+            with torch.cuda.device(self.device) if self.device.type == "cuda" else contextlib.nullcontext():
                 yield
+        except ProcessError:
+            raise
         except RuntimeError as error:  # the backends have no class of their own for it
             raise ProcessError(
                 f"{what} failed, because another of {self.count} processes has ended or does something else; "
@@ -164,93 +197,22 @@ def processes_of(model: nn.Module) -> Processes:
     """The processes that train a model, from its wrapper or its sharded weights, or else all that torch knows."""
     if not (dist.is_available() and dist.is_initialized()):
         return ALONE
-    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-    group = _group_of(model)
+    meshes = {weight.device_mesh for weight in sharded(model)}
+    # Along one of several dimensions a layer may be split, and the processes along it must see the same examples.
+    deals = all(mesh.ndim == 1 for mesh in meshes)
+    group = meshes.pop().get_group() if deals and len(meshes) == 1 else None
+    for module in model.modules():  # torch.compile may be around the wrapper
+        if isinstance(module, nn.parallel.DistributedDataParallel):
+            group = module.process_group
     count, rank = dist.get_world_size(group), dist.get_rank(group)
     if count < 2 or rank < 0:
         return ALONE
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     if (
         device.type == "cpu" and dist.get_backend(group) == "nccl"
-    ):  # sharded weights that wait in the computer's memory
+    ):  # weights that wait in the computer's memory
         device = torch.device("cuda", torch.cuda.current_device())
-    return Processes(rank, count, group, device)
-
-
-def _group_of(model: nn.Module) -> Any:
-    for module in model.modules():  # torch.compile may be around the wrapper
-        if isinstance(module, nn.parallel.DistributedDataParallel):
-            return module.process_group
-    meshes = {weight.device_mesh for weight in sharded(model)}
-    # With several dimensions of a mesh all of its processes see the same examples.
-    return meshes.pop().get_group() if len(meshes) == 1 and next(iter(meshes)).ndim == 1 else None
-
-
-def sharded(model: nn.Module) -> list[Any]:
-    """The DTensors among a model's parameters: weights that are split over processes."""
-    return [weight for weight in model.parameters() if is_sharded(weight)]
-
-
-def is_sharded(tensor: Tensor) -> bool:
-    """Whether a tensor is a DTensor, of which this process has a part."""
-    # Where nobody has loaded the module, which takes seconds, there is none.
-    module = sys.modules.get("torch.distributed.tensor")
-    return module is not None and isinstance(tensor, module.DTensor)
-
-
-def local(tensor: Tensor) -> Tensor:
-    """The part of a tensor that this process has, without a gradient; of a plain tensor, all."""
-    part: Any = tensor.detach()
-    return part.to_local() if is_sharded(tensor) else part
-
-
-def whole(tensor: Tensor) -> Tensor:
-    """The whole of a DTensor, which is collective; a plain tensor as it is."""
-    split: Any = tensor
-    return split.full_tensor() if is_sharded(tensor) else tensor
-
-
-def reshard(model: nn.Module) -> None:
-    """Split weights over the processes that `fully_shard` has left whole, so that they are those of the optimizer.
-
-    A forward pass without a gradient leaves the outermost weights whole. They would be out of date after a step.
-    """
-    for part in _of_fsdp(model, "FSDPModule"):
-        part.reshard()
-
-
-def has_flat_weights(model: nn.Module) -> bool:
-    """Whether a model has the older FullyShardedDataParallel in it, which joins weights and splits the result."""
-    return bool(_of_fsdp(model, "FullyShardedDataParallel"))
-
-
-def _of_fsdp(model: nn.Module, kind: str) -> list[Any]:
-    """The modules that are of a class of torch.distributed.fsdp."""
-    # Where nobody has loaded it, which takes seconds, there are none.
-    found = getattr(sys.modules.get("torch.distributed.fsdp"), kind, None)
-    return [] if found is None else [module for module in model.modules() if isinstance(module, found)]
-
-
-def sum_over_parts(numbers: Iterable[tuple[Tensor, float]]) -> float:
-    """Add up a number for each tensor, and for a DTensor those of its parts on all processes, which is collective.
-
-    A part that several processes have counts once.
-    """
-    total = 0.0
-    sums: dict[tuple[Any, tuple[bool, ...]], float] = {}
-    for tensor, number in numbers:
-        if not is_sharded(tensor):
-            total += number
-            continue
-        spread: Any = tensor
-        layout = spread.device_mesh, tuple(placement.is_replicate() for placement in spread.placements)
-        sums[layout] = sums.get(layout, 0.0) + number
-    for (mesh, replicated), part in sums.items():
-        from torch.distributed.tensor import DTensor, Partial, Replicate
-
-        own = torch.tensor([part], dtype=torch.float64, device=mesh.device_type)
-        placements = [Replicate() if same else Partial() for same in replicated]
-        total += float(DTensor.from_local(own, mesh, placements, run_check=False).full_tensor())
-    return total
+    return Processes(rank, count, group, device, in_step=bool(sharded(model)), deals=deals)
 
 
 def digest(tensors: Iterable[Tensor]) -> str:
@@ -269,6 +231,29 @@ def _sendable(error: Exception) -> Exception:
     except Exception:  # an error may have any class
         return ProcessError(f"rank 0 failed: {_line(error)}")
     return error
+
+
+class _Packer(pickle.Pickler):
+    """Leaves tensors out and lists them."""
+
+    def __init__(self, file: io.BytesIO, tensors: list[Tensor]) -> None:
+        super().__init__(file)
+        self._tensors = tensors
+
+    def persistent_id(self, obj: Any) -> int | None:
+        if not isinstance(obj, Tensor):
+            return None
+        self._tensors.append(obj)
+        return len(self._tensors) - 1
+
+
+class _Unpacker(pickle.Unpickler):
+    def __init__(self, file: io.BytesIO, tensors: list[Tensor]) -> None:
+        super().__init__(file)
+        self._tensors = tensors
+
+    def persistent_load(self, pid: Any) -> Tensor:
+        return self._tensors[pid]
 
 
 def _line(error: Exception) -> str:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from infopace.model.processes import is_sharded, local, reshard, sum_over_parts
+from infopace.model.sharding import is_sharded, local, reshard, sum_over_parts
 
 
 class Buffers:

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from infopace._checks import check_seed, shown, whole
 from infopace.estimators import Estimate, OutOfRangeError, decoder_bound, entropy, mutual_information
-from infopace.model.forward import check_layer_output, layer_outputs, map_tensors
+from infopace.model.forward import as_found, check_layer_output, layer_outputs, map_tensors
 from infopace.model.layers import check_model, pick_layers, unwrap
+from infopace.model.processes import ALONE, Processes, processes_of
 from infopace.probe._measuring import LayerInformation, Measurement, Measuring, chosen
 from infopace.probe._reference import ksg_reference
 from infopace.probe._sampling import as_examples, count_examples, draw, stratified
@@ -112,7 +113,9 @@ class Probe:
         return self
 
     @torch.no_grad()
-    def measure(self, model: nn.Module, measuring: Measuring | None = None, **changes: Any) -> Measurement:
+    def measure(
+        self, model: nn.Module, measuring: Measuring | None = None, *, together: bool = False, **changes: Any
+    ) -> Measurement:
         """Measure the information in layers of a model, in evaluation mode, in one forward pass.
 
         The model is left exactly as found: training mode of every module, buffers, hooks, random state. A compiled or
@@ -125,19 +128,32 @@ class Probe:
         Args:
             model: The model.
             measuring: What to measure, and how; None: `Measuring()`.
+            together: Whether all processes that train the model measure as one: each runs its share of the batches,
+                and all get what rank 0 finds. All must call it then. They must always where `fully_shard` has split the
+                weights.
             **changes: Other values for fields of `Measuring`: layers, k, norm, reference, decoder, std_error,
                 batch_size.
 
         Raises:
             TypeError: not a torch module, or an unknown field.
+            ProcessError: the measurement failed on another process.
             ValueError: a model on the meta device; a layer that is unknown, did not run, or has an output without
                 one row per example; nan or inf in an output; an output that does not fit the targets; a k of n or more.
         """
-        began = time.perf_counter()
         measuring = chosen(measuring, changes)
         check_model(model)
-        reference = self._known_reference(measuring)
+        processes = processes_of(model)
         model = unwrap(model)
+        if not (processes.several and (together or processes.in_step)):
+            return self._measure(model, measuring, ALONE)
+        with as_found(model, processes):
+            return processes.from_first(
+                "the measurement", lambda: self._measure(model, measuring, processes), on_all=True
+            )
+
+    def _measure(self, model: nn.Module, measuring: Measuring, processes: Processes) -> Measurement:
+        began = time.perf_counter()
+        reference = self._known_reference(measuring)
         picked = pick_layers(model, measuring.layers)
         picked.pop("output", None)
         device = next((parameter.device for parameter in model.parameters()), self.targets.device)
@@ -160,6 +176,7 @@ class Probe:
             picked,
             measuring.batch_size or (None if picked else _OUTPUT_BATCH),
             measure_layer,
+            processes,
         )
         if silent and measuring.layers != "all":
             raise ValueError(
