@@ -19,9 +19,11 @@ from infopace.lab.batches import caster, hold_out, in_batches, spans
 from infopace.lab.config import OURS, PACED, SWITCHES, Plan
 from infopace.lab.errors import InputError
 from infopace.lab.lazy_images import in_turn
+from infopace.lab.processes import as_one, own_draws, own_part
 from infopace.lab.run_folder import Row
 from infopace.lab.steps import PacedSteps, Steps, check_loaded
 from infopace.lab.workload import Data, Rows
+from infopace.model import processes_of
 from infopace.probe import Measuring, reference_of
 from infopace.scheduler import RollBack, RollBackError
 
@@ -72,9 +74,12 @@ class Training:
         self.data = data.to(plan.device)
         self._inputs = caster(workload)
         self._seed_epoch(0)
+        self.processes = processes_of()
         self.model = workload.build_model().to(plan.device)
         if workload.channels_last:
             self.model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        # The same model, for the forward passes of training.
+        self._trained = as_one(self.model, self.processes)
         # A mask may hold -inf from the start.
         self._never_finite = self._not_finite()
         if plan.baseline is None:
@@ -261,25 +266,39 @@ class Training:
         order = self._seed_epoch(epoch)
         n = len(data.train_inputs)
         batches = in_batches(torch.randperm(n, generator=order).to(self.device), workload.batch_size)
+        order = own_draws(self.plan.config.seed, epoch, self.processes, order)
+        parts = [own_part(batch, self.processes) for batch in batches]
+        owned = [own for own, _ in parts]
         losses: list[torch.Tensor] = []
         self.model.train()
-        for i, (batch, inputs) in enumerate(zip(batches, in_turn(data.train_inputs, batches), strict=True)):
+        for i, ((batch, part), inputs) in enumerate(
+            zip(parts, in_turn(data.train_inputs, owned), strict=True)
+        ):
             self.steps.optimizer.zero_grad(set_to_none=True)
             if workload.augment is not None:
                 inputs = workload.augment(inputs, order)
             with self._autocast():
-                outputs = self.model(self._inputs(inputs))
+                outputs = self._trained(self._inputs(inputs))
                 loss = workload.loss(outputs, data.train_targets[batch])
-            loss.backward()
-            self._step(loss)
+            if self.processes.several:  # gradients are averaged, so this makes them those of the whole batch
+                (loss * (part * self.processes.count)).backward()
+            else:
+                loss.backward()
+            self._step(loss, part)
             losses.append(loss.detach())
             on_batch(i + 1, len(batches))
-        sizes = torch.tensor([len(batch) for batch in batches], dtype=torch.float64, device=self.device)
-        mean = float(torch.stack(losses).double() @ sizes) / n
+        sizes = [len(batch) * part for batch, (_, part) in zip(batches, parts, strict=True)]
+        weights = torch.tensor(sizes, dtype=torch.float64, device=self.device)
+        own = float(torch.stack(losses).double() @ weights)
+        mean = sum(self.processes.gather("the training loss", own)) / n
         if not math.isfinite(mean):
-            odd = ~torch.isfinite(torch.stack(losses))
-            if bool(odd.any()):
-                self._check_untrained(epoch, int(odd.nonzero()[0]))
+            finite = torch.isfinite(torch.stack(losses)).tolist()
+            own_first = finite.index(False) if False in finite else len(batches)
+            first = min(self.processes.gather("the first loss that is not finite", own_first))
+            if first < len(batches):
+                self.processes.from_first(
+                    "the loss of untrained weights", lambda: self._check_untrained(epoch, first)
+                )
             raise NotFinite(f"the training loss is {mean}")
         if self._not_finite() > self._never_finite:
             raise NotFinite("a weight is not finite")
@@ -313,19 +332,25 @@ class Training:
     @torch.no_grad()
     def evaluate(self) -> float:
         """The metric on the test set, in eval mode. Raises NotFinite if it, or an output, is not finite."""
+        with (
+            self.steps.evaluating()
+        ):  # by all processes: a method's weights may differ in their last bits afterwards
+            return self.processes.from_first("the test", self._evaluate)
+
+    @torch.no_grad()
+    def _evaluate(self) -> float:
         metric = self.plan.workload.metric
         total, count = torch.zeros((), dtype=torch.float64, device=self.device), 0
         odd = torch.zeros((), dtype=torch.bool, device=self.device)
         self.model.eval()
         batches = spans(len(self.data.test_targets), _EVALUATION_BATCH)
-        with self.steps.evaluating():
-            for batch, inputs in zip(batches, in_turn(self.data.test_inputs, batches), strict=True):
-                with self._autocast():
-                    outputs = self.model(self._inputs(inputs))
-                scores = metric.score(outputs.float(), self.data.test_targets[batch])
-                total += scores.sum()
-                count += scores.numel()
-                odd |= outputs.isnan().any()
+        for batch, inputs in zip(batches, in_turn(self.data.test_inputs, batches), strict=True):
+            with self._autocast():
+                outputs = self.model(self._inputs(inputs))
+            scores = metric.score(outputs.float(), self.data.test_targets[batch])
+            total += scores.sum()
+            count += scores.numel()
+            odd |= outputs.isnan().any()
         # argmax of outputs that are nan is a class, so the metric alone does not show them.
         if bool(odd):
             raise NotFinite("an output on the test set is nan")
@@ -344,7 +369,11 @@ class Training:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, torch.bfloat16)
 
-    def _step(self, loss: Tensor) -> None:
+    def _step(self, loss: Tensor, part: float) -> None:
+        """A step after the backward pass of a loss, which is this part of the batch's."""
+        if self.processes.several and self.steps.wants_loss:
+            whole = sum(self.processes.gather("the loss of the batch", float(loss.detach()) * part))
+            loss = torch.tensor(whole, device=self.device)
         try:
             self.steps.step(loss)
         except (

@@ -193,10 +193,11 @@ class Processes:
 ALONE = Processes()
 
 
-def processes_of(model: nn.Module) -> Processes:
-    """The processes that train a model, from its wrapper or its sharded weights, or else all that torch knows."""
+def processes_of(model: nn.Module | None = None) -> Processes:
+    """The processes that train a model: those of its wrapper or its sharded weights, or else all that torch knows."""
     if not (dist.is_available() and dist.is_initialized()):
         return ALONE
+    model = nn.Identity() if model is None else model
     meshes = {weight.device_mesh for weight in sharded(model)}
     # Along one of several dimensions a layer may be split, and the processes along it must see the same examples.
     deals = all(mesh.ndim == 1 for mesh in meshes)
