@@ -12,7 +12,7 @@ from typing import ClassVar
 from infopace._checks import positive, share, whole
 from infopace.policies._bounds import Bounds
 from infopace.policies._held_out import HeldOut
-from infopace.policies._policy import Decision, Observed, Policy, planned
+from infopace.policies._policy import Decision, Observed, Policy, planned_number
 
 
 @dataclass(frozen=True)
@@ -103,11 +103,11 @@ class HoldAndDecay(Policy):
     shape: Callable[[float], float] | None = None
 
     def __post_init__(self) -> None:
-        def put(name: str, value: float | int) -> None:
+        def put(name: str, value: float | int | None) -> None:
             object.__setattr__(self, name, value)
 
-        put("epochs", planned("epochs", self.epochs))
-        put("steps", planned("steps", self.steps, other=self.epochs))
+        put("epochs", planned_number("epochs", self.epochs))
+        put("steps", planned_number("steps", self.steps, other=self.epochs))
         put("z", positive("z", self.z))
         for name in ("window", "longest", "middle", "lowered"):
             put(name, share(name, getattr(self, name), zero=name == "middle"))
@@ -244,7 +244,7 @@ class _Cycle:
     start: int
     lowered: int = 0
     hold_end: int | None = None
-    end: float = 0
+    end: float | int = 0
     why: str = ""
     floor: float = -math.inf
     lost: bool = False

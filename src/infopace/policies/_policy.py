@@ -91,7 +91,7 @@ class Observed:
         """The epoch, or other unit of time, about to run, from 1."""
         return len(self.history)
 
-    def left_of(self, epochs: int | None, steps: int | None = None) -> float | None:
+    def left_of(self, epochs: int | None, steps: int | None = None) -> float | int | None:
         """Of a planned run, the units that this history can still come to, at least one; None where none is planned.
 
         Raises:
@@ -118,7 +118,7 @@ class Observed:
             planned = None if steps is None else steps / self.unit
         return None if planned is None else max(planned - self.begun - self.rolled_back, 1)
 
-    def time(self, units: float) -> str:
+    def time(self, units: float | int) -> str:
         """A point in time as people count it: "epoch 7", or "step 280".
 
         >>> Observed([0.1], 2.3, Bounds(1e-3, 0.1), unit=40).time(7)
@@ -193,7 +193,9 @@ def simulate(
     check_policy(policy)
     _check_nats("trace", trace)
     if policy.reads_reference and reference is None:
-        raise TypeError(f"reference must be a number of nats for a policy that reads it, got None for {policy!r}")
+        raise TypeError(
+            f"reference must be a number of nats for a policy that reads it, got None for {policy!r}"
+        )
     if held_out is not None:
         if not isinstance(held_out, HeldOut):
             raise TypeError(f"held_out must be HeldOut(...), got {type(held_out).__name__}")
@@ -220,7 +222,7 @@ def check_policy(policy: object, hint: str = "") -> None:
         raise TypeError(f"policy must be a Policy, with a method decide, got {shown(policy)}{hint}")
 
 
-def planned(name: str, number: object, other: int | None = None) -> int | None:
+def planned_number(name: str, number: object, other: int | None = None) -> int | None:
     """A planned number of epochs or steps, or None; ValueError for less than one, or where `other` is planned too."""
     if number is not None and other is not None:
         raise ValueError(f"a policy must plan epochs or steps, got epochs = {other} and {name} = {number}")

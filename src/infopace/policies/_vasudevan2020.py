@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import ClassVar
 
 from infopace._checks import check_choice
-from infopace.policies._policy import Decision, Observed, Policy, planned
+from infopace.policies._policy import Decision, Observed, Policy, planned_number
 from infopace.policies._signals import deficit, known, relative_change
 
 DECAYS = ("linear", "printed", "none")
@@ -59,12 +59,13 @@ class Vasudevan2020(Policy):
             check_choice(name, getattr(self, name), choices)
         if self.epochs is None and self.steps is None and self.decay != "none":
             raise ValueError(f"decay {self.decay!r} needs the number of epochs or steps, got epochs = None")
-        object.__setattr__(self, "epochs", planned("epochs", self.epochs))
-        object.__setattr__(self, "steps", planned("steps", self.steps, other=self.epochs))
+        object.__setattr__(self, "epochs", planned_number("epochs", self.epochs))
+        object.__setattr__(self, "steps", planned_number("steps", self.steps, other=self.epochs))
 
     def decide(self, observed: Observed) -> Decision:
         """The learning rate of the epoch about to run."""
         history, epoch, epsilon = observed.history, observed.epoch, observed.bounds.epsilon
+        planned = observed.left_of(self.epochs, self.steps)
         if epoch == 1:
             return self._first(observed)
         best = list(accumulate(history, max))
@@ -73,7 +74,7 @@ class Vasudevan2020(Policy):
             change = relative_change(history[e - 1], history[e - 2])
             if self._saturated(change, epsilon):
                 why = f"information is saturated ({self._condition(change, epsilon)})"
-                moved = _pace(best[e - 1], self._decay(e, observed), why, observed)
+                moved = _pace(best[e - 1], self._decay(e, planned, epsilon), why, observed)
                 break
         else:
             e, moved = 2, _pace(best[1], 1.0, "first pace", observed)
@@ -99,12 +100,11 @@ class Vasudevan2020(Policy):
         shown = f"|ds| = {abs(change):.2g}" if self.saturation == "absolute" else f"ds = {change:+.2g}"
         return f"{shown} < {epsilon:g}"
 
-    def _decay(self, epoch: int, observed: Observed) -> float:
-        left = observed.left_of(self.epochs, self.steps)
-        if self.decay == "none" or left is None:
+    def _decay(self, epoch: int, planned: float | int | None, epsilon: float) -> float:
+        if self.decay == "none" or planned is None:
             return 1.0
-        over = epoch if self.decay == "linear" else observed.bounds.epsilon
-        return max(1 - over / left, 0.0)
+        over = epoch if self.decay == "linear" else epsilon
+        return max(1 - over / planned, 0.0)
 
 
 def _pace(best: float, decay: float, why: str, observed: Observed) -> Decision:
