@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+import copy
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any
 
 import torch
@@ -13,6 +14,9 @@ from infopace.estimators._inputs import check_plain
 from infopace.model.random_state import random_state_kept
 from infopace.model.snapshot import Buffers
 
+# Makes the output of some examples: (model, examples) -> (n, ...).
+Forward = Callable[[nn.Module, Any], Tensor]
+
 
 def layer_outputs(
     model: nn.Module,
@@ -21,16 +25,18 @@ def layer_outputs(
     layers: dict[str, nn.Module],
     batch_size: int | None,
     receive: Callable[[str, Tensor], None],
+    forward: Forward | None = None,
 ) -> list[str]:
     """Run n examples and call receive(name, output) for each layer and for "output".
 
     Returns the layers that did not run. The model gets a copy of its inputs, because it may change them in place.
+    `forward(model, inputs)` makes the output of some examples; None: the main tensor of what the model returns.
     Without batches `receive` is called during the pass, so that no more than one layer's output is held. A layer that
     runs several times in a pass is received twice: after its first run, and at the end with the output of its last
     run. The last call counts.
     """
     if batch_size is not None and batch_size < n:
-        return _in_batches(model, inputs, n, layers, batch_size, receive)
+        return _in_batches(model, inputs, n, layers, batch_size, receive, forward)
     ran: set[str] = set()
     again: dict[str, Tensor] = {}
 
@@ -47,8 +53,9 @@ def layer_outputs(
         return after_run
 
     with as_found(model), hooked({module: hook(name) for name, module in layers.items()}):
-        result = call(model, map_tensors(inputs, torch.clone))
-        receive("output", check_layer_output("output", main_tensor(result), n))
+        copied = map_tensors(inputs, torch.clone)
+        result = main_tensor(call(model, copied)) if forward is None else forward(model, copied)
+        receive("output", check_layer_output("output", result, n))
         for name, values in again.items():
             receive(name, values)
     return [name for name in layers if name not in ran]
@@ -61,6 +68,7 @@ def _in_batches(
     layers: dict[str, nn.Module],
     batch_size: int,
     receive: Callable[[str, Tensor], None],
+    forward: Forward | None,
 ) -> list[str]:
     kept: dict[str, list[Tensor]] = {name: [] for name in (*layers, "output")}
     silent: list[str] = []
@@ -69,12 +77,12 @@ def _in_batches(
         starts.pop()  # a model may squeeze a single example's dimension away, so it joins the batch before
     for start, stop in zip(starts, [*starts[1:], n], strict=True):
         latest: dict[str, Tensor] = {}
-        part = map_tensors(inputs, lambda tensor, s=start, e=stop: tensor[s:e])
+        part = part_of(inputs, n, start, stop)
 
         def keep(name: str, values: Tensor, latest: dict[str, Tensor] = latest) -> None:
             latest[name] = values.clone()
 
-        silent = layer_outputs(model, part, stop - start, layers, None, keep)
+        silent = layer_outputs(model, part, stop - start, layers, None, keep, forward)
         for name, values in latest.items():
             kept[name].append(values)
     for name, parts in kept.items():
@@ -156,12 +164,26 @@ def check_layer_output(name: str, values: Tensor | None, n: int) -> Tensor:
 
 
 def map_tensors(inputs: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """The same inputs with every tensor changed."""
+    """The same inputs with every tensor changed; containers keep their type, and all else stays as it is."""
     if isinstance(inputs, Tensor):
         return change(inputs)
-    if isinstance(inputs, Mapping):
-        return {name: map_tensors(part, change) for name, part in inputs.items()}
-    return tuple(map_tensors(part, change) for part in inputs)
+    return _rebuilt(inputs, lambda part: map_tensors(part, change))
+
+
+def part_of(inputs: Any, n: int, start: int, stop: int) -> Any:
+    """The examples start..stop-1 of n: of every tensor, and of every list with an entry for each example."""
+    if isinstance(inputs, Tensor):
+        return inputs[start:stop] if inputs.ndim else inputs
+    if is_column(inputs, n):
+        return inputs[start:stop]
+    return _rebuilt(inputs, lambda part: part_of(part, n, start, stop))
+
+
+def is_column(inputs: Any, n: int) -> bool:
+    """Whether this is a list with an entry for each of n examples, such as texts, and not one with a tensor a place."""
+    if not isinstance(inputs, list | tuple) or len(inputs) != n:
+        return False
+    return not any(tensor.ndim and len(tensor) == n for tensor in tensors_of(inputs))
 
 
 def tensors_of(inputs: Any) -> list[Tensor]:
@@ -169,3 +191,20 @@ def tensors_of(inputs: Any) -> list[Tensor]:
     found: list[Tensor] = []
     map_tensors(inputs, lambda tensor: (found.append(tensor), tensor)[1])
     return found
+
+
+def _rebuilt(inputs: Any, change: Callable[[Any], Any]) -> Any:
+    """A container of the same type with its parts changed; all else as it is."""
+    if type(inputs) is dict:
+        return {name: change(part) for name, part in inputs.items()}
+    if isinstance(inputs, MutableMapping):  # such as the batches of tokenizers
+        alike = copy.copy(inputs)
+        alike.update({name: change(part) for name, part in inputs.items()})
+        return alike
+    if isinstance(inputs, Mapping):
+        return {name: change(part) for name, part in inputs.items()}
+    if isinstance(inputs, tuple) and hasattr(inputs, "_fields"):  # a named tuple
+        return type(inputs)(*map(change, inputs))
+    if isinstance(inputs, list | tuple):
+        return type(inputs)(map(change, inputs))
+    return inputs

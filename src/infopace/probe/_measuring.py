@@ -9,6 +9,7 @@ from typing import Any
 
 from infopace._checks import check_choice, flag, positive, shown, whole
 from infopace.estimators import Estimate
+from infopace.probe._signal import SIGNALS
 
 NORMS = ("euclidean", "chebyshev")
 REFERENCES = ("auto", "entropy", "ksg")
@@ -22,25 +23,34 @@ class Measuring:
         layers: "output"; "all" (every layer with weights, see `infopace.model.weight_layers`, and the output); or
             names and shell patterns, to which the output is added. "output" is the output of the model, even if a
             layer inside has that name.
+        signal: What drives a policy, at the output. "neighbours": the neighbour estimate of I(T;Y), which is sound for
+            one label an example and for continuous targets. "usable": usable information, what the outputs say as a
+            prediction, see `infopace.estimators.usable_information`; for targets of every kind. "auto": neighbours
+            where they are sound, usable information elsewhere. With "usable" no neighbours are searched at the output.
+            Hidden layers make no prediction, so they are measured by neighbours.
         k: Neighbours of the estimators, fewer than the examples.
         norm: "euclidean" or "chebyshev".
         reference: I(X;Y) in nats: a number, "entropy", "ksg" or "auto". "entropy" takes H(Y), since labels are a
-            function of the input. "ksg" is a nearest-neighbour estimate between the probe's inputs and targets. "auto"
-            is "entropy" for labels. For continuous targets it is "ksg", computed only if `Probe.reference` is called.
-        decoder: Whether to read the output as class scores and give the decoder bound. Only for labels, and only if
-            the output has no more dimensions than one for the classes.
+            function of the input: that of one position for labels at positions, the sum of all for several labels of
+            yes or no, and what the mean of soft labels has more than they have. "ksg" is a nearest-neighbour estimate
+            between the probe's inputs and targets. "auto" is "entropy" where targets are labels of any kind. For
+            continuous targets it is "ksg", computed only if `Probe.reference` is called.
+        decoder: Whether to read the output as scores where neighbours drive too, and give the decoder bound (only for
+            one label an example) and usable information beside. Only if the output has the shape of scores.
         std_error: Whether to compute the error bar of each estimate, which takes most of the time. Without it
             `Estimate.std_error` and `Estimate.interval` are nan, and the caution "inside-noise" is not given. No policy
             uses it.
-        batch_size: Examples per forward pass. None takes 256 if only the output is measured. If layers are measured,
-            None takes all examples, and each layer's output is released once it is measured. With a number the outputs
-            of all chosen layers are held until the last batch has run.
+        batch_size: Examples per forward pass. None takes 256 if only the output is measured, and fewer if an example
+            has more than 64 positions with a target. If layers are measured, None takes all examples, and each layer's
+            output is released once it is measured. With a number the outputs of all chosen layers are held until the
+            last batch has run.
 
     Raises:
         ValueError: an unknown word, or a number out of range.
     """
 
     layers: str | Sequence[str] = "output"
+    signal: str = "auto"
     k: int = 3
     norm: str = "euclidean"
     reference: str | float = "auto"
@@ -57,6 +67,7 @@ class Measuring:
             "std_error": flag("std_error", self.std_error),
             "batch_size": None if self.batch_size is None else whole("batch_size", self.batch_size, 1),
         }
+        check_choice("signal", self.signal, SIGNALS)
         check_choice("norm", self.norm, NORMS)
         for name, value in checked.items():
             object.__setattr__(self, name, value)
@@ -84,15 +95,19 @@ class LayerInformation:
 
     Attributes:
         name: The layer's name in the model, or "output".
-        estimate: I(T;Y) of the layer's output T, flattened, and the targets Y.
+        estimate: What drives a policy: `neighbours` or `usable`. At the output its `choice` says which, and why.
         decoder: The decoder bound H(Y) - cross-entropy; only at the output of a classifier.
         width: Numbers per example in T.
+        neighbours: I(T;Y) of the layer's output T, flattened, and the targets Y; None: not computed, or not sound.
+        usable: Usable information; only at the output. None: not computed, or the output has no shape of scores.
     """
 
     name: str
     estimate: Estimate
     decoder: Estimate | None
     width: int
+    neighbours: Estimate | None = None
+    usable: Estimate | None = None
 
 
 @dataclass(frozen=True)
