@@ -49,7 +49,7 @@ class Known(Counting):
 
     def __init__(self, n: int, first: int = 0) -> None:
         super().__init__(n, first)
-        self.targets = [(first + row) % 10 for row in range(n)]
+        self.targets: Any = [(first + row) % 10 for row in range(n)]
 
 
 @pytest.mark.parametrize("kind", [Counting, Known])
@@ -68,13 +68,13 @@ def test_a_thousand_of_1_2_million_items_are_drawn_by_reading_a_thousand(kind: t
     assert shares == [100] * 10 if kind is Known else min(shares) > 60
 
 
-def nested() -> tuple[Dataset, Tensor]:
+def nested() -> tuple[Any, Tensor]:
     """A data set inside others, and its labels, read item by item."""
     first, second = TensorDataset(X[:300], Y[:300]), Known(200)
     second.targets = torch.tensor(second.targets)
     some, _ = random_split(first, [100, 200], generator=torch.Generator().manual_seed(0))
-    inside = ConcatDataset([Subset(some, range(0, 100, 2)), TensorDataset(torch.randn(200, 6), Y[:200])])
-    whole = Subset(inside, [*range(249, 49, -2), *range(50)])
+    inside: Any = ConcatDataset([Subset(some, range(0, 100, 2)), TensorDataset(torch.randn(200, 6), Y[:200])])
+    whole: Any = Subset(inside, [*range(249, 49, -2), *range(50)])
     return whole, torch.tensor([int(whole[i][1]) for i in range(len(whole))])
 
 

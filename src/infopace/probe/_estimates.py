@@ -82,7 +82,7 @@ def _usable(output: Scored, targets: Targets) -> Estimate:
     if targets.kind is Kind.LABELS:
         return usable_information(scores.reshape(n, -1), targets.values, kind="classes")
     if targets.kind is Kind.POSITIONS:
-        if scores.ndim != values.ndim + 1:  # one number for two classes
+        if scores.numel() == values.numel():  # one number for two classes
             scores, values = scores.reshape(n, -1, 1), values.reshape(n, -1)
         mask = None if output.mask is None else output.mask.reshape(values.shape)
         return usable_information(scores, values.long(), mask, kind="tokens")

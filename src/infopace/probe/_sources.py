@@ -72,7 +72,8 @@ class Source:
                 f"the data set must have items, or give them one after the other, or be (inputs, targets), got {kind}"
             )
         streamed = isinstance(self.items, IterableDataset) or not indexed
-        self.count = None if streamed else len(self.items)
+        sized: Any = self.items
+        self.count = None if streamed else len(sized)
 
     def read(self, index: Iterable[int], seed: int) -> list[Any]:
         """Items by their numbers, and no other. Random numbers start from the seed, and their states are restored."""
