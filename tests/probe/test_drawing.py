@@ -197,9 +197,9 @@ def test_of_a_table_only_the_column_of_labels_and_the_drawn_items_are_read() -> 
     assert probe.inputs.shape == (100, 2)
 
 
-@pytest.mark.needs_data
 def test_a_table_of_the_package_itself() -> None:
-    datasets = pytest.importorskip("datasets")
+    import datasets
+
     table = datasets.Dataset.from_dict({"x": X.tolist(), "label": Y.tolist()})
     seen: list[int] = []
 

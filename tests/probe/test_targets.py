@@ -59,7 +59,12 @@ CASES: dict[str, tuple[Tensor, tuple[int, ...], str, float | None]] = {
     "segmentation of two": ((GRID > 0).float(), (1, 4, 4), "usable", entropy((GRID > 0).long().reshape(-1))),
     "multi-label": (SEVERAL, (4,), "usable", binary_entropies(SEVERAL.double().mean(0))),
     "multi-label of booleans": (SEVERAL > 0, (4,), "usable", binary_entropies(SEVERAL.double().mean(0))),
-    "multi-label of whole numbers": (SEVERAL.long(), (4,), "usable", binary_entropies(SEVERAL.double().mean(0))),
+    "multi-label of whole numbers": (
+        SEVERAL.long(),
+        (4,),
+        "usable",
+        binary_entropies(SEVERAL.double().mean(0)),
+    ),
     "positions of two classes": (SEVERAL.long(), (4, 2), "usable", entropy(SEVERAL.long().reshape(-1))),
     "soft labels": (SOFT, (4,), "usable", shares_of(SOFT)),
     "regression": (NUMBERS, (2,), "neighbours", None),
@@ -161,7 +166,9 @@ def seen(probe: Probe, model: nn.Module, **options: Any) -> LayerInformation:
     return probe.measure(model, Measuring(**options)).output
 
 
-def test_a_signal_that_is_asked_for_is_taken_and_the_other_is_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signal_that_is_asked_for_is_taken_and_the_other_is_not_searched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     probe, model = Probe(INPUTS, LABELS), Head(3)
     both = seen(probe, model)
     asked = seen(probe, model, signal="neighbours")
