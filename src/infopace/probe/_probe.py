@@ -126,7 +126,7 @@ class Probe:
             model: The model.
             measuring: What to measure, and how; None: `Measuring()`.
             **changes: Other values for fields of `Measuring`: layers, k, norm, reference, decoder, std_error,
-                batch_size.
+                batch_size, strict.
 
         Raises:
             TypeError: not a torch module, or an unknown field.
@@ -153,25 +153,27 @@ class Probe:
             if reference is not None and self._is_above(reference, name, estimate, values, measuring):
                 above[name] = f"{estimate.nats:.3g} nats are above the reference of {reference:.3g}"
 
-        silent = layer_outputs(
+        strict = measuring.layers != "all" if measuring.strict is None else measuring.strict
+        left_out = layer_outputs(
             model,
             self.inputs,
             self.n,
             picked,
             measuring.batch_size or (None if picked else _OUTPUT_BATCH),
             measure_layer,
+            strict=strict,
         )
-        if silent and measuring.layers != "all":
+        if left_out and strict:
             raise ValueError(
-                f"layer {silent[0]!r} must run in the forward pass to be measured, got no output from it"
+                f"layer {next(iter(left_out))!r} must run in the forward pass to be measured, got no output from it"
             )
         found["output"] = found.pop("output")
         warnings = [f"{name}: {text}" for name, layer in found.items() for text in layer.estimate.warnings]
         warnings += [
             f"{name}: {above[name]}, which is too low; give a number" for name in found if name in above
         ]
-        warnings += [f"{name}: did not run in the forward pass and was not measured" for name in silent]
-        return Measurement(found, reference, time.perf_counter() - began, tuple(warnings))
+        warnings += [f"{name}: {reason}" for name, reason in left_out.items()]
+        return Measurement(found, reference, time.perf_counter() - began, tuple(warnings), left_out)
 
     def of_output(
         self, outputs: Tensor, measuring: Measuring | None = None, **changes: Any
