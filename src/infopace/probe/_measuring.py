@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from infopace._checks import check_choice, flag, positive, shown, whole
@@ -44,6 +44,9 @@ class Measuring:
             has more than 64 positions with a target. If layers are measured, None takes all examples, and each layer's
             output is released once it is measured. With a number the outputs of all chosen layers are held until the
             last batch has run.
+        strict: Whether it is an error if a layer cannot be measured: it does not run, or its output has no dimension of
+            the examples, as that of position embeddings. If not, it is left out, as is a layer that gets the same input
+            for every example, and `Measurement.warnings` says so. None: an error, unless `layers` is "all".
 
     Raises:
         ValueError: an unknown word, or a number out of range.
@@ -57,6 +60,7 @@ class Measuring:
     decoder: bool = True
     std_error: bool = True
     batch_size: int | None = None
+    strict: bool | None = None
 
     def __post_init__(self) -> None:
         checked = {
@@ -66,6 +70,7 @@ class Measuring:
             "decoder": flag("decoder", self.decoder),
             "std_error": flag("std_error", self.std_error),
             "batch_size": None if self.batch_size is None else whole("batch_size", self.batch_size, 1),
+            "strict": None if self.strict is None else flag("strict", self.strict),
         }
         check_choice("signal", self.signal, SIGNALS)
         check_choice("norm", self.norm, NORMS)
@@ -120,13 +125,16 @@ class Measurement:
         reference: I(X;Y) in nats, the most that there is to learn. None for continuous targets if no reference was
             given and `Probe.reference` has not been called.
         seconds: Time the measurement took.
-        warnings: The warnings of the estimators, each with the layer's name.
+        warnings: The warnings of the estimators, each with the layer's name, and what is in `left_out`.
+        left_out: The layers that were asked for and could not be measured, each with the reason; see
+            `Measuring.strict`.
     """
 
     layers: dict[str, LayerInformation]
     reference: float | None
     seconds: float
     warnings: tuple[str, ...]
+    left_out: dict[str, str] = field(default_factory=dict)
 
     @property
     def output(self) -> LayerInformation:

@@ -57,12 +57,12 @@ class Pass:
 
     def targets(self, scores: Tensor) -> Targets:
         """All targets, of the kind that fits the scores."""
-        values, mask = _joined(self._all)
+        values, mask = _joined(self._all, self._n)
         return Targets.of(values, mask, scores)
 
     def scored(self, scores: Tensor) -> Scored:
         """The scores of all examples, with their targets."""
-        return Scored(scores, *_joined(self._kept), self.width)
+        return Scored(scores, *_joined(self._kept, self._n), self.width)
 
 
 def by_position(scores: Tensor, values: Tensor, mask: Tensor | None) -> Scored:
@@ -107,7 +107,10 @@ def thinned(whole: Scored, n: int) -> Scored:
     return Scored(scores, values.gather(1, places), mask, whole.width)
 
 
-def _joined(parts: list[tuple[Tensor, Tensor | None]]) -> tuple[Tensor, Tensor | None]:
+def _joined(parts: list[tuple[Tensor, Tensor | None]], n: int) -> tuple[Tensor, Tensor | None]:
+    """Targets and masks of n examples; those of a few, with which a pass may begin, are left out."""
+    while sum(len(values) for values, _ in parts[1:]) >= n:
+        del parts[0]
     values, masks = [part for part, _ in parts], [mask for _, mask in parts]
     if all(mask is None for mask in masks):
         return torch.cat(values), None

@@ -189,7 +189,7 @@ class Probe:
             model: The model.
             measuring: What to measure, and how; None: `Measuring()`.
             **changes: Other values for fields of `Measuring`: layers, k, norm, reference, decoder, std_error,
-                batch_size.
+                batch_size, strict.
 
         Raises:
             TypeError: not a torch module, or an unknown field.
@@ -208,12 +208,14 @@ class Probe:
             raise ValueError("the model must have weights to be measured, got them on the meta device")
         self.to(device)
         if picked and not self._knows_targets:
-            self._run(model, {}, measuring, lambda name, values: None)
+            self._run(model, {}, measuring)
             reference = self._reference_so_far(measuring)
         warnings: list[str] = []
+        unsound: dict[str, str] = {}
         if picked and (why := without_distance(self._known_targets())):
-            warnings.append(f"hidden layers: not measured, because neighbours are not sound for {why}")
-            picked = {}
+            reason = f"not measured, because neighbours are not sound for {why}"
+            unsound, picked = dict.fromkeys(picked, reason), {}
+            warnings.append(f"hidden layers: {reason}")
         found: dict[str, LayerInformation] = {}
         above: dict[str, str] = {}
 
@@ -229,21 +231,22 @@ class Probe:
             if self._is_above(reference, name, estimate, values, measuring):
                 above[name] = f"{estimate.nats:.3g} nats are above the reference of {reference:.3g}"
 
-        silent, output = self._run(model, picked, measuring, measure_layer)
+        strict = measuring.layers != "all" if measuring.strict is None else measuring.strict
+        left_out, output = self._run(model, picked, measuring, measure_layer, strict=strict)
+        if left_out and strict:
+            raise ValueError(
+                f"layer {next(iter(left_out))!r} must run in the forward pass to be measured, got no output from it"
+            )
         reference = self._reference_so_far(measuring)
         found["output"] = self._measure_output(output, measuring)
         note("output", output.scores)
         self._constant.check(model, output.scores, found["output"].estimate.nats)
-        if silent and measuring.layers != "all":
-            raise ValueError(
-                f"layer {silent[0]!r} must run in the forward pass to be measured, got no output from it"
-            )
         warnings += [f"{name}: {text}" for name, layer in found.items() for text in layer.estimate.warnings]
         warnings += [
             f"{name}: {above[name]}, which is too low; give a number" for name in found if name in above
         ]
-        warnings += [f"{name}: did not run in the forward pass and was not measured" for name in silent]
-        return Measurement(found, reference, time.perf_counter() - began, tuple(warnings))
+        warnings += [f"{name}: {reason}" for name, reason in left_out.items()]
+        return Measurement(found, reference, time.perf_counter() - began, tuple(warnings), left_out | unsound)
 
     def of_output(
         self, outputs: Tensor, measuring: Measuring | None = None, **changes: Any
@@ -323,9 +326,11 @@ class Probe:
         model: nn.Module,
         layers: dict[str, nn.Module],
         measuring: Measuring,
-        receive: Callable[[str, Tensor], None],
-    ) -> tuple[list[str], Scored]:
-        """One forward pass: the layers that did not run, and the output."""
+        receive: Callable[[str, Tensor], None] = lambda name, values: None,
+        *,
+        strict: bool = True,
+    ) -> tuple[dict[str, str], Scored]:
+        """One forward pass: the layers that were left out, with the reasons, and the output."""
         passed, outputs = Pass(self._forward, self.n), []
         size = measuring.batch_size or (None if layers else self._batch_size())
 
@@ -334,9 +339,11 @@ class Probe:
                 outputs[:] = [values]
             receive(name, values)
 
-        silent = layer_outputs(model, self._examples, self.n, layers, size, receive_all, passed)
+        left_out = layer_outputs(
+            model, self._examples, self.n, layers, size, receive_all, strict=strict, forward=passed
+        )
         self._learn(lambda: passed.targets(outputs[0]))
-        return silent, passed.scored(outputs[0])
+        return left_out, passed.scored(outputs[0])
 
     def _batch_size(self) -> int:
         if isinstance(self._forward, Plain):
