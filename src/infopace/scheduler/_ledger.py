@@ -11,9 +11,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from infopace.model.layers import nearest_measured, weight_layers, with_neighbours
 from infopace.policies import Bounds, Decision, HeldOut, Observed, Policy
+from infopace.probe import Measurement
 from infopace.scheduler._groups import ParameterGroups
 
 # A rate in float32 differs by less from the one that was decided.
@@ -34,6 +36,24 @@ class Used:
     first: Mapping[str, list[float]]
     last: Mapping[str, list[float]]
     set_here: bool = False
+
+
+def nats_by_layer(
+    measurement: Measurement, model: nn.Module, history: Mapping[str, Sequence[float]]
+) -> dict[str, float]:
+    """Information by layer, in nats. A layer that cannot be measured has its neighbour's.
+
+    One that could be until now, and was not this time, keeps its last value: a jump to another layer's would be read as
+    learning.
+    """
+    layers = list(weight_layers(model))
+    found = with_neighbours(measurement.layers, measurement.left_out, layers)
+    nats = {layer: one.estimate.nats for layer, one in found.items()}
+    for layer in measurement.left_out:
+        neighbour = nearest_measured(layer, layers, measurement.layers)
+        if layer in history and history[layer] != history.get(neighbour):
+            nats[layer] = history[layer][-1]
+    return nats
 
 
 class HeldOutRecord:

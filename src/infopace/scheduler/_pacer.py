@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from infopace._checks import whole
 from infopace.estimators import OutOfRangeError
+from infopace.model.layers import weight_layers, with_neighbours
 from infopace.policies import Bounds, Decision, HoldAndDecay, Policy
 from infopace.probe import Measurement, Measuring, Probe
 from infopace.scheduler._checks import (
@@ -20,7 +21,7 @@ from infopace.scheduler._checks import (
     check_held_out,
     check_state,
 )
-from infopace.scheduler._ledger import Ledger, Used
+from infopace.scheduler._ledger import Ledger, Used, nats_by_layer
 from infopace.scheduler._roll_back import RollBack, check_that_a_rate_may_help, collapse
 from infopace.scheduler._units import Cadence, Unit
 
@@ -108,7 +109,7 @@ class Pacer:
         check_bounds(layers, bounds)
         self.model, self._probe, self._held_out = model, probe, held_out
         self.apply, self.snapshot = apply, snapshot
-        self._measuring = Measuring(layers=layers) if measuring is None else measuring
+        self._measuring = Measuring(layers=layers, strict=False) if measuring is None else measuring
         self._rule = RollBack() if roll_back is None else roll_back
         self.cadence, self.unit = Cadence(every), Unit()
         reference = probe.reference(self._measuring) if policy.reads_reference else None
@@ -168,8 +169,8 @@ class Pacer:
                 self._probe, self.model, self._measuring, measurement, outputs, self._rule.left
             ):
                 return self.roll_back(why, used)
-        check_driven(self.ledger.begun, measurement.layers)
-        nats = {layer: found.estimate.nats for layer, found in measurement.layers.items()}
+        check_driven(self.ledger.begun, {**measurement.layers, **measurement.left_out})
+        nats = nats_by_layer(measurement, self.model, self.ledger.history)
         unit = self.unit.added(nats, held_out)
         if self._unit_is_over:
             self.ledger.observe(unit.nats, unit.held_out, used if used is not None else self._rates_used())
@@ -302,7 +303,8 @@ class Pacer:
         """Held-out information of the driving layers, if it is still to be measured."""
         if self._held_out is None or not self.holds_out:
             return {}
-        found = self._held_out.measure(self.model, self._measuring).layers
+        measurement = self._held_out.measure(self.model, self._measuring)
+        found = with_neighbours(measurement.layers, measurement.left_out, list(weight_layers(self.model)))
         measured = {}
         for layer in self.ledger.held_out.examples or self.ledger.begun:
             estimate = found[layer].estimate

@@ -34,7 +34,8 @@ class MutualInformationLR(LRScheduler):
 
     The untrained model is measured at once, which sets the learning rate of the first epoch. `observe` measures and
     decides, once an epoch. `step` applies the last decision; extra calls change nothing. Each parameter group gets a
-    decision of its own: a group made by `layer_groups` from its layer's information, any other from the output's.
+    decision of its own: a group made by `layer_groups` from its layer's information, any other from the output's. A
+    layer that cannot be measured, such as position embeddings, follows its nearest neighbour.
 
     A loop that counts steps, not epochs, needs no call at all. With `every` the scheduler measures by itself, after
     so many optimizer steps, and sets the learning rate before each step:
