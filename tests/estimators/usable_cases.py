@@ -8,10 +8,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
+from infopace.estimators import Estimate
 from infopace.estimators._error_bar import stratified_parts
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def contributions(found: Estimate) -> Tensor:
+    assert found.pointwise is not None
+    assert found.pointwise.shape == (found.n,)
+    assert float(found.pointwise.mean()) == pytest.approx(found.nats, abs=1e-12)
+    return found.pointwise
 
 
 def channel(

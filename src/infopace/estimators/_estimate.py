@@ -49,8 +49,8 @@ class Estimate:
             of the sample, where neighbours are farther apart. For sparse tables it comes from corrections that
             disagree. 0 for formulas without neighbours and for bounds, which have nothing to show it by. nan where it
             was not computed. -inf where n examples cannot resolve the dependence: the information is then at least
-            `nats`, with no upper limit. The bias is too noisy to correct a value with. For usable information it is what
-            a fit on half of the examples costs, and how far frequencies may have scattered.
+            `nats`, with no upper limit. The bias is too noisy to correct a value with. For usable information: what a
+            fit on half of the examples costs, and how far frequencies may have scattered.
         freedom: Degrees of freedom of `std_error`; inf where it does not come from a few parts. For usable information
             n - 1.
         pointwise: (n,) what each example that entered contributes; the mean is `nats`. Two measurements on the same
