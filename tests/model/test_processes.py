@@ -182,8 +182,10 @@ def measured(count: int, batch_size: int | None, layers: bool) -> dict[str, Tens
     picked: dict[str, nn.Module] = {"first": model.first, "norm": model.norm} if layers else {}
     processes = processes_of(wrapped)
     with torch.no_grad(), as_found(model, processes):
-        silent = layer_outputs(model, inputs(), N, picked, batch_size, received.__setitem__, processes)
-    assert silent == []
+        silent = layer_outputs(
+            model, inputs(), N, picked, batch_size, received.__setitem__, processes=processes
+        )
+    assert silent == ({}, [None] * (1 if batch_size is None else len(range(0, N, batch_size))))
     assert all(map(torch.equal, before, model.buffers()))
     assert torch.equal(state, torch.get_rng_state()) and model.training
     return received
@@ -204,7 +206,7 @@ def count_passes(batch_size: int | None) -> int:
     passes: list[int] = []
     model.register_forward_hook(lambda *_: passes.append(1))
     with torch.no_grad():
-        layer_outputs(model, inputs(), N, {}, batch_size, lambda *_: None, processes_of(model))
+        layer_outputs(model, inputs(), N, {}, batch_size, lambda *_: None, processes=processes_of(model))
     return len(passes)
 
 

@@ -163,7 +163,7 @@ def measured(layout: str, batch_size: int | None, picked: bool) -> dict[str, Ten
                 {"0": model[0], "1": model[1]} if picked else {},
                 batch_size,
                 lambda name, values: received.__setitem__(prefix + name, values),
-                processes,
+                processes=processes,
             )
         assert all(isinstance(weight, DTensor) for weight in model.parameters())
 

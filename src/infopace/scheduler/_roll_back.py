@@ -13,8 +13,8 @@ from torch.optim import Optimizer
 
 from infopace._checks import share
 from infopace.model.snapshot import Buffers, Contents, OptimizerState, Weights, contents_of
-from infopace.policies import Decision
 from infopace.probe import Measurement, Measuring, Probe
+from infopace.scheduler._ledger import Ledger
 from infopace.scheduler._steps import call_before_steps, with_hooks
 
 # So many epochs in a row are rolled back until an error says that no rate helps: at lr_min, and at any rate. Halved ten
@@ -54,8 +54,8 @@ class RollBackError(RuntimeError):
 class LastEpoch:
     """Trainable weights, buffers, optimizer state and what else is named, as they were when an epoch began.
 
-    Weights and state are copied before the first step after `forget`. So a resumed run may load its parts in any order.
-    The buffers have seen the first batch by then, so those of `forget` are kept; where the weights were loaded since,
+    Weights and state are copied before the first step after `keep`. So a resumed run may load its parts in any order.
+    The buffers have seen the first batch by then, so those of `keep` are kept; where the weights were loaded since,
     those of the first step. For a model on a GPU all copies lie in the computer's memory.
 
     A copy, deep or by pickle, follows the copied optimizer.
@@ -75,7 +75,7 @@ class LastEpoch:
             )
         for holder in self._also:
             contents_of(holder)
-        self.forget()
+        self.keep()
         self._follow()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -91,10 +91,9 @@ class LastEpoch:
 
     @property
     def known(self) -> bool:
-        """Whether steps were taken since `forget`."""
+        """Whether steps were taken since `keep`."""
         return self._kept is not None
 
-    @property
     def divergence(self) -> str | None:
         """How the weights have diverged; None: they have not."""
         if self._kept is None:
@@ -114,7 +113,7 @@ class LastEpoch:
         if self.known:
             self._added.append(Weights(parameters, torch.device("cpu")))
 
-    def forget(self) -> None:
+    def keep(self) -> None:
         """An epoch is over, or a state was loaded, and the next begins."""
         self._kept, self._added = None, []
         self._buffers, self._versions = Buffers(self._model, self._keep_on()), self._version()
@@ -125,7 +124,7 @@ class LastEpoch:
         weights, others = self._kept
         for part in (weights, *others, *self._added):
             part.put_back()
-        self.forget()
+        self.keep()
 
     def _follow(self) -> None:
         call_before_steps(with_hooks(self._optimizer), weakref.WeakMethod(self._before), self)
@@ -149,7 +148,7 @@ class LastEpoch:
         return [(weight, weight._version) for weight in self._model.parameters()]
 
     def _is_fresh(self) -> bool:
-        """Whether no weight has changed since `forget`."""
+        """Whether no weight has changed since `keep`."""
         now, then = self._version(), self._versions
         return len(now) == len(then) and all(
             a is b and one == other for (a, one), (b, other) in zip(now, then, strict=True)
@@ -184,26 +183,22 @@ def collapse(
     return f"the outputs carry {nats:.2g} nats, {before:.3g} before it and {untrained:.3g} untrained"
 
 
-def check_that_a_rate_may_help(
-    decisions: Sequence[Sequence[Decision]], rolled_back: Sequence[int], lr_mins: Sequence[float], why: str
-) -> None:
-    """Raise RollBackError where too many epochs in a row were rolled back.
+def check_that_a_rate_may_help(ledger: Ledger, why: str) -> None:
+    """Raise RollBackError where too many units of time in a row were rolled back.
 
-    Args:
-        decisions: Of each epoch, up to the one that has just been rolled back, those of all groups.
-        rolled_back: The epochs before it, from 1, that were rolled back.
-        lr_mins: The least rate of each group.
-        why: Why the last one was.
+    The ledger ends with the decisions for the one that has just been put back, for the reason `why`.
     """
-    last = first = len(decisions)
-    while first - 1 in rolled_back:
+    decided = ledger.decided
+    last = first = len(decided)
+    while first - 1 in ledger.rolled_back:
         first -= 1
-    lowest = all(one.lr <= lr_min for one, lr_min in zip(decisions[-1], lr_mins, strict=True))
+    lowest = all(one.lr <= ledger.bounds_of(layer).lr_min for layer, one in decided[-1].items())
     if last - first + 1 < (_MOST_AT_LR_MIN if lowest else _MOST):
         return
-    highest, least = (max(one.lr for one in decisions[epoch - 1]) for epoch in (first, last))
+    highest, least = (max(one.lr for one in decided[epoch - 1].values()) for epoch in (first, last))
+    what = "epochs" if ledger.unit is None else f"units of {ledger.unit} steps,"
     raise RollBackError(
-        f"epochs {first} to {last} were rolled back one after the other, at learning rates from "
+        f"{what} {first} to {last} were rolled back one after the other, at learning rates from "
         f"{highest:.3g} to {least:.3g}, and no rate helps; the last because {why}; check the data and the loss for "
         "nan or inf, and the model in evaluation mode"
     )
