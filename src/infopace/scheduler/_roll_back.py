@@ -24,9 +24,18 @@ _MOST_AT_LR_MIN, _MOST = 3, 10
 
 @dataclass(frozen=True)
 class RollBack:
-    """When an epoch is rolled back for lost information, and what that leaves of the bounds.
+    """When an epoch, or unit of steps, is rolled back, and what that leaves of the bounds.
 
-    `studies/bounds_too_high` moves both.
+    Diverged: a weight or an output is no longer finite, or the weights are so large that the earlier ones are rounding
+    errors beside them. Collapsed: the outputs carry less than half of the information they had before, and no more than
+    the untrained network's (the 95 % intervals now and before do not meet, and the one now reaches down to the
+    untrained value, or to 0). What was not finite from the start does not count, and weights that begin at zero may
+    grow as large as others are.
+
+    Weights, buffers and the optimizer's state return to the beginning of the epoch. From then on lr_top and lr_max are
+    half of what they were, but never below lr_min, because the bounds were too high. The policy sees no value of such
+    an epoch, only that there was one (`Observed.rolled_back`). Where epoch after epoch is rolled back, RollBackError
+    says so. `studies/bounds_too_high` moves both thresholds.
 
     Attributes:
         left: An epoch that leaves more than this share of the information is not rolled back.
