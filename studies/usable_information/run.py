@@ -17,7 +17,16 @@ from infopace.lab.workload import Data
 from infopace.probe import Measuring
 from studies.shared.rows import Setting, make_missing, tested_bounds
 
-WORKLOADS = ("digits", "mnist-mlp", "deep-mlp", "mnist-1k", "noisy-mlp", "flipped", "turned", "uci-temperature")
+WORKLOADS = (
+    "digits",
+    "mnist-mlp",
+    "deep-mlp",
+    "mnist-1k",
+    "noisy-mlp",
+    "flipped",
+    "turned",
+    "uci-temperature",
+)
 SIGNALS = ("neighbours", "usable")
 
 

@@ -17,7 +17,7 @@ from infopace.scheduler._checks import PACER, TORCH, check_bounds, check_driven,
 from infopace.scheduler._groups import ParameterGroups
 from infopace.scheduler._ledger import Used
 from infopace.scheduler._pacer import Pacer
-from infopace.scheduler._roll_back import LastEpoch, RollBack, RollBackError
+from infopace.scheduler._roll_back import LastEpoch, RollBack
 from infopace.scheduler._several import as_one
 from infopace.scheduler._steps import Misuse, OptimizerSteps
 from infopace.scheduler._warmup import warmup_steps
@@ -45,8 +45,7 @@ class MutualInformationLR(LRScheduler):
             train_one_step(batch)
 
     Time is then counted in units of about 40 steps, or of one measurement where that is more. What is measured within a
-    unit counts as one value, its mean. So the decisions hardly depend on `every`. `observe` may be called besides, and
-    measures once more.
+    unit counts as one value, its mean. So the decisions hardly depend on `every`.
 
     Ratios between the learning rates of parameter groups are kept. The group that was made with the largest rate gets
     the rate that was decided, a group made with a hundredth of it a hundredth. So no group is above lr_max, and lr_min
@@ -60,9 +59,9 @@ class MutualInformationLR(LRScheduler):
     Three misuses are warned of, once each: calls of `step` without any of `observe`; a call of `observe` without an
     optimizer step before it, which counts as no epoch; other code that changes the learning rate `step` has set.
 
-    An epoch, or unit of steps, that makes the network diverge or collapse is rolled back, and the bounds are halved; see
-    `RollBack`. The scheduler does not know what you keep beside the network, such as a moving average of the weights.
-    Name it in `also`, and it is rolled back too.
+    An epoch, or unit of steps, that ruins the network is rolled back, and the bounds are halved; see `RollBack`. The
+    scheduler does not know what you keep beside the network, such as a moving average of the weights. Name it in
+    `also`, and it is rolled back too.
 
     Args:
         optimizer: Any torch optimizer of the model's parameters; or several in a list, such as Muon and AdamW, in the
@@ -156,8 +155,7 @@ class MutualInformationLR(LRScheduler):
             if self._pacer.measurement is not None and not by_steps:
                 self._steps.warner.say(Misuse.TWICE)
             return self._pacer.last_measurement()
-        used = self._used()
-        return self._measured(lambda: self._pacer.observe(used))
+        return self._measured(self._pacer.observe)
 
     @property
     def can_roll_back(self) -> bool:
@@ -174,11 +172,10 @@ class MutualInformationLR(LRScheduler):
             RollBackError: no rate helps: the third epoch in a row, or a later one, at lr_min, or the tenth at any rate.
                 The network is put back all the same.
         """
-        used = self._used()
-        return self._measured(lambda: self._pacer.roll_back(why, used))
+        return self._measured(lambda used: self._pacer.roll_back(why, used))
 
     def step(self, epoch: int | None = None) -> None:
-        """Apply the last decision; not needed with `every`. The argument is torch's, for `SequentialLR`, and ignored."""
+        """Apply the last decision; not needed with `every`. The argument, torch's, is ignored."""
         self._adopt()
         if not self._pacer.cadence.by_steps:
             self._steps.warner.stepped(self._steps.taken)
@@ -304,6 +301,7 @@ class MutualInformationLR(LRScheduler):
         """
         self._adopt()
         check_fields(state_dict, PACER | TORCH)
+        self._pacer.check_state(state_dict)
         check_groups(state_dict)
         self._pacer.load_state_dict(state_dict)
         self.last_epoch = state_dict["last_epoch"]
@@ -374,13 +372,14 @@ class MutualInformationLR(LRScheduler):
                 for parameter in group["params"]:
                     parameter.grad = None
 
-    def _measured(self, measure: Callable[[], Measurement]) -> Measurement:
+    def _measured(self, measure: Callable[[Used], Measurement]) -> Measurement:
         """Measure, and where more is decided than before, begin a unit of time."""
         decided, rolled_back = len(self._pacer.ledger), len(self.rolled_back)
         try:
-            measurement = measure()
-        except RollBackError:
-            self._steps.go_back()
+            measurement = measure(self._used())
+        except Exception:
+            if self._last is not None and self._steps.taken and not self._last.known:  # put back all the same
+                self._steps.go_back()
             raise
         if len(self.rolled_back) > rolled_back:
             self._steps.go_back()
