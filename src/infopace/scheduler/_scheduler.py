@@ -26,7 +26,7 @@ from infopace.scheduler._warmup import warmup_steps
 class MutualInformationLR(LRScheduler):
     """Sets the learning rate by the information between a model's layers and the targets.
 
-        scheduler = MutualInformationLR(optimizer, model, probe, bounds=bounds)
+        scheduler = MutualInformationLR(optimizer, model, probe, bounds)
         for epoch in range(epochs):
             train_one_epoch()
             scheduler.observe()
@@ -277,12 +277,11 @@ class MutualInformationLR(LRScheduler):
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed run needs, by the layers' names: numbers, strings, lists, dicts and tensors."""
-        first = self._steps.first
         return {
             "last_epoch": self.last_epoch,
             "step_count": self._step_count,
             "steps": self._steps.total,
-            "first": None if first is None else self._groups.by_layer(first),
+            "first": None if self._steps.first is None else self._groups.by_layer(self._steps.first),
             "last_lr": self._groups.by_layer(self.get_last_lr()),
             "group_lrs": self._groups.by_layer(self._steps.rates()),
             **self._groups.state(),
