@@ -72,6 +72,10 @@ class Weights:
             weight.copy_(value)
 
 
+# Of a parameter group: what is kept elsewhere, and what says whose it is.
+_NOT_SETTINGS = {"params", "lr", "initial_lr", "layer"}
+
+
 class OptimizerState:
     """All that an optimizer and those inside it remember, except the learning rates: state, settings, own attributes.
 
@@ -94,7 +98,7 @@ class OptimizerState:
             (
                 one,
                 [
-                    {n: _Kept(value, keep_on) for n, value in group.items() if n not in ("params", "lr")}
+                    {n: _Kept(value, keep_on) for n, value in group.items() if n not in _NOT_SETTINGS}
                     for group in one.param_groups
                 ],
             )
@@ -118,6 +122,8 @@ class OptimizerState:
                 optimizer.state[weight] = kept.value()
         for optimizer, groups in self._groups:
             for group, settings in zip(optimizer.param_groups, groups, strict=False):
+                for name in group.keys() - settings.keys() - _NOT_SETTINGS:
+                    del group[name]  # some optimizers count their steps there from the first on
                 group.update({name: kept.value() for name, kept in settings.items()})
 
 

@@ -36,13 +36,22 @@ def uncounted_steps(optimizer: Optimizer) -> Iterator[None]:
 def call_before_steps(optimizers: Sequence[Optimizer], call: weakref.WeakMethod[Any], owner: object) -> None:
     """Call a method of `owner` with the optimizer before each step that counts, for as long as `owner` lives."""
 
+    @torch.compiler.disable  # a compiled step would trace the hook, and compile it anew for every tensor copied
     def hook(optimizer: Optimizer, *_: Any) -> None:
         method = call()
-        if method is not None and optimizer not in _uncounted:
+        if method is not None and optimizer not in _uncounted and not _is_skipped(optimizer):
             method(optimizer)
 
     for one in optimizers:
         weakref.finalize(owner, one.register_step_pre_hook(hook).remove)
+
+
+def _is_skipped(optimizer: Optimizer) -> bool:
+    """Whether a fused optimizer is about to skip the step, because GradScaler has found a gradient not finite."""
+    found = getattr(optimizer, "found_inf", None)
+    if not isinstance(found, Tensor) or (found.is_cuda and torch.cuda.is_current_stream_capturing()):
+        return False
+    return bool(found)
 
 
 def with_hooks(optimizer: Optimizer) -> list[Optimizer]:
