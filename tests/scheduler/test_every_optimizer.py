@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import copy
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -13,8 +14,10 @@ import pytorch_optimizer
 import schedulefree
 import torch
 from torch import Tensor, nn
+from torch._dynamo.utils import counters
 from torch.nn import functional as F
 
+from infopace import Bounds, MutualInformationLR, Probe
 from infopace.scheduler._groups import ParameterGroups
 from infopace.scheduler._roll_back import LastEpoch
 
@@ -45,7 +48,7 @@ class Hoarder(torch.optim.Optimizer):
         self.steps, self.own = 0, dict[int, Tensor]()
         self.noise = torch.Generator().manual_seed(1)
 
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> Any:
         self.steps += 1
         for group in self.param_groups:
             group["seen"] = group.get("seen", 0) + 1
@@ -155,31 +158,6 @@ def train(model: Net, optimizer: Any, numbers: Iterable[int], factor: float = 1.
         optimizer.step(closure) if isinstance(optimizer, torch.optim.LBFGS) else optimizer.step()
 
 
-def memory(optimizer: Any) -> Any:
-    """The state by number of parameter, with what is in objects; and the groups' settings."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, torch.Generator):
-            return value.get_state()
-        if (
-            isinstance(value, nn.Parameter | str)
-            or not hasattr(value, "__dict__")
-            or isinstance(value, Tensor)
-        ):
-            return value
-        return {name: plain(part) for name, part in vars(value).items()}
-
-    state = optimizer.state_dict()
-    held = [
-        {name: plain(part) for name, part in of.items()} if isinstance(of, dict) else of
-        for of in optimizer.state.values()
-    ]
-    settings = [
-        {n: v for n, v in group.items() if n not in ("params", "lr")} for group in state["param_groups"]
-    ]
-    return copy.deepcopy([held, settings]) if settings else None
-
-
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_run_goes_on_as_if_the_epoch_that_is_rolled_back_had_not_been(
@@ -189,8 +167,8 @@ def test_a_run_goes_on_as_if_the_epoch_that_is_rolled_back_had_not_been(
         dtype = torch.float64  # their products take no bfloat16, or do not move there
     model, optimizer = run(name, dtype)
     reference, its_optimizer = run(name, dtype)
-    last = LastEpoch(model, optimizer)
     for start, stop in ((0, 3), (3, 5), (5, 7)):  # from nothing, and twice from what is remembered
+        last = LastEpoch(model, optimizer)
         weights = copy.deepcopy(model.state_dict())
         train(model, optimizer, range(50, 53), factor=20.0)
         assert not equal(dict(model.state_dict()), dict(weights))
@@ -199,7 +177,6 @@ def test_a_run_goes_on_as_if_the_epoch_that_is_rolled_back_had_not_been(
         train(model, optimizer, range(start, stop))
         train(reference, its_optimizer, range(start, stop))
         assert equal(dict(model.state_dict()), dict(reference.state_dict()))
-        last.forget()
     assert all(bool(weight.isfinite().all()) for weight in model.parameters())
 
 
@@ -224,9 +201,8 @@ def test_the_rates_that_are_set_reach_the_next_step(name: str) -> None:
 def test_what_still_exists_keeps_its_identity(name: str) -> None:
     """Compiled code and CUDA graphs hold the tensors of the state, not the state."""
     model, optimizer = run(name)
-    last = LastEpoch(model, optimizer)
     train(model, optimizer, range(2))
-    last.forget()
+    last = LastEpoch(model, optimizer)
 
     def held() -> dict[int, Any]:
         return {
@@ -244,3 +220,104 @@ def test_what_still_exists_keeps_its_identity(name: str) -> None:
     after = held()
     assert all(after.get(place) is part for place, part in still.items())
     assert equal(list(after.values()), values)
+
+
+def scheduled(model: Net, optimizer: Any) -> MutualInformationLR:
+    inputs = torch.randn(200, 6, generator=torch.Generator().manual_seed(0))
+    return MutualInformationLR(optimizer, model, Probe(inputs, (inputs[:, 0] > 0).long()), Bounds(1e-3, 0.1))
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_steps_that_a_grad_scaler_skips_do_not_count(fused: bool) -> None:
+    """A fused optimizer is called all the same, and skips by itself."""
+    model = Net()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, fused=fused)
+    scaler, scheduler = torch.amp.GradScaler("cpu", init_scale=4.0), scheduled(model, optimizer)
+    weights, inputs = copy.deepcopy(model.state_dict()), torch.randn(20, 6)
+    for number, factor in enumerate([math.inf, math.inf, 1.0, math.inf, 1.0]):
+        if number == 2:
+            assert equal(dict(model.state_dict()), dict(weights)) and not scheduler.can_roll_back
+        optimizer.zero_grad()
+        scaler.scale(model(inputs).square().mean() * factor).backward()
+        scaler.step(optimizer)
+        scaler.update()
+    assert scheduler._steps.taken == 2
+    scheduler.roll_back("as a test")
+    assert equal(dict(model.state_dict()), dict(weights))
+    assert not hasattr(optimizer, "found_inf")
+    # A fused optimizer makes its state even in a step that it skips.
+    assert all(float(of["step"]) == 0 for of in optimizer.state.values())
+
+
+def test_several_backward_passes_are_one_step() -> None:
+    model = Net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    scheduler, inputs = scheduled(model, optimizer), torch.randn(20, 6)
+    for number in range(6):
+        model(inputs).square().mean().backward()
+        if number % 3 == 2:
+            optimizer.step()
+            optimizer.zero_grad()
+    assert scheduler._steps.taken == 2
+
+
+def test_weights_that_thaw_within_an_epoch_are_put_back() -> None:
+    model = Net()
+    model.one.requires_grad_(False)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    scheduler, weights = scheduled(model, optimizer), copy.deepcopy(model.state_dict())
+    train(model, optimizer, range(2))
+    assert torch.equal(model.one.weight, weights["one.weight"])
+    model.one.requires_grad_(True)
+    train(model, optimizer, range(2))
+    assert not torch.equal(model.one.weight, weights["one.weight"])
+    scheduler.roll_back("as a test")
+    assert equal(dict(model.state_dict()), dict(weights))
+
+
+def test_an_optimizer_without_a_rate_is_refused() -> None:
+    model = Net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    optimizer.param_groups[0]["lr"] = None
+    with pytest.raises(ValueError) as error:
+        scheduled(model, optimizer)
+    assert str(error.value) == (
+        "the optimizer must have a learning rate as lr in every parameter group, got None in parameter group 0"
+    )
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's own, of its compiler
+@pytest.mark.parametrize("backend", ["eager", pytest.param("inductor", marks=pytest.mark.slow)])
+def test_a_compiled_step_is_counted_put_back_and_takes_the_rate_without_being_compiled_again(
+    backend: str,
+) -> None:
+    torch.compiler.reset()
+    model = Net()
+    compiled: Any = torch.compile(model, backend=backend)
+    optimizer = torch.optim.Adam(model.parameters(), lr=torch.tensor(0.05))
+    scheduler = scheduled(model, optimizer)
+    step = torch.compile(optimizer.step, backend=backend)
+    inputs, labels = torch.randn(40, 6), torch.arange(40) % 3
+
+    def epoch() -> None:
+        for _ in range(3):
+            optimizer.zero_grad()
+            F.cross_entropy(compiled(inputs), labels).backward()
+            step()
+
+    epoch()
+    assert scheduler._steps.taken == 3
+    scheduler.observe()
+    scheduler.step()
+    epoch()
+    scheduler.observe()
+    graphs = counters["stats"]["unique_graphs"]
+    weights = copy.deepcopy(model.state_dict())
+    epoch()
+    scheduler.roll_back("as a test")
+    assert equal(dict(model.state_dict()), dict(weights))
+    optimizer.param_groups[0]["lr"].fill_(0.0)
+    epoch()
+    assert equal(dict(model.state_dict()), dict(weights))
+    assert scheduler._steps.taken == 3 and counters["stats"]["unique_graphs"] == graphs
+    torch.compiler.reset()

@@ -41,6 +41,10 @@ class Weights:
     def __init__(self, weights: Iterable[Tensor], keep_on: torch.device | None = None) -> None:
         self._values = [(weight, _copy(weight, keep_on)) for weight in weights]
 
+    def holds(self, weight: Tensor) -> bool:
+        """Whether it is one of them."""
+        return any(weight is one for one, _ in self._values)
+
     @property
     def norm(self) -> float:
         """The Euclidean norm of the copies, without values that are not finite."""
@@ -200,7 +204,8 @@ class _Kept:
     """A copy of a value: numbers, tensors, containers and objects of them; weights in it are not copied."""
 
     def __init__(self, value: Any, keep_on: torch.device | None) -> None:
-        self._value, self._parts = value, {}
+        self._value: Any = value
+        self._parts: dict[Any, Any] = {}
         self._device: torch.device | None = None
         if isinstance(value, Tensor) and not value.requires_grad:
             self._value, self._device = _copy(value, keep_on), value.device

@@ -36,14 +36,15 @@ def uncounted_steps(optimizer: Optimizer) -> Iterator[None]:
 def call_before_steps(optimizers: Sequence[Optimizer], call: weakref.WeakMethod[Any], owner: object) -> None:
     """Call a method of `owner` with the optimizer before each step that counts, for as long as `owner` lives."""
 
-    @torch.compiler.disable  # a compiled step would trace the hook, and compile it anew for every tensor copied
     def hook(optimizer: Optimizer, *_: Any) -> None:
         method = call()
         if method is not None and optimizer not in _uncounted and not _is_skipped(optimizer):
             method(optimizer)
 
+    # A compiled step would trace the hook, and compile it anew for every tensor that is copied.
+    eager: Callable[..., None] = torch.compiler.disable(hook)  # pyright: ignore[reportAssignmentType]
     for one in optimizers:
-        weakref.finalize(owner, one.register_step_pre_hook(hook).remove)
+        weakref.finalize(owner, one.register_step_pre_hook(eager).remove)
 
 
 def _is_skipped(optimizer: Optimizer) -> bool:
