@@ -38,11 +38,21 @@ def call_before_steps(optimizers: Sequence[Optimizer], call: weakref.WeakMethod[
 
     def hook(optimizer: Optimizer, *_: Any) -> None:
         method = call()
-        if method is not None and optimizer not in _uncounted:
+        if method is not None and optimizer not in _uncounted and not _is_skipped(optimizer):
             method(optimizer)
 
+    # A compiled step would trace the hook, and compile it anew for every tensor that is copied.
+    eager: Callable[..., None] = torch.compiler.disable(hook)  # pyright: ignore[reportAssignmentType]
     for one in optimizers:
-        weakref.finalize(owner, one.register_step_pre_hook(hook).remove)
+        weakref.finalize(owner, one.register_step_pre_hook(eager).remove)
+
+
+def _is_skipped(optimizer: Optimizer) -> bool:
+    """Whether a fused optimizer is about to skip the step, because GradScaler has found a gradient not finite."""
+    found = getattr(optimizer, "found_inf", None)
+    if not isinstance(found, Tensor) or (found.is_cuda and torch.cuda.is_current_stream_capturing()):
+        return False
+    return bool(found)
 
 
 def with_hooks(optimizer: Optimizer) -> list[Optimizer]:
