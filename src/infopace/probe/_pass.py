@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from infopace.model.forward import layer_outputs, tensors_of
 from infopace.model.processes import Processes
+from infopace.probe._measuring import Measuring
 from infopace.probe._targets import IGNORED, Targets
 from infopace.probe.outputs import Forward, Plain, run
 
@@ -75,16 +76,15 @@ def layers_and_scores(
     examples: Any,
     n: int,
     layers: dict[str, nn.Module],
-    batch_size: int | None,
+    measuring: Measuring,
     receive: Callable[[str, Tensor], None],
-    strict: bool,
     processes: Processes,
 ) -> tuple[dict[str, str], Scored, list[Compared]]:
     """One forward pass: the layers that were left out, with the reasons; the scores, at some positions if there are too
     many; and what the scores of each batch are compared with. `receive` gets the outputs of layers and the scores.
     """
     outputs: list[Tensor] = []
-    size = batch_size or (None if layers else _batch_size(forward, examples))
+    size = measuring.batch_size or (None if layers else _batch_size(forward, examples))
 
     def run_batch(model: nn.Module, batch: Any) -> tuple[Tensor, Compared]:
         scores, values, mask = run(forward, model, batch)
@@ -97,7 +97,15 @@ def layers_and_scores(
         receive(name, values)
 
     left_out, parts = layer_outputs(
-        model, examples, n, layers, size, receive_all, strict=strict, forward=run_batch, processes=processes
+        model,
+        examples,
+        n,
+        layers,
+        size,
+        receive_all,
+        strict=measuring.is_strict,
+        forward=run_batch,
+        processes=processes,
     )
     values, mask = _joined([(part.kept, part.kept_mask) for part in parts])
     return left_out, Scored(outputs[0], values, mask, parts[-1].width), parts

@@ -242,9 +242,8 @@ class Probe:
             if self._is_above(reference, name, estimate, values, measuring):
                 above[name] = f"{estimate.nats:.3g} nats are above the reference of {reference:.3g}"
 
-        strict = measuring.layers != "all" if measuring.strict is None else measuring.strict
-        left_out, output = self._run(model, picked, measuring, processes, measure_layer, strict=strict)
-        if left_out and strict:
+        left_out, output = self._run(model, picked, measuring, processes, measure_layer)
+        if left_out and measuring.is_strict:
             raise ValueError(
                 f"layer {next(iter(left_out))!r} must run in the forward pass to be measured, got no output from it"
             )
@@ -317,7 +316,7 @@ class Probe:
 
     @property
     def _device(self) -> torch.device:
-        return next(iter(tensors_of(self._examples))).device
+        return next((tensor.device for tensor in tensors_of(self._examples)), torch.device("cpu"))
 
     @property
     def _knows_targets(self) -> bool:
@@ -344,20 +343,10 @@ class Probe:
         measuring: Measuring,
         processes: Processes,
         receive: Callable[[str, Tensor], None] = lambda name, values: None,
-        *,
-        strict: bool = True,
     ) -> tuple[dict[str, str], Scored]:
         """One forward pass: the layers that were left out, with the reasons, and the output."""
         left_out, output, parts = layers_and_scores(
-            model,
-            self._forward,
-            self._examples,
-            self.n,
-            layers,
-            measuring.batch_size,
-            receive,
-            strict,
-            processes,
+            model, self._forward, self._examples, self.n, layers, measuring, receive, processes
         )
         self._learn(lambda: targets_of(parts, output.scores))
         return left_out, output

@@ -251,15 +251,7 @@ class Pacer:
                 examples, or without what each of them contributed; one in which something is missing or of another
                 length. Nothing is changed then.
         """
-        check_state(
-            state,
-            driving_layers=list(self.ledger.begun),
-            layers=list(self.ledger.history),
-            held_out_size=0 if self._held_out is None else self._held_out.n,
-            reference=self.ledger.reference,
-            every=self.cadence.every,
-            by_steps=self.cadence.by_steps,
-        )
+        self.check_state(state)
         ledger, unit = self.ledger.of_state(state), Unit.of_state(state["time"])
         fresh = [layer for layer in self.ledger.begun if layer not in ledger.begun]
         self.ledger, self.unit = ledger, unit
@@ -270,6 +262,18 @@ class Pacer:
         if self.snapshot is not None:
             self.snapshot.keep()
         self._apply()
+
+    def check_state(self, state: Mapping[str, Any]) -> None:
+        """Raise ValueError for a state that does not fit, as `load_state_dict` does."""
+        check_state(
+            state,
+            driving_layers=list(self.ledger.begun),
+            layers=list(self.ledger.history),
+            held_out_size=0 if self._held_out is None else self._held_out.n,
+            reference=self.ledger.reference,
+            every=self.cadence.every,
+            by_steps=self.cadence.by_steps,
+        )
 
     def add(self, layers: Iterable[str]) -> None:
         """Layers drive from now on; those that drive already go on."""

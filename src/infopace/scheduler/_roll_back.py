@@ -24,9 +24,18 @@ _MOST_AT_LR_MIN, _MOST = 3, 10
 
 @dataclass(frozen=True)
 class RollBack:
-    """When an epoch is rolled back for lost information, and what that leaves of the bounds.
+    """When an epoch, or unit of steps, is rolled back, and what that leaves of the bounds.
 
-    `studies/bounds_too_high` moves both.
+    Diverged: a weight or an output is no longer finite, or the weights are so large that the earlier ones are rounding
+    errors beside them. Collapsed: the outputs carry less than half of the information they had before, and no more than
+    the untrained network's (the 95 % intervals now and before do not meet, and the one now reaches down to the
+    untrained value, or to 0). What was not finite from the start does not count, and weights that begin at zero may
+    grow as large as others are.
+
+    Weights, buffers and the optimizer's state return to the beginning of the epoch. From then on lr_top and lr_max are
+    half of what they were, but never below lr_min, because the bounds were too high. The policy sees no value of such
+    an epoch, only that there was one (`Observed.rolled_back`). Where epoch after epoch is rolled back, RollBackError
+    says so. `studies/bounds_too_high` moves both thresholds.
 
     Attributes:
         left: An epoch that leaves more than this share of the information is not rolled back.
@@ -69,6 +78,7 @@ class LastEpoch:
         self._model, self._optimizer, self._also = model, optimizer, tuple(also)
         self._kept: tuple[Weights, list[Contents]] | None = None
         self._added: list[Weights] = []
+        self._trainable = 0
         if not with_hooks(optimizer):
             raise ValueError(
                 f"steps of {type(optimizer).__name__} cannot be followed; give roll_back=False to do without"
@@ -131,8 +141,12 @@ class LastEpoch:
 
     def _before(self, optimizer: Optimizer) -> None:
         # The hooks of an optimizer that was copied with them see the copy's steps.
-        if self._kept is not None or not any(optimizer is one for one in with_hooks(self._optimizer)):
+        if not any(optimizer is one for one in with_hooks(self._optimizer)):
             return
+        if self._kept is not None:
+            self._take_up_thawed(self._kept[0])
+            return
+        self._trainable = self._count_trainable()
         keep_on = self._keep_on()
         self._kept = (
             Weights([weight for weight in self._model.parameters() if weight.requires_grad], keep_on),
@@ -141,6 +155,22 @@ class LastEpoch:
                 OptimizerState(self._optimizer, keep_on),
                 *(part for holder in self._also for part in contents_of(holder, keep_on)),
             ],
+        )
+
+    def _take_up_thawed(self, kept: Weights) -> None:
+        """Keep weights too that the optimizer held frozen when the epoch began, and trains from this step on."""
+        trainable = self._count_trainable()
+        if trainable == self._trainable:
+            return
+        self._trainable = trainable
+        held = [weight for group in self._optimizer.param_groups for weight in group["params"]]
+        known = (kept, *self._added)
+        thawed = [w for w in held if w.requires_grad and not any(part.holds(w) for part in known)]
+        self._added.append(Weights(thawed, self._keep_on()))
+
+    def _count_trainable(self) -> int:
+        return sum(
+            weight.requires_grad for group in self._optimizer.param_groups for weight in group["params"]
         )
 
     def _version(self) -> list[tuple[nn.Parameter, int]]:

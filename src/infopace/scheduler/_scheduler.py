@@ -17,7 +17,7 @@ from infopace.scheduler._checks import PACER, TORCH, check_bounds, check_driven,
 from infopace.scheduler._groups import ParameterGroups
 from infopace.scheduler._ledger import Used
 from infopace.scheduler._pacer import Pacer
-from infopace.scheduler._roll_back import LastEpoch, RollBack, RollBackError
+from infopace.scheduler._roll_back import LastEpoch, RollBack
 from infopace.scheduler._several import as_one
 from infopace.scheduler._steps import Misuse, OptimizerSteps
 from infopace.scheduler._warmup import warmup_steps
@@ -26,7 +26,7 @@ from infopace.scheduler._warmup import warmup_steps
 class MutualInformationLR(LRScheduler):
     """Sets the learning rate by the information between a model's layers and the targets.
 
-        scheduler = MutualInformationLR(optimizer, model, probe, bounds=bounds)
+        scheduler = MutualInformationLR(optimizer, model, probe, bounds)
         for epoch in range(epochs):
             train_one_epoch()
             scheduler.observe()
@@ -45,33 +45,22 @@ class MutualInformationLR(LRScheduler):
             train_one_step(batch)
 
     Time is then counted in units of about 40 steps, or of one measurement where that is more. What is measured within a
-    unit counts as one value, its mean. So the decisions hardly depend on `every`. `observe` may be called besides, and
-    measures once more.
+    unit counts as one value, its mean. So the decisions hardly depend on `every`.
 
     Ratios between the learning rates of parameter groups are kept. The group that was made with the largest rate gets
     the rate that was decided, a group made with a hundredth of it a hundredth. So no group is above lr_max, and lr_min
     is the floor of the largest. Bounds for each layer set the ratios between layers; ratios are then kept within a
     layer.
 
-    Groups may be added during the run with `optimizer.add_param_group`, or come with a new scheduler that loads the
-    state. A group takes up the decisions and the history of the layer that drives it. Its learning rate is read as if
-    it had been given when the optimizer was made; left out, it is that of the others. A layer that has driven no group
-    before begins like a new run, with its information now and the epochs that are left.
+    Groups may be added during the run, or come with a new scheduler that loads the state. A group takes up the
+    decisions and the history of its layer. Its learning rate is read as if it had been given when the optimizer was
+    made. A layer that has driven no group before begins like a new run, with the epochs that are left.
 
     Three misuses are warned of, once each: calls of `step` without any of `observe`; a call of `observe` without an
     optimizer step before it, which counts as no epoch; other code that changes the learning rate `step` has set.
 
-    An epoch, or unit of steps, is rolled back if it makes the network diverge or collapse. Diverged: a weight or an
-    output is no longer finite, or the weights are so large that the earlier ones are rounding errors beside them.
-    Collapsed: the outputs carry less than half of the information they had before, and no more than the untrained
-    network's (the 95 % intervals now and before do not meet, and the one now reaches down to the untrained value, or to
-    0). Weights, buffers and the optimizer's state return to the beginning of the epoch. From then on lr_top and lr_max
-    are half of what they were, but never below lr_min, because the bounds were too high. The policy sees no value of
-    such an epoch, only that there was one (`Observed.rolled_back`). What was not finite from the start does not count,
-    and weights that begin at zero may grow as large as others are. Where epoch after epoch is rolled back,
-    RollBackError says so.
-
-    The scheduler does not know what you keep beside the network, such as a moving average of the weights. Name it in
+    An epoch, or unit of steps, that ruins the network is rolled back, and the bounds are halved; see `RollBack`. The
+    scheduler does not know what you keep beside the network, such as a moving average of the weights. Name it in
     `also`, and it is rolled back too.
 
     Args:
@@ -85,8 +74,8 @@ class MutualInformationLR(LRScheduler):
         held_out: A probe of examples that are not trained on, with the same layers, for a policy that reads it:
             `HoldAndDecay` separates learning from overfitting by it. It is measured while `holds_out` is true.
             Validation examples will do, or training examples that join the training set afterwards.
-        roll_back: Whether an epoch that makes the network diverge or collapse is rolled back; a `RollBack` sets the
-            thresholds. It takes a copy of the weights and of the optimizer's state. With False such a network goes on,
+        roll_back: Whether an epoch that ruins the network is rolled back; a `RollBack` sets the thresholds. It takes a
+            copy of the weights and of the optimizer's state. With False such a network goes on,
             or `observe` raises where an output is not finite. Nothing is rolled back where the optimizer does not hold
             all trainable weights.
         every: Optimizer steps between two measurements; "auto": chosen after the first steps, so that measuring takes
@@ -100,16 +89,13 @@ class MutualInformationLR(LRScheduler):
             parameter groups, or else the output. A group that is added later needs its layer among them:
             `Measuring(layers="all")`.
 
-    Attributes:
-        measurement: The latest measurement; None just after loading a state.
-
     Raises:
         TypeError: not an optimizer, not a probe, not a policy, no bounds, a held_out that is no probe or that the
             policy does not read, something in `also` that has no state.
         ValueError: a policy that plans epochs where steps are counted, or steps where epochs are; an optimizer that
-            holds parameters which are not the model's, a group whose layer is not measured
-            or has no bounds, or whose learning rate is not finite, held-out examples of other classes than the probe's,
-            outputs that are not finite before training, and all that `Probe.measure` refuses.
+            holds parameters which are not the model's; a group whose layer is not measured or has no bounds, or whose
+            learning rate is not finite; held-out examples of other classes than the probe's; outputs that are not
+            finite before training; and all that `Probe.measure` refuses.
     """
 
     def __init__(
@@ -169,8 +155,7 @@ class MutualInformationLR(LRScheduler):
             if self._pacer.measurement is not None and not by_steps:
                 self._steps.warner.say(Misuse.TWICE)
             return self._pacer.last_measurement()
-        used = self._used()
-        return self._measured(lambda: self._pacer.observe(used))
+        return self._measured(self._pacer.observe)
 
     @property
     def can_roll_back(self) -> bool:
@@ -187,14 +172,10 @@ class MutualInformationLR(LRScheduler):
             RollBackError: no rate helps: the third epoch in a row, or a later one, at lr_min, or the tenth at any rate.
                 The network is put back all the same.
         """
-        used = self._used()
-        return self._measured(lambda: self._pacer.roll_back(why, used))
+        return self._measured(lambda used: self._pacer.roll_back(why, used))
 
     def step(self, epoch: int | None = None) -> None:
-        """Apply the last decision. The argument, deprecated by torch, is there for `SequentialLR` and ignored.
-
-        With `every` there is no need to call it.
-        """
+        """Apply the last decision; not needed with `every`. The argument, torch's, is ignored."""
         self._adopt()
         if not self._pacer.cadence.by_steps:
             self._steps.warner.stepped(self._steps.taken)
@@ -272,10 +253,7 @@ class MutualInformationLR(LRScheduler):
 
     @property
     def holds_out(self) -> bool:
-        """Whether there are examples still to be kept out of training: until every group has left its hold once.
-
-        A group whose layer drove none at first does not count.
-        """
+        """Whether examples are still to be kept out of training: until every group of the first has left its hold."""
         return self._pacer.holds_out
 
     @property
@@ -299,12 +277,11 @@ class MutualInformationLR(LRScheduler):
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed run needs, by the layers' names: numbers, strings, lists, dicts and tensors."""
-        first = self._steps.first
         return {
             "last_epoch": self.last_epoch,
             "step_count": self._step_count,
             "steps": self._steps.total,
-            "first": None if first is None else self._groups.by_layer(first),
+            "first": None if self._steps.first is None else self._groups.by_layer(self._steps.first),
             "last_lr": self._groups.by_layer(self.get_last_lr()),
             "group_lrs": self._groups.by_layer(self._steps.rates()),
             **self._groups.state(),
@@ -319,12 +296,11 @@ class MutualInformationLR(LRScheduler):
         taken in the middle of a unit of steps, a roll-back of that unit goes back to there.
 
         Raises:
-            ValueError: a state of another version, of other layers, of another reference, of another number of held-out
-                examples, or without what each of them contributed; one in which something is missing or of another
-                length. Nothing is changed then.
+            ValueError: a state that does not fit, see `Pacer.load_state_dict`. Nothing is changed then.
         """
         self._adopt()
         check_fields(state_dict, PACER | TORCH)
+        self._pacer.check_state(state_dict)
         check_groups(state_dict)
         self._pacer.load_state_dict(state_dict)
         self.last_epoch = state_dict["last_epoch"]
@@ -395,13 +371,14 @@ class MutualInformationLR(LRScheduler):
                 for parameter in group["params"]:
                     parameter.grad = None
 
-    def _measured(self, measure: Callable[[], Measurement]) -> Measurement:
+    def _measured(self, measure: Callable[[Used], Measurement]) -> Measurement:
         """Measure, and where more is decided than before, begin a unit of time."""
         decided, rolled_back = len(self._pacer.ledger), len(self.rolled_back)
         try:
-            measurement = measure()
-        except RollBackError:
-            self._steps.go_back()
+            measurement = measure(self._used())
+        except Exception:
+            if self._last is not None and self._steps.taken and not self._last.known:  # put back all the same
+                self._steps.go_back()
             raise
         if len(self.rolled_back) > rolled_back:
             self._steps.go_back()

@@ -52,10 +52,19 @@ def call_after_steps(optimizers: Sequence[Optimizer], call: weakref.WeakMethod[A
 def _hook(call: weakref.WeakMethod[Any]) -> Callable[..., None]:
     def hook(optimizer: Optimizer, *_: Any) -> None:
         method = call()
-        if method is not None and optimizer not in _uncounted:
+        if method is not None and optimizer not in _uncounted and not _is_skipped(optimizer):
             method(optimizer)
 
-    return hook
+    # A compiled step would trace the hook, and compile it anew for every tensor that is copied.
+    return torch.compiler.disable(hook)  # pyright: ignore[reportReturnType]
+
+
+def _is_skipped(optimizer: Optimizer) -> bool:
+    """Whether a fused optimizer is about to skip the step, because GradScaler has found a gradient not finite."""
+    found = getattr(optimizer, "found_inf", None)
+    if not isinstance(found, Tensor) or (found.is_cuda and torch.cuda.is_current_stream_capturing()):
+        return False
+    return bool(found)
 
 
 def with_hooks(optimizer: Optimizer) -> list[Optimizer]:
