@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import update_bn
 
-from infopace import MutualInformationLR, Policy, Probe, layer_groups
+from infopace import MutualInformationLR, Policy, Probe
 from infopace.lab.baselines import Setting
-from infopace.lab.batches import caster, hold_out, in_batches, spans
+from infopace.lab.batches import caster, drawn_batches, examples_of_an_epoch, hold_out, in_batches, spans
 from infopace.lab.config import OURS, PACED, SWITCHES, Plan
 from infopace.lab.errors import InputError
 from infopace.lab.lazy_images import in_turn
@@ -84,13 +84,9 @@ class Training:
             self.steps = plan.baseline.build(self._setting())
 
     def _paced(self, held_out: Rows | None) -> PacedSteps:
-        workload, config = self.plan.workload, self.plan.config
-        optimizer = torch.optim.SGD(
-            layer_groups(self.model) if config.layer_wise else self.model.parameters(),
-            lr=self.plan.bounds.lr_max,
-            momentum=workload.momentum,
-            nesterov=workload.nesterov,
-            weight_decay=workload.weight_decay,
+        config = self.plan.config
+        optimizer = self.plan.optimizer.build(
+            self.model, self.plan.bounds.lr_max, layer_wise=config.layer_wise
         )
         policy = self._policy or PACED[config.method](
             None if config.horizon == "free" else self.plan.epochs,
@@ -144,11 +140,10 @@ class Training:
         return Setting(
             self.model,
             self.plan.epochs,
-            len(spans(len(self.data.train_targets), workload.batch_size)),
+            len(spans(examples_of_an_epoch(workload, len(self.data.train_targets)), workload.batch_size)),
             self.plan.lr,
-            workload.momentum,
-            workload.nesterov,
-            workload.weight_decay,
+            self.plan.optimizer,
+            workload.sgd,
             self._settle_norms,
         )
 
@@ -259,8 +254,8 @@ class Training:
             self.data, self._whole = self._whole, None
         data, workload = self.data, self.plan.workload
         order = self._seed_epoch(epoch)
-        n = len(data.train_inputs)
-        batches = in_batches(torch.randperm(n, generator=order).to(self.device), workload.batch_size)
+        drawn = drawn_batches(workload, len(data.train_inputs), order)
+        batches = [batch.to(self.device) for batch in drawn]
         losses: list[torch.Tensor] = []
         self.model.train()
         for i, (batch, inputs) in enumerate(zip(batches, in_turn(data.train_inputs, batches), strict=True)):
@@ -269,13 +264,13 @@ class Training:
                 inputs = workload.augment(inputs, order)
             with self._autocast():
                 outputs = self.model(self._inputs(inputs))
-                loss = workload.loss(outputs, data.train_targets[batch])
+                loss = workload.task.loss(outputs, data.train_targets[batch])
             loss.backward()
             self._step(loss)
             losses.append(loss.detach())
             on_batch(i + 1, len(batches))
         sizes = torch.tensor([len(batch) for batch in batches], dtype=torch.float64, device=self.device)
-        mean = float(torch.stack(losses).double() @ sizes) / n
+        mean = float(torch.stack(losses).double() @ sizes) / float(sizes.sum())
         if not math.isfinite(mean):
             odd = ~torch.isfinite(torch.stack(losses))
             if bool(odd.any()):
@@ -290,8 +285,8 @@ class Training:
         """Raise InputError if the loss of a batch of an epoch is not finite with untrained weights either."""
         data, workload = self.data, self.plan.workload
         order = self._seed_epoch(epoch)
-        every = torch.randperm(len(data.train_inputs), generator=order).to(self.device)
-        batches = every.split(workload.batch_size)[: number + 1]
+        drawn = drawn_batches(workload, len(data.train_inputs), order)[: number + 1]
+        batches = [batch.to(self.device) for batch in drawn]
         inputs = torch.empty(0)
         for inputs in in_turn(data.train_inputs, batches):
             if workload.augment is not None:
@@ -303,7 +298,7 @@ class Training:
         self._seed_epoch(0)
         with self._autocast():
             outputs = workload.build_model().to(self.device).train()(inputs)
-            loss = workload.loss(outputs, data.train_targets[batches[-1]])
+            loss = workload.task.loss(outputs, data.train_targets[batches[-1]])
         if not bool(torch.isfinite(loss)):
             what = "loss" if bool(torch.isfinite(outputs).all()) else "the model's output"
             raise InputError(
