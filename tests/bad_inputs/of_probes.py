@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Dataset, IterableDataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from infopace import Probe, layer_groups
 from infopace.model import weight_layers
@@ -22,7 +22,8 @@ X = torch.randn(N, 6, generator=torch.Generator().manual_seed(0))
 Y = torch.arange(N) % 3
 Z = torch.randn(N, generator=torch.Generator().manual_seed(1))
 NOISE = torch.rand(N, 2, generator=torch.Generator().manual_seed(8))
-PROBE, FLOATS = Probe(X, Y), Probe(X, Z)
+PROBE, FLOATS, TOKENS = Probe(X, Y), Probe(X, Z), Probe(X, torch.stack([Y] * 4, 1))
+IGNORING = torch.stack([Y, Y], 1).index_fill(0, torch.tensor([5]), -100)
 
 
 def probe(x: Any = X, y: Any = Y) -> Callable[[], Any]:
@@ -53,6 +54,17 @@ class Items(Dataset):
 
     def __getitem__(self, row: int) -> Any:
         return self.items[row]
+
+
+RAGGED = Items([(torch.zeros(i % 2 + 1), i % 2) for i in range(N)])
+
+
+def plain(model: nn.Module, batch: Any) -> Any:
+    return model(batch[0]), batch[1]
+
+
+def returning(found: Callable[[Tensor], Any]) -> Callable[[], Any]:
+    return lambda: Probe(X, Y, forward=lambda model, batch: found(model(batch[0]))).measure(net())
 
 
 class Model(nn.Module):
@@ -92,7 +104,29 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
     ("Probe(empty)", probe(X[:0], Y[:0]), ("inputs", "targets", "0")),
     ("Probe(scalar, y)", probe(torch.tensor(3.0)), ("inputs",)),
     ("Probe(x, scalar)", probe(y=torch.tensor(3)), ("targets", "0")),
-    ("Probe(x, labels (60, 2))", probe(y=torch.stack([Y, Y], 1)), ("targets", "(60, 2)")),
+    ("Probe(x, one token only)", probe(y=torch.full((N, 2), 7)), ("targets", "7", "60")),
+    ("Probe(x, tokens that are ignored)", probe(y=IGNORING), ("targets", "1 of 60", "example 5")),
+    ("Probe(x, y, forward=3)", lambda: Probe(X, Y, forward=3), ("forward", "3")),
+    ("Probe(x of 60, y of 59, forward=f)", lambda: Probe(X, Y[:-1], forward=plain), ("batch", "(59,)", "60")),
+    ("Probe('cat', y, forward=f)", lambda: Probe("cat", Y, forward=plain), ("inputs", "str")),
+    ("probe(forward=f).targets", lambda: Probe(X, Y, forward=plain).targets, ("targets", "measurement")),
+    ("probe(forward=f).reference()", Probe(X, Y, forward=plain).reference, ("targets", "measurement")),
+    (
+        "probe(forward=f).of_output(x)",
+        lambda: Probe(X, Y, forward=plain).of_output(X),
+        ("of_output", "forward"),
+    ),
+    *[
+        (f"probe(forward returns {name}).measure(model)", returning(found), ("forward", *words))
+        for name, found, words in (
+            ("None", lambda out: None, ("NoneType",)),
+            ("scores", lambda out: out, ("Tensor",)),
+            ("scores and None", lambda out: (out, None), ("NoneType",)),
+            ("four", lambda out: (out, out, out, out), ("Tensor, Tensor",)),
+            ("positions as examples", lambda out: (out.reshape(-1), out), ("(180,)", "(60, 3)")),
+            ("a mask of another shape", lambda out: (out, out, out[:, 0]), ("mask", "(60,)", "(60, 3)")),
+        )
+    ],
     ("Probe(x, complex)", probe(y=Z + 1j), ("targets", "complex64")),
     ("Probe(x, nan)", probe(y=nan_in(Z)), ("targets", "nan")),
     ("Probe(x, one class)", probe(y=torch.zeros(N).long()), ("class", "0", "60")),
@@ -115,6 +149,8 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
             ("k", True),
             ("k", None),
             ("k", "3"),
+            ("signal", "information"),
+            ("signal", None),
             ("norm", "manhattan"),
             ("norm", None),
             ("layers", None),
@@ -158,7 +194,14 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
     ("Probe.sample(None)", sample(None), ("data set", "NoneType")),
     ("Probe.sample(3)", sample(3), ("data set", "int")),
     ("Probe.sample(TensorDataset)", sample(TensorDataset), ("data set",)),
-    ("Probe.sample(stream)", sample(Stream()), ("data set", "Stream")),
+    ("Probe.sample(stream of 60, n=61)", sample(Stream(), N + 1), ("data set", "61", "60", "Stream")),
+    ("Probe.sample({'train': x})", sample({"train": X, "test": Y}), ("data set", "'train', 'test'")),
+    ("Probe.sample('train')", sample("train"), ("data set", "str")),
+    ("Probe.sample(forward='f')", sample(forward="f"), ("forward", "'f'")),
+    ("Probe.sample(forward=f, unpack=f)", sample(forward=plain, unpack=plain), ("unpack", "forward")),
+    ("Probe.sample(texts, forward=f)", sample(Items(["a"] * N), forward=plain), ("batch", "list of str")),
+    ("Probe.sample(two lengths, forward=f)", sample(RAGGED, forward=plain), ("batch", "collate_fn")),
+    ("loader of two lengths", sample(DataLoader(RAGGED)), ("inputs", "collate_fn")),
     ("Probe.sample(generator)", sample(iter([(X[0], 0)])), ("data set", "iterator")),
     ("Probe.sample(no examples)", sample(Items([])), ("n ", "30")),
     ("Probe.sample(items of 3)", sample(Items([(X[0], 1, 2)] * N)), ("item", "tuple of 3")),
@@ -208,6 +251,23 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
     ("probe.measure(puts out sparse)", measure(Model(lambda out: out.to_sparse())), ("output", "sparse")),
     ("probe.measure(puts out half)", measure(Model(lambda out: out[: N // 2])), ("output", "(30, 3)")),
     ("probe.measure(puts out nothing)", measure(Model(lambda out: out[:, :0])), ("output", "(60, 0)")),
+    (
+        "probe.measure(two that can be scores)",
+        measure(Model(lambda out: (out, out))),
+        ("output", "forward=f"),
+    ),
+    (
+        "probe.measure(none that can be)",
+        measure(Model(lambda out: (out[0], out[1]))),
+        ("output", "forward=f"),
+    ),
+    (
+        "tokens.measure(signal='neighbours')",
+        lambda: TOKENS.measure(net(), signal="neighbours"),
+        ("neighbours",),
+    ),
+    ("tokens.measure(scores (60, 3))", lambda: TOKENS.measure(net()), ("output", "(60, 4)", "(60, 3)")),
+    ("tokens.reference('ksg')", lambda: TOKENS.reference(reference="ksg"), ("ksg", "positions")),
     ("probe.of_output(None)", lambda: PROBE.of_output(None), ("output", "NoneType")),
     ("probe.of_output(59 of 60)", lambda: PROBE.of_output(X[:-1]), ("output", "59", "60")),
     ("probe.of_output(array)", lambda: PROBE.of_output(np.zeros((N, 3))), ("output", "ndarray")),

@@ -10,7 +10,8 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from infopace.estimators._linear_probe import _coordinates, _scales, _stratified_parts, linear_probe_bound
+from infopace.estimators._error_bar import stratified_parts
+from infopace.estimators._linear_probe import _coordinates, _scales, linear_probe_bound
 from infopace.estimators._plug_in import entropy
 from infopace.estimators._softmax_regression import softmax_regression_path
 
@@ -48,7 +49,7 @@ def test_the_coordinates_keep_every_product_of_scaled_rows(width: int) -> None:
     x, y = mixture(150, width, 3, 4.0)
     x[:, 1] = 5.0  # a constant column carries nothing
     x[:, 2] *= 1e3
-    parts = _stratified_parts(y, 5)
+    parts = stratified_parts(y, 5)
     means, factors = _scales(x, parts, 5)
     train, test = (parts != 2).nonzero()[:, 0], (parts == 2).nonzero()[:, 0]
     fitted, held_out = _coordinates(x, train, test, means[2], factors[2])
@@ -65,7 +66,7 @@ def test_the_coordinates_keep_every_product_of_scaled_rows(width: int) -> None:
 def test_the_bound_is_what_scikit_learn_reaches_on_the_same_folds() -> None:
     x, y = mixture(300, 4, 3, 2.0)
     estimate = linear_probe_bound(x, y)
-    parts = _stratified_parts(y, 5).numpy()
+    parts = stratified_parts(y, 5).numpy()
     held_out = np.empty(len(y))
     for part in range(5):
         train, test = parts != part, parts == part
@@ -140,7 +141,7 @@ def test_scale_offset_and_order_of_columns_and_names_of_classes_do_not_matter() 
 
 def test_a_row_cannot_change_how_its_own_fold_is_scaled() -> None:
     x, y = mixture(60, 3, 2, 1.0)
-    parts = _stratified_parts(y, 5)
+    parts = stratified_parts(y, 5)
     means, factors = _scales(x, parts, 5)
     x[0] *= 1e6
     new_means, new_factors = _scales(x, parts, 5)
@@ -159,7 +160,7 @@ def test_one_wild_row_of_the_wrong_class_does_not_sink_the_mean() -> None:
 
 def test_folds_are_stratified() -> None:
     y = torch.tensor([0] * 50 + [1] * 23 + [2] * 7)
-    parts = _stratified_parts(y, 5)
+    parts = stratified_parts(y, 5)
     for of in (slice(None), y == 0, y == 1, y == 2):
         counts = torch.bincount(parts[of], minlength=5)
         assert int(counts.max() - counts.min()) <= 1

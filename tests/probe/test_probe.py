@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 import random
 
@@ -27,7 +28,10 @@ def test_measures_each_layer_as_a_direct_call_does() -> None:
     hidden = model[0](inputs)
     assert list(measurement.layers) == ["0", "4", "output"]
     assert measurement["0"].estimate == mutual_information(hidden.detach(), labels, estimator="ross")
-    assert measurement.output.estimate == mutual_information(model(inputs).detach(), labels, estimator="ross")
+    outputs = mutual_information(model(inputs).detach(), labels, estimator="ross")
+    assert measurement.output.neighbours == outputs
+    choice = "neighbours: the default for one label an example"
+    assert measurement.output.estimate == dataclasses.replace(outputs, choice=choice)
     assert measurement["0"].width == 16
     assert measurement["0"].decoder is None
     loss = nn.functional.cross_entropy(model(inputs), labels).item()
@@ -279,7 +283,7 @@ def test_inputs_and_outputs_with_structure() -> None:
     by_name = Probe({"x": inputs, "scale": scale}, labels).measure(model, layers="all")
     by_place = Probe((inputs, scale), labels).measure(model, layers="all")
     assert list(by_name.layers) == ["recurrent", "head", "output"]
-    assert by_name.output.estimate == by_place.output.estimate == by_name["head"].estimate
+    assert by_name.output.neighbours == by_place.output.neighbours == by_name["head"].estimate
     assert by_name["recurrent"].width == 5
 
 

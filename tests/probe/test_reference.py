@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from infopace import Estimate, Probe, mutual_information
-from infopace.probe import _probe as probe_module
+from infopace.probe import _estimates as estimates_module
 from infopace.probe import _reference as reference_module
 from infopace.probe import reference_of
 
@@ -111,13 +111,13 @@ def test_without_error_bars_the_reference_is_compared_with_the_same_interval(tar
 def error_bars(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """It grows with every estimate of a probe, by whether an error bar was computed."""
     calls: list[bool] = []
-    real = probe_module.mutual_information
+    real = estimates_module.mutual_information
 
     def watched(*arguments: Any, **named: Any) -> Estimate:
         calls.append(named["std_error"])
         return real(*arguments, **named)
 
-    monkeypatch.setattr(probe_module, "mutual_information", watched)
+    monkeypatch.setattr(estimates_module, "mutual_information", watched)
     return calls
 
 

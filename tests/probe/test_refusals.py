@@ -45,7 +45,7 @@ sample_of: Any = Probe.sample
         (lambda x, y: Probe(x, y).measure(small_net(), batch_size=0), "batch_size must be at least 1, got 0"),
         (
             lambda x, y: Probe.sample(iter([]), 10),
-            "the data set must have a length and items, or be (inputs, targets), got list_iterator",
+            "the data set must have n = 10 examples, got 0 from list_iterator",
         ),
         (
             lambda x, y: Probe(x, y).measure(small_net(), layers=["9"]),
@@ -75,6 +75,7 @@ sample_of: Any = Probe.sample
         ),
         (lambda x, y: measuring(batch_size=2.5), "batch_size must be a whole number, got 2.5"),
         (lambda x, y: measuring(std_error="no"), "std_error must be True or False, got 'no'"),
+        (lambda x, y: measuring(strict="no"), "strict must be True or False, got 'no'"),
         (lambda x, y: Probe(x, x / torch.zeros(1)), "targets must be finite, got -inf"),
         (
             lambda x, y: Probe(y[:, None], x[:, 0]).reference(),
@@ -101,7 +102,8 @@ def test_an_unknown_option_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(TypeError) as error:
         probe.measure(small_net(), layer="all")
     assert str(error.value) == (
-        "the options of a measurement are layers, k, norm, reference, decoder, std_error, batch_size, got layer"
+        "the options of a measurement are layers, signal, k, norm, reference, decoder, std_error, batch_size, strict, "
+        "got layer"
     )
     with pytest.raises(TypeError, match=r"^measuring must be Measuring\(\.\.\.\), got 'all'$"):
         probe.measure(small_net(), "all")  # pyright: ignore[reportArgumentType]

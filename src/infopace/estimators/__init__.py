@@ -27,3 +27,4 @@ from infopace.estimators._permutation import p_value as p_value
 from infopace.estimators._permutation import permutation_null as permutation_null
 from infopace.estimators._plug_in import entropy as entropy
 from infopace.estimators._ross import ross as ross
+from infopace.estimators._usable import usable_information as usable_information

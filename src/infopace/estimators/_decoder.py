@@ -42,7 +42,7 @@ def decoder_bound(scores: Any, labels: Any) -> Estimate:
     matrix = as_matrix(scores, "scores").double()
     y = as_class_numbers(labels, "labels", "the numbers 0..C-1 of the scores' columns").to(matrix.device)
     check_same_number(len(matrix), len(y), "scores", "labels")
-    log_probability = _log_probabilities(matrix)
+    log_probability = _log_softmax(matrix)
     low, high, classes = int(y.min()), int(y.max()), log_probability.shape[1]
     if low < 0 or high >= classes:
         wrong = low if low < 0 else high
@@ -66,10 +66,24 @@ def decoder_bound(scores: Any, labels: Any) -> Estimate:
     )
 
 
-def _log_probabilities(scores: Tensor) -> Tensor:
+def both_logits(scores: Tensor) -> Tensor:
+    """One column, the logit of label 1 of two -> the logits of both."""
+    return torch.cat([torch.zeros_like(scores), scores], 1)
+
+
+def are_probabilities(lowest: float, sums: Tensor) -> bool:
+    """Whether scores are probabilities, by their least value and the sum of each example's."""
+    return lowest >= 0 and bool(((sums - 1).abs() < _SUM_TOLERANCE).all())
+
+
+def log_probabilities(probabilities: Tensor) -> Tensor:
+    """Logarithms in float32 or float64 that are finite: a saturated softmax holds exact zeros."""
+    return probabilities.clamp(min=torch.finfo(torch.float32).tiny).log()
+
+
+def _log_softmax(scores: Tensor) -> Tensor:
     if scores.shape[1] == 1:
-        scores = torch.cat([torch.zeros_like(scores), scores], 1)
-    elif bool((scores >= 0).all()) and bool(((scores.sum(1) - 1).abs() < _SUM_TOLERANCE).all()):
-        # A saturated softmax holds exact zeros. The smallest positive float32 replaces them.
-        scores = scores.clamp(min=torch.finfo(torch.float32).tiny).log()
+        scores = both_logits(scores)
+    elif are_probabilities(float(scores.min()), scores.sum(1)):
+        scores = log_probabilities(scores)
     return scores.log_softmax(1)

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from infopace._typing import Int
+
 _MOST_PARTS = 10
 # Where x determines y, neighbour estimates gain ln 2 with twice the examples, which is a bias of -1.07. From this bias
 # on most of the value is such growth, and its end is unknown.
@@ -89,12 +91,23 @@ def part_values(
         k: Neighbours of the estimate.
         classes: (n,) class of each example. Then each class is split evenly.
     """
-    order = torch.randperm(n, generator=torch.Generator().manual_seed(0))
-    if classes is not None:
-        order = order[torch.argsort(classes.cpu()[order], stable=True)]
+    order = _stratified_order(n, classes)
     most = min(_MOST_PARTS, 2 * n // fewest(k))
     found = {parts: [estimate(order[part::parts]) for part in range(parts)] for parts in range(2, most + 1)}
     return {parts: values for parts, values in found.items() if all(map(math.isfinite, values))}
+
+
+def stratified_parts(classes: Int[Tensor, " n"], count: int) -> Int[Tensor, " n"]:
+    """Part 0..count-1 of each example; parts differ by at most one example, in size and in each class."""
+    parts = torch.empty(len(classes), dtype=torch.long)
+    parts[_stratified_order(len(classes), classes)] = torch.arange(len(classes)) % count
+    return parts.to(classes.device)
+
+
+def _stratified_order(n: int, classes: Tensor | None) -> Tensor:
+    """A random order of n examples, always the same; with classes, class after class."""
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(0))
+    return order if classes is None else order[torch.argsort(classes.cpu()[order], stable=True)]
 
 
 def _std_error(parts: dict[int, list[float]]) -> float:

@@ -13,7 +13,7 @@ from infopace._checks import check_choice, shown, whole
 from infopace.estimators._arrays import as_array
 
 # Squares of larger differences, summed over a million columns, would overflow float64.
-_LARGEST = 1e150
+LARGEST = 1e150
 # The kinds that torch can compare. It cannot find the largest of its 8-bit kinds.
 _FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -54,8 +54,8 @@ def as_matrix(values: Any, name: str, remedy: str = "") -> Tensor:
         if math.isnan(low):
             _refuse_missing(tensor.isnan(), f"{name} must be finite, got nan", remedy)
         _refuse(tensor, ~tensor.isfinite(), f"{name} must be finite")
-    if max(-low, high) > _LARGEST:
-        _refuse(tensor, tensor.abs() > _LARGEST, f"{name} must be within {_LARGEST:g} of 0")
+    if max(-low, high) > LARGEST:
+        _refuse(tensor, tensor.abs() > LARGEST, f"{name} must be within {LARGEST:g} of 0")
     return tensor
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from infopace._typing import Float, Int
 from infopace.estimators._cautions import left_out
+from infopace.estimators._error_bar import stratified_parts
 from infopace.estimators._estimate import Estimate
 from infopace.estimators._inputs import as_classes, as_labels, as_matrix, check_same_number
 from infopace.estimators._neighbour_search._distances import column_chunks
@@ -71,7 +72,7 @@ def linear_probe_bound(x: Any, labels: Any, *, folds: int = 5) -> Estimate:
     if alone:
         matrix = matrix[kept]
         classes, sizes = as_classes(y[kept])
-    parts = _stratified_parts(classes, folds)
+    parts = stratified_parts(classes, folds)
     gain = torch.empty(len(matrix), dtype=torch.float64, device=matrix.device)
     means, factors = _scales(matrix, parts, folds)
     for part in range(folds):
@@ -86,15 +87,6 @@ def linear_probe_bound(x: Any, labels: Any, *, folds: int = 5) -> Estimate:
     return Estimate(
         float(terms.mean()), std_error, "linear-probe", len(terms), 0, "", target_entropy, warnings
     )
-
-
-def _stratified_parts(classes: Int[Tensor, " n"], count: int) -> Int[Tensor, " n"]:
-    """Part 0..count-1 of each example; parts differ by at most one example, in size and in each class."""
-    order = torch.randperm(len(classes), generator=torch.Generator().manual_seed(0)).to(classes.device)
-    order = order[torch.argsort(classes[order], stable=True)]
-    parts = torch.empty_like(classes)
-    parts[order] = torch.arange(len(classes), device=classes.device) % count
-    return parts
 
 
 def _scales(
@@ -159,7 +151,7 @@ def _held_out_gain(
     count: int,
 ) -> Float[Tensor, " t"]:
     """Log-probability of the held-out classes; the fitted examples choose strength and factor."""
-    inner = _stratified_parts(fitted_classes, _INNER_FOLDS)
+    inner = stratified_parts(fitted_classes, _INNER_FOLDS)
     splits = [(inner != part, inner == part) for part in range(_INNER_FOLDS)]
     paths = [
         softmax_regression_path(fitted[fit], fitted_classes[fit], count, _STRENGTHS) for fit, _ in splits

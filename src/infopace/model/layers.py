@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from torch import nn
 from torch.nn.parameter import is_lazy
@@ -14,6 +14,8 @@ from torch.optim import Optimizer
 
 # These use the weights of their submodules without calling them, so each counts as one layer.
 _WHOLE = (nn.MultiheadAttention, nn.RNNBase)
+
+_Found = TypeVar("_Found")
 
 
 def check_model(model: object) -> None:
@@ -43,8 +45,9 @@ def weight_layers(model: nn.Module) -> dict[str, nn.Module]:
     """Name -> module of every layer with weights, in the order of the model's modules.
 
     A layer has a parameter of two or more dimensions (convolution, linear, embedding) and no submodule with
-    parameters. Attention, recurrent and parametrized modules count as one layer each. Normalisations do not count:
-    their parameters are vectors, and they keep the information of the layer before them.
+    parameters. Attention, recurrent and parametrized modules count as one layer each, and so does a module that adds
+    matrices of its own to a single layer inside it, as LoRA does. Normalisations do not count: their parameters are
+    vectors, and they keep the information of the layer before them.
     A module that is used in several places has its first name. A model that is itself one layer is called "output".
 
     Raises:
@@ -54,7 +57,7 @@ def weight_layers(model: nn.Module) -> dict[str, nn.Module]:
     check_model(model)
     found: dict[str, nn.Module] = {}
     for name, module in _pieces(unwrap(model)):
-        if any(parameter.ndim >= 2 for parameter in module.parameters()) and module not in found.values():
+        if _has_matrix(module) and module not in found.values():
             found[name or "output"] = module
     return found
 
@@ -64,8 +67,9 @@ def layer_groups(model: nn.Module, **options: Any) -> list[dict[str, Any]]:
 
     Pass them to any torch optimizer: `SGD(layer_groups(model), lr=0.1)`. Each group has "params", "layer" (its name
     in `weight_layers`) and the options given. Other parameters, such as those of normalisations, belong to the layer
-    before them, or to the first layer if none is before. Shared parameters belong to the first layer that has them.
-    Frozen parameters are left out.
+    before them, or to the first layer if none is before; those of a module around several layers belong to the first
+    of these. Shared parameters belong to the first layer that has them. Frozen parameters are left out. The scheduler
+    paces a layer that cannot be measured, such as position embeddings, by the information of its nearest neighbour.
 
     Raises:
         TypeError: not a torch module.
@@ -83,8 +87,9 @@ def layer_groups(model: nn.Module, **options: Any) -> list[dict[str, Any]]:
     for name, module in model.named_modules():
         within = next((layer for layer in layers if name == layer or name.startswith(f"{layer}.")), None)
         current = within or current
+        inside = next((layer for layer in layers if layer.startswith(f"{name}." if name else "")), current)
         for parameter in module.parameters(recurse=False):
-            owner.setdefault(id(parameter), current)
+            owner.setdefault(id(parameter), within or inside)
     groups: dict[str, list[nn.Parameter]] = {layer: [] for layer in layers}
     for parameter in model.parameters():
         if parameter.requires_grad and layers:
@@ -95,6 +100,49 @@ def layer_groups(model: nn.Module, **options: Any) -> list[dict[str, Any]]:
             f"layer_groups needs a model with trainable weights, got {type(model).__name__} without"
         )
     return found
+
+
+def nearest_measured(layer: str, layers: Sequence[str], measured: Collection[str]) -> str:
+    """The layer whose information stands for that of one which cannot be measured, such as position embeddings.
+
+    It is the nearest in the tree of modules: the one whose name has the most leading parts in common. Among several it
+    is the last before the layer, or else the first after it. Where no layer is measured it is "output".
+
+    Args:
+        layer: The name of the layer. If it is measured it stands for itself.
+        layers: All layers with weights, in the order of the model's modules, as `weight_layers` has them.
+        measured: The names of those that are measured.
+
+    Raises:
+        ValueError: a layer that is neither measured nor one of the layers.
+
+    >>> nearest_measured("h.0.bias", ["embed", "h.0.q", "h.0.bias", "h.1.q"], ["embed", "h.0.q", "h.1.q", "output"])
+    'h.0.q'
+    """
+    if layer in measured:
+        return layer
+    order = list(layers)
+    if layer not in order:
+        raise ValueError(unknown_layer(layer, measured))
+    own, place = layer.split("."), order.index(layer)
+
+    def closeness(other: str) -> tuple[int, bool, int]:
+        alike = [one == two for one, two in zip(own, other.split("."), strict=False)]
+        here = order.index(other)
+        return [*alike, False].index(False), here < place, -abs(here - place)
+
+    return max((other for other in order if other in measured), key=closeness, default="output")
+
+
+def with_neighbours(
+    measured: Mapping[str, _Found], wanted: Iterable[str], layers: Sequence[str]
+) -> dict[str, _Found]:
+    """What was measured by layer, and for each wanted layer that was not, what its `nearest_measured` layer has.
+
+    Raises:
+        ValueError: a wanted layer that is neither measured nor one of the layers.
+    """
+    return {**{layer: measured[nearest_measured(layer, layers, measured)] for layer in wanted}, **measured}
 
 
 def pick_layers(model: nn.Module, layers: str | Sequence[str]) -> dict[str, nn.Module]:
@@ -150,8 +198,18 @@ def _pieces(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]
     parts = [
         (part, child) for part, child in module.named_children() if any(True for _ in child.parameters())
     ]
-    if not parts or isinstance(module, _WHOLE) or is_parametrized(module):
+    whole = not parts or isinstance(module, _WHOLE) or is_parametrized(module)
+    pieces = (
+        []
+        if whole
+        else [piece for part, child in parts for piece in _pieces(child, f"{name}.{part}" if name else part)]
+    )
+    around = any(parameter.ndim >= 2 for parameter in module.parameters(recurse=False))
+    if whole or (around and sum(_has_matrix(piece) for _, piece in pieces) == 1):
         yield name, module
-        return
-    for part, child in parts:
-        yield from _pieces(child, f"{name}.{part}" if name else part)
+    else:
+        yield from pieces
+
+
+def _has_matrix(module: nn.Module) -> bool:
+    return any(parameter.ndim >= 2 for parameter in module.parameters())

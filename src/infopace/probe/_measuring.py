@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from infopace._checks import check_choice, flag, positive, shown, whole
 from infopace.estimators import Estimate
+from infopace.probe._signal import SIGNALS
 
 NORMS = ("euclidean", "chebyshev")
 REFERENCES = ("auto", "entropy", "ksg")
@@ -22,31 +23,44 @@ class Measuring:
         layers: "output"; "all" (every layer with weights, see `infopace.model.weight_layers`, and the output); or
             names and shell patterns, to which the output is added. "output" is the output of the model, even if a
             layer inside has that name.
+        signal: What drives a policy, at the output. "neighbours": the neighbour estimate of I(T;Y), which is sound for
+            one label an example and for continuous targets. "usable": usable information, what the outputs say as a
+            prediction, see `infopace.estimators.usable_information`; for targets of every kind. "auto": neighbours
+            where they are sound, usable information elsewhere. With "usable" no neighbours are searched at the output.
+            Hidden layers make no prediction, so they are measured by neighbours.
         k: Neighbours of the estimators, fewer than the examples.
         norm: "euclidean" or "chebyshev".
         reference: I(X;Y) in nats: a number, "entropy", "ksg" or "auto". "entropy" takes H(Y), since labels are a
-            function of the input. "ksg" is a nearest-neighbour estimate between the probe's inputs and targets. "auto"
-            is "entropy" for labels. For continuous targets it is "ksg", computed only if `Probe.reference` is called.
-        decoder: Whether to read the output as class scores and give the decoder bound. Only for labels, and only if
-            the output has no more dimensions than one for the classes.
+            function of the input: that of one position for labels at positions, the sum of all for several labels of
+            yes or no, and what the mean of soft labels has more than they have. "ksg" is a nearest-neighbour estimate
+            between the probe's inputs and targets. "auto" is "entropy" where targets are labels of any kind. For
+            continuous targets it is "ksg", computed only if `Probe.reference` is called.
+        decoder: Whether to read the output as scores where neighbours drive too, and give the decoder bound (only for
+            one label an example) and usable information beside. Only if the output has the shape of scores.
         std_error: Whether to compute the error bar of each estimate, which takes most of the time. Without it
             `Estimate.std_error` and `Estimate.interval` are nan, and the caution "inside-noise" is not given. No policy
             uses it.
-        batch_size: Examples per forward pass. None takes 256 if only the output is measured. If layers are measured,
-            None takes all examples, and each layer's output is released once it is measured. With a number the outputs
-            of all chosen layers are held until the last batch has run.
+        batch_size: Examples per forward pass. None takes 256 if only the output is measured, and fewer if an example
+            has more than 64 positions with a target. If layers are measured, None takes all examples, and each layer's
+            output is released once it is measured. With a number the outputs of all chosen layers are held until the
+            last batch has run.
+        strict: Whether it is an error if a layer cannot be measured: it does not run, or its output has no dimension of
+            the examples, as that of position embeddings. If not, it is left out, as is a layer that gets the same input
+            for every example, and `Measurement.warnings` says so. None: an error, unless `layers` is "all".
 
     Raises:
         ValueError: an unknown word, or a number out of range.
     """
 
     layers: str | Sequence[str] = "output"
+    signal: str = "auto"
     k: int = 3
     norm: str = "euclidean"
     reference: str | float = "auto"
     decoder: bool = True
     std_error: bool = True
     batch_size: int | None = None
+    strict: bool | None = None
 
     def __post_init__(self) -> None:
         checked = {
@@ -56,7 +70,9 @@ class Measuring:
             "decoder": flag("decoder", self.decoder),
             "std_error": flag("std_error", self.std_error),
             "batch_size": None if self.batch_size is None else whole("batch_size", self.batch_size, 1),
+            "strict": None if self.strict is None else flag("strict", self.strict),
         }
+        check_choice("signal", self.signal, SIGNALS)
         check_choice("norm", self.norm, NORMS)
         for name, value in checked.items():
             object.__setattr__(self, name, value)
@@ -84,15 +100,19 @@ class LayerInformation:
 
     Attributes:
         name: The layer's name in the model, or "output".
-        estimate: I(T;Y) of the layer's output T, flattened, and the targets Y.
+        estimate: What drives a policy: `neighbours` or `usable`. At the output its `choice` says which, and why.
         decoder: The decoder bound H(Y) - cross-entropy; only at the output of a classifier.
         width: Numbers per example in T.
+        neighbours: I(T;Y) of the layer's output T, flattened, and the targets Y; None: not computed, or not sound.
+        usable: Usable information; only at the output. None: not computed, or the output has no shape of scores.
     """
 
     name: str
     estimate: Estimate
     decoder: Estimate | None
     width: int
+    neighbours: Estimate | None = None
+    usable: Estimate | None = None
 
 
 @dataclass(frozen=True)
@@ -105,13 +125,16 @@ class Measurement:
         reference: I(X;Y) in nats, the most that there is to learn. None for continuous targets if no reference was
             given and `Probe.reference` has not been called.
         seconds: Time the measurement took.
-        warnings: The warnings of the estimators, each with the layer's name.
+        warnings: The warnings of the estimators, each with the layer's name, and what is in `left_out`.
+        left_out: The layers that were asked for and could not be measured, each with the reason; see
+            `Measuring.strict`.
     """
 
     layers: dict[str, LayerInformation]
     reference: float | None
     seconds: float
     warnings: tuple[str, ...]
+    left_out: dict[str, str] = field(default_factory=dict)
 
     @property
     def output(self) -> LayerInformation:

@@ -11,15 +11,23 @@ import torch
 from torch import Tensor, nn
 
 from infopace._checks import check_seed, shown, whole
-from infopace.estimators import Estimate, OutOfRangeError, decoder_bound, entropy, mutual_information
-from infopace.model.forward import check_layer_output, layer_outputs, map_tensors
+from infopace.estimators import Estimate
+from infopace.model.forward import check_layer_output, layer_outputs, map_tensors, tensors_of
 from infopace.model.layers import check_model, pick_layers, unwrap
+from infopace.probe._constant import ConstantSignal
+from infopace.probe._estimates import by_neighbours, of_layer, of_output
 from infopace.probe._measuring import LayerInformation, Measurement, Measuring, chosen
+from infopace.probe._pass import Pass, Scored, by_position, thinned
 from infopace.probe._reference import ksg_reference
-from infopace.probe._sampling import as_examples, count_examples, draw, stratified
+from infopace.probe._sampling import as_batch, as_examples, drawn, drawn_whole
+from infopace.probe._signal import without_distance
+from infopace.probe._targets import Kind, Targets
+from infopace.probe.outputs import Forward, Plain, check_forward, plain_forward
 
 # Examples per forward pass if only the output is kept. Larger batches are no faster (measured on a small LeNet, CPU).
 _OUTPUT_BATCH = 256
+# Positions with a target per forward pass: each has a score for every class, of which a language model has thousands.
+_OUTPUT_POSITIONS = 2**14
 
 
 class Probe:
@@ -28,39 +36,53 @@ class Probe:
     The examples are the same every time, so a change between two measurements comes from the model. What is measured,
     and how, is said when measuring: see `measure` and `Measuring`.
 
+    The scores for the targets are what the model returns, its `logits`, or the one tensor in what it returns that has
+    the shape of scores. Where several have, `forward` says which:
+
+        Probe.sample(data, forward=lambda model, batch: (model(batch["pixels"])[1], batch["class"]))
+
+    Targets of the value -100 at positions do not count, as in torch's cross-entropy. Labels that equal the input tokens
+    (where they count) are those of a language model, as Hugging Face has them: scores at a position are then compared
+    with the label at the next. Tokens that are shifted already stay as they are.
+
     Args:
         inputs: What the model is called with for n examples: a tensor (n, ...), a tuple of tensors (passed as
             arguments) or a dict of tensors (passed as keywords). They are copied, as are the targets.
-        targets: (n,) integer labels or (n, ...) floating targets.
+        targets: (n,) integer labels; (n, T) or (n, H, W) integer labels at positions; (n, C) booleans, or numbers 0 and
+            1, for several labels of yes or no; (n, C) soft labels, which sum to 1; or (n, ...) floating targets.
+        forward: (model, (inputs, targets)) -> (scores, targets) or (scores, targets, mask) of some of the examples, on
+            the model's device. The mask has the shape of the targets and is true where a target counts. None: as above.
 
     Attributes:
-        inputs: The inputs.
-        targets: The targets.
         n: The number of examples.
 
     Raises:
+        TypeError: a forward that is no function.
         ValueError: inputs and targets that do not fit, targets that are nan or inf, one class only.
     """
 
-    def __init__(self, inputs: Any, targets: Any) -> None:
-        inputs, targets = as_examples(inputs, targets)
+    def __init__(self, inputs: Any, targets: Any, *, forward: Forward | None = None) -> None:
+        if forward is None:
+            inputs, values = as_examples(inputs, targets)
+            plain = plain_forward(inputs, values)
+            self._begin((inputs, values), len(values), plain)
+            values = self.targets
+            # A language model never predicts the first position.
+            self._targets = Targets.of(values[:, 1:] if plain.next_token else values)
+        else:
+            self._begin(*as_batch(inputs, targets), forward)
+
+    def _begin(self, examples: Any, n: int, forward: Forward) -> None:
+        check_forward(forward)
         # Copies, so that the caller may change the originals.
-        self.inputs, self.targets = map_tensors(inputs, torch.clone), targets.clone()
-        self.n = len(self.targets)
-        if not bool(torch.isfinite(self.targets).all()):
-            raise ValueError(f"targets must be finite, got {self.targets[~torch.isfinite(self.targets)][0]}")
-        self._labelled = not self.targets.is_floating_point()
-        if self._labelled and int(self.targets.min()) == int(self.targets.max()):
-            raise ValueError(
-                f"the probe needs at least 2 classes, got only class {int(self.targets[0])} in {self.n} examples"
-            )
-        # Nearest neighbours: the estimators of the paper, and fast enough for every epoch.
-        self._estimator = "ross" if self._labelled else "ksg1"
-        self._entropy = entropy(self.targets) if self._labelled else math.inf
+        self._examples, self.n, self._forward = map_tensors(examples, torch.clone), n, forward
+        # None until the first measurement, if forward makes them.
+        self._targets: Targets | None = None
         # References that were computed, by k and norm.
         self._ksg: dict[tuple[int, str], float] = {}
         # By k, norm and layer: how far below the value the interval began when an error bar was last computed.
         self._margins: dict[tuple[int, str, str], float] = {}
+        self._constant = ConstantSignal()
 
     @classmethod
     def sample(
@@ -68,34 +90,74 @@ class Probe:
         data: Any,
         n: int = 1000,
         *,
+        forward: Forward | None = None,
         seed: int = 0,
         unpack: Callable[[Any], tuple[Any, Any]] | None = None,
     ) -> Probe:
         """Draw n examples of a data set and fix them.
 
+        No more than n items are read. Where labels are known without reading, each class gets its share, rounded to
+        the nearest: those of a pair, of `tensors` or `targets`, of a list, or a column of the package `datasets`, also
+        inside of Subset and ConcatDataset. Else the n examples are drawn at random. Of an iterable or a stream the
+        first n are read, so shuffle it before; an iterator has n items less afterwards.
+
         Args:
-            data: (inputs, targets), or a map-style data set. Its items are pairs (input, target). Longer tuples work
-                too, if what follows the target is text or a whole number that differs in every item. So do dicts with
-                the target as "labels", "label", "targets", "target" or "y", and the rest as the input or as keywords.
-                Random transforms of a data set are applied once, with the given seed.
-            n: Number of examples. Each class gets its share, rounded to the nearest.
+            data: (inputs, targets), a map-style data set, a data loader or an iterable of items. Items are pairs
+                (input, target). Longer tuples work too, if what follows the target is text or a whole number that
+                differs in every item. So do dicts with the target as "labels", "label", "targets", "target" or "y", and
+                the rest as the input or as keywords. Random transforms of a data set are applied once, with the given
+                seed. Of a data loader the data set is drawn from, and its `collate_fn` makes the examples of n items;
+                so it can pad.
+            n: Number of examples.
+            forward: (model, batch) -> (scores, targets) or (scores, targets, mask). The batch is some of the examples
+                as a data loader gives them, on the model's device; items may have any structure. None: as for `Probe`.
             seed: Equal seeds draw equal examples, even if items are made with random numbers. The random states of
                 torch (CPU), numpy, Python and the data set's own generators are left as they were.
-            unpack: item -> (input, target), for a data set with other items.
+            unpack: item -> (input, target), for a data set with other items; of a loader with its own `collate_fn`,
+                batch -> (inputs, targets).
 
         Raises:
-            ValueError: n larger than the data set, items with an unclear target, and all that `Probe` refuses.
+            TypeError: a forward that is no function.
+            ValueError: n larger than the data set, items with an unclear target or of several shapes, and all that
+                `Probe` refuses.
         """
-        count = count_examples(data)
         n, seed = whole("n", n), check_seed(seed)
-        if not 2 <= n <= count:
-            raise ValueError(f"n must be in 2..{count}, the examples of the data set, got n = {n}")
-        return cls(*draw(data, stratified(data, count, n, seed, unpack), seed, unpack))
+        if forward is None:
+            return cls(*drawn(data, n, seed, unpack))
+        check_forward(forward)
+        if unpack is not None:
+            raise ValueError("unpack must be left out where forward is given, which gets the whole batch")
+        probe = cls.__new__(cls)
+        probe._begin(drawn_whole(data, n, seed), n, forward)
+        return probe
+
+    @property
+    def inputs(self) -> Any:
+        """The inputs; the whole examples, if they were drawn for a `forward`."""
+        examples = self._examples
+        return examples[0] if isinstance(examples, tuple) and len(examples) == 2 else examples
+
+    @property
+    def targets(self) -> Tensor:
+        """The targets.
+
+        Raises:
+            ValueError: `forward` makes them, and nothing was measured yet.
+        """
+        if self.forward is None:
+            return self._examples[1]
+        return self._known_targets().values
+
+    @property
+    def forward(self) -> Forward | None:
+        """The forward pass that was given; None: the usual one."""
+        return None if isinstance(self._forward, Plain) else self._forward
 
     @property
     def classes(self) -> list[int] | None:
-        """The labels that occur, ascending; None if the targets are continuous."""
-        return self.targets.unique().tolist() if self._labelled else None
+        """The labels that occur, ascending; None if there is not one label an example, or none known yet."""
+        labels = self._targets is not None and self._targets.kind is Kind.LABELS
+        return self._targets.values.unique().tolist() if labels and self._targets is not None else None
 
     def to(self, device: torch.device | str) -> Probe:
         """Move the examples to a device; returns the probe.
@@ -107,8 +169,9 @@ class Probe:
             device = torch.device(device)
         except (RuntimeError, TypeError) as error:
             raise ValueError(f"device must be one of torch's, such as 'cuda', got {shown(device)}") from error
-        self.inputs = map_tensors(self.inputs, lambda tensor: tensor.to(device))
-        self.targets = self.targets.to(device)
+        self._examples = map_tensors(self._examples, lambda tensor: tensor.to(device))
+        if self._targets is not None:
+            self._targets = self._targets.to(device)
         return self
 
     @torch.no_grad()
@@ -126,7 +189,7 @@ class Probe:
             model: The model.
             measuring: What to measure, and how; None: `Measuring()`.
             **changes: Other values for fields of `Measuring`: layers, k, norm, reference, decoder, std_error,
-                batch_size.
+                batch_size, strict.
 
         Raises:
             TypeError: not a torch module, or an unknown field.
@@ -136,42 +199,54 @@ class Probe:
         began = time.perf_counter()
         measuring = chosen(measuring, changes)
         check_model(model)
-        reference = self._known_reference(measuring)
+        reference = self._reference_so_far(measuring)
         model = unwrap(model)
         picked = pick_layers(model, measuring.layers)
         picked.pop("output", None)
-        device = next((parameter.device for parameter in model.parameters()), self.targets.device)
+        device = next((parameter.device for parameter in model.parameters()), self._device)
         if device.type == "meta":
             raise ValueError("the model must have weights to be measured, got them on the meta device")
         self.to(device)
+        if picked and not self._knows_targets:
+            self._run(model, {}, measuring)
+            reference = self._reference_so_far(measuring)
+        warnings: list[str] = []
+        unsound: dict[str, str] = {}
+        if picked and (why := without_distance(self._known_targets())):
+            reason = f"not measured, because neighbours are not sound for {why}"
+            unsound, picked = dict.fromkeys(picked, reason), {}
+            warnings.append(f"hidden layers: {reason}")
         found: dict[str, LayerInformation] = {}
         above: dict[str, str] = {}
 
         def measure_layer(name: str, values: Tensor) -> None:
-            found[name] = self._measure_layer(name, values, measuring)
-            estimate = found[name].estimate
-            if reference is not None and self._is_above(reference, name, estimate, values, measuring):
+            if name != "output":
+                found[name] = of_layer(name, values, self._known_targets(), measuring)
+                note(name, values)
+
+        def note(name: str, values: Tensor) -> None:
+            estimate = found[name].neighbours
+            if reference is None or estimate is None:
+                return
+            if self._is_above(reference, name, estimate, values, measuring):
                 above[name] = f"{estimate.nats:.3g} nats are above the reference of {reference:.3g}"
 
-        silent = layer_outputs(
-            model,
-            self.inputs,
-            self.n,
-            picked,
-            measuring.batch_size or (None if picked else _OUTPUT_BATCH),
-            measure_layer,
-        )
-        if silent and measuring.layers != "all":
+        strict = measuring.layers != "all" if measuring.strict is None else measuring.strict
+        left_out, output = self._run(model, picked, measuring, measure_layer, strict=strict)
+        if left_out and strict:
             raise ValueError(
-                f"layer {silent[0]!r} must run in the forward pass to be measured, got no output from it"
+                f"layer {next(iter(left_out))!r} must run in the forward pass to be measured, got no output from it"
             )
-        found["output"] = found.pop("output")
-        warnings = [f"{name}: {text}" for name, layer in found.items() for text in layer.estimate.warnings]
+        reference = self._reference_so_far(measuring)
+        found["output"] = self._measure_output(output, measuring)
+        note("output", output.scores)
+        self._constant.check(model, output.scores, found["output"].estimate.nats)
+        warnings += [f"{name}: {text}" for name, layer in found.items() for text in layer.estimate.warnings]
         warnings += [
             f"{name}: {above[name]}, which is too low; give a number" for name in found if name in above
         ]
-        warnings += [f"{name}: did not run in the forward pass and was not measured" for name in silent]
-        return Measurement(found, reference, time.perf_counter() - began, tuple(warnings))
+        warnings += [f"{name}: {reason}" for name, reason in left_out.items()]
+        return Measurement(found, reference, time.perf_counter() - began, tuple(warnings), left_out | unsound)
 
     def of_output(
         self, outputs: Tensor, measuring: Measuring | None = None, **changes: Any
@@ -180,15 +255,21 @@ class Probe:
 
         Raises:
             TypeError: not a tensor, or an unknown field.
-            ValueError: nan or inf, outputs that do not fit the targets, a k of n or more.
+            ValueError: nan or inf, outputs that do not fit the targets, a k of n or more, a probe whose `forward` makes
+                the targets.
         """
         measuring = chosen(measuring, changes)
         if not isinstance(outputs, Tensor):
             raise TypeError(f"outputs must be a tensor, got {type(outputs).__name__}")
-        self._check_neighbours(measuring)
+        if not isinstance(self._forward, Plain):
+            raise ValueError(
+                "of_output needs a probe with targets of its own, got one with a forward; measure the model"
+            )
         check_layer_output("output", outputs, self.n)
-        self.targets = self.targets.to(outputs.device)
-        return self._measure_layer("output", outputs, measuring)
+        self.to(outputs.device)
+        scores, values = self._forward.compared(outputs, self._examples[1])
+        self._learn(lambda: Targets.of(values, None, scores))
+        return self._measure_output(thinned(by_position(scores, values, None), self.n), measuring)
 
     @torch.no_grad()
     def reference(self, measuring: Measuring | None = None, **changes: Any) -> float:
@@ -199,65 +280,111 @@ class Probe:
 
         Raises:
             TypeError: an unknown field.
-            ValueError: "entropy" without labels; "ksg" if the inputs are not one tensor of floating numbers or pixels,
-                or if the estimate is not positive; a k of n or more.
+            ValueError: "entropy" for continuous targets; "ksg" if the inputs are not one tensor of floating numbers or
+                pixels, or if the estimate is not positive; a k of n or more; targets that a `forward` makes, before the
+                first measurement.
         """
         measuring = chosen(measuring, changes)
-        self._check_neighbours(measuring)
         if not isinstance(measuring.reference, str):
+            self._check_neighbours(measuring)
             return measuring.reference
-        if measuring.reference == "entropy" and not self._labelled:
+        targets = self._known_targets()
+        self._check_neighbours(measuring)
+        if measuring.reference == "entropy" and targets.kind is Kind.NUMBERS:
             raise ValueError("reference 'entropy' needs integer labels, got floating targets")
-        if self._labelled and measuring.reference != "ksg":
-            return self._entropy
+        if targets.kind is not Kind.NUMBERS and measuring.reference != "ksg":
+            return targets.entropy
         key = measuring.k, measuring.norm
         if key not in self._ksg:
-            self._ksg[key] = ksg_reference(self.inputs, self.targets, *key)
+            self._ksg[key] = ksg_reference(self.inputs, targets, *key)
         return self._ksg[key]
 
-    def _known_reference(self, measuring: Measuring) -> float | None:
-        """The reference, but no estimate that nobody has asked for."""
-        if measuring.reference == "auto" and not self._labelled:
+    @property
+    def _device(self) -> torch.device:
+        return next(iter(tensors_of(self._examples))).device
+
+    @property
+    def _knows_targets(self) -> bool:
+        return self._targets is not None and self._targets.kind is not None
+
+    def _known_targets(self) -> Targets:
+        if self._targets is None or self._targets.kind is None:
+            what = "made by forward" if self._targets is None else "numbers 0 and 1 in several columns"
+            raise ValueError(
+                f"the targets are {what} and known after the first measurement; measure first, or give a number as "
+                "reference"
+            )
+        return self._targets
+
+    def _learn(self, found: Callable[[], Targets]) -> None:
+        """Keep the targets: those of a `forward` each time, others once."""
+        if not (isinstance(self._forward, Plain) and self._knows_targets):
+            self._targets = found()
+
+    def _run(
+        self,
+        model: nn.Module,
+        layers: dict[str, nn.Module],
+        measuring: Measuring,
+        receive: Callable[[str, Tensor], None] = lambda name, values: None,
+        *,
+        strict: bool = True,
+    ) -> tuple[dict[str, str], Scored]:
+        """One forward pass: the layers that were left out, with the reasons, and the output."""
+        passed, outputs = Pass(self._forward, self.n), []
+        size = measuring.batch_size or (None if layers else self._batch_size())
+
+        def receive_all(name: str, values: Tensor) -> None:
+            if name == "output":
+                outputs[:] = [values]
+            receive(name, values)
+
+        left_out = layer_outputs(
+            model, self._examples, self.n, layers, size, receive_all, strict=strict, forward=passed
+        )
+        self._learn(lambda: passed.targets(outputs[0]))
+        return left_out, passed.scored(outputs[0])
+
+    def _batch_size(self) -> int:
+        if isinstance(self._forward, Plain):
+            positions = self._examples[1][0].numel()
+        else:  # a position for each token
+            whole = [t for t in tensors_of(self._examples) if t.dtype in (torch.int32, torch.int64)]
+            positions = max((tensor[0].numel() for tensor in whole if tensor.ndim), default=1)
+        return max(2, min(_OUTPUT_BATCH, _OUTPUT_POSITIONS // positions))
+
+    def _reference_so_far(self, measuring: Measuring) -> float | None:
+        """The reference, but no estimate that nobody has asked for, and none of targets that are not known yet."""
+        if not isinstance(measuring.reference, str):
+            return self.reference(measuring)
+        if not self._knows_targets:
+            return None
+        if measuring.reference == "auto" and self._known_targets().kind is Kind.NUMBERS:
             self._check_neighbours(measuring)
             return self._ksg.get((measuring.k, measuring.norm))
         return self.reference(measuring)
 
     def _check_neighbours(self, measuring: Measuring) -> None:
+        targets = self._targets
+        if targets is not None and without_distance(targets):
+            return
         if measuring.k >= self.n:
             raise ValueError(f"k must be in 1..n-1, got k = {measuring.k} with n = {self.n}")
 
-    def _measure_layer(self, name: str, values: Tensor, measuring: Measuring) -> LayerInformation:
-        # An output with more dimensions than the classes' holds no class scores.
-        is_scores = values.ndim < 3 or values.shape[1] == values[0].numel()
-        decodes = name == "output" and measuring.decoder and self._labelled and is_scores
-        values = values.reshape(len(values), -1)
-        try:
-            # The pass may run under autocast; the estimate must not.
-            with torch.autocast(values.device.type, enabled=False):
-                estimate = self._estimate(values, measuring, measuring.std_error)
-                decoder = decoder_bound(values, self.targets) if decodes else None
-        except ValueError as error:
-            what = "the output" if name == "output" else f"layer {name!r}"
-            kind = OutOfRangeError if isinstance(error, OutOfRangeError) else ValueError
-            raise kind(f"{what} does not fit the probe: {error}") from error
-        return LayerInformation(name, estimate, decoder, values.shape[1])
-
-    def _estimate(self, values: Tensor, measuring: Measuring, std_error: bool) -> Estimate:
-        return mutual_information(
-            values,
-            self.targets,
-            k=measuring.k,
-            norm=measuring.norm,
-            estimator=self._estimator,
-            std_error=std_error,
+    def _measure_output(self, output: Scored, measuring: Measuring) -> LayerInformation:
+        self._check_neighbours(measuring)
+        shifted = isinstance(self._forward, Plain) and self._forward.next_token
+        note = (
+            "; scores are compared with the next token, because the labels are the inputs" if shifted else ""
         )
+        return of_output(output, self._known_targets(), measuring, note)
 
     def _is_above(
         self, reference: float, name: str, estimate: Estimate, values: Tensor, measuring: Measuring
     ) -> bool:
         """Whether a layer has significantly more information than the reference, which then is too low."""
         # No estimate is above H(Y) by more than its error.
-        if estimate.nats <= reference or self._entropy <= reference:
+        if estimate.nats <= reference or self._known_targets().entropy <= reference:
             return False
         # An error bar takes four times as long as the estimate and hardly changes between epochs. A value that is
         # above by more than twice the last error bar is above, without another error bar.
@@ -266,6 +393,7 @@ class Probe:
             if estimate.nats - reference > 2 * self._margins.get(key, math.inf):
                 return True
             with torch.autocast(values.device.type, enabled=False):
-                estimate = self._estimate(values.reshape(len(values), -1), measuring, True)
+                flat, targets = values.reshape(len(values), -1), self._known_targets()
+                estimate = by_neighbours(flat, targets, measuring, True)
             self._margins[key] = estimate.nats - estimate.interval[0]
         return estimate.interval[0] > reference

@@ -9,7 +9,9 @@ from torch import Tensor
 
 from infopace._checks import check_seed, is_finite
 from infopace.estimators import entropy, mutual_information
-from infopace.probe._sampling import count_examples, draw
+from infopace.probe._sampling import all_examples, is_pair
+from infopace.probe._sources import Source
+from infopace.probe._targets import Kind, Targets
 from infopace.probe.batches import Unpack
 
 
@@ -18,9 +20,11 @@ def reference_of(
 ) -> float:
     """I(X;Y) in nats of a whole data set, to be given as the reference of measurements.
 
-    For labels it is H(Y). For continuous targets it is a nearest-neighbour estimate (KSG) between inputs and targets,
-    from all examples. It is more precise than the estimate from a probe's examples, and its cost grows with the square
-    of their number.
+    For labels it is H(Y), see `Measuring.reference` for labels of other kinds. For continuous targets it is a
+    nearest-neighbour estimate (KSG) between inputs and targets, from all examples. It is more precise than the estimate
+    from a probe's examples, and its cost grows with the square of their number.
+
+    Every item is read, unless the labels are known without reading, as for `Probe.sample`.
 
         probe.measure(model, reference=reference_of(data))
 
@@ -35,11 +39,20 @@ def reference_of(
         ValueError: items with an unclear target; continuous targets with inputs that are not one tensor of floating
             numbers or pixels; an estimate that is not positive.
     """
-    inputs, targets = draw(data, range(count_examples(data)), check_seed(seed), unpack)
-    return ksg_reference(inputs, targets, k, norm) if targets.is_floating_point() else entropy(targets)
+    seed = check_seed(seed)
+    if not is_pair(data) and unpack is None and (labels := Source(data).labels()) is not None:
+        return entropy(labels)
+    inputs, values = all_examples(data, seed, unpack)
+    targets = Targets.of(values)
+    if targets.kind is None:
+        raise ValueError(
+            "targets must be of a kind that can be known without a model, got numbers 0 and 1 in several columns; give "
+            "booleans for several labels of yes or no, or measure a probe"
+        )
+    return ksg_reference(inputs, targets, k, norm) if targets.kind is Kind.NUMBERS else targets.entropy
 
 
-def ksg_reference(inputs: Any, targets: Tensor, k: int, norm: str) -> float:
+def ksg_reference(inputs: Any, targets: Targets, k: int, norm: str) -> float:
     """The nearest-neighbour estimate of I(X;Y): KSG for continuous targets, Ross for labels."""
     if not isinstance(inputs, Tensor):
         raise ValueError(
@@ -50,9 +63,16 @@ def ksg_reference(inputs: Any, targets: Tensor, k: int, norm: str) -> float:
     if not inputs.is_floating_point():
         kind = str(inputs.dtype).removeprefix("torch.")
         raise ValueError(f"reference 'ksg' needs floating inputs, got {kind}; give a number")
-    estimator = "ksg1" if targets.is_floating_point() else "ross"
+    if targets.kind not in (Kind.LABELS, Kind.NUMBERS):
+        what = targets.kind.value if targets.kind else "others"
+        raise ValueError(
+            f"reference 'ksg' needs one label an example or continuous targets, got {what}; give a number"
+        )
+    estimator = "ross" if targets.kind is Kind.LABELS else "ksg1"
     with torch.autocast(inputs.device.type, enabled=False):
-        nats = mutual_information(inputs, targets, k=k, norm=norm, estimator=estimator, std_error=False).nats
+        nats = mutual_information(
+            inputs, targets.values, k=k, norm=norm, estimator=estimator, std_error=False
+        ).nats
     if not (is_finite(nats) and nats > 0):
         raise ValueError(
             f"reference 'ksg' must be a positive number of nats, got {nats:.3g}: these inputs say nothing about the "

@@ -1,23 +1,25 @@
-"""Examples of a data set: how many there are, which ones to draw, and as tensors."""
+"""Examples of a data set: which ones to draw, and as tensors."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import IterableDataset
+from torch.utils.data import default_collate
 
 from infopace._checks import shown
-from infopace.estimators._inputs import check_plain
-from infopace.model.forward import map_tensors, tensors_of
-from infopace.model.random_state import generators_kept, generators_of, random_state_kept, seed_generators
-from infopace.probe.batches import Items, Unpack, as_tensors, numbers
+from infopace.estimators._inputs import check_plain, is_labels
+from infopace.model.forward import is_column, map_tensors, tensors_of
+from infopace.probe._sources import Source
+from infopace.probe.batches import Items, Unpack, as_tensors, batch_of, numbers
+
+_PAD = "; pad them, or give a DataLoader whose collate_fn pads"
 
 
 def as_examples(inputs: Any, targets: Any) -> tuple[Any, Tensor]:
-    """Inputs and targets as tensors of equal length; integer targets become (n,) labels."""
+    """Inputs and targets as tensors of equal length; one integer target an example becomes (n,) labels."""
     inputs = as_tensors(inputs)
     values = check_plain(numbers(targets, "targets"), "targets")
     if values.is_complex() or values.ndim == 0:
@@ -25,11 +27,9 @@ def as_examples(inputs: Any, targets: Any) -> tuple[Any, Tensor]:
             f"targets must be labels or numbers, one per example, got {values.dtype} of {values.ndim} dimensions"
         )
     if not values.is_floating_point():
-        if values.numel() != len(values):
-            raise ValueError(
-                f"integer targets must hold one label per example, got shape {tuple(values.shape)}"
-            )
-        values = values.reshape(-1).long()
+        # Several booleans are the answers to several questions, and stay what they are.
+        one = values.numel() == len(values)
+        values = values.reshape(-1).long() if one else values if values.dtype == torch.bool else values.long()
     parts = tensors_of(inputs)
     if not parts:
         raise ValueError(f"inputs must hold at least one tensor, got {shown(inputs)}")
@@ -44,73 +44,124 @@ def as_examples(inputs: Any, targets: Any) -> tuple[Any, Tensor]:
     return inputs, values
 
 
-def count_examples(dataset: Any) -> int:
-    """Number of examples in (inputs, targets) or in a map-style data set."""
-    if _is_pair(dataset):
-        return len(as_examples(*dataset)[1])
-    indexed = hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")
-    if not indexed or isinstance(dataset, IterableDataset | type):
-        raise ValueError(
-            f"the data set must have a length and items, or be (inputs, targets), got {type(dataset).__name__}"
-        )
-    return len(dataset)
+def drawn(data: Any, n: int, seed: int, unpack: Unpack | None = None) -> tuple[Any, Tensor]:
+    """n examples of a data set as (inputs, targets). No more than n items are read.
 
-
-def stratified(dataset: Any, count: int, n: int, seed: int, unpack: Unpack | None = None) -> list[int]:
-    """Random indices of n examples of `count`, ascending. If targets are labels, each class gets its rounded share."""
-    generator = torch.Generator().manual_seed(seed)
-    order = torch.randperm(count, generator=generator)
-    targets = all_targets(dataset, seed, unpack)
-    if targets.is_floating_point():
-        return sorted(order[:n].tolist())
-    # A stable sort by class keeps each class in random order. Evenly spaced picks give every class its share.
-    order = order[torch.argsort(targets[order].cpu(), stable=True)]
-    picks = (torch.arange(n, dtype=torch.float64) + 0.5) * count / n
-    return sorted(order[picks.long()].tolist())
-
-
-def all_targets(dataset: Any, seed: int = 0, unpack: Unpack | None = None) -> Tensor:
-    """The targets of all examples. The seed is for items that are made with random numbers."""
-    if _is_pair(dataset):
-        return as_examples(*dataset)[1]
-    if unpack is None:
-        tensors = getattr(dataset, "tensors", None)
-        if isinstance(tensors, tuple) and len(tensors) == 2:
-            return as_examples(*tensors)[1]
-        known = getattr(dataset, "targets", None)
-        if known is not None and len(known) == len(dataset):
-            return numbers(known, "targets").cpu()
-    return _stack(_read(dataset, range(len(dataset)), seed, unpack, lambda pair: pair[1]), "targets")
-
-
-def draw(dataset: Any, index: Iterable[int], seed: int, unpack: Unpack | None = None) -> tuple[Any, Tensor]:
-    """The examples of an index as (inputs, targets)."""
-    if _is_pair(dataset):
-        inputs, targets = as_examples(*dataset)
-        chosen = torch.tensor(list(index), dtype=torch.long)
+    Raises:
+        ValueError: fewer examples than n, items with an unclear target or of several shapes.
+    """
+    if is_pair(data):
+        inputs, targets = as_examples(*data)
+        labels = None if targets.is_floating_point() or targets.ndim > 1 else targets
+        chosen = torch.tensor(_chosen(len(targets), n, seed, labels), dtype=torch.long)
         return map_tensors(inputs, lambda tensor: tensor[chosen.to(tensor.device)]), targets[
             chosen.to(targets.device)
         ]
-    items = _read(dataset, index, seed, unpack, lambda pair: pair)
+    source = Source(data)
+    return as_pair(_items(source, n, seed, known=unpack is None), source, unpack)
+
+
+def drawn_whole(data: Any, n: int, seed: int) -> Any:
+    """n examples of a data set as one batch, as a data loader makes it. No more than n items are read.
+
+    Raises:
+        ValueError: fewer examples than n, items that make no batch.
+    """
+    if is_pair(data):
+        batch, count = as_batch(*data)
+        labels = batch[1] if isinstance(batch[1], Tensor) and is_labels(batch[1]) else None
+        chosen = torch.tensor(_chosen(count, n, seed, None if labels is None else labels.reshape(-1)))
+        return map_tensors(batch, lambda tensor: tensor[chosen.to(tensor.device)])
+    source = Source(data)
+    items = _items(source, n, seed, known=True)
+    try:
+        batch = (source.collate or default_collate)(items)
+    except (TypeError, RuntimeError, ValueError, KeyError) as error:
+        reason = " ".join(str(error).split("\n")[0].split())
+        raise ValueError(
+            f"the items must make one batch, got {type(error).__name__}: {reason}{_PAD}"
+        ) from error
+    check_batch(batch, n)
+    return batch
+
+
+def as_pair(items: list[Any], source: Source, unpack: Unpack | None) -> tuple[Any, Tensor]:
+    """Items as (inputs, targets)."""
+    if source.collate is not None:
+        return as_examples(*batch_of(source.collate(items), None, unpack))
+    splitter = Items(unpack)
+    pairs = [splitter.split(item) for item in items]
+    splitter.check()
     return as_examples(
-        _stack([item[0] for item in items], "inputs"), _stack([item[1] for item in items], "targets")
+        _stack([pair[0] for pair in pairs], "inputs"), _stack([p[1] for p in pairs], "targets")
     )
 
 
-def _read(
-    dataset: Any,
-    index: Iterable[int],
-    seed: int,
-    unpack: Unpack | None,
-    keep: Callable[[tuple[Any, Any]], Any],
-) -> list[Any]:
-    """What `keep` takes of each (input, target). Random numbers start from the seed, and their states are restored."""
-    items, own = Items(unpack), generators_of(dataset)
-    with random_state_kept(seed=seed), generators_kept(own):
-        seed_generators(own, seed)
-        found = [keep(items.split(dataset[i])) for i in index]
-    items.check()
-    return found
+def all_examples(data: Any, seed: int, unpack: Unpack | None = None) -> tuple[Any, Tensor]:
+    """Every example of a data set as (inputs, targets): all items are read."""
+    if is_pair(data):
+        return as_examples(*data)
+    source = Source(data)
+    if source.count is None:
+        raise ValueError(f"the data set must have a length and items, got {type(source.items).__name__}")
+    return as_pair(source.read(range(source.count), seed), source, unpack)
+
+
+def as_batch(inputs: Any, targets: Any) -> tuple[tuple[Any, Any], int]:
+    """(inputs, targets) as tensors of any structure, and the number of examples."""
+    batch = as_tensors(inputs), as_tensors(targets)
+    tensors = tensors_of(batch)
+    if not tensors or tensors[0].ndim == 0:
+        raise ValueError(
+            f"inputs must hold at least one tensor with an entry per example, got {shown(inputs)}"
+        )
+    check_batch(batch, len(tensors[0]))
+    return batch, len(tensors[0])
+
+
+def check_batch(batch: Any, n: int) -> None:
+    """Raise ValueError for a batch in which a tensor does not have one entry for each of n examples."""
+    if n < 2:
+        raise ValueError(f"a probe must have at least 2 examples, got {n}")
+    if is_column(batch, n):
+        return
+    if isinstance(batch, Tensor):
+        if batch.is_meta or (batch.ndim and len(batch) != n):
+            got = f"shape {tuple(batch.shape)} for {n} examples" + (
+                " on the meta device" if batch.is_meta else ""
+            )
+            raise ValueError(f"a batch must have one entry per example in each tensor, got {got}")
+        return
+    parts = batch.values() if isinstance(batch, Mapping) else batch if isinstance(batch, list | tuple) else ()
+    for part in parts:
+        check_batch(part, n)
+
+
+def is_pair(data: Any) -> bool:
+    """Whether this is (inputs, targets), and no list of items."""
+    return isinstance(data, tuple | list) and len(data) == 2 and hasattr(data[1], "__len__")
+
+
+def _items(source: Source, n: int, seed: int, *, known: bool) -> list[Any]:
+    """n items: drawn at random, by class if the labels are known; the first n of an iterable."""
+    if source.count is None:
+        if n < 2:
+            raise ValueError(f"n must be at least 2, got {n}")
+        return source.first(n, seed)
+    return source.read(_chosen(source.count, n, seed, source.labels() if known else None), seed)
+
+
+def _chosen(count: int, n: int, seed: int, labels: Tensor | None) -> list[int]:
+    """Random indices of n examples of `count`, ascending. With labels (count,), each class gets its rounded share."""
+    if not 2 <= n <= count:
+        raise ValueError(f"n must be in 2..{count}, the examples of the data set, got n = {n}")
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+    if labels is None:
+        return sorted(order[:n].tolist())
+    # A stable sort by class keeps each class in random order. Evenly spaced picks give every class its share.
+    order = order[torch.argsort(labels.cpu()[order], stable=True)]
+    picks = (torch.arange(n, dtype=torch.float64) + 0.5) * count / n
+    return sorted(order[picks.long()].tolist())
 
 
 def _stack(parts: list[Any], name: str) -> Any:
@@ -129,9 +180,8 @@ def _stack(parts: list[Any], name: str) -> Any:
     examples = [numbers(part, name) for part in parts]
     shapes = {tuple(example.shape) for example in examples}
     if len(shapes) > 1:
-        raise ValueError(
-            f"{name} must have one shape in all examples, got {' and '.join(map(str, sorted(shapes)[:2]))}"
-        )
+        got = " and ".join(map(str, sorted(shapes)[:2]))
+        raise ValueError(f"{name} must have one shape in all examples, got {got}{_PAD}")
     return torch.stack(examples)
 
 
@@ -139,7 +189,3 @@ def _check_alike(kinds: list[Any]) -> None:
     other = next((kind for kind in kinds if kind != kinds[0]), None)
     if other is not None:
         raise ValueError(f"inputs must have one structure in all examples, got {kinds[0]} and {other}")
-
-
-def _is_pair(dataset: Any) -> bool:
-    return isinstance(dataset, tuple | list) and len(dataset) == 2 and hasattr(dataset[1], "__len__")

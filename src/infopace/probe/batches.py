@@ -45,8 +45,8 @@ def as_tensors(inputs: Any) -> Any:
     return numbers(inputs, "inputs")
 
 
-def batch_of(batch: Any, like: tuple[Any, Tensor], unpack: Unpack | None = None) -> tuple[Any, Tensor]:
-    """(inputs, targets) of a batch; `like` holds the inputs and the targets of a probe.
+def batch_of(batch: Any, like: tuple[Any, Tensor] | None, unpack: Unpack | None = None) -> tuple[Any, Tensor]:
+    """(inputs, targets) of a batch; `like` holds the inputs and the targets of a probe, None: there is none yet.
 
     A pair is inputs and targets. A longer tuple has as many inputs as the probe, then the targets, and what follows is
     ignored. In a dict the targets have one of the usual names and the inputs have those of the probe. If the probe's
@@ -58,10 +58,15 @@ def batch_of(batch: Any, like: tuple[Any, Tensor], unpack: Unpack | None = None)
     if unpack is not None:
         inputs, targets = _unpacked(batch, unpack, "batch")
     elif isinstance(batch, Mapping):
-        inputs, targets = _named(batch, like[0])
+        inputs, targets = _named(batch, None if like is None else like[0])
     elif isinstance(batch, tuple | list) and len(batch) == 2:
         inputs, targets = batch
-    elif isinstance(batch, tuple | list) and len(batch) > 2 and not isinstance(like[0], Mapping):
+    elif (
+        like is not None
+        and isinstance(batch, tuple | list)
+        and len(batch) > 2
+        and not isinstance(like[0], Mapping)
+    ):
         inputs, targets = _placed(batch, *like)
     else:
         raise _refused("a batch", batch, "batch")
@@ -143,8 +148,7 @@ def _placed(batch: Sequence[Any], inputs: Any, targets: Tensor) -> tuple[Any, An
             f"a batch must hold the probe's {count} inputs and the targets, got {_kind(batch)}; {_HOW.format('batch')}"
         )
     found = numbers(batch[count], "targets")
-    wanted = 1 if not targets.is_floating_point() else targets[0].numel()
-    if found.ndim == 0 or found[0].numel() != wanted:
+    if found.ndim == 0 or found[0].numel() != targets[0].numel():
         raise ValueError(
             f"entry {count} of a batch must be targets like the probe's, got shape {tuple(found.shape)}; "
             f"{_HOW.format('batch')}"

@@ -260,12 +260,13 @@ def _digest(values: Tensor) -> str:
 def _attribute(attribute: object, probe: Probe) -> str:
     """What drives the test, "auto" resolved."""
     check_choice("attribute", attribute, ("auto", *ATTRIBUTES))
-    labelled = not probe.targets.is_floating_point()
+    labelled = probe.classes is not None and not probe.targets.is_floating_point()
     if attribute == "auto":
         return "accuracy" if labelled else "information"
     if attribute == "accuracy" and not labelled:
         raise ValueError(
-            "attribute 'accuracy' needs integer labels, got floating targets; take 'information' or 'loss'"
+            "attribute 'accuracy' needs one integer label an example, got "
+            f"{'floating' if probe.targets.is_floating_point() else 'other'} targets; take 'information' or 'loss'"
         )
     return str(attribute)
 
@@ -278,6 +279,11 @@ def _check_kinds(model: object, optimizer: object, probe: object, method: object
         )
     if not isinstance(probe, Probe):
         raise TypeError(f"probe must be a Probe, got {type(probe).__name__}; Probe.sample draws one")
+    if probe.forward is not None:
+        raise ValueError(
+            "find_bounds trains on (inputs, targets) and needs a probe of such examples, got one with a forward; "
+            "give a probe without, or choose bounds by hand"
+        )
     if not isinstance(method, METHODS):
         raise TypeError(f"method must be Race(...) or Algorithm2(...), got {shown(method)}")
     if not (measuring is None or isinstance(measuring, Measuring)):

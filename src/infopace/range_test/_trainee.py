@@ -16,12 +16,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from infopace.model.forward import as_found, call, hooked, main_tensor, map_tensors, tensors_of
+from infopace.model.forward import as_found, call, hooked, map_tensors, tensors_of
 from infopace.model.layers import unwrap, weight_layers
 from infopace.model.random_state import generators_of, seed_generators
 from infopace.model.snapshot import Buffers, Weights, optimizers_in
 from infopace.probe import LayerInformation, Measuring, Probe
 from infopace.probe.batches import Unpack, batch_of
+from infopace.probe.outputs import scores_of
 from infopace.range_test._records import Evaluation
 from infopace.range_test._result import RangeTestError
 from infopace.scheduler._groups import ParameterGroups
@@ -243,7 +244,7 @@ class Trainee:
         outputs, losses, sizes = [], [], []
         with as_found(self.model), self._autocast():
             for part in self._parts():
-                outputs.append(_outputs(call(self.model, self._inputs(part))).float())
+                outputs.append(scores_of(call(self.model, self._inputs(part)), as_trained[part]).float())
                 losses.append(float(self._loss(outputs[-1], as_trained[part])))
                 sizes.append(part.stop - part.start)
         whole = torch.cat(outputs)
@@ -252,7 +253,7 @@ class Trainee:
             raise Crashed(f"an output is not finite after {self.step} steps")
         if not math.isfinite(loss):
             raise Crashed(f"the loss is not finite after {self.step} steps")
-        labelled = not targets.is_floating_point()
+        labelled = not targets.is_floating_point() and targets.numel() == n
         accuracy = _accuracy(whole, targets) if labelled else None
         layers = self._layers(whole) if information else {}
         return Evaluation(
@@ -271,8 +272,9 @@ class Trainee:
         # A copy: the model may begin in place, and a list of batches is the caller's data.
         inputs = map_tensors(inputs, lambda tensor: tensor.to(self._device, non_blocking=True, copy=True))
         with self._autocast():
-            outputs = _outputs(call(self.model, inputs))
-            return outputs, self._loss(outputs, targets.to(self._device))
+            targets = targets.to(self._device)
+            outputs = scores_of(call(self.model, inputs), targets)
+            return outputs, self._loss(outputs, targets)
 
     @torch.no_grad()
     def _check_untrained(self, number: int) -> None:
@@ -377,13 +379,6 @@ def _accuracy(outputs: Tensor, labels: Tensor) -> float | None:
     else:
         return None  # more scores for an example than one a class
     return float((found == labels).double().mean())
-
-
-def _outputs(result: Any) -> Tensor:
-    found = main_tensor(result)
-    if found is None:
-        raise ValueError(f"the model must return a tensor to be trained on, got {type(result).__name__}")
-    return found
 
 
 def _check_finite(what: str, inputs: Any, targets: Tensor) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from infopace.model.layers import nearest_measured, weight_layers, with_neighbours
 from infopace.policies import Bounds, Decision, HeldOut, Observed, Policy
-from infopace.probe import Measuring, Probe
+from infopace.probe import Measurement, Measuring, Probe
 from infopace.scheduler._groups import ParameterGroups
 
 # A rate in float32 differs by less from the one that was decided.
@@ -20,6 +21,24 @@ _ABSENT = Decision(0.0, "hold", "its layer drove no parameter group yet")
 
 # Of the epoch that is over, the rates of each layer's groups at the first and at the last optimizer step.
 Used = tuple[Mapping[str, list[float]], Mapping[str, list[float]]]
+
+
+def nats_by_layer(
+    measurement: Measurement, model: nn.Module, history: Mapping[str, Sequence[float]]
+) -> dict[str, float]:
+    """Information by layer, in nats. A layer that cannot be measured has its neighbour's.
+
+    One that could be until now, and was not this time, keeps its last value: a jump to another layer's would be read as
+    learning.
+    """
+    layers = list(weight_layers(model))
+    found = with_neighbours(measurement.layers, measurement.left_out, layers)
+    nats = {layer: one.estimate.nats for layer, one in found.items()}
+    for layer in measurement.left_out:
+        neighbour = nearest_measured(layer, layers, measurement.layers)
+        if layer in history and history[layer] != history.get(neighbour):
+            nats[layer] = history[layer][-1]
+    return nats
 
 
 class HeldOutRecord:
@@ -39,7 +58,8 @@ class HeldOutRecord:
         self, probe: Probe, model: nn.Module, measuring: Measuring, layers: Iterable[str]
     ) -> HeldOutRecord:
         """With one measurement more, of the layers measured before, or of these where it is the first."""
-        found = probe.measure(model, measuring).layers
+        measurement = probe.measure(model, measuring)
+        found = with_neighbours(measurement.layers, measurement.left_out, list(weight_layers(model)))
         history, examples = dict(self.history), dict(self.examples)
         for layer in self.examples or layers:
             estimate = found[layer].estimate

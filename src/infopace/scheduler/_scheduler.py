@@ -22,7 +22,7 @@ from infopace.scheduler._checks import (
     check_state,
 )
 from infopace.scheduler._groups import ParameterGroups
-from infopace.scheduler._ledger import HeldOutRecord, Ledger, Used
+from infopace.scheduler._ledger import HeldOutRecord, Ledger, Used, nats_by_layer
 from infopace.scheduler._roll_back import LastEpoch, RollBack, check_that_a_rate_may_help, collapse
 from infopace.scheduler._steps import Misuse, OptimizerSteps
 
@@ -38,7 +38,8 @@ class MutualInformationLR(LRScheduler):
 
     The untrained model is measured at once, which sets the learning rate of the first epoch. `observe` measures and
     decides, once an epoch. `step` applies the last decision; extra calls change nothing. Each parameter group gets a
-    decision of its own: a group made by `layer_groups` from its layer's information, any other from the output's. For a
+    decision of its own: a group made by `layer_groups` from its layer's information, any other from the output's. A
+    layer that cannot be measured, such as position embeddings, follows its nearest neighbour. For a
     warm-up, compose with `SequentialLR` and call `observe` in every epoch all the same.
 
     Ratios between the learning rates of parameter groups are kept. The group that was made with the largest rate gets
@@ -120,7 +121,7 @@ class MutualInformationLR(LRScheduler):
         self._groups = ParameterGroups(optimizer, one_scale=isinstance(bounds, Bounds))
         check_bounds(self.driving_layers, bounds)
         layers = list(dict.fromkeys(self.driving_layers))
-        self._measuring = Measuring(layers=layers) if measuring is None else measuring
+        self._measuring = Measuring(layers=layers, strict=False) if measuring is None else measuring
         self._rule = roll_back if isinstance(roll_back, RollBack) else RollBack()
         self._ledger = Ledger(
             policy, bounds, probe.reference(self._measuring), self._rule.lowered, self.driving_layers
@@ -167,9 +168,8 @@ class MutualInformationLR(LRScheduler):
                 self._probe, self._model, self._measuring, measurement, outputs, self._rule.left
             ):
                 return self.roll_back(why)
-        check_driven(self.driving_layers, measurement.layers)
-        nats = {layer: found.estimate.nats for layer, found in measurement.layers.items()}
-        self._ledger.observe(nats, held_out, self._used())
+        check_driven(self.driving_layers, {**measurement.layers, **measurement.left_out})
+        self._ledger.observe(nats_by_layer(measurement, self._model, self.history), held_out, self._used())
         self.measurement = measurement
         self._begin_epoch()
         return measurement

@@ -1,0 +1,112 @@
+"""Outputs of layers and of the model, with their targets -> estimates."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from infopace.estimators import (
+    Estimate,
+    OutOfRangeError,
+    decoder_bound,
+    mutual_information,
+    usable_information,
+)
+from infopace.probe._measuring import LayerInformation, Measuring
+from infopace.probe._pass import Scored
+from infopace.probe._signal import driving_signal
+from infopace.probe._targets import Kind, Targets
+
+
+def of_layer(name: str, values: Tensor, targets: Targets, measuring: Measuring) -> LayerInformation:
+    """The information in a hidden layer. It makes no prediction, so only neighbours say what is in it.
+
+    Raises:
+        ValueError: values that are not finite.
+    """
+    flat = values.reshape(len(values), -1)
+    with _fitting(f"layer {name!r}", values.device):
+        found = by_neighbours(flat, targets, measuring, measuring.std_error)
+    return LayerInformation(name, found, None, flat.shape[1], neighbours=found)
+
+
+def of_output(output: Scored, targets: Targets, measuring: Measuring, note: str = "") -> LayerInformation:
+    """The information at the output: the signal that drives, and what costs little beside it.
+
+    Args:
+        output: The scores, and the targets at those positions that are kept.
+        targets: All targets.
+        measuring: What is measured.
+        note: What is to be known about the scores; it follows the choice of the signal.
+
+    Raises:
+        ValueError: values that are not finite, or that do not fit the targets.
+    """
+    signal, why = driving_signal(targets, measuring.signal)
+    scores = output.scores
+    flat = scores.reshape(len(scores), -1)
+    beside = measuring.decoder and _are_scores(scores, targets)
+    neighbours = usable = decoder = None
+    with _fitting("the output", scores.device):
+        if signal == "neighbours":
+            neighbours = by_neighbours(flat, targets, measuring, measuring.std_error)
+        if beside and targets.kind is Kind.LABELS:
+            decoder = decoder_bound(flat, targets.values)
+        if signal == "usable" or beside:
+            usable = _usable(output, targets)
+    driving = neighbours if signal == "neighbours" else usable
+    assert driving is not None, "the signal that drives was computed"
+    estimate = dataclasses.replace(driving, choice=why + note)
+    return LayerInformation("output", estimate, decoder, output.width, neighbours, usable)
+
+
+def by_neighbours(values: Tensor, targets: Targets, measuring: Measuring, std_error: bool) -> Estimate:
+    """I(T;Y) of values (n, d): by the estimators of the paper, which are fast enough for every epoch."""
+    return mutual_information(
+        values,
+        targets.values,
+        k=measuring.k,
+        norm=measuring.norm,
+        estimator="ross" if targets.kind is Kind.LABELS else "ksg1",
+        std_error=std_error,
+    )
+
+
+def _usable(output: Scored, targets: Targets) -> Estimate:
+    """Usable information, of each kind of targets in its own form."""
+    scores, values, n = output.scores, output.values, len(output.scores)
+    if targets.kind is Kind.LABELS:
+        return usable_information(scores.reshape(n, -1), targets.values, kind="classes")
+    if targets.kind is Kind.POSITIONS:
+        if scores.numel() == values.numel():  # one number for two classes
+            scores, values = scores.reshape(n, -1, 1), values.reshape(n, -1)
+        mask = None if output.mask is None else output.mask.reshape(values.shape)
+        return usable_information(scores, values.long(), mask, kind="tokens")
+    if targets.kind is not Kind.SOFT:  # a number for each target
+        scores = scores.reshape(values.shape) if scores.numel() == values.numel() else scores
+    kind = {Kind.MULTI_LABEL: "multi-label", Kind.SOFT: "soft"}.get(
+        targets.kind or Kind.NUMBERS, "regression"
+    )
+    return usable_information(scores, values, output.mask, kind=kind)
+
+
+def _are_scores(scores: Tensor, targets: Targets) -> bool:
+    """Whether the output has the shape of scores: one dimension of classes, or a number for each target."""
+    if targets.kind is Kind.LABELS:
+        return scores.ndim < 3 or scores.shape[1] == scores[0].numel()
+    return scores.numel() == targets.values.numel()
+
+
+@contextlib.contextmanager
+def _fitting(what: str, device: torch.device) -> Iterator[None]:
+    """Without autocast, under which the pass may run; an error says that a layer does not fit."""
+    try:
+        with torch.autocast(device.type, enabled=False):
+            yield
+    except ValueError as error:
+        kind = OutOfRangeError if isinstance(error, OutOfRangeError) else ValueError
+        raise kind(f"{what} does not fit the probe: {error}") from error
