@@ -22,6 +22,7 @@ OWN = f"{Path(__file__).with_name('own.py')}:MINE"
 FLAGS = {
     "workload": "digits",
     "method": "race",
+    "optimizer": None,
     "attribute": "auto",
     "trials": None,
     "epochs": None,

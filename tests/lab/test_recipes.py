@@ -269,7 +269,7 @@ class _Stepper(torch.optim.SGD):
         super().__init__([p for one in optimizers for group in one.param_groups for p in group["params"]])
         self._optimizers = optimizers
 
-    def step(self, closure: Any = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def step(self, closure: Any = None) -> None:
         for one in self._optimizers:
             one.step()
 
