@@ -110,7 +110,7 @@ def test_the_help_names_every_method(capsys: pytest.CaptureFixture[str]) -> None
 
 
 BAD_INPUT = {
-    "train digit": r"unknown workload 'digit'; did you mean 'digits' or 'digits-mlp'\? The workloads are: digits,",
+    "train digit": r"unknown workload 'digit'; did you mean 'digits' or '[a-z-]+'\? The workloads are: digits,",
     "train mnist": r"unknown workload 'mnist'; did you mean 'mnist-1k' or 'mnist-mlp'\?",
     "train own:": r"a workload of your own must be module:object or path/to/file\.py:object, got 'own:'",
     "train own.py:MINE": r"no file own\.py",
