@@ -19,6 +19,7 @@ _SMALL: dict[str, Any] = {
     "intermediate_size": 32,
 }
 _IMAGES: dict[str, Any] = {"num_channels": 1, "num_labels": 3}
+_CLASSES: Any = {"num_labels": 3}
 _TEXT: dict[str, Any] = {"vocab_size": VOCABULARY, "max_position_embeddings": 16}
 
 
@@ -75,7 +76,7 @@ class Recurrent(nn.Module):
 
 
 def _bert() -> nn.Module:
-    config = transformers.BertConfig(**_SMALL, **_TEXT, num_labels=3)
+    config = transformers.BertConfig(**_SMALL, **_TEXT, **_CLASSES)
     return Scores(transformers.BertForSequenceClassification(config))
 
 

@@ -25,6 +25,7 @@ from infopace.estimators import (
     permutation_null,
     ross,
     standardized_distances,
+    usable_information,
 )
 
 N = 60
@@ -194,4 +195,28 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
     ("decoder_bound(nan)", lambda: decoder_bound(with_value(float("nan")), Y % 2), ("scores", "nan", "7")),
     ("decoder_bound(None)", lambda: decoder_bound(None, Y), ("scores", "None")),
     ("decoder_bound(59 labels)", lambda: decoder_bound(torch.zeros(N, 3), Y[:-1]), ("labels", "59")),
+    # Usable information
+    ("usable_information(None)", lambda: usable_information(None, Y), ("scores", "None")),
+    (
+        "usable_information(59 labels)",
+        lambda: usable_information(torch.zeros(N, 3), Y[:-1]),
+        ("targets", "59"),
+    ),
+    (
+        "usable_information(nan)",
+        lambda: usable_information(with_value(float("nan")), Y % 2),
+        ("scores", "nan", "7"),
+    ),
+    ("usable_information(kind=3)", lambda: usable_information(torch.zeros(N, 3), Y, kind=3), ("kind", "3")),
+    (
+        "usable_information(ignore_index=1.5)",
+        lambda: usable_information(torch.zeros(N, 3), Y, ignore_index=1.5),
+        ("ignore_index", "1.5"),
+    ),
+    ("usable_information(scalar mask)", lambda: usable_information(torch.zeros(N, 3), Y, True), ("mask",)),
+    (
+        "usable_information(no examples)",
+        lambda: usable_information(torch.zeros(0, 3), Y[:0]),
+        ("scores", "(0, 3)"),
+    ),
 ]

@@ -94,7 +94,7 @@ def test_past_the_planned_end_it_stays_at_the_floor() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"epochs": None}, "decay 'linear' needs the number of epochs, got epochs = None"),
+        ({"epochs": None}, "decay 'linear' needs the number of epochs or steps, got epochs = None"),
         ({"epochs": 0}, "epochs must be at least 1, got 0"),
         ({"epochs": 5, "decay": "cosine"}, "decay must be one of 'linear', 'printed', 'none', got 'cosine'"),
         ({"epochs": 5, "saturation": "abs"}, "saturation must be one of 'absolute', 'signed', got 'abs'"),

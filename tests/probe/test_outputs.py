@@ -147,6 +147,16 @@ def test_a_forward_gets_what_the_loader_gives() -> None:
     assert plain.measure(model, batch_size=10).output.estimate.nats == found.estimate.nats
 
 
+def test_items_may_be_texts_that_forward_reads() -> None:
+    def forward(model: nn.Module, texts: list[str]) -> tuple[Tensor, Tensor]:
+        rows = [int(text) for text in texts]
+        return model(X[rows]), Y[rows]
+
+    model = small_net()
+    found = Probe.sample([str(row) for row in range(N)], N, forward=forward).measure(model, batch_size=10)
+    assert found.output.estimate == Probe(X, Y).measure(model, batch_size=10).output.estimate
+
+
 class Causal(nn.Module):
     """A language model whose scores at a position know the token there, and predict one more for the next."""
 

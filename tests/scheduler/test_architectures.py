@@ -90,8 +90,9 @@ class AddedLayers(nn.Module):
         super().__init__()
         self.base = base.requires_grad_(False)
         self.a = nn.ModuleDict({"default": nn.Linear(base.in_features, 3, bias=False)})
-        self.b = nn.ModuleDict({"default": nn.Linear(3, base.out_features, bias=False)})
-        nn.init.zeros_(self.b["default"].weight)
+        zero = nn.Linear(3, base.out_features, bias=False)
+        nn.init.zeros_(zero.weight)
+        self.b = nn.ModuleDict({"default": zero})
 
     def forward(self, x: Tensor) -> Tensor:
         return self.base(x) + self.b["default"](self.a["default"](x))

@@ -279,7 +279,7 @@ def test_groups_that_cannot_be_driven_are_refused_and_nothing_changes() -> None:
     for group, message in (
         (
             {"params": model[0].parameters(), "layer": "elsewhere"},
-            "parameter group 1 cannot be driven: unknown layer",
+            "a parameter group cannot be driven: unknown layer",
         ),
         ({"params": other.parameters()}, "the optimizer must hold only the model's parameters, got 2 others"),
         (

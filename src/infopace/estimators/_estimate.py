@@ -35,7 +35,7 @@ class Estimate:
         nats: The raw value. It scatters around the truth, so where the truth is 0 it may be slightly negative; see
             `clipped`.
         std_error: Standard error of `nats` (sampling noise of the n examples); nan where it was not computed.
-        method: The estimator: a word that `mutual_information` takes, "decoder" or "frenzel-pompe".
+        method: The estimator: a word that `mutual_information` takes, "decoder", "usable" or "frenzel-pompe".
         n: Examples that entered the estimate.
         k: Neighbours; 0 for methods without neighbours.
         norm: Norm inside a block, "euclidean" or "chebyshev"; "" for methods without distances.
@@ -49,8 +49,10 @@ class Estimate:
             of the sample, where neighbours are farther apart. For sparse tables it comes from corrections that
             disagree. 0 for formulas without neighbours and for bounds, which have nothing to show it by. nan where it
             was not computed. -inf where n examples cannot resolve the dependence: the information is then at least
-            `nats`, with no upper limit. The bias is too noisy to correct a value with.
-        freedom: Degrees of freedom of `std_error`; inf where it does not come from a few parts.
+            `nats`, with no upper limit. The bias is too noisy to correct a value with. For usable information: what a
+            fit on half of the examples costs, and how far frequencies may have scattered.
+        freedom: Degrees of freedom of `std_error`; inf where it does not come from a few parts. For usable information
+            n - 1.
         pointwise: (n,) what each example that entered contributes; the mean is `nats`. Two measurements on the same
             examples are best compared by the differences of these, whose error is far smaller than `std_error`. None
             where the method gives none.

@@ -12,6 +12,10 @@ from infopace.estimators._usable_classes import of_classes
 from infopace.estimators._usable_kinds import IGNORED, Classified, read
 from infopace.estimators._usable_regression import of_quantities
 
+# What fitting one half and judging the other costs is -1.5 A + 0.5 B, in units of its mean, with A and B chi-square of
+# one degree of freedom. Two of these errors below the mean is its 2.5 % quantile.
+_FITTED = 3
+
 
 def usable_information(
     scores: Any, targets: Any, mask: Any = None, *, kind: str = "auto", ignore_index: int = IGNORED
@@ -28,7 +32,7 @@ def usable_information(
     Overconfidence is not read as loss. q is softmax(scores / T). T is fitted on one half of the examples (stratified by
     class) and evaluated on the other, and then the halves are swapped (Guo et al., ICML 2017). What remains of a bad
     scale is 1/n nats on average, which `Estimate.bias` gives. No prediction loses more than ln(M + 1), with M
-    predictions in the other half: q has one part in M + 1 of p, so no single example can ruin the mean.
+    predictions in the other half, since q has one part in M + 1 of p. One example with huge logits can still raise T.
 
     The frequencies of a random sample fit it better than the true ones. A model that predicts the true ones would be
     (C - 1) / (2n) below 0: 0.07 nats for 150 classes and 1,000 examples. A stratified sample has no such gap. So what
@@ -48,7 +52,7 @@ def usable_information(
     - "regression": floating targets and scores of equal shape (n, ..); (n,) and (n, 1) fit each other.
 
     "auto" takes targets of the scores' shape as soft if they sum to 1, else as labels if all are 0 or 1, else as
-    regression. Tokens and dense targets with T = C cannot be told apart and are refused. What was taken is in `choice`.
+    regression. Tokens and dense targets with T = C look alike and are refused. What was taken is in `choice`.
 
     Positions of tokens, dense targets and floating targets of three dimensions or more are averaged within their
     example. The labels of multi-label and the columns (n, d) of regression are summed: the decoder is a product, and
@@ -91,7 +95,7 @@ def usable_information(
     exact = any(caution.kind == "beyond-reach" for caution in found.cautions)
     estimate = Estimate(
         float(found.pointwise.mean()),
-        math.sqrt(float(found.pointwise.var()) / n + (2 * found.cost) ** 2),
+        math.sqrt(float(found.pointwise.var()) / n + (_FITTED * found.cost) ** 2),
         "usable",
         n,
         0,

@@ -32,7 +32,7 @@ def of_classes(case: Classified) -> Found:
     if case.product:
         shares = shares[examples.column]
     own, mean = logits.of_labels(labels, shares)
-    half = stratified_parts(labels if case.single else torch.zeros_like(examples.place)[: examples.n], 2)
+    half = stratified_parts(_strata(labels) if case.single else examples.example.new_zeros(examples.n), 2)
     rows = [(half[examples.example] == part).nonzero()[:, 0] for part in (0, 1)]
     fits = [
         fit_temperature(
@@ -74,6 +74,13 @@ def of_classes(case: Classified) -> Found:
         f"temperature {temperatures} on the halves",
         examples.cautions(),
     )
+
+
+def _strata(labels: Tensor) -> Tensor:
+    """The first example of each example's class: a number for the class that does not depend on its name."""
+    classes = torch.unique(labels, return_inverse=True)[1]
+    places = torch.arange(len(labels), device=labels.device)
+    return places.scatter_reduce(0, classes, places, "amin", include_self=False)[classes]
 
 
 @dataclass(frozen=True)

@@ -89,8 +89,11 @@ def _without_ones(s: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
 
 def _as_mask(mask: Any, n: int) -> Tensor:
     m = as_numbers(mask, "mask").cpu()
-    if m.is_floating_point() or m.is_complex() or bool(((m != 0) & (m != 1)).any()):
-        raise ValueError(f"mask must be True or False for each position, got dtype {_dtype(m)}")
+    wanted = "mask must be True or False for each position, got"
+    if m.is_floating_point() or m.is_complex():
+        raise ValueError(f"{wanted} dtype {_dtype(m)}")
+    if bool(((m != 0) & (m != 1)).any()):
+        raise ValueError(f"{wanted} {_dtype(m)} values beyond 0 and 1")
     check_same_number(n, len(m) if m.ndim else 0, "targets", "mask")
     return m.bool().reshape(n) if m.numel() == n else m.bool()
 
@@ -105,7 +108,7 @@ def _spread(mask: Tensor | None, shape: torch.Size) -> Tensor:
 
 
 def _detect(s: Tensor, t: Tensor, mask: Tensor | None, ignored: int) -> str:
-    if s.shape == t.shape:
+    if s.shape == t.shape and (t.ndim > 1 or t.is_floating_point()):
         if _soft_axes(t, mask):
             return "soft"
         if _is_binary(t, _counted(t, mask, ignored)):
@@ -121,9 +124,9 @@ def _detect(s: Tensor, t: Tensor, mask: Tensor | None, ignored: int) -> str:
             f"floating targets must have the scores' shape {tuple(s.shape)}, got {tuple(t.shape)}; class labels are "
             "whole numbers"
         )
-    fitting = [kind for kind in ("classes", "tokens", "dense") if _fits(s, t, kind)]
-    if "classes" in fitting:
+    if t.ndim == 1 and (s.ndim == 1 or _fits(s, t, "classes")):
         return "classes"
+    fitting = [kind for kind in ("tokens", "dense") if _fits(s, t, kind)]
     if len(fitting) == 2:
         raise ValueError(
             f"scores {tuple(s.shape)} and targets {tuple(t.shape)} are tokens or dense; name kind='tokens' (classes "

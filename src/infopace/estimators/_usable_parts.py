@@ -97,8 +97,8 @@ class Examples:
         """What each example gains from ratios ln(q / p) of its positions, none ever much below 0.
 
         A decoder that was right at all M positions of the other half is given one part in M + 1 of p, as if it had been
-        wrong once: ln((M q / p + 1) / (M + 1)). So no position loses more than ln(M + 1), and one example cannot ruin
-        the mean. Where the decoder is calibrated this costs nothing to first order in 1 / M, since then <p / q> = 1.
+        wrong once: ln((M q / p + 1) / (M + 1)). So no position loses more than ln(M + 1). Where the decoder is
+        calibrated this costs nothing to first order in 1 / M, since then <p / q> = 1.
         Labels of a product are predicted together, and the example is the position.
         """
         if self.product:

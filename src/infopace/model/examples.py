@@ -12,7 +12,7 @@ _ROUNDING = 0.02
 
 
 class Layout:
-    """Where the examples are in the outputs of layers, told from a small pass before the first large one.
+    """Where the examples are in the outputs of layers, found by a small pass before the first large one.
 
     The sizes of the two passes differ, so a dimension that follows them is that of the examples: the second in the
     output of a recurrent layer (T, n, d), none in that of position embeddings (T, d), even where T is n. An output

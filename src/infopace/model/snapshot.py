@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import collections
 import copy
 import math
+import weakref
 from collections.abc import Iterable
 from typing import Any, Protocol, runtime_checkable
 
@@ -39,6 +41,10 @@ class Weights:
     def __init__(self, weights: Iterable[Tensor], keep_on: torch.device | None = None) -> None:
         self._values = [(weight, _copy(weight, keep_on)) for weight in weights]
 
+    def holds(self, weight: Tensor) -> bool:
+        """Whether it is one of them."""
+        return any(weight is one for one, _ in self._values)
+
     @property
     def norm(self) -> float:
         """The Euclidean norm of the copies, without values that are not finite."""
@@ -70,8 +76,16 @@ class Weights:
             weight.copy_(value)
 
 
+# Of a parameter group: what is kept elsewhere, and what says whose it is.
+_NOT_SETTINGS = {"params", "lr", "initial_lr", "layer"}
+
+
 class OptimizerState:
-    """The state of an optimizer and of those inside it, and their groups' settings except the learning rate."""
+    """All that an optimizer and those inside it remember, except the learning rates: state, settings, own attributes.
+
+    Tensors, lists and objects in them keep their identity where they still exist, since compiled code, CUDA graphs and
+    other places in the state may hold them.
+    """
 
     def __init__(self, optimizer: Optimizer, keep_on: torch.device | None = None) -> None:
         # A wrapper may share both with the optimizer inside it.
@@ -88,21 +102,32 @@ class OptimizerState:
             (
                 one,
                 [
-                    {n: _Kept(value, keep_on) for n, value in group.items() if n not in ("params", "lr")}
+                    {n: _Kept(value, keep_on) for n, value in group.items() if n not in _NOT_SETTINGS}
                     for group in one.param_groups
                 ],
             )
             for one in groups.values()
         ]
+        self._attributes = [
+            (
+                one,
+                {name: _Kept(value, keep_on) for name, value in vars(one).items() if _is_memory(name, value)},
+            )
+            for one in inside
+        ]
 
     def put_back(self) -> None:
-        """Restore state and settings, each tensor on its device. Groups added since then stay unchanged."""
+        """Restore them, each tensor on its device. Groups and attributes added since then stay unchanged."""
+        for optimizer, attributes in self._attributes:
+            vars(optimizer).update({name: kept.value() for name, kept in attributes.items()})
         for optimizer, state in self._states:
             optimizer.state.clear()
             for weight, kept in state.items():
                 optimizer.state[weight] = kept.value()
         for optimizer, groups in self._groups:
             for group, settings in zip(optimizer.param_groups, groups, strict=False):
+                for name in group.keys() - settings.keys() - _NOT_SETTINGS:
+                    del group[name]  # some optimizers count their steps there from the first on
                 group.update({name: kept.value() for name, kept in settings.items()})
 
 
@@ -161,28 +186,95 @@ def optimizers_in(optimizer: Optimizer) -> list[Optimizer]:
     return found
 
 
+# What torch and its schedulers keep in an optimizer, and what GradScaler sets for one step.
+_OF_TORCH = {"state", "param_groups", "defaults", "_opt_called", "_step_count", "grad_scale", "found_inf"}
+_PLAIN = (bool, int, float, complex, str, type(None))
+
+
+def _is_memory(name: str, value: Any) -> bool:
+    """Whether an attribute of an optimizer may change with its steps: numbers, tensors, containers of them."""
+    if name in _OF_TORCH or name.startswith("_optimizer_"):  # the latter are hooks
+        return False
+    if isinstance(value, dict | list | tuple | set | collections.deque):
+        return all(_is_memory("", part) for part in (value.values() if isinstance(value, dict) else value))
+    return isinstance(value, _PLAIN) or (isinstance(value, Tensor) and not value.requires_grad)
+
+
 class _Kept:
-    """A copy of a value: numbers, tensors, lists and dicts of them; and the device of each tensor."""
+    """A copy of a value: numbers, tensors, containers and objects of them; weights in it are not copied."""
 
     def __init__(self, value: Any, keep_on: torch.device | None) -> None:
         self._value: Any = value
+        self._parts: dict[Any, Any] = {}
         self._device: torch.device | None = None
-        if isinstance(value, Tensor):
+        if isinstance(value, Tensor) and not value.requires_grad:
             self._value, self._device = _copy(value, keep_on), value.device
+            self._original = weakref.ref(value)
+        elif isinstance(value, torch.Generator):
+            self._parts = {"": _Kept(value.get_state(), keep_on)}
         elif isinstance(value, dict):
-            self._value = {name: _Kept(part, keep_on) for name, part in value.items()}
-        elif isinstance(value, list | tuple):
-            self._value = type(value)(_Kept(part, keep_on) for part in value)
+            self._parts = {name: _Kept(part, keep_on) for name, part in value.items()}
+        elif isinstance(value, list | tuple | collections.deque):
+            self._parts = dict(enumerate(_Kept(part, keep_on) for part in value))
+        elif isinstance(value, set):
+            self._parts = dict.fromkeys(value)
+        elif _is_holder(value):
+            self._parts = {name: _Kept(part, keep_on) for name, part in vars(value).items()}
 
     def value(self) -> Any:
-        """A copy, so that it can be restored more than once."""
+        """What it was, and can be again: tensors that still exist and objects themselves, otherwise copies."""
         if self._device is not None:
-            return _copy(self._value, self._device)
+            return self._tensor(self._device)
+        if isinstance(self._value, set):
+            self._value.clear()
+            self._value.update(self._parts)
+            return self._value
+        if isinstance(self._value, torch.Generator):
+            self._value.set_state(self._parts[""].value())
+            return self._value
+        parts = {name: part.value() for name, part in self._parts.items()}
         if isinstance(self._value, dict):
-            return {name: part.value() for name, part in self._value.items()}
-        if isinstance(self._value, list | tuple):
-            return type(self._value)(part.value() for part in self._value)
+            self._value.clear()
+            self._value.update(parts)
+        elif isinstance(self._value, list | collections.deque):
+            self._value.clear()
+            self._value.extend(parts.values())
+        elif isinstance(self._value, tuple):
+            kind = type(self._value)
+            return kind(*parts.values()) if hasattr(kind, "_fields") else kind(parts.values())
+        elif parts:
+            vars(self._value).clear()
+            vars(self._value).update(parts)
         return self._value
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy, deep or by pickle, belongs to the copied tensor.
+        found = self.__dict__.get("_original")
+        return {**self.__dict__, **({"_original": found()} if found else {})}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if state.get("_original") is not None:
+            self._original = weakref.ref(state["_original"])
+        elif "_original" in state:
+            self._original = _gone
+
+    @torch.no_grad()
+    def _tensor(self, device: torch.device) -> Tensor:
+        copied, original = _copy(self._value, device), self._original()
+        if original is None or original.shape != copied.shape or original.is_inference():
+            return copied
+        return original.copy_(copied)
+
+
+def _gone() -> None:
+    """The tensor that a reference led to."""
+
+
+def _is_holder(value: Any) -> bool:
+    """Whether a value is an object that holds others, and no function, type, module or optimizer."""
+    others = (type, nn.Module, Optimizer, Tensor, torch.dtype, torch.device)
+    return hasattr(value, "__dict__") and not callable(value) and not isinstance(value, others)
 
 
 def norm_of(tensors: Iterable[Tensor]) -> float:

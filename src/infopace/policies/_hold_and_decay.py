@@ -12,7 +12,7 @@ from typing import ClassVar
 from infopace._checks import positive, share, whole
 from infopace.policies._bounds import Bounds
 from infopace.policies._held_out import HeldOut
-from infopace.policies._policy import Decision, Observed, Policy
+from infopace.policies._policy import Decision, Observed, Policy, planned_number
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,9 @@ class HoldAndDecay(Policy):
         hold:      LR = LR_top in epoch 1, then LR_hold = sqrt(LR_top * LR_max)
         decay:     LR = max(LR_held * (N - e + 1/2) / (N - a), LR_min)      epochs e = a + 1 .. N
         N = E where the number of epochs E is known, otherwise 2 a - s: as long as the hold was
+
+    Where the scheduler counts optimizer steps, an epoch is a unit of time of a fixed number of steps (`Observed.unit`),
+    and the decay falls with each step.
 
     A range test's LR_top is the smallest rate that is not significantly behind the best. Its LR_max is the largest that
     does not fail. LR_hold is the middle of the two on a log scale, as far from too slow as from failing. Epoch 1 takes
@@ -69,6 +72,7 @@ class HoldAndDecay(Policy):
     Attributes:
         epochs: E, the planned number of epochs; None: the rule finds it. Epochs that were rolled back, or were over
             when the history began, are taken off.
+        steps: The planned number of optimizer steps instead, for a scheduler that counts them.
         z: 1.96, the two-sided 95 % quantile of the normal distribution: what counts as significant.
         window: 1/2, the share of the hold in which the rule looks for a rise.
         longest: 1/2, the largest share of the epochs that a hold takes, where E is known.
@@ -88,6 +92,7 @@ class HoldAndDecay(Policy):
 
     epochs: int | None = None
     _: KW_ONLY
+    steps: int | None = None
     z: float = 1.96
     window: float = 0.5
     longest: float = 0.5
@@ -98,11 +103,11 @@ class HoldAndDecay(Policy):
     shape: Callable[[float], float] | None = None
 
     def __post_init__(self) -> None:
-        def put(name: str, value: float | int) -> None:
+        def put(name: str, value: float | int | None) -> None:
             object.__setattr__(self, name, value)
 
-        if self.epochs is not None:
-            put("epochs", whole("epochs", self.epochs, 1))
+        put("epochs", planned_number("epochs", self.epochs))
+        put("steps", planned_number("steps", self.steps, other=self.epochs))
         put("z", positive("z", self.z))
         for name in ("window", "longest", "middle", "lowered"):
             put(name, share(name, getattr(self, name), zero=name == "middle"))
@@ -117,7 +122,7 @@ class HoldAndDecay(Policy):
         cycle = _Cycle(0)
         for done in range(observed.epoch):
             cycle = self._next(cycle, done, run)
-        return self._decision(cycle, observed.epoch, observed.bounds)
+        return self._decision(cycle, observed)
 
     def _next(self, cycle: _Cycle, done: int, run: _Run) -> _Cycle:
         """The cycle that epoch `done` + 1 is in, given that of the epoch before."""
@@ -141,15 +146,16 @@ class HoldAndDecay(Policy):
             # To fall back to LR_top costs little, and noise may be the reason. Below it the network must get worse.
             worse = nats[start] - nats[done] > math.sqrt(2.0) * run.least_change(start)
             if fall > least and (worse or not cycle.lowered):
-                why = f"information fell by {fall:.2g} in one epoch, and {least:.2g} would be significant"
+                why = f"information fell by {fall:.2g} in {run.unit}, and {least:.2g} would be significant"
                 return _Cycle(done, lowered=cycle.lowered + 1, why=why)
         first = start + math.floor((1 - self.window) * (done + 1 - start))
         found = run.rise(first, done)
         if run.epochs is not None and done - start >= self.longest * (run.epochs - start) > 0:
-            why = "half of the epochs are over"
+            why = f"half of the {run.units} are over"
         elif found is not None and found[0] <= found[1]:
             what = "held-out information" if run.holds_out(done) else "information"
-            why = f"{what} rose by {found[0]:.2g} in {done - first} epochs, and {found[1]:.2g} would be significant"
+            time = run.spell(done - first)
+            why = f"{what} rose by {found[0]:.2g} in {time}, and {found[1]:.2g} would be significant"
         else:
             return cycle
         return self._decay(cycle, done, first, why, run)
@@ -175,20 +181,28 @@ class HoldAndDecay(Policy):
             leap=max(line.rise, 0.0) + math.sqrt(2.0) * band,
         )
 
-    def _decision(self, cycle: _Cycle, epoch: int, bounds: Bounds) -> Decision:
+    def _decision(self, cycle: _Cycle, observed: Observed) -> Decision:
+        epoch, bounds, time = observed.epoch, observed.bounds, observed.time
         if cycle.hold_end is None:
             return self._hold_decision(cycle, epoch, bounds)
-        if epoch > cycle.end:
-            return Decision(bounds.lr_min, "finished", f"finished after epoch {cycle.end}")
-        lr, epochs = self._held_rate(cycle, cycle.hold_end, bounds), cycle.end - cycle.hold_end
+        if epoch - 1 >= cycle.end:
+            return Decision(bounds.lr_min, "finished", f"finished after {time(cycle.end)}")
+        held, epochs = self._held_rate(cycle, cycle.hold_end, bounds), cycle.end - cycle.hold_end
         if self.shape is None:
-            lr = lr * (cycle.end - epoch + 0.5) / epochs
+            lr = held * (cycle.end - epoch + 0.5) / epochs
+            falls_by = held / epochs
         else:
-            lr = lr * self.shape((epoch - cycle.hold_end - 0.5) / epochs)
-        why = f"decaying since epoch {cycle.hold_end + 1}, to end with epoch {cycle.end}: {cycle.why}"
+            over = (epoch - cycle.hold_end - 0.5) / epochs
+            lr = held * self.shape(over)
+            ends = (max(over - 0.5 / epochs, 0.0), min(over + 0.5 / epochs, 1.0))
+            falls_by = held * (self.shape(ends[0]) - self.shape(ends[1]))
+        begun, end = time(cycle.hold_end + 1), time(cycle.end)
+        if observed.unit is not None:
+            begun = time(cycle.hold_end)
+        why = f"decaying since {begun}, to end with {end}: {cycle.why}"
         if lr <= bounds.lr_min:
             return Decision(bounds.lr_min, "decay", f"{why}; at the floor lr_min = {bounds.lr_min:g}")
-        return Decision(lr, "decay", why)
+        return Decision(lr, "decay", why, change=-falls_by)
 
     def _hold_decision(self, cycle: _Cycle, epoch: int, bounds: Bounds) -> Decision:
         lr = self._held_rate(cycle, epoch, bounds)
@@ -230,7 +244,7 @@ class _Cycle:
     start: int
     lowered: int = 0
     hold_end: int | None = None
-    end: int = 0
+    end: float | int = 0
     why: str = ""
     floor: float = -math.inf
     lost: bool = False
@@ -243,9 +257,24 @@ class _Run:
 
     def __init__(self, rule: HoldAndDecay, observed: Observed) -> None:
         self.nats, self.held_out, self._rule = observed.history, observed.held_out, rule
-        self.epochs = None if rule.epochs is None else observed.left_of(rule.epochs)
+        self.epochs = observed.left_of(rule.epochs, rule.steps)
+        self._steps = observed.unit
         self._epsilon = observed.bounds.epsilon
         self._lines = _Lines(self.nats)
+
+    @property
+    def units(self) -> str:
+        """What time is counted in."""
+        return "epochs" if self._steps is None else "steps"
+
+    @property
+    def unit(self) -> str:
+        """A unit of time in words."""
+        return "one epoch" if self._steps is None else self.spell(1)
+
+    def spell(self, units: int) -> str:
+        """A span of time in words."""
+        return f"{units} epochs" if self._steps is None else f"{units * self._steps} steps"
 
     def holds_out(self, done: int) -> bool:
         """Whether held-out information is known after `done` epochs."""

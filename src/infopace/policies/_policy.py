@@ -23,11 +23,23 @@ class Decision:
         phase: "hold" while the rate is held, or raised; "decay" while it falls, or follows what is left to learn;
             "finished" once the run is over.
         reason: One sentence with the numbers that led to it.
+        change: How far the rate moves until the next decision, negative where it falls; `lr` is its mean over that
+            time. A scheduler that sets the rate before each step goes in a straight line from lr - change / 2 to
+            lr + change / 2.
     """
 
     lr: float
     phase: Phase
     reason: str
+    change: float = 0.0
+
+    def at(self, share: float) -> float:
+        """The rate where this share of the time until the next decision is over.
+
+        >>> Decision(0.1, "decay", "", change=-0.02).at(0.0)
+        0.11
+        """
+        return self.lr + self.change * (share - 0.5)
 
 
 @dataclass(frozen=True)
@@ -35,12 +47,14 @@ class Observed:
     """What a policy decides on.
 
     Attributes:
-        history: Information in nats after 0, 1, .. epochs; history[0] is the untrained model's.
-        reference: I(X;Y) in nats.
+        history: Information in nats after 0, 1, .. units of time; history[0] is the untrained model's. A unit is an
+            epoch, or a fixed number of optimizer steps.
+        reference: I(X;Y) in nats; None for a policy that does not read it.
         bounds: The range to stay in.
         held_out: Information about held-out examples; None: there are none.
-        rolled_back: Epochs that were rolled back. The history holds none of them.
-        begun: Epochs that were over when the history began: it is that of a layer which was added later.
+        rolled_back: Units that were rolled back. The history holds none of them.
+        begun: Units that were over when the history began: it is that of a layer which was added later.
+        unit: Optimizer steps in a unit of time; None: a unit is an epoch.
 
     Raises:
         TypeError: a history that is no list, bounds or held-out information of another kind.
@@ -49,17 +63,21 @@ class Observed:
     """
 
     history: Sequence[float]
-    reference: float
+    reference: float | None
     bounds: Bounds
     held_out: HeldOut | None = None
     rolled_back: int = 0
     begun: int = 0
+    unit: int | None = None
 
     def __post_init__(self) -> None:
         _check_nats("history", self.history)
         if len(self.history) == 0:
             raise ValueError("history must begin with the untrained model's information, got []")
-        positive("reference", self.reference, "number of nats")
+        if self.reference is not None:
+            positive("reference", self.reference, "number of nats")
+        if self.unit is not None:
+            whole("unit", self.unit, 1, "step")
         if not isinstance(self.bounds, Bounds):
             kind = type(self.bounds).__name__
             raise TypeError(f"bounds must be Bounds(lr_min, lr_max), got {kind} {shown(self.bounds)}")
@@ -70,16 +88,43 @@ class Observed:
 
     @property
     def epoch(self) -> int:
-        """The epoch about to run, from 1."""
+        """The epoch, or other unit of time, about to run, from 1."""
         return len(self.history)
 
-    def left_of(self, planned: int) -> int:
-        """Of so many planned epochs, those that this history can still come to: at least one.
+    def left_of(self, epochs: int | None, steps: int | None = None) -> float | int | None:
+        """Of a planned run, the units that this history can still come to, at least one; None where none is planned.
+
+        Raises:
+            ValueError: a plan in epochs where a unit is a number of steps, or the other way round.
 
         >>> Observed([0.1], 2.3, Bounds(1e-3, 0.1), rolled_back=2).left_of(10)
         8
+        >>> Observed([0.1], 2.3, Bounds(1e-3, 0.1), unit=40).left_of(None, steps=1000)
+        25.0
         """
-        return max(planned - self.begun - self.rolled_back, 1)
+        if self.unit is None:
+            if steps is not None:
+                raise ValueError(
+                    f"a policy that plans steps needs a scheduler that counts them, got steps = {steps} and epochs; "
+                    "give the scheduler every=.., or the policy epochs=.."
+                )
+            planned = epochs
+        elif epochs is not None:
+            raise ValueError(
+                "a policy that plans epochs needs a scheduler that observes epochs, "
+                f"got epochs = {epochs} and units of {self.unit} steps; give the policy steps=.."
+            )
+        else:
+            planned = None if steps is None else steps / self.unit
+        return None if planned is None else max(planned - self.begun - self.rolled_back, 1)
+
+    def time(self, units: float | int) -> str:
+        """A point in time as people count it: "epoch 7", or "step 280".
+
+        >>> Observed([0.1], 2.3, Bounds(1e-3, 0.1), unit=40).time(7)
+        'step 280'
+        """
+        return f"epoch {units:g}" if self.unit is None else f"step {round(units * self.unit)}"
 
 
 @runtime_checkable
@@ -98,10 +143,12 @@ class Policy(Protocol):
     [0.1, 0.05, 0.025]
 
     Attributes:
+        reads_reference: Whether the rule reads `Observed.reference`. Otherwise it is not computed, and None.
         reads_held_out: Whether the rule reads `Observed.held_out`. It may read `nats`, `rise` and `knows` of it. Its
             phase stays "hold" as long as a later decision may need a new rise.
     """
 
+    reads_reference: ClassVar[bool] = False
     reads_held_out: ClassVar[bool] = False
 
     @abstractmethod
@@ -114,24 +161,27 @@ def simulate(
     policy: Policy,
     trace: Sequence[float],
     *,
-    reference: float,
     bounds: Bounds,
+    reference: float | None = None,
     held_out: HeldOut | None = None,
+    unit: int | None = None,
 ) -> list[Decision]:
     """The decisions of a policy along a trace of information. Nothing is trained.
 
     Args:
         policy: The rule.
         trace: Information in nats; trace[0] is the untrained model's, trace[e] that after epoch e.
-        reference: I(X;Y) in nats.
         bounds: The range to stay in.
+        reference: I(X;Y) in nats; only a policy that does not read it does without.
         held_out: Information about held-out examples, for a policy that reads it; it may end before the trace.
+        unit: Optimizer steps from one value to the next; None: epochs.
 
     Returns:
         The decisions for epochs 1 .. len(trace).
 
     Raises:
-        TypeError: no policy, a trace that is no list, held-out information for a policy that does not read it.
+        TypeError: no policy, a trace that is no list, held-out information for a policy that does not read it, no
+            reference for one that does.
         ValueError: information that is not finite, a reference that is not positive.
 
     >>> from infopace import Bounds, Vasudevan2020
@@ -142,6 +192,10 @@ def simulate(
     """
     check_policy(policy)
     _check_nats("trace", trace)
+    if policy.reads_reference and reference is None:
+        raise TypeError(
+            f"reference must be a number of nats for a policy that reads it, got None for {policy!r}"
+        )
     if held_out is not None:
         if not isinstance(held_out, HeldOut):
             raise TypeError(f"held_out must be HeldOut(...), got {type(held_out).__name__}")
@@ -149,7 +203,11 @@ def simulate(
     return [
         policy.decide(
             Observed(
-                trace[:epoch], reference, bounds, held_out=None if held_out is None else held_out.until(epoch)
+                trace[:epoch],
+                reference,
+                bounds,
+                held_out=None if held_out is None else held_out.until(epoch),
+                unit=unit,
             )
         )
         for epoch in range(1, len(trace) + 1)
@@ -162,6 +220,13 @@ def check_policy(policy: object, hint: str = "") -> None:
         raise TypeError(f"policy must be an object, not its class: {policy.__name__}(...)")
     if not isinstance(policy, Policy):
         raise TypeError(f"policy must be a Policy, with a method decide, got {shown(policy)}{hint}")
+
+
+def planned_number(name: str, number: object, other: int | None = None) -> int | None:
+    """A planned number of epochs or steps, or None; ValueError for less than one, or where `other` is planned too."""
+    if number is not None and other is not None:
+        raise ValueError(f"a policy must plan epochs or steps, got epochs = {other} and {name} = {number}")
+    return None if number is None else whole(name, number, 1)
 
 
 def check_reads_held_out(policy: Policy) -> None:

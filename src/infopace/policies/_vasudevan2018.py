@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from infopace._checks import check_choice
 from infopace.policies._policy import Decision, Observed, Policy
@@ -39,6 +40,8 @@ class Vasudevan2018(Policy):
     Raises:
         ValueError: another variant.
     """
+
+    reads_reference: ClassVar[bool] = True
 
     variant: str = "A"
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from itertools import accumulate
+from typing import ClassVar
 
-from infopace._checks import check_choice, whole
-from infopace.policies._policy import Decision, Observed, Policy
-from infopace.policies._signals import deficit, relative_change
+from infopace._checks import check_choice
+from infopace.policies._policy import Decision, Observed, Policy, planned_number
+from infopace.policies._signals import deficit, known, relative_change
 
 DECAYS = ("linear", "printed", "none")
 SATURATIONS = ("absolute", "signed")
@@ -30,6 +31,8 @@ class Vasudevan2020(Policy):
     Attributes:
         epochs: E, the planned number of epochs; only decay "none" does without. Epochs that were rolled back, or were
             over when the history began, are taken off.
+        steps: The planned number of optimizer steps, instead of epochs, where the scheduler counts steps. e and E
+            are then units of time (`Observed.unit`).
         decay: Time decay: "linear", 1 - e/E, as the paper's text describes | "printed", 1 - epsilon/E as its
             algorithm prints, a constant near 1 | "none", which the paper allows.
         saturation: "absolute", |ds| < epsilon | "signed", ds < epsilon, as printed: a loss of information counts as
@@ -42,22 +45,27 @@ class Vasudevan2020(Policy):
         ValueError: an unknown word, fewer than one epoch, or none where the decay needs it.
     """
 
+    reads_reference: ClassVar[bool] = True
+
     epochs: int | None = None
     decay: str = "linear"
     saturation: str = "absolute"
     first_lr: str = "top"
+    _: KW_ONLY
+    steps: int | None = None
 
     def __post_init__(self) -> None:
         for name, choices in (("decay", DECAYS), ("saturation", SATURATIONS), ("first_lr", FIRST_LRS)):
             check_choice(name, getattr(self, name), choices)
-        if self.epochs is None and self.decay != "none":
-            raise ValueError(f"decay {self.decay!r} needs the number of epochs, got epochs = None")
-        if self.epochs is not None:
-            object.__setattr__(self, "epochs", whole("epochs", self.epochs, 1))
+        if self.epochs is None and self.steps is None and self.decay != "none":
+            raise ValueError(f"decay {self.decay!r} needs the number of epochs or steps, got epochs = None")
+        object.__setattr__(self, "epochs", planned_number("epochs", self.epochs))
+        object.__setattr__(self, "steps", planned_number("steps", self.steps, other=self.epochs))
 
     def decide(self, observed: Observed) -> Decision:
         """The learning rate of the epoch about to run."""
         history, epoch, epsilon = observed.history, observed.epoch, observed.bounds.epsilon
+        planned = observed.left_of(self.epochs, self.steps)
         if epoch == 1:
             return self._first(observed)
         best = list(accumulate(history, max))
@@ -66,7 +74,7 @@ class Vasudevan2020(Policy):
             change = relative_change(history[e - 1], history[e - 2])
             if self._saturated(change, epsilon):
                 why = f"information is saturated ({self._condition(change, epsilon)})"
-                moved = _pace(best[e - 1], self._decay(e, observed), why, observed)
+                moved = _pace(best[e - 1], self._decay(e, planned, epsilon), why, observed)
                 break
         else:
             e, moved = 2, _pace(best[1], 1.0, "first pace", observed)
@@ -80,7 +88,7 @@ class Vasudevan2020(Policy):
         bounds = observed.bounds
         if self.first_lr == "top":
             return Decision(bounds.lr_top, "hold", f"start at lr_top = {bounds.lr_top:g}")
-        share = min(max(observed.history[0] / observed.reference, 0.0), 1.0)
+        share = known(observed.history[0], observed.reference)
         lr = max(share * bounds.lr_max, bounds.lr_min)
         why = f"start at {share:.3g} of lr_max, the untrained model's share of the reference"
         return Decision(lr, "hold", why)
@@ -92,11 +100,11 @@ class Vasudevan2020(Policy):
         shown = f"|ds| = {abs(change):.2g}" if self.saturation == "absolute" else f"ds = {change:+.2g}"
         return f"{shown} < {epsilon:g}"
 
-    def _decay(self, epoch: int, observed: Observed) -> float:
-        if self.decay == "none" or self.epochs is None:
+    def _decay(self, epoch: int, planned: float | int | None, epsilon: float) -> float:
+        if self.decay == "none" or planned is None:
             return 1.0
-        over = epoch if self.decay == "linear" else observed.bounds.epsilon
-        return max(1 - over / observed.left_of(self.epochs), 0.0)
+        over = epoch if self.decay == "linear" else epsilon
+        return max(1 - over / planned, 0.0)
 
 
 def _pace(best: float, decay: float, why: str, observed: Observed) -> Decision:

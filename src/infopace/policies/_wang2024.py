@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import ClassVar
 
 from infopace._checks import flag, whole
 from infopace.policies._bounds import Bounds
@@ -38,12 +39,14 @@ class Wang2024(Policy):
     I_c <= 0 has r = 1, and that f = 1/2 where dp(c-1) = 0.
 
     Attributes:
-        cycle: n, epochs in a cycle.
+        cycle: n, epochs in a cycle, or other units of time.
         triangle: Whether the rate rises to top and falls again within each cycle.
 
     Raises:
         ValueError: a cycle of less than one epoch.
     """
+
+    reads_reference: ClassVar[bool] = True
 
     cycle: int = 5
     triangle: bool = False
@@ -59,11 +62,12 @@ class Wang2024(Policy):
         ends = history[:: self.cycle]
         missing = [deficit(best, observed.reference) for best in accumulate(history, max)][:: self.cycle]
         top, factor = bounds.lr_top, 1.0
+        unit = "epoch" if observed.unit is None else f"{observed.unit} steps"
         for c in range(1, done + 1):
             settled = relative_change(ends[c], ends[c - 1]) < bounds.epsilon
             factor = _attenuation(missing[c - 1], missing[c]) if settled else 1.0
             top = max(top * factor, bounds.lr_min)
-        place = f"epoch {before + 1} of {self.cycle} in cycle {done + 1}"
+        place = f"{unit} {before + 1} of {self.cycle} in cycle {done + 1}"
         if epoch == 1:
             phase, why = "hold", f"start with lr_top = {bounds.lr_top:g}"
         elif before > 0:

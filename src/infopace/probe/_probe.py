@@ -301,7 +301,7 @@ class Probe:
 
     @property
     def _device(self) -> torch.device:
-        return next(iter(tensors_of(self._examples))).device
+        return next((tensor.device for tensor in tensors_of(self._examples)), torch.device("cpu"))
 
     @property
     def _knows_targets(self) -> bool:

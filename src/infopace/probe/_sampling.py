@@ -58,7 +58,8 @@ def drawn(data: Any, n: int, seed: int, unpack: Unpack | None = None) -> tuple[A
             chosen.to(targets.device)
         ]
     source = Source(data)
-    return as_pair(_items(source, n, seed, known=unpack is None), source, unpack)
+    labels = None if unpack is not None else source.labels()
+    return as_pair(_items(source, n, seed, labels), source, unpack)
 
 
 def drawn_whole(data: Any, n: int, seed: int) -> Any:
@@ -73,7 +74,11 @@ def drawn_whole(data: Any, n: int, seed: int) -> Any:
         chosen = torch.tensor(_chosen(count, n, seed, None if labels is None else labels.reshape(-1)))
         return map_tensors(batch, lambda tensor: tensor[chosen.to(tensor.device)])
     source = Source(data)
-    items = _items(source, n, seed, known=True)
+    try:
+        labels = source.labels()
+    except ValueError:  # items of a list that only forward can read
+        labels = None
+    items = _items(source, n, seed, labels)
     try:
         batch = (source.collate or default_collate)(items)
     except (TypeError, RuntimeError, ValueError, KeyError) as error:
@@ -142,13 +147,13 @@ def is_pair(data: Any) -> bool:
     return isinstance(data, tuple | list) and len(data) == 2 and hasattr(data[1], "__len__")
 
 
-def _items(source: Source, n: int, seed: int, *, known: bool) -> list[Any]:
+def _items(source: Source, n: int, seed: int, labels: Tensor | None) -> list[Any]:
     """n items: drawn at random, by class if the labels are known; the first n of an iterable."""
     if source.count is None:
         if n < 2:
             raise ValueError(f"n must be at least 2, got {n}")
         return source.first(n, seed)
-    return source.read(_chosen(source.count, n, seed, source.labels() if known else None), seed)
+    return source.read(_chosen(source.count, n, seed, labels), seed)
 
 
 def _chosen(count: int, n: int, seed: int, labels: Tensor | None) -> list[int]:

@@ -93,7 +93,7 @@ class Source:
 
     def labels(self) -> Tensor | None:
         """(count,) labels, if they are known without reading an item."""
-        return known_labels(self.items)
+        return None if self.count is None else known_labels(self.items)
 
     def _read(self, items: Callable[[], Iterator[Any]], seed: int) -> list[Any]:
         own = generators_of(self.items)
@@ -107,6 +107,9 @@ def known_labels(dataset: Any) -> Tensor | None:
 
     They are the second of two `tensors`, `targets`, the items of a list, or one column of a table with a usual name.
     A subset's are some of those of the data set inside; those of data sets one after the other follow each other.
+
+    Raises:
+        ValueError: items of a list with an unclear target.
     """
     if isinstance(dataset, Subset):
         inside = known_labels(dataset.dataset)

@@ -73,7 +73,7 @@ class Targets:
                 f"the probe needs at least 2 classes, got only class {int(counted[0])} in {n} examples"
             )
         if self.kind is not Kind.SOFT:
-            raise ValueError(f"targets must differ, got only {int(counted[0])} in {n} examples")
+            raise ValueError(f"targets must differ, got only {int(counted.min())} in {n} examples")
 
     @property
     def counted(self) -> Tensor:

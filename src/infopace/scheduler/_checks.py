@@ -1,4 +1,4 @@
-"""What a scheduler is given: its arguments, and a saved state to continue from."""
+"""What a pacer or a scheduler is given: its arguments, and a saved state to continue from."""
 
 from __future__ import annotations
 
@@ -7,18 +7,16 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, get_args
 
-from torch.optim import Optimizer
-
 from infopace._checks import shown
 from infopace.model.layers import unknown_layer
 from infopace.policies import Bounds, Decision, Phase, Policy
 from infopace.policies._policy import check_policy, check_reads_held_out
 from infopace.probe import Probe
-from infopace.scheduler._roll_back import RollBack
+from infopace.scheduler._units import is_unit_state
 
 _Fits = Callable[[Any], bool]
 
-VERSION = 3
+VERSION = 4
 _PHASES = get_args(Phase)
 
 
@@ -54,36 +52,41 @@ def _by_layer(fits: _Fits) -> _Fits:
 
 _COUNT, _RATES = (_is_count, "a whole number"), (_by_layer(_list_of(_is_rate)), "rates by layer")
 _NATS = (_by_layer(_list_of(_is_number)), "finite numbers of nats by layer")
-# What a state must hold, each with a check and what it is.
-_KINDS: dict[str, tuple[_Fits, str]] = {
-    # -1 before a warm-up's first step
-    "last_epoch": (
-        lambda value: _is_count(value) or (isinstance(value, int) and value == -1),
-        "a whole number",
-    ),
-    "step_count": _COUNT,
+_MAPPING = (lambda value: isinstance(value, Mapping), "a dict")
+# What a state must hold, each with a check and what it is: of a pacer, and what a torch scheduler has besides.
+PACER: dict[str, tuple[_Fits, str]] = {
     "held_out_size": _COUNT,
-    "last_lr": _RATES,
-    "group_lrs": _RATES,
-    "factors": _RATES,
-    "scales": (_by_layer(_is_rate), "a number by layer"),
-    "reference": (_is_rate, "a number of nats"),
+    "every": (lambda value: value is None or (_is_count(value) and value > 0), "a number of steps, or None"),
+    "unit": (lambda value: value is None or (_is_count(value) and value > 0), "a number of steps, or None"),
+    "time": (is_unit_state, "what was measured in the unit of time that runs"),
+    "reference": (lambda value: value is None or _is_rate(value), "a number of nats, or None"),
     "rolled_back": (_list_of(_is_count), "numbers of epochs"),
     "history": _NATS,
     "held_out_history": _NATS,
     "held_out_examples": (_by_layer(lambda value: isinstance(value, Mapping)), "tensors by layer"),
     "begun": (_by_layer(_is_count), "a whole number by layer"),
     "used": (_list_of(_by_layer(_list_of(_list_of(_is_rate)))), "rates by epoch and layer"),
+    "set_here": (_list_of(lambda value: isinstance(value, bool)), "True or False by epoch"),
     "decisions": (_by_layer(_list_of(_is_decision)), "decisions by layer"),
+}
+TORCH: dict[str, tuple[_Fits, str]] = {
+    # -1 before a warm-up's first step
+    "last_epoch": (
+        lambda value: _is_count(value) or (isinstance(value, int) and value == -1),
+        "a whole number",
+    ),
+    "step_count": _COUNT,
+    "steps": _COUNT,
+    "first": (lambda value: value is None or _RATES[0](value), "rates by layer, or None"),
+    "last_lr": _RATES,
+    "group_lrs": _RATES,
+    "factors": _RATES,
+    "scales": (_by_layer(_is_rate), "a number by layer"),
 }
 
 
-def check_arguments(
-    optimizer: object, probe: object, policy: object, bounds: object, roll_back: object
-) -> None:
+def check_arguments(probe: object, policy: object, bounds: object) -> None:
     """Raise TypeError, in one line, for an argument of another kind."""
-    if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"optimizer must be a torch Optimizer, got {type(optimizer).__name__}")
     if not isinstance(probe, Probe):
         raise TypeError(f"probe must be a Probe, got {type(probe).__name__}; Probe.sample draws one")
     if policy is not None:
@@ -98,8 +101,6 @@ def check_arguments(
                 "bounds must be Bounds(lr_min, lr_max), or one for each layer's name, got "
                 f"{type(part).__name__}; a range test's are its .bounds"
             )
-    if not isinstance(roll_back, bool | RollBack):
-        raise TypeError(f"roll_back must be True, False or RollBack(...), got {shown(roll_back)}")
 
 
 def check_held_out(held_out: object, probe: Probe, policy: Policy) -> None:
@@ -121,11 +122,26 @@ def check_bounds(layers: Iterable[str], bounds: Bounds | Mapping[str, Bounds]) -
         raise ValueError(f"bounds must hold every driving layer, got none for {without[0]!r}")
 
 
-def check_driven(layers: Iterable[str], measured: Collection[str], first: int = 0) -> None:
-    """Raise ValueError for a driving layer that is not measured; of the parameter groups from `first` on."""
-    for group, layer in enumerate(layers, first):
+def check_driven(layers: Iterable[str], measured: Collection[str]) -> None:
+    """Raise ValueError for a driving layer that is not measured."""
+    for layer in layers:
         if layer not in measured:
-            raise ValueError(f"parameter group {group} cannot be driven: {unknown_layer(layer, measured)}")
+            raise ValueError(f"a parameter group cannot be driven: {unknown_layer(layer, measured)}")
+
+
+def check_fields(state: object, fields: Mapping[str, tuple[_Fits, str]]) -> None:
+    """Raise ValueError, in one line, for what is no state, has another version or lacks one of these fields."""
+    if not isinstance(state, Mapping):
+        raise ValueError(f"scheduler state must be what state_dict() returned, got {shown(state)}")
+    version = state.get("version")
+    if not isinstance(version, int) or version != VERSION:
+        raise ValueError(f"scheduler state must have version {VERSION}, got {shown(version)}")
+    missing = sorted(fields.keys() - state.keys())
+    if missing:
+        raise ValueError(f"scheduler state must hold {', '.join(missing)}, got {sorted(map(str, state))}")
+    for name, (fits, what) in fields.items():
+        if not fits(state[name]):
+            raise ValueError(f"scheduler state must hold {name} as {what}, got {shown(state[name])}")
 
 
 def check_state(
@@ -134,30 +150,17 @@ def check_state(
     driving_layers: Sequence[str],
     layers: Sequence[str],
     held_out_size: int,
-    reference: float,
+    reference: float | None,
+    every: int | None,
+    by_steps: bool,
 ) -> None:
-    """Raise ValueError, in one line, for a state of another scheduler, or one that is not whole."""
-    if not isinstance(state, Mapping):
-        raise ValueError(f"scheduler state must be what state_dict() returned, got {shown(state)}")
-    version = state.get("version")
-    if not isinstance(version, int) or version != VERSION:
-        raise ValueError(f"scheduler state must have version {VERSION}, got {shown(version)}")
-    missing = sorted(_KINDS.keys() - state.keys())
-    if missing:
-        raise ValueError(f"scheduler state must hold {', '.join(missing)}, got {sorted(map(str, state))}")
-    for name, (fits, what) in _KINDS.items():
-        if not fits(state[name]):
-            raise ValueError(f"scheduler state must hold {name} as {what}, got {shown(state[name])}")
+    """Raise ValueError, in one line, for a state of another pacer, or one that is not whole."""
+    check_fields(state, PACER)
     mine, theirs = list(dict.fromkeys(driving_layers)), list(state["decisions"])
     # The state does not know of a layer that drives from now on.
     if not set(theirs) <= set(mine):
         raise ValueError(f"scheduler state must be driven by this model's layers {mine}, got {theirs}")
-    for name in ("begun", "scales"):
-        without = [layer for layer in theirs if layer not in state[name]]
-        if without:
-            raise ValueError(
-                f"scheduler state must hold {name} of layer {without[0]!r}, got {shown(state[name])}"
-            )
+    _check_has(state, "begun", theirs)
     if (theirs := list(state["history"])) != list(layers):
         raise ValueError(f"scheduler state must be of this model's layers {list(layers)}, got {theirs}")
     if (n := state["held_out_size"]) != held_out_size:
@@ -166,7 +169,29 @@ def check_state(
         raise ValueError(
             f"scheduler state must be of this probe, with reference {reference}, got {state['reference']}"
         )
+    if (state["unit"] is not None) != by_steps or (
+        None not in (every, state["every"]) and every != state["every"]
+    ):
+        wanted = f"steps, every = {every}" if by_steps else "epochs, every = None"
+        raise ValueError(f"scheduler state must be measured in {wanted}, got every = {state['every']}")
     _check_lengths(state)
+
+
+def check_groups(state: Mapping[str, Any]) -> None:
+    """Raise ValueError, in one line, for a state whose parameter groups do not fit together."""
+    _check_has(state, "scales", state["decisions"])
+    for layer in state["decisions"]:
+        groups = {name: len(state[name].get(layer, ())) for name in ("factors", "last_lr", "group_lrs")}
+        if len({*groups.values()}) != 1:
+            raise ValueError(f"scheduler state must fit together, got {groups} groups of layer {layer}")
+
+
+def _check_has(state: Mapping[str, Any], name: str, layers: Iterable[str]) -> None:
+    without = [layer for layer in layers if layer not in state[name]]
+    if without:
+        raise ValueError(
+            f"scheduler state must hold {name} of layer {without[0]!r}, got {shown(state[name])}"
+        )
 
 
 def _check_lengths(state: Mapping[str, Any]) -> None:
@@ -177,11 +202,12 @@ def _check_lengths(state: Mapping[str, Any]) -> None:
     parts += [
         (f"decisions of {layer}", n, epochs) for layer, n in decisions.items() if not state["begun"][layer]
     ]
-    parts.append(("the rates used", len(state["used"]), epochs - 1))
+    parts += [(f"the rates {name}", len(state[name]), epochs - 1) for name in ("used", "set_here")]
     for name, got, wanted in parts:
         if got != wanted or epochs == 0:
             raise ValueError(f"scheduler state must fit together, {epochs} epochs, got {got} in {name}")
-    for layer in decisions:
-        groups = {name: len(state[name].get(layer, ())) for name in ("factors", "last_lr", "group_lrs")}
-        if len({*groups.values()}) != 1 or not state["begun"][layer] < measured:
-            raise ValueError(f"scheduler state must fit together, got {groups} groups of layer {layer}")
+    late = next((layer for layer in decisions if not state["begun"][layer] < measured), None)
+    if late is not None:
+        raise ValueError(
+            f"scheduler state must fit together, {epochs} epochs, got begun = {state['begun'][late]} of layer {late}"
+        )

@@ -30,7 +30,7 @@ class ParameterGroups:
         scales: Per driving layer.
 
     Raises:
-        ValueError: an initial learning rate that is not finite.
+        ValueError: an initial learning rate that is not finite, or none at all.
     """
 
     def __init__(self, optimizer: Optimizer, *, one_scale: bool) -> None:
@@ -57,6 +57,12 @@ class ParameterGroups:
     def add(self) -> None:
         """Take up groups that were added. Their learning rates are read as if given when the optimizer was made."""
         groups = self._optimizer.param_groups[len(self.layers) :]
+        for number, group in enumerate(groups, len(self.layers)):
+            if not isinstance(group.get("lr"), int | float | Tensor):
+                raise ValueError(
+                    f"the optimizer must have a learning rate as lr in every parameter group, got {group.get('lr')!r} "
+                    f"in parameter group {number}"
+                )
         initial = [float(group.get("initial_lr", group["lr"])) for group in groups]
         wrong = next((i for i, lr in enumerate(initial) if not math.isfinite(lr)), None)
         if wrong is not None:

@@ -1,10 +1,13 @@
-"""The ledger of a run: what was measured, what was decided for each epoch and why, and the learning rates used."""
+"""The ledger of a run: what was measured, what was decided for each unit of time and why, and the rates used.
+
+A unit of time is an epoch, or a fixed number of optimizer steps.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -12,15 +15,27 @@ from torch import Tensor, nn
 
 from infopace.model.layers import nearest_measured, weight_layers, with_neighbours
 from infopace.policies import Bounds, Decision, HeldOut, Observed, Policy
-from infopace.probe import Measurement, Measuring, Probe
+from infopace.probe import Measurement
 from infopace.scheduler._groups import ParameterGroups
 
 # A rate in float32 differs by less from the one that was decided.
 _SAME = 1e-6
 _ABSENT = Decision(0.0, "hold", "its layer drove no parameter group yet")
 
-# Of the epoch that is over, the rates of each layer's groups at the first and at the last optimizer step.
-Used = tuple[Mapping[str, list[float]], Mapping[str, list[float]]]
+
+@dataclass(frozen=True)
+class Used:
+    """The rates of the unit of time that is over.
+
+    Attributes:
+        first: Of each layer's groups, at the first optimizer step.
+        last: At the last one.
+        set_here: Whether the scheduler has set them before each step, so that no other code can have.
+    """
+
+    first: Mapping[str, list[float]]
+    last: Mapping[str, list[float]]
+    set_here: bool = False
 
 
 def nats_by_layer(
@@ -42,7 +57,7 @@ def nats_by_layer(
 
 
 class HeldOutRecord:
-    """Held-out information per driving layer, after 0, 1, 2, .. epochs. `measured` and `trimmed` return another record.
+    """Held-out information per driving layer, after 0, 1, 2, .. units of time. Methods that change it return another.
 
     Attributes:
         history: Information in nats.
@@ -54,18 +69,11 @@ class HeldOutRecord:
     ) -> None:
         self.history, self.examples = dict(history or {}), dict(examples or {})
 
-    def measured(
-        self, probe: Probe, model: nn.Module, measuring: Measuring, layers: Iterable[str]
-    ) -> HeldOutRecord:
-        """With one measurement more, of the layers measured before, or of these where it is the first."""
-        measurement = probe.measure(model, measuring)
-        found = with_neighbours(measurement.layers, measurement.left_out, list(weight_layers(model)))
+    def grown(self, found: Mapping[str, tuple[float, list[float]]]) -> HeldOutRecord:
+        """With one unit of time more: by layer the information, and what each example contributes."""
         history, examples = dict(self.history), dict(self.examples)
-        for layer in self.examples or layers:
-            estimate = found[layer].estimate
-            assert estimate.pointwise is not None, "a probe measures by neighbours, a mean over examples"
-            values = estimate.pointwise.tolist()
-            history[layer] = [*history.get(layer, ()), estimate.nats]
+        for layer, (nats, values) in found.items():
+            history[layer] = [*history.get(layer, ()), nats]
             examples[layer] = examples[layer].grown(values) if layer in examples else HeldOut([values])
         return HeldOutRecord(history, examples)
 
@@ -113,47 +121,55 @@ class HeldOutRecord:
 
 
 class Ledger:
-    """Measurements and decisions by driving layer, from the first epoch to the next.
+    """Measurements and decisions by driving layer, from the first unit of time to the next.
 
     A policy that fails, fails before anything is written.
 
     Args:
         policy: The rule.
         bounds: The range of the learning rate, or one for each driving layer.
-        reference: I(X;Y) in nats.
-        lowered: What a rolled-back epoch leaves of lr_top and lr_max.
+        reference: I(X;Y) in nats; None: the policy does not read it.
+        lowered: What a unit that is rolled back leaves of lr_top and lr_max.
         layers: The driving layers.
+        unit: Optimizer steps in a unit of time; None: epochs.
 
     Attributes:
-        history: Per layer that is measured, information in nats after 0, 1, 2, .. epochs.
+        history: Per layer that is measured, information in nats after 0, 1, 2, .. units.
         held_out: The same of the held-out examples.
-        decided: Per epoch, the decision of each layer that drove a group by then.
+        decided: Per unit, the decision of each layer that drove a group by then.
         begun: Per driving layer, how many values of its history are older than its first decision's.
-        rolled_back: The epochs, from 1, that were rolled back: they have decisions and no history.
+        rolled_back: The units, from 1, that were rolled back: they have decisions and no history.
     """
 
     def __init__(
         self,
         policy: Policy,
         bounds: Bounds | Mapping[str, Bounds],
-        reference: float,
+        reference: float | None,
         lowered: float,
         layers: Iterable[str],
+        unit: int | None = None,
     ) -> None:
         self.policy, self.bounds, self.reference, self._lowered = policy, bounds, reference, lowered
+        self.unit = unit
         self.history: dict[str, list[float]] = {}
         self.held_out = HeldOutRecord()
         self.decided: list[dict[str, Decision]] = []
         self.begun: dict[str, int] = dict.fromkeys(layers, 0)
         self.rolled_back: list[int] = []
-        # Per epoch and layer, the rates of its groups at the first and at the last optimizer step.
+        # Per unit and layer, the rates of its groups at the first and at the last optimizer step.
         self._used: list[dict[str, list[list[float]]]] = []
+        # Per unit, whether the scheduler has set them before each step.
+        self._set_here: list[bool] = []
 
     def __len__(self) -> int:
         return len(self.decided)
 
-    def observe(self, nats: Mapping[str, float], held_out: HeldOutRecord, used: Used | None) -> None:
-        """Decide for one epoch more. `used` is None before the first."""
+    def observe(
+        self, nats: Mapping[str, float], found: Mapping[str, tuple[float, list[float]]], used: Used | None
+    ) -> None:
+        """Decide for one unit more. `found` is the held-out information; `used` is None before the first unit."""
+        held_out = self.held_out.grown(found)
         history = {layer: [*self.history.get(layer, ()), value] for layer, value in nats.items()}
         decided = {
             layer: self._decide(layer, history[layer], begun, held_out.examples.get(layer))
@@ -165,7 +181,7 @@ class Ledger:
         self.held_out = held_out.trimmed(over)
 
     def roll_back(self, why: str, used: Used | None) -> None:
-        """Decide anew, at lower bounds, for the epoch after the one that has just been put back."""
+        """Decide anew, at lower bounds, for the unit after the one that has just been put back."""
         epoch = len(self)
         self.rolled_back.append(epoch)
         try:
@@ -176,7 +192,7 @@ class Ledger:
         except BaseException:
             self.rolled_back.pop()
             raise
-        said = f"epoch {epoch} rolled back, lr_top and lr_max times {self._lowered:g}: {why}; then "
+        said = f"{self._name(epoch)} rolled back, lr_top and lr_max times {self._lowered:g}: {why}; then "
         self._add({layer: replace(d, reason=said + d.reason) for layer, d in decided.items()}, used)
 
     def first(self, layer: str) -> Decision:
@@ -184,13 +200,13 @@ class Ledger:
         return self._decide(layer, self.history[layer], len(self.history[layer]) - 1)
 
     def begin(self, decisions: Mapping[str, Decision]) -> None:
-        """Layers drive from now on: in the epoch that was last decided, the others' decisions stand."""
+        """Layers drive from now on: in the unit that was last decided, the others' decisions stand."""
         for layer, decision in decisions.items():
             self.decided[-1][layer] = decision
             self.begun[layer] = len(self.history[layer]) - 1
 
     def bounds_of(self, layer: str) -> Bounds:
-        """The bounds of a driving layer, lowered as often as an epoch was rolled back, down to lr_min."""
+        """The bounds of a driving layer, lowered as often as a unit was rolled back, down to lr_min."""
         bounds = self.bounds[layer] if isinstance(self.bounds, Mapping) else self.bounds
         if not self.rolled_back:
             return bounds
@@ -202,6 +218,15 @@ class Ledger:
     def rates(self) -> dict[str, float]:
         """The last decided rate of each driving layer."""
         return {layer: float(decision.lr) for layer, decision in self.decided[-1].items()}
+
+    def rates_at(self, over: float) -> dict[str, float]:
+        """The rate of each driving layer where a share of the unit is over, not below its lr_min."""
+        return {
+            layer: max(decision.at(over), self.bounds_of(layer).lr_min)
+            if decision.change
+            else float(decision.lr)
+            for layer, decision in self.decided[-1].items()
+        }
 
     @property
     def finished(self) -> bool:
@@ -220,38 +245,54 @@ class Ledger:
         ]
 
     def explain(self, groups: ParameterGroups) -> str:
-        """A line for each epoch and group in which the rate moved: the rate that was used, and the reason."""
-        lines = []
-        before: dict[int, tuple[float, float, bool]] = {}
+        """A line for each unit and group in which the rate moved: the rate that was used, and the reason.
+
+        Units of steps that follow each other for one reason share a line.
+        """
+        lines: list[_Line] = []
+        latest: dict[int, _Line] = {}
         for epoch, taken in enumerate(self.table(groups)):
             for group, decision in enumerate(taken):
-                layer = groups.layers[group]
-                first, last = self._used_at(epoch, layer, groups.of(layer).index(group)) or (decision.lr,) * 2
-                as_decided = all(math.isclose(lr, decision.lr, rel_tol=_SAME) for lr in (first, last))
-                if as_decided:
-                    first = last = decision.lr
-                if decision is _ABSENT or before.get(group) == (first, last, as_decided):
+                if decision is _ABSENT:
                     continue
-                before[group] = (first, last, as_decided)
-                of = f"{layer}: " if len(taken) > 1 else ""
-                factor = "" if groups.factors[group] == 1 else f", {groups.factors[group]:.3g} of the layer's"
-                rates = f"{first:.4g}" if first == last else f"{first:.4g} to {last:.4g}"
-                why = f"lr {rates}{factor}: {decision.reason}"
-                if not as_decided:
-                    own = f"decided: {decision.lr:.4g}{factor}, {decision.reason}"
-                    why = f"lr {rates}, set by other code; {own}"
-                lines.append(f"epoch {epoch + 1}: {of}{why}")
-        return "\n".join(lines)
+                line = self._line(epoch, group, decision, groups)
+                before = latest.get(group)
+                if before is not None and before.goes_on_with(line, self.unit is not None):
+                    before.take(line)
+                    continue
+                latest[group] = line
+                lines.append(line)
+        return "\n".join(line.text(self._name) for line in lines)
+
+    def _line(self, epoch: int, group: int, decision: Decision, groups: ParameterGroups) -> _Line:
+        layer, factor = groups.layers[group], groups.factors[group]
+        first, last = self._used_at(epoch, layer, groups.of(layer).index(group)) or (decision.lr,) * 2
+        set_here = epoch < len(self._set_here) and self._set_here[epoch]
+        as_decided = set_here or all(math.isclose(lr, decision.lr, rel_tol=_SAME) for lr in (first, last))
+        if as_decided and not set_here:
+            first = last = decision.lr
+        share = "" if factor == 1 else f", {factor:.3g} of the layer's"
+        of = f"{layer}: " if len(groups.layers) > 1 else ""
+        return _Line(epoch + 1, epoch + 1, of, first, last, share, decision, as_decided)
+
+    def _name(self, first: int, last: int | None = None) -> str:
+        """Units from `first`, from 1, as people count time."""
+        last = first if last is None else last
+        if self.unit is None:
+            return f"epoch {first}"
+        return f"steps {(first - 1) * self.unit + 1} to {last * self.unit}"
 
     def state(self) -> dict[str, Any]:
         """By the layers' names, as plain numbers, strings, lists, dicts and tensors."""
         return {
             "reference": self.reference,
+            "unit": self.unit,
             "rolled_back": list(self.rolled_back),
             "history": {layer: list(values) for layer, values in self.history.items()},
             **self.held_out.state(),
             "begun": dict(self.begun),
             "used": [dict(epoch) for epoch in self._used],
+            "set_here": list(self._set_here),
             "decisions": {
                 layer: [{**asdict(d[layer]), "lr": float(d[layer].lr)} for d in self.decided if layer in d]
                 for layer in self.begun
@@ -266,7 +307,7 @@ class Ledger:
         Raises:
             ValueError: held-out examples that are not whole.
         """
-        found = Ledger(self.policy, self.bounds, self.reference, self._lowered, ())
+        found = Ledger(self.policy, self.bounds, self.reference, self._lowered, (), state["unit"])
         found.held_out = HeldOutRecord.of_state(state)
         found.history = {layer: list(values) for layer, values in state["history"].items()}
         found.rolled_back = list(state["rolled_back"])
@@ -277,7 +318,7 @@ class Ledger:
             for epoch, one in enumerate(taken, epochs - len(taken)):
                 found.decided[epoch][layer] = Decision(**one)
         found.begun = {layer: int(begun) for layer, begun in state["begun"].items()}
-        found._used = [dict(epoch) for epoch in state["used"]]
+        found._used, found._set_here = [dict(epoch) for epoch in state["used"]], list(state["set_here"])
         return found
 
     def _decide(
@@ -291,13 +332,14 @@ class Ledger:
                 held_out=held_out,
                 rolled_back=len(self.rolled_back),
                 begun=begun,
+                unit=self.unit,
             )
         )
 
     def _add(self, decided: dict[str, Decision], used: Used | None) -> None:
         if used is not None:
-            first, last = used
-            self._used.append({layer: [first[layer], last[layer]] for layer in first})
+            self._used.append({layer: [used.first[layer], used.last[layer]] for layer in used.first})
+            self._set_here.append(used.set_here)
         self.decided.append(decided)
 
     def _past_hold(self, layer: str) -> bool:
@@ -311,3 +353,40 @@ class Ledger:
 
 def _share(decision: Decision, factor: float) -> Decision:
     return decision if factor == 1 or decision is _ABSENT else replace(decision, lr=decision.lr * factor)
+
+
+@dataclass
+class _Line:
+    """One line of an explanation: units `first_unit` to `last_unit` of one group."""
+
+    first_unit: int
+    last_unit: int
+    of: str
+    first: float
+    last: float
+    share: str
+    decision: Decision
+    as_decided: bool
+
+    def goes_on_with(self, other: _Line, by_steps: bool) -> bool:
+        """Whether the other adds nothing: the same rates, or by steps the same reason."""
+        same = (self.first, self.last, self.as_decided) == (other.first, other.last, other.as_decided)
+        return same or (
+            by_steps
+            and self.as_decided
+            and other.as_decided
+            and (self.decision.phase, self.decision.reason) == (other.decision.phase, other.decision.reason)
+        )
+
+    def take(self, other: _Line) -> None:
+        """Share the line with the unit that follows."""
+        self.last_unit, self.last = other.last_unit, other.last
+
+    def text(self, name: Callable[[int, int], str]) -> str:
+        """In words; `name` names a span of units."""
+        rates = f"{self.first:.4g}" if self.first == self.last else f"{self.first:.4g} to {self.last:.4g}"
+        why = f"lr {rates}{self.share}: {self.decision.reason}"
+        if not self.as_decided:
+            own = f"decided: {self.decision.lr:.4g}{self.share}, {self.decision.reason}"
+            why = f"lr {rates}, set by other code; {own}"
+        return f"{name(self.first_unit, self.last_unit)}: {self.of}{why}"

@@ -13,8 +13,8 @@ from torch.optim import Optimizer
 
 from infopace._checks import share
 from infopace.model.snapshot import Buffers, Contents, OptimizerState, Weights, contents_of
-from infopace.policies import Decision
 from infopace.probe import Measurement, Measuring, Probe
+from infopace.scheduler._ledger import Ledger
 from infopace.scheduler._steps import call_before_steps, with_hooks
 
 # So many epochs in a row are rolled back until an error says that no rate helps: at lr_min, and at any rate. Halved ten
@@ -24,9 +24,18 @@ _MOST_AT_LR_MIN, _MOST = 3, 10
 
 @dataclass(frozen=True)
 class RollBack:
-    """When an epoch is rolled back for lost information, and what that leaves of the bounds.
+    """When an epoch, or unit of steps, is rolled back, and what that leaves of the bounds.
 
-    `studies/bounds_too_high` moves both.
+    Diverged: a weight or an output is no longer finite, or the weights are so large that the earlier ones are rounding
+    errors beside them. Collapsed: the outputs carry less than half of the information they had before, and no more than
+    the untrained network's (the 95 % intervals now and before do not meet, and the one now reaches down to the
+    untrained value, or to 0). What was not finite from the start does not count, and weights that begin at zero may
+    grow as large as others are.
+
+    Weights, buffers and the optimizer's state return to the beginning of the epoch. From then on lr_top and lr_max are
+    half of what they were, but never below lr_min, because the bounds were too high. The policy sees no value of such
+    an epoch, only that there was one (`Observed.rolled_back`). Where epoch after epoch is rolled back, RollBackError
+    says so. `studies/bounds_too_high` moves both thresholds.
 
     Attributes:
         left: An epoch that leaves more than this share of the information is not rolled back.
@@ -54,8 +63,8 @@ class RollBackError(RuntimeError):
 class LastEpoch:
     """Trainable weights, buffers, optimizer state and what else is named, as they were when an epoch began.
 
-    Weights and state are copied before the first step after `forget`. So a resumed run may load its parts in any order.
-    The buffers have seen the first batch by then, so those of `forget` are kept; where the weights were loaded since,
+    Weights and state are copied before the first step after `keep`. So a resumed run may load its parts in any order.
+    The buffers have seen the first batch by then, so those of `keep` are kept; where the weights were loaded since,
     those of the first step. For a model on a GPU all copies lie in the computer's memory.
 
     A copy, deep or by pickle, follows the copied optimizer.
@@ -69,13 +78,14 @@ class LastEpoch:
         self._model, self._optimizer, self._also = model, optimizer, tuple(also)
         self._kept: tuple[Weights, list[Contents]] | None = None
         self._added: list[Weights] = []
+        self._trainable = 0
         if not with_hooks(optimizer):
             raise ValueError(
                 f"steps of {type(optimizer).__name__} cannot be followed; give roll_back=False to do without"
             )
         for holder in self._also:
             contents_of(holder)
-        self.forget()
+        self.keep()
         self._follow()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -91,10 +101,9 @@ class LastEpoch:
 
     @property
     def known(self) -> bool:
-        """Whether steps were taken since `forget`."""
+        """Whether steps were taken since `keep`."""
         return self._kept is not None
 
-    @property
     def divergence(self) -> str | None:
         """How the weights have diverged; None: they have not."""
         if self._kept is None:
@@ -114,7 +123,7 @@ class LastEpoch:
         if self.known:
             self._added.append(Weights(parameters, torch.device("cpu")))
 
-    def forget(self) -> None:
+    def keep(self) -> None:
         """An epoch is over, or a state was loaded, and the next begins."""
         self._kept, self._added = None, []
         self._buffers, self._versions = Buffers(self._model, self._keep_on()), self._version()
@@ -125,15 +134,19 @@ class LastEpoch:
         weights, others = self._kept
         for part in (weights, *others, *self._added):
             part.put_back()
-        self.forget()
+        self.keep()
 
     def _follow(self) -> None:
         call_before_steps(with_hooks(self._optimizer), weakref.WeakMethod(self._before), self)
 
     def _before(self, optimizer: Optimizer) -> None:
         # The hooks of an optimizer that was copied with them see the copy's steps.
-        if self._kept is not None or not any(optimizer is one for one in with_hooks(self._optimizer)):
+        if not any(optimizer is one for one in with_hooks(self._optimizer)):
             return
+        if self._kept is not None:
+            self._take_up_thawed(self._kept[0])
+            return
+        self._trainable = self._count_trainable()
         keep_on = self._keep_on()
         self._kept = (
             Weights([weight for weight in self._model.parameters() if weight.requires_grad], keep_on),
@@ -144,12 +157,28 @@ class LastEpoch:
             ],
         )
 
+    def _take_up_thawed(self, kept: Weights) -> None:
+        """Keep weights too that the optimizer held frozen when the epoch began, and trains from this step on."""
+        trainable = self._count_trainable()
+        if trainable == self._trainable:
+            return
+        self._trainable = trainable
+        held = [weight for group in self._optimizer.param_groups for weight in group["params"]]
+        known = (kept, *self._added)
+        thawed = [w for w in held if w.requires_grad and not any(part.holds(w) for part in known)]
+        self._added.append(Weights(thawed, self._keep_on()))
+
+    def _count_trainable(self) -> int:
+        return sum(
+            weight.requires_grad for group in self._optimizer.param_groups for weight in group["params"]
+        )
+
     def _version(self) -> list[tuple[nn.Parameter, int]]:
         """It changes with every change in place, and with every weight that replaces another."""
         return [(weight, weight._version) for weight in self._model.parameters()]
 
     def _is_fresh(self) -> bool:
-        """Whether no weight has changed since `forget`."""
+        """Whether no weight has changed since `keep`."""
         now, then = self._version(), self._versions
         return len(now) == len(then) and all(
             a is b and one == other for (a, one), (b, other) in zip(now, then, strict=True)
@@ -184,26 +213,22 @@ def collapse(
     return f"the outputs carry {nats:.2g} nats, {before:.3g} before it and {untrained:.3g} untrained"
 
 
-def check_that_a_rate_may_help(
-    decisions: Sequence[Sequence[Decision]], rolled_back: Sequence[int], lr_mins: Sequence[float], why: str
-) -> None:
-    """Raise RollBackError where too many epochs in a row were rolled back.
+def check_that_a_rate_may_help(ledger: Ledger, why: str) -> None:
+    """Raise RollBackError where too many units of time in a row were rolled back.
 
-    Args:
-        decisions: Of each epoch, up to the one that has just been rolled back, those of all groups.
-        rolled_back: The epochs before it, from 1, that were rolled back.
-        lr_mins: The least rate of each group.
-        why: Why the last one was.
+    The ledger ends with the decisions for the one that has just been put back, for the reason `why`.
     """
-    last = first = len(decisions)
-    while first - 1 in rolled_back:
+    decided = ledger.decided
+    last = first = len(decided)
+    while first - 1 in ledger.rolled_back:
         first -= 1
-    lowest = all(one.lr <= lr_min for one, lr_min in zip(decisions[-1], lr_mins, strict=True))
+    lowest = all(one.lr <= ledger.bounds_of(layer).lr_min for layer, one in decided[-1].items())
     if last - first + 1 < (_MOST_AT_LR_MIN if lowest else _MOST):
         return
-    highest, least = (max(one.lr for one in decisions[epoch - 1]) for epoch in (first, last))
+    highest, least = (max(one.lr for one in decided[epoch - 1].values()) for epoch in (first, last))
+    what = "epochs" if ledger.unit is None else f"units of {ledger.unit} steps,"
     raise RollBackError(
-        f"epochs {first} to {last} were rolled back one after the other, at learning rates from "
+        f"{what} {first} to {last} were rolled back one after the other, at learning rates from "
         f"{highest:.3g} to {least:.3g}, and no rate helps; the last because {why}; check the data and the loss for "
         "nan or inf, and the model in evaluation mode"
     )

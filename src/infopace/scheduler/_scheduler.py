@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from infopace.estimators import OutOfRangeError
+from infopace._checks import shown
 from infopace.model.layers import check_model, check_parameters, holds_all, unwrap
-from infopace.policies import Bounds, Decision, HeldOut, HoldAndDecay, Policy
+from infopace.policies import Bounds, Decision, HeldOut, HoldAndDecay, Policy, Vasudevan2020
 from infopace.probe import Measurement, Measuring, Probe
-from infopace.scheduler._checks import (
-    VERSION,
-    check_arguments,
-    check_bounds,
-    check_driven,
-    check_held_out,
-    check_state,
-)
+from infopace.scheduler._checks import PACER, TORCH, check_bounds, check_driven, check_fields, check_groups
 from infopace.scheduler._groups import ParameterGroups
-from infopace.scheduler._ledger import HeldOutRecord, Ledger, Used, nats_by_layer
-from infopace.scheduler._roll_back import LastEpoch, RollBack, check_that_a_rate_may_help, collapse
+from infopace.scheduler._ledger import Used
+from infopace.scheduler._pacer import Pacer
+from infopace.scheduler._roll_back import LastEpoch, RollBack
+from infopace.scheduler._several import as_one
 from infopace.scheduler._steps import Misuse, OptimizerSteps
+from infopace.scheduler._warmup import warmup_steps
 
 
 class MutualInformationLR(LRScheduler):
     """Sets the learning rate by the information between a model's layers and the targets.
 
-        scheduler = MutualInformationLR(optimizer, model, probe, bounds=bounds)
+        scheduler = MutualInformationLR(optimizer, model, probe, bounds)
         for epoch in range(epochs):
             train_one_epoch()
             scheduler.observe()
@@ -39,36 +35,37 @@ class MutualInformationLR(LRScheduler):
     The untrained model is measured at once, which sets the learning rate of the first epoch. `observe` measures and
     decides, once an epoch. `step` applies the last decision; extra calls change nothing. Each parameter group gets a
     decision of its own: a group made by `layer_groups` from its layer's information, any other from the output's. A
-    layer that cannot be measured, such as position embeddings, follows its nearest neighbour. For a
-    warm-up, compose with `SequentialLR` and call `observe` in every epoch all the same.
+    layer that cannot be measured, such as position embeddings, follows its nearest neighbour.
+
+    A loop that counts steps, not epochs, needs no call at all. With `every` the scheduler measures by itself, after
+    so many optimizer steps, and sets the learning rate before each step:
+
+        scheduler = MutualInformationLR(optimizer, model, probe, bounds, HoldAndDecay(steps=10_000), every=100)
+        for batch in batches:
+            train_one_step(batch)
+
+    Time is then counted in units of about 40 steps, or of one measurement where that is more. What is measured within a
+    unit counts as one value, its mean. So the decisions hardly depend on `every`.
 
     Ratios between the learning rates of parameter groups are kept. The group that was made with the largest rate gets
     the rate that was decided, a group made with a hundredth of it a hundredth. So no group is above lr_max, and lr_min
     is the floor of the largest. Bounds for each layer set the ratios between layers; ratios are then kept within a
     layer.
 
-    Groups may be added during the run with `optimizer.add_param_group`, or come with a new scheduler that loads the
-    state. A group takes up the decisions and the history of the layer that drives it. Its learning rate is read as if
-    it had been given when the optimizer was made; left out, it is that of the others. A layer that has driven no group
-    before begins like a new run, with its information now and the epochs that are left.
+    Groups may be added during the run, or come with a new scheduler that loads the state. A group takes up the
+    decisions and the history of its layer. Its learning rate is read as if it had been given when the optimizer was
+    made. A layer that has driven no group before begins like a new run, with the epochs that are left.
 
     Three misuses are warned of, once each: calls of `step` without any of `observe`; a call of `observe` without an
     optimizer step before it, which counts as no epoch; other code that changes the learning rate `step` has set.
 
-    An epoch is rolled back if it makes the network diverge or collapse. Diverged: a weight or an output is no longer
-    finite, or the weights are so large that the earlier ones are rounding errors beside them. Collapsed: the outputs
-    carry less than half of the information they had before, and no more than the untrained network's (the 95 %
-    intervals now and before do not meet, and the one now reaches down to the untrained value, or to 0). Weights,
-    buffers and the optimizer's state return to the beginning of the epoch. From then on lr_top and lr_max are half of
-    what they were, but never below lr_min, because the bounds were too high. The policy sees no value of such an epoch,
-    only that there was one (`Observed.rolled_back`). What was not finite from the start does not count, and weights
-    that begin at zero may grow as large as others are. Where epoch after epoch is rolled back, RollBackError says so.
-
-    The scheduler does not know what you keep beside the network, such as a moving average of the weights. Name it in
+    An epoch, or unit of steps, that ruins the network is rolled back, and the bounds are halved; see `RollBack`. The
+    scheduler does not know what you keep beside the network, such as a moving average of the weights. Name it in
     `also`, and it is rolled back too.
 
     Args:
-        optimizer: Any torch optimizer of the model's parameters.
+        optimizer: Any torch optimizer of the model's parameters; or several in a list, such as Muon and AdamW, in the
+            order in which they step.
         model: The model; compiled and wrapped models are measured as the plain module inside.
         probe: The examples to measure on.
         bounds: The range of the learning rate; or one for each driving layer, by its name (what a layer-wise
@@ -77,61 +74,72 @@ class MutualInformationLR(LRScheduler):
         held_out: A probe of examples that are not trained on, with the same layers, for a policy that reads it:
             `HoldAndDecay` separates learning from overfitting by it. It is measured while `holds_out` is true.
             Validation examples will do, or training examples that join the training set afterwards.
-        roll_back: Whether an epoch that makes the network diverge or collapse is rolled back; a `RollBack` sets the
-            thresholds. It takes a copy of the weights and of the optimizer's state. With False such a network goes on,
+        roll_back: Whether an epoch that ruins the network is rolled back; a `RollBack` sets the thresholds. It takes a
+            copy of the weights and of the optimizer's state. With False such a network goes on,
             or `observe` raises where an output is not finite. Nothing is rolled back where the optimizer does not hold
             all trainable weights.
+        every: Optimizer steps between two measurements; "auto": chosen after the first steps, so that measuring takes
+            less than 1 % of the time. None: `observe` is called at the end of each epoch.
+        warmup: Steps of a linear warm-up, from 1 / warmup of the rate. "auto": none, but for Adam-like optimizers
+            min(2 / (1 - beta2), 5 % of the planned steps), or at most 40 where none are planned. For a warm-up of your
+            own give 0; to compose with `SequentialLR`, call `observe` in every epoch all the same.
         also: What else is rolled back: modules (`torch.optim.swa_utils.AveragedModel`, a teacher), tensors, or objects
             with `state_dict` and `load_state_dict`, such as many averages and a `GradScaler`.
         measuring: What is measured on the probe and on the held-out examples, and how. None: the layers that drive the
             parameter groups, or else the output. A group that is added later needs its layer among them:
             `Measuring(layers="all")`.
 
-    Attributes:
-        measurement: The latest measurement; None just after loading a state.
-
     Raises:
         TypeError: not an optimizer, not a probe, not a policy, no bounds, a held_out that is no probe or that the
             policy does not read, something in `also` that has no state.
-        ValueError: an optimizer that holds parameters which are not the model's, a group whose layer is not measured
-            or has no bounds, or whose learning rate is not finite, held-out examples of other classes than the probe's,
-            outputs that are not finite before training, and all that `Probe.measure` refuses.
+        ValueError: a policy that plans epochs where steps are counted, or steps where epochs are; an optimizer that
+            holds parameters which are not the model's; a group whose layer is not measured or has no bounds, or whose
+            learning rate is not finite; held-out examples of other classes than the probe's; outputs that are not
+            finite before training; and all that `Probe.measure` refuses.
     """
 
     def __init__(
         self,
-        optimizer: Optimizer,
+        optimizer: Optimizer | Sequence[Optimizer],
         model: nn.Module,
         probe: Probe,
         bounds: Bounds | Mapping[str, Bounds],
         policy: Policy | None = None,
         *,
         held_out: Probe | None = None,
+        every: int | str | None = None,
+        warmup: int | str = "auto",
         roll_back: bool | RollBack = True,
         also: Sequence[Any] = (),
         measuring: Measuring | None = None,
     ) -> None:
-        check_arguments(optimizer, probe, policy, bounds, roll_back)
+        optimizer = as_one(optimizer)
+        if not isinstance(roll_back, bool | RollBack):
+            raise TypeError(f"roll_back must be True, False or RollBack(...), got {shown(roll_back)}")
         check_model(model)
         check_parameters(optimizer, model)
         policy = HoldAndDecay() if policy is None else policy
-        if held_out is not None:
-            check_held_out(held_out, probe, policy)
-        self._model, self._probe, self._held_out = model, probe, held_out
-        self._groups = ParameterGroups(optimizer, one_scale=isinstance(bounds, Bounds))
-        check_bounds(self.driving_layers, bounds)
-        layers = list(dict.fromkeys(self.driving_layers))
-        self._measuring = Measuring(layers=layers, strict=False) if measuring is None else measuring
-        self._rule = roll_back if isinstance(roll_back, RollBack) else RollBack()
-        self._ledger = Ledger(
-            policy, bounds, probe.reference(self._measuring), self._rule.lowered, self.driving_layers
-        )
+        self._groups = ParameterGroups(optimizer, one_scale=not isinstance(bounds, Mapping))
+        planned = policy.steps if isinstance(policy, HoldAndDecay | Vasudevan2020) else None
+        self._warmup = warmup_steps(warmup, optimizer, planned)
         # Where another optimizer trains the rest, its part of an epoch could not be rolled back.
         whole = roll_back is not False and holds_all(optimizer, model)
         self._last = LastEpoch(unwrap(model), optimizer, also) if whole else None
-        self.measurement: Measurement | None = None
-        self._steps = OptimizerSteps(optimizer, unwrap(model), self._adopt)
-        self.observe()
+        self._steps = OptimizerSteps(
+            optimizer, unwrap(model), self._adopt, self._before_step, self._after_step
+        )
+        self._pacer = Pacer(
+            model,
+            probe,
+            bounds,
+            policy,
+            snapshot=self._last,
+            layers=self.driving_layers,
+            held_out=held_out,
+            roll_back=roll_back if isinstance(roll_back, RollBack) else None,
+            every=every,
+            measuring=measuring,
+        )
         self._steps.warner.begin()
         super().__init__(optimizer)
 
@@ -142,42 +150,17 @@ class MutualInformationLR(LRScheduler):
         """
         self._adopt()
         self._steps.warner.observed()
-        if self.can_roll_back and self._last is not None and (why := self._last.divergence):
-            return self.roll_back(why)
-        if self._ledger and not self._steps.any:
-            if self.measurement is not None:
+        by_steps = self._pacer.cadence.by_steps
+        if not (self._pacer.unit.since if by_steps else self._steps.any):
+            if self._pacer.measurement is not None and not by_steps:
                 self._steps.warner.say(Misuse.TWICE)
-            return self._last_measurement()
-        try:
-            measurement, held_out = (
-                self._probe.measure(self._model, self._measuring),
-                self._measure_held_out(),
-            )
-        except OutOfRangeError as error:  # an output is not finite, though all weights are
-            if self.can_roll_back:
-                return self.roll_back(str(error))
-            if self._ledger:
-                raise
-            raise ValueError(
-                f"the model cannot be measured before training: {error}; check the probe's inputs, the weights, "
-                "frozen ones too, and the model in evaluation mode"
-            ) from error
-        if self.can_roll_back:
-            outputs = self.history["output"]
-            if why := collapse(
-                self._probe, self._model, self._measuring, measurement, outputs, self._rule.left
-            ):
-                return self.roll_back(why)
-        check_driven(self.driving_layers, {**measurement.layers, **measurement.left_out})
-        self._ledger.observe(nats_by_layer(measurement, self._model, self.history), held_out, self._used())
-        self.measurement = measurement
-        self._begin_epoch()
-        return measurement
+            return self._pacer.last_measurement()
+        return self._measured(self._pacer.observe)
 
     @property
     def can_roll_back(self) -> bool:
         """Whether there is an epoch to roll back: steps since the last observation, and roll_back was not False."""
-        return self._last is not None and self._last.known and bool(self._ledger)
+        return self._pacer.can_roll_back
 
     def roll_back(self, why: str) -> Measurement:
         """Roll back the epoch that has just been trained, instead of `observe`, which does so by itself where needed.
@@ -189,21 +172,13 @@ class MutualInformationLR(LRScheduler):
             RollBackError: no rate helps: the third epoch in a row, or a later one, at lr_min, or the tenth at any rate.
                 The network is put back all the same.
         """
-        if self._last is None or not self.can_roll_back:
-            raise RuntimeError("there must be an epoch to roll back, got no step since the last observation")
-        self._last.put_back()
-        measurement = self._last_measurement()
-        shares = zip(self.driving_layers, self._groups.factors, strict=True)
-        lowest = [self._ledger.bounds_of(layer).lr_min * factor for layer, factor in shares]
-        check_that_a_rate_may_help(self.decisions, self.rolled_back, lowest, why)
-        self._ledger.roll_back(why, self._used())
-        self._begin_epoch()
-        return measurement
+        return self._measured(lambda used: self._pacer.roll_back(why, used))
 
     def step(self, epoch: int | None = None) -> None:
-        """Apply the last decision. The argument, deprecated by torch, is there for `SequentialLR` and ignored."""
+        """Apply the last decision; not needed with `every`. The argument, torch's, is ignored."""
         self._adopt()
-        self._steps.warner.stepped(self._steps.taken)
+        if not self._pacer.cadence.by_steps:
+            self._steps.warner.stepped(self._steps.taken)
         self._step_count += 1
         self._update_lr()
 
@@ -216,27 +191,42 @@ class MutualInformationLR(LRScheduler):
     @property
     def policy(self) -> Policy:
         """The rule."""
-        return self._ledger.policy
+        return self._pacer.ledger.policy
 
     @property
     def bounds(self) -> Bounds | Mapping[str, Bounds]:
         """The range of the learning rate as it was given, or that of each driving layer."""
-        return self._ledger.bounds
+        return self._pacer.ledger.bounds
 
     @property
-    def reference(self) -> float:
-        """I(X;Y) in nats."""
-        return self._ledger.reference
+    def reference(self) -> float | None:
+        """I(X;Y) in nats; None: the policy does not read it."""
+        return self._pacer.ledger.reference
+
+    @property
+    def measurement(self) -> Measurement | None:
+        """The latest measurement; None just after loading a state."""
+        return self._pacer.measurement
+
+    @property
+    def unit(self) -> int | None:
+        """Optimizer steps in a unit of time; None: units are epochs."""
+        return self._pacer.cadence.unit
+
+    @property
+    def every(self) -> int | None:
+        """Optimizer steps between two measurements; None: not chosen yet, or observed by the caller."""
+        return self._pacer.cadence.every
 
     @property
     def history(self) -> dict[str, list[float]]:
-        """Per layer, information in nats after 0, 1, 2, .. epochs, without those that were rolled back."""
-        return self._ledger.history
+        """Per layer, information in nats after 0, 1, 2, .. epochs or units, without those that were rolled back."""
+        return self._pacer.ledger.history
 
     @property
     def rolled_back(self) -> list[int]:
-        """The epochs, from 1, that were rolled back."""
-        return self._ledger.rolled_back
+        """The epochs or units, from 1, that were rolled back."""
+        return self._pacer.ledger.rolled_back
 
     @property
     def driving_layers(self) -> list[str]:
@@ -245,107 +235,103 @@ class MutualInformationLR(LRScheduler):
 
     @property
     def decisions(self) -> list[list[Decision]]:
-        """Per epoch from the first to the next, rolled back or not, the decision of each parameter group.
+        """Per epoch or unit from the first to the next, rolled back or not, the decision of each parameter group.
 
         Its lr is the group's own; a group whose layer drove none yet has one of lr 0.
         """
-        return self._ledger.table(self._groups)
+        return self._pacer.ledger.table(self._groups)
 
     @property
     def held_out_history(self) -> dict[str, list[float]]:
         """The same as `history` of the held-out examples, for as long as they were measured; empty without any."""
-        return self._ledger.held_out.history
+        return self._pacer.ledger.held_out.history
 
     @property
     def held_out_examples(self) -> dict[str, HeldOut]:
         """Per driving layer, what each held-out example contributed to that, as far as the policy still reads it."""
-        return self._ledger.held_out.examples
+        return self._pacer.ledger.held_out.examples
 
     @property
     def holds_out(self) -> bool:
-        """Whether there are examples still to be kept out of training: until every group has left its hold once.
-
-        A group whose layer drove none at first does not count.
-        """
-        layers = self.held_out_examples
-        return self._held_out is not None and not (layers and self._ledger.left_hold(layers))
+        """Whether examples are still to be kept out of training: until every group of the first has left its hold."""
+        return self._pacer.holds_out
 
     @property
     def finished(self) -> bool:
         """Whether the policy says of every parameter group that the run is over."""
-        return self._ledger.finished
+        return self._pacer.finished
 
     def get_lr(self) -> list[float]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Learning rate of each parameter group, as last decided."""
-        return self._groups.spread({}, self._ledger.rates)
+        rates = self._groups.spread({}, self._pacer.rates())
+        if self._steps.total >= self._warmup:
+            return rates
+        return [lr * (self._steps.total + 1) / self._warmup for lr in rates]
 
     def explain(self) -> str:
         """Why the learning rate moved: a line for each epoch and group in which it did, with the reason.
 
         The rate is named with which an epoch was trained, also where other code has set it, such as a warm-up.
         """
-        return self._ledger.explain(self._groups)
+        return self._pacer.ledger.explain(self._groups)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed run needs, by the layers' names: numbers, strings, lists, dicts and tensors."""
         return {
-            "version": VERSION,
             "last_epoch": self.last_epoch,
             "step_count": self._step_count,
+            "steps": self._steps.total,
+            "first": None if self._steps.first is None else self._groups.by_layer(self._steps.first),
             "last_lr": self._groups.by_layer(self.get_last_lr()),
             "group_lrs": self._groups.by_layer(self._steps.rates()),
-            "held_out_size": 0 if self._held_out is None else self._held_out.n,
             **self._groups.state(),
-            **self._ledger.state(),
+            **self._pacer.state_dict(),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from a state. The optimizer's own state is loaded by the optimizer, before or after.
 
         Building a scheduler sets the learning rate of the first epoch. This puts back the rates that the optimizer had
-        when the state was taken. So its state may also be loaded before the scheduler is built.
+        when the state was taken. So its state may also be loaded before the scheduler is built. Where the state was
+        taken in the middle of a unit of steps, a roll-back of that unit goes back to there.
 
         Raises:
-            ValueError: a state of another version, of other layers, of another reference, of another number of held-out
-                examples, or without what each of them contributed; one in which something is missing or of another
-                length. Nothing is changed then.
+            ValueError: a state that does not fit, see `Pacer.load_state_dict`. Nothing is changed then.
         """
         self._adopt()
-        check_state(
-            state_dict,
-            driving_layers=self.driving_layers,
-            layers=list(self.history),
-            held_out_size=0 if self._held_out is None else self._held_out.n,
-            reference=self.reference,
-        )
-        self._ledger = self._ledger.of_state(state_dict)
+        check_fields(state_dict, PACER | TORCH)
+        self._pacer.check_state(state_dict)
+        check_groups(state_dict)
+        self._pacer.load_state_dict(state_dict)
         self.last_epoch = state_dict["last_epoch"]
         self._step_count = state_dict["step_count"]
         self._groups.load(state_dict)
-        fresh = [layer for layer in self.driving_layers if layer not in self._ledger.begun]
-        self._ledger.begin({layer: self._ledger.first(layer) for layer in fresh})
-        self.measurement = None
-        self._last_lr[:] = self._groups.spread(state_dict["last_lr"], self._ledger.rates)
-        self._groups.set_rates(self._groups.spread(state_dict["group_lrs"], self._ledger.rates))
-        self._begin_epoch()
+        rates = self._pacer.ledger.rates
+        self._last_lr[:] = self._groups.spread(state_dict["last_lr"], rates)
+        self._groups.set_rates(self._groups.spread(state_dict["group_lrs"], rates))
+        self._steps.begin()
+        self._steps.total = state_dict["steps"]
+        if self._pacer.cadence.by_steps and (first := state_dict["first"]) is not None:
+            self._steps.goes_on(self._pacer.unit.steps, self._groups.spread(first, rates))
         self._steps.warner.begin()
 
     def _adopt(self) -> None:
         """Take up parameter groups that were added to the optimizer."""
-        if not self._ledger:  # the first observation: torch's scheduler does not know its optimizer yet
+        if not hasattr(
+            self, "optimizer"
+        ):  # the first observation: torch's scheduler does not know its optimizer yet
             return
         known = len(self.driving_layers)
         if len(self.optimizer.param_groups) == known:
             return
-        check_parameters(self.optimizer, self._model)
+        check_parameters(self.optimizer, self._pacer.model)
         added = self._groups.more
         check_bounds(added, self.bounds)
-        check_driven(added, self.history, known)
+        check_driven(added, self.history)
         # While another scheduler drives the others it drives these.
         driven = self._steps.rates()[:known] == [float(lr) for lr in self._last_lr]
-        fresh = {layer: self._ledger.first(layer) for layer in added if layer not in self._ledger.begun}
         self._groups.add()
-        self._ledger.begin(fresh)
+        self._pacer.add(added)
         self.base_lrs += [group["initial_lr"] for group in self.optimizer.param_groups[known:]]
         rates = self.get_lr()[known:]
         self._last_lr.extend(rates)
@@ -354,26 +340,61 @@ class MutualInformationLR(LRScheduler):
         if self._last is not None:
             self._last.add(p for group in self.optimizer.param_groups[known:] for p in group["params"])
 
-    def _last_measurement(self) -> Measurement:
-        if self.measurement is None:  # a state was loaded since
-            self.measurement = self._probe.measure(self._model, self._measuring)
-        return self.measurement
+    def _before_step(self) -> bool:
+        """Set the rates of a step where they change from step to step; whether they were set."""
+        by_steps = self._pacer.cadence.by_steps
+        if not (by_steps or self._steps.total <= self._warmup > 0):
+            return False
+        if not self._steps.tensors and (found := self._steps.rates()) != (
+            ours := list(map(float, self._last_lr))
+        ):
+            if not by_steps:  # another scheduler drives for now
+                return False
+            self._steps.warner.compare(found, ours)
+        self._set(self.get_lr())
+        return True
 
-    def _measure_held_out(self) -> HeldOutRecord:
-        """The held-out information so far, with one measurement more if any is still to be made."""
-        record = self._ledger.held_out
-        if self._held_out is None or not self.holds_out:
-            return record
-        return record.measured(self._held_out, self._model, self._measuring, self._ledger.begun)
+    def _after_step(self) -> None:
+        """Measure where that is due by the number of steps."""
+        pacer = self._pacer
+        pacer.unit.stepped()
+        if not pacer.cadence.by_steps:
+            return
+        pacer.choose_cadence(self._steps.times)
+        if not pacer.cadence.is_due(pacer.unit.since):
+            return
+        rolled_back = len(self.rolled_back)
+        self.observe()
+        if len(self.rolled_back) > rolled_back:
+            # They are of the weights that were rolled back. Another optimizer may still be about to step.
+            for group in self.optimizer.param_groups:
+                for parameter in group["params"]:
+                    parameter.grad = None
 
-    def _used(self) -> Used | None:
-        """The rates of the epoch that ends; None before the first."""
-        if not self._ledger:
-            return None
+    def _measured(self, measure: Callable[[Used], Measurement]) -> Measurement:
+        """Measure, and where more is decided than before, begin a unit of time."""
+        decided, rolled_back = len(self._pacer.ledger), len(self.rolled_back)
+        try:
+            measurement = measure(self._used())
+        except Exception:
+            if self._last is not None and self._steps.taken and not self._last.known:  # put back all the same
+                self._steps.go_back()
+            raise
+        if len(self.rolled_back) > rolled_back:
+            self._steps.go_back()
+        elif len(self._pacer.ledger) > decided:
+            self._steps.begin()
+        if self._pacer.cadence.by_steps and len(self._pacer.ledger) > decided:
+            self._set(self.get_lr())
+        return measurement
+
+    def _set(self, rates: list[float]) -> None:
+        self._groups.set_rates(rates)
+        self._last_lr[:] = rates
+        if self._steps.applied is not None or self._pacer.cadence.by_steps:
+            self._steps.applied = list(rates)
+
+    def _used(self) -> Used:
+        """The rates of the unit of time that ends."""
         first, last = self._steps.used()
-        return self._groups.by_layer(first), self._groups.by_layer(last)
-
-    def _begin_epoch(self) -> None:
-        self._steps.begin()
-        if self._last is not None:
-            self._last.forget()
+        return Used(self._groups.by_layer(first), self._groups.by_layer(last), self._steps.set_here)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import time
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -14,12 +15,15 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from infopace.model.snapshot import norm_of, optimizers_in
+from infopace.scheduler._several import last_of
 
 # Optimizers inside `uncounted_steps`.
 _uncounted: weakref.WeakSet[Optimizer] = weakref.WeakSet()
 # After so many calls of step, each after so many optimizer steps, observe is missing. A loop that calls step after
 # every batch has one optimizer step before each call.
 _CALLS, _STEPS = 3, 2
+# The starts of so many steps are noted.
+_TIMES = 20
 
 
 @contextlib.contextmanager
@@ -35,14 +39,32 @@ def uncounted_steps(optimizer: Optimizer) -> Iterator[None]:
 
 def call_before_steps(optimizers: Sequence[Optimizer], call: weakref.WeakMethod[Any], owner: object) -> None:
     """Call a method of `owner` with the optimizer before each step that counts, for as long as `owner` lives."""
+    for one in optimizers:
+        weakref.finalize(owner, one.register_step_pre_hook(_hook(call)).remove)
 
+
+def call_after_steps(optimizers: Sequence[Optimizer], call: weakref.WeakMethod[Any], owner: object) -> None:
+    """The same after each step."""
+    for one in optimizers:
+        weakref.finalize(owner, one.register_step_post_hook(_hook(call)).remove)
+
+
+def _hook(call: weakref.WeakMethod[Any]) -> Callable[..., None]:
     def hook(optimizer: Optimizer, *_: Any) -> None:
         method = call()
-        if method is not None and optimizer not in _uncounted:
+        if method is not None and optimizer not in _uncounted and not _is_skipped(optimizer):
             method(optimizer)
 
-    for one in optimizers:
-        weakref.finalize(owner, one.register_step_pre_hook(hook).remove)
+    # A compiled step would trace the hook, and compile it anew for every tensor that is copied.
+    return torch.compiler.disable(hook)  # pyright: ignore[reportReturnType]
+
+
+def _is_skipped(optimizer: Optimizer) -> bool:
+    """Whether a fused optimizer is about to skip the step, because GradScaler has found a gradient not finite."""
+    found = getattr(optimizer, "found_inf", None)
+    if not isinstance(found, Tensor) or (found.is_cuda and torch.cuda.is_current_stream_capturing()):
+        return False
+    return bool(found)
 
 
 def with_hooks(optimizer: Optimizer) -> list[Optimizer]:
@@ -103,40 +125,69 @@ class Warner:
 
 
 class OptimizerSteps:
-    """Counts steps by a hook.
+    """Counts steps by hooks.
 
-    Steps that GradScaler skips do not count, and neither do `uncounted_steps`. The hook sees no step of an optimizer
-    without hooks or of a replayed CUDA graph. There, weights that have changed show that steps were taken.
+    Steps that GradScaler skips do not count, and neither do `uncounted_steps`. The hooks see no step of an optimizer
+    without hooks or of a replayed CUDA graph. There, weights that have changed show that steps were taken. Of several
+    optimizers the first is counted, and a step is over after that of the last.
 
     Args:
         optimizer: The optimizer.
         model: The plain model.
         at_first: Called before the first step since `begin`, and whenever there are more groups.
+        before: Called before each step: it may set the learning rates, and says whether it has.
+        after: Called after each step.
 
     Attributes:
         warner: Warns of calls that do not fit the steps, and of rates that other code has set.
-        taken: Steps that the hook has seen since `begin`.
+        total: Steps that the hook has seen in the run, without those that were rolled back.
+        taken: Steps that it has seen since `begin`.
+        times: When the first steps began, in seconds; for the choice of a cadence.
         applied: The rates that the scheduler has set for the coming epoch; None: another drives it for now.
+        set_here: Whether the scheduler has set the rates of a step since `begin`.
     """
 
-    def __init__(self, optimizer: Optimizer, model: nn.Module, at_first: Callable[[], None]) -> None:
-        self._optimizer, self._model, self._at_first = optimizer, model, at_first
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        model: nn.Module,
+        at_first: Callable[[], None],
+        before: Callable[[], bool],
+        after: Callable[[], None],
+    ) -> None:
+        self._optimizer, self._model = optimizer, model
+        self._at_first, self._at_each, self._at_end = at_first, before, after
         self.warner = Warner()
         self.applied: list[float] | None = None
+        self.total, self.times = 0, list[float]()
         self._follow()
         self.begin()
 
     def begin(self) -> None:
-        """An epoch was observed, or a state was loaded: the next begins."""
-        self.taken, self.applied = 0, None
+        """A unit of time was observed, or a state was loaded: the next begins."""
+        self.taken, self.applied, self.set_here = 0, None, False
         self._first: list[float] | None = None
         self._last: list[float] | None = None
         self._norm, self._groups = self._norm_now(), len(self._optimizer.param_groups)
+
+    def go_back(self) -> None:
+        """What was trained since `begin` was rolled back: these steps are not taken."""
+        self.total -= self.taken
+        self.begin()
 
     @property
     def any(self) -> bool:
         """Whether the model was trained since `begin`."""
         return self.taken > 0 or self._norm_now() != self._norm
+
+    @property
+    def first(self) -> list[float] | None:
+        """The groups' learning rates at the first step since `begin`; None: there was no step."""
+        return self._first
+
+    def goes_on(self, taken: int, first: list[float] | None) -> None:
+        """A state was loaded in the middle of a unit of time, after so many steps and with these rates at its first."""
+        self.taken, self._first = taken, first
 
     def used(self) -> tuple[list[float], list[float]]:
         """The groups' learning rates at the first and at the last step since `begin`; without steps, those of now.
@@ -151,6 +202,11 @@ class OptimizerSteps:
         """The learning rate of each group, now."""
         return [float(group["lr"]) for group in self._optimizer.param_groups]
 
+    @property
+    def tensors(self) -> bool:
+        """Whether learning rates are tensors, so that reading one waits for its device."""
+        return any(isinstance(group["lr"], Tensor) for group in self._optimizer.param_groups)
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Copies of an optimizer have no hooks.
         self.__dict__.update(state)
@@ -158,25 +214,36 @@ class OptimizerSteps:
 
     def _follow(self) -> None:
         call_before_steps(with_hooks(self._optimizer)[:1], weakref.WeakMethod(self._before), self)
+        call_after_steps(with_hooks(last_of(self._optimizer))[:1], weakref.WeakMethod(self._after), self)
 
     def _before(self, optimizer: Optimizer) -> None:
         # The hooks of an optimizer that was copied with them see the copy's steps.
         if not any(optimizer is one for one in with_hooks(self._optimizer)[:1]):
             return
         self.taken += 1
-        groups = self._optimizer.param_groups
-        tensors = any(isinstance(group["lr"], Tensor) for group in groups)
+        groups, tensors = self._optimizer.param_groups, self.tensors
         if tensors and torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing():
+            self.total += 1
             return  # no number can be read while a graph is captured
-        if self._first is None or len(groups) != self._groups:
+        if len(self.times) < _TIMES:
+            self.times.append(time.perf_counter())
+        starts = self._first is None or len(groups) != self._groups
+        if starts:
             self._groups = len(groups)
             self._at_first()
+        self.set_here |= self._at_each()
+        if starts:
             self._last = self.rates()
             self.warner.compare(self._last, self.applied)
             before = self._first or []
             self._first = [*before, *self._last[len(before) :]]
         elif not tensors:  # to read one waits for its device
             self._last = self.rates()
+        self.total += 1
+
+    def _after(self, optimizer: Optimizer) -> None:
+        if any(optimizer is one for one in with_hooks(last_of(self._optimizer))[:1]):
+            self._at_end()
 
     def _norm_now(self) -> float:
         return norm_of(p for p in self._model.parameters() if p.is_floating_point() or p.is_complex())

@@ -1,0 +1,317 @@
+"""The pacer: probe -> policy -> learning rates by layer, without any optimizer of torch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol, runtime_checkable
+
+from torch import Tensor, nn
+
+from infopace._checks import whole
+from infopace.estimators import OutOfRangeError
+from infopace.model.layers import weight_layers, with_neighbours
+from infopace.policies import Bounds, Decision, HoldAndDecay, Policy
+from infopace.probe import Measurement, Measuring, Probe
+from infopace.scheduler._checks import (
+    VERSION,
+    check_arguments,
+    check_bounds,
+    check_driven,
+    check_held_out,
+    check_state,
+)
+from infopace.scheduler._ledger import Ledger, Used, nats_by_layer
+from infopace.scheduler._roll_back import RollBack, check_that_a_rate_may_help, collapse
+from infopace.scheduler._units import Cadence, Unit
+
+
+@runtime_checkable
+class Snapshot(Protocol):
+    """What training changes in a unit of time, as it was when the unit began; for the roll-back of a `Pacer`."""
+
+    @property
+    def known(self) -> bool:
+        """Whether there is something to put back: training steps since `keep`."""
+        ...
+
+    def divergence(self) -> str | None:
+        """How training has diverged since `keep`, in words, such as "a weight is not finite"; None: it has not."""
+        ...
+
+    def keep(self) -> None:
+        """A unit begins: keep all that it will change, now or before its first step."""
+        ...
+
+    def put_back(self) -> None:
+        """Put back what was kept; a unit begins."""
+        ...
+
+
+class Pacer:
+    """Measures, decides, and hands the learning rates to `apply`: the scheduler without an optimizer of torch.
+
+        pacer = Pacer(model, probe, bounds, apply=lambda rates: set_rate(rates["output"]))
+        for epoch in range(epochs):
+            train_one_epoch()
+            pacer.decide()
+
+    `MutualInformationLR` is a pacer with hooks of a torch optimizer. Use this one where the optimizer is of another
+    library, such as Keras. The model is measured when the pacer is built, and `apply` gets the first rates.
+
+    Args:
+        model: The model that the probe measures.
+        probe: The examples to measure on.
+        bounds: The range of the learning rate; or one for each driving layer, by its name.
+        policy: The rule; None: `HoldAndDecay()`.
+        apply: Called with the learning rate of each driving layer, by its name, whenever they were decided.
+        snapshot: What is rolled back where a unit of time makes the network diverge or collapse; None: nothing is.
+        layers: The driving layers: "output", or names of layers.
+        held_out: A probe of examples that are not trained on, for a policy that reads it.
+        roll_back: The thresholds of the roll-back.
+        every: Steps between measurements, which `decide` is then told; None: a unit of time is what lies between two
+            calls of `decide`. See `MutualInformationLR`.
+        measuring: What is measured, and how. None: the driving layers.
+
+    Attributes:
+        measurement: The latest measurement; None just after loading a state.
+        seconds: What it took, with that of held-out examples.
+        ledger: What was measured and decided so far.
+        unit: The unit of time that runs now.
+        cadence: How often is measured.
+
+    Raises:
+        TypeError: not a probe, not a policy, no bounds, a held_out that is no probe or that the policy does not read.
+        ValueError: a layer that is not measured or has no bounds, held-out examples of other classes than the probe's,
+            outputs that are not finite before training, and all that `Probe.measure` refuses.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        probe: Probe,
+        bounds: Bounds | Mapping[str, Bounds],
+        policy: Policy | None = None,
+        *,
+        apply: Callable[[Mapping[str, float]], None] | None = None,
+        snapshot: Snapshot | None = None,
+        layers: Iterable[str] = ("output",),
+        held_out: Probe | None = None,
+        roll_back: RollBack | None = None,
+        every: int | str | None = None,
+        measuring: Measuring | None = None,
+    ) -> None:
+        check_arguments(probe, policy, bounds)
+        policy = HoldAndDecay() if policy is None else policy
+        if held_out is not None:
+            check_held_out(held_out, probe, policy)
+        layers = list(dict.fromkeys(layers))
+        check_bounds(layers, bounds)
+        self.model, self._probe, self._held_out = model, probe, held_out
+        self.apply, self.snapshot = apply, snapshot
+        self._measuring = Measuring(layers=layers, strict=False) if measuring is None else measuring
+        self._rule = RollBack() if roll_back is None else roll_back
+        self.cadence, self.unit = Cadence(every), Unit()
+        reference = probe.reference(self._measuring) if policy.reads_reference else None
+        self.ledger = Ledger(policy, bounds, reference, self._rule.lowered, layers, self.cadence.unit)
+        self.measurement: Measurement | None = None
+        self.seconds = 0.0
+        self.observe()
+
+    def decide(self, steps: int | None = None) -> dict[str, Decision]:
+        """Measure, and decide where a unit of time is over; call it once, at the end of an epoch.
+
+        Args:
+            steps: Training steps since the last call, for a pacer with `every`. Before the next measurement is due
+                nothing is measured. None: an epoch is over.
+
+        Returns:
+            The decision of each driving layer, new or still valid.
+
+        Raises:
+            ValueError: steps where `every` was not given, or none where it was.
+            RollBackError: as for `MutualInformationLR.roll_back`.
+        """
+        if self.cadence.by_steps != (steps is not None):
+            needed = (
+                "needs the steps since the last call"
+                if self.cadence.by_steps
+                else "without every takes no steps"
+            )
+            raise ValueError(f"decide of a pacer {needed}, got steps = {steps}")
+        for _ in range(whole("steps", steps, 0) if steps is not None else 0):
+            self.unit.stepped()
+        if steps is None or self.cadence.is_due(self.unit.since):
+            self.observe()
+        return dict(self.ledger.decided[-1])
+
+    def observe(self, used: Used | None = None) -> Measurement:
+        """Measure, and decide where a unit of time is over. `used`: its rates, where other code sets them."""
+        if self.can_roll_back and self.snapshot is not None and (why := self.snapshot.divergence()):
+            return self.roll_back(why, used)
+        began = time.perf_counter()
+        try:
+            measurement = self._probe.measure(self.model, self._measuring)
+            held_out = self._measure_held_out()
+        except OutOfRangeError as error:  # an output is not finite, though all weights are
+            if self.can_roll_back:
+                return self.roll_back(str(error), used)
+            if self.ledger:
+                raise
+            raise ValueError(
+                f"the model cannot be measured before training: {error}; check the probe's inputs, the weights, "
+                "frozen ones too, and the model in evaluation mode"
+            ) from error
+        self.seconds = time.perf_counter() - began
+        if self.can_roll_back:
+            outputs = self.ledger.history["output"]
+            if why := collapse(
+                self._probe, self.model, self._measuring, measurement, outputs, self._rule.left
+            ):
+                return self.roll_back(why, used)
+        check_driven(self.ledger.begun, {**measurement.layers, **measurement.left_out})
+        nats = nats_by_layer(measurement, self.model, self.ledger.history)
+        unit = self.unit.added(nats, held_out)
+        if self._unit_is_over:
+            self.ledger.observe(unit.nats, unit.held_out, used if used is not None else self._rates_used())
+            self._next_unit()
+        else:
+            self.unit = unit
+        self.measurement = measurement
+        return measurement
+
+    @property
+    def can_roll_back(self) -> bool:
+        """Whether there is a unit of time to roll back: steps since it began, and a snapshot."""
+        return self.snapshot is not None and self.snapshot.known and bool(self.ledger)
+
+    def roll_back(self, why: str, used: Used | None = None) -> Measurement:
+        """Roll back the unit of time that runs, and decide anew. Returns the measurement from before it.
+
+        Raises:
+            RuntimeError: there is no unit to roll back.
+            RollBackError: no rate helps: the third unit in a row, or a later one, at lr_min, or the tenth at any rate.
+                What was kept is put back all the same.
+        """
+        if self.snapshot is None or not self.can_roll_back:
+            raise RuntimeError("there must be an epoch to roll back, got no step since the last observation")
+        self.snapshot.put_back()
+        self.unit = Unit()
+        measurement = self.last_measurement()
+        check_that_a_rate_may_help(self.ledger, why)
+        self.ledger.roll_back(why, used if used is not None else self._rates_used())
+        self._next_unit()
+        return measurement
+
+    def last_measurement(self) -> Measurement:
+        """The last measurement, made anew where a state was loaded since."""
+        if self.measurement is None:
+            self.measurement = self._probe.measure(self.model, self._measuring)
+        return self.measurement
+
+    def rates(self) -> dict[str, float]:
+        """The learning rate of each driving layer, now: where the rate changes between two decisions, on its way."""
+        unit = self.cadence.unit
+        over = 0.5 if unit is None else min((self.unit.steps + 0.5) / unit, 1.0)
+        return self.ledger.rates_at(over)
+
+    def choose_cadence(self, times: list[float]) -> bool:
+        """For every="auto": choose by what the first steps and the first measurement took; whether it is chosen now."""
+        chosen = self.cadence.choose(self.seconds, times)
+        if chosen:
+            self.ledger.unit = self.cadence.unit
+        return chosen
+
+    @property
+    def holds_out(self) -> bool:
+        """Whether there are examples still to be kept out of training: until every layer has left its hold once."""
+        layers = self.ledger.held_out.examples
+        return self._held_out is not None and not (layers and self.ledger.left_hold(layers))
+
+    @property
+    def finished(self) -> bool:
+        """Whether the policy says of every driving layer that the run is over."""
+        return self.ledger.finished
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a resumed run needs, by the layers' names: numbers, strings, lists, dicts and tensors."""
+        return {
+            "version": VERSION,
+            "held_out_size": 0 if self._held_out is None else self._held_out.n,
+            "every": self.cadence.every,
+            "time": self.unit.state(),
+            **self.ledger.state(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from a state.
+
+        Raises:
+            ValueError: a state of another version, of other layers, of another reference, of another number of held-out
+                examples, or without what each of them contributed; one in which something is missing or of another
+                length. Nothing is changed then.
+        """
+        self.check_state(state)
+        ledger, unit = self.ledger.of_state(state), Unit.of_state(state["time"])
+        fresh = [layer for layer in self.ledger.begun if layer not in ledger.begun]
+        self.ledger, self.unit = ledger, unit
+        if state["every"] is not None:
+            self.cadence.every = state["every"]
+        self.ledger.begin({layer: self.ledger.first(layer) for layer in fresh})
+        self.measurement = None
+        if self.snapshot is not None:
+            self.snapshot.keep()
+        self._apply()
+
+    def check_state(self, state: Mapping[str, Any]) -> None:
+        """Raise ValueError for a state that does not fit, as `load_state_dict` does."""
+        check_state(
+            state,
+            driving_layers=list(self.ledger.begun),
+            layers=list(self.ledger.history),
+            held_out_size=0 if self._held_out is None else self._held_out.n,
+            reference=self.ledger.reference,
+            every=self.cadence.every,
+            by_steps=self.cadence.by_steps,
+        )
+
+    def add(self, layers: Iterable[str]) -> None:
+        """Layers drive from now on; those that drive already go on."""
+        fresh = {layer: self.ledger.first(layer) for layer in layers if layer not in self.ledger.begun}
+        self.ledger.begin(fresh)
+
+    @property
+    def _unit_is_over(self) -> bool:
+        unit = self.cadence.unit
+        return unit is None or not self.ledger or self.unit.steps >= unit
+
+    def _next_unit(self) -> None:
+        self.unit = Unit()
+        if self.snapshot is not None:
+            self.snapshot.keep()
+        self._apply()
+
+    def _apply(self) -> None:
+        if self.apply is not None:
+            self.apply(self.rates())
+
+    def _rates_used(self) -> Used | None:
+        if not self.ledger:
+            return None
+        first, last = (
+            {layer: [lr] for layer, lr in self.ledger.rates_at(over).items()} for over in (0.0, 1.0)
+        )
+        return Used(first, last, set_here=True)
+
+    def _measure_held_out(self) -> dict[str, tuple[float, Tensor]]:
+        """Held-out information of the driving layers, if it is still to be measured."""
+        if self._held_out is None or not self.holds_out:
+            return {}
+        measurement = self._held_out.measure(self.model, self._measuring)
+        found = with_neighbours(measurement.layers, measurement.left_out, list(weight_layers(self.model)))
+        measured = {}
+        for layer in self.ledger.held_out.examples or self.ledger.begun:
+            estimate = found[layer].estimate
+            assert estimate.pointwise is not None, "what drives is a mean over examples"
+            measured[layer] = (estimate.nats, estimate.pointwise.double().cpu())
+        return measured

@@ -1,0 +1,105 @@
+"""Several optimizers of one model, as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torch.optim import Optimizer
+
+from infopace._checks import shown
+
+
+class Optimizers(Optimizer):
+    """Several optimizers of one model as one, such as Muon for matrices and AdamW for the rest.
+
+        optimizers = Optimizers([muon, adamw])
+
+    The parameter groups are those of all, in order. `step` steps each. The ratios of their learning rates are kept by a
+    scheduler as those of groups are. Each may be stepped by itself instead.
+
+    Args:
+        parts: The optimizers, one or more.
+
+    Attributes:
+        parts: The same.
+
+    Raises:
+        TypeError: something else than torch optimizers.
+    """
+
+    def __init__(self, parts: Sequence[Optimizer]) -> None:
+        wrong = [part for part in parts if not isinstance(part, Optimizer)]
+        if wrong or not parts:
+            got = type(wrong[0]).__name__ + " among them" if wrong else "none"
+            raise TypeError(f"optimizers must be one or more torch Optimizers, got {got}")
+        # torch's own __init__ would take the groups away from the parts.
+        self.parts = list(parts)
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The groups of all optimizers, as they are now."""
+        return [group for part in self.parts for group in part.param_groups]
+
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Step each optimizer; `closure` is called by the first."""
+        loss = self.parts[0].step(closure) if closure is not None else self.parts[0].step()
+        for part in self.parts[1:]:
+            part.step()
+        return loss
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget all gradients."""
+        for part in self.parts:
+            part.zero_grad(set_to_none)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Not here: a group belongs to one of the parts."""
+        raise TypeError(
+            f"a parameter group must be added to one of the {len(self.parts)} optimizers, got {shown(param_group)}"
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state of each."""
+        return {"parts": [part.state_dict() for part in self.parts]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Load the state of each.
+
+        Raises:
+            ValueError: the state of another number of optimizers.
+        """
+        states = state_dict.get("parts", ())
+        if len(states) != len(self.parts):
+            raise ValueError(f"optimizer state must be of {len(self.parts)} optimizers, got {len(states)}")
+        for part, state in zip(self.parts, states, strict=True):
+            part.load_state_dict(state)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"parts": self.parts}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.parts = state["parts"]
+
+    def __repr__(self) -> str:
+        return f"Optimizers({self.parts!r})"
+
+
+def as_one(optimizer: object) -> Optimizer:
+    """An optimizer, or several in a list, as one.
+
+    Raises:
+        TypeError: something else.
+    """
+    if isinstance(optimizer, list | tuple):
+        return Optimizers(optimizer)
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(
+            f"optimizer must be a torch Optimizer, or several in a list, got {type(optimizer).__name__}"
+        )
+    return optimizer
+
+
+def last_of(optimizer: Optimizer) -> Optimizer:
+    """The optimizer that ends a training step."""
+    return last_of(optimizer.parts[-1]) if isinstance(optimizer, Optimizers) else optimizer

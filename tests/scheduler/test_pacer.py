@@ -1,0 +1,153 @@
+"""The pacer: measured, decided and rolled back without an optimizer of torch."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping
+
+import pytest
+import torch
+from torch import nn
+
+from infopace import Bounds, HoldAndDecay, MutualInformationLR, Probe
+from infopace.probe import Measuring
+from infopace.scheduler import Pacer, Snapshot
+
+from ..small_run import BOUNDS, data, same
+
+
+class ByHand:
+    """Gradient descent with a learning rate of its own, and a snapshot of its weights."""
+
+    def __init__(self, *, every: int | None = None, bounds: Bounds = BOUNDS, restores: bool = True) -> None:
+        torch.manual_seed(1)
+        self.model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4))
+        self.lr, self.lrs = math.nan, list[float]()
+        self.kept: dict[str, torch.Tensor] = {}
+        self.stepped = False
+        inputs, labels = data()
+        self.pacer = Pacer(
+            self.model,
+            Probe(inputs[:200], labels[:200]),
+            bounds,
+            HoldAndDecay(),
+            apply=self.apply,
+            snapshot=self if restores else None,
+            every=every,
+            measuring=Measuring(std_error=False),
+        )
+
+    def apply(self, rates: Mapping[str, float]) -> None:
+        self.lr = rates["output"]
+        self.lrs.append(self.lr)
+
+    def train(self, steps: int) -> None:
+        inputs, labels = data()
+        for _ in range(steps):
+            loss = nn.functional.cross_entropy(self.model(inputs), labels)
+            gradients = torch.autograd.grad(loss, list(self.model.parameters()))
+            with torch.no_grad():
+                for weight, gradient in zip(self.model.parameters(), gradients, strict=True):
+                    weight -= self.lr * gradient
+            self.stepped = True
+
+    @property
+    def known(self) -> bool:
+        return self.stepped
+
+    def divergence(self) -> str | None:
+        finite = all(bool(weight.isfinite().all()) for weight in self.model.parameters())
+        return None if finite else "a weight is not finite"
+
+    def keep(self) -> None:
+        self.kept, self.stepped = copy.deepcopy(self.model.state_dict()), False
+
+    def put_back(self) -> None:
+        self.model.load_state_dict(self.kept)
+        self.keep()
+
+
+def test_it_decides_what_the_scheduler_decides() -> None:
+    ours = ByHand()
+    theirs = ByHand()
+    optimizer = torch.optim.SGD(theirs.model.parameters(), lr=0.1)
+    scheduler = MutualInformationLR(
+        optimizer,
+        theirs.model,
+        theirs.pacer._probe,
+        BOUNDS,
+        HoldAndDecay(),
+        measuring=Measuring(std_error=False),
+    )
+    inputs, labels = data()
+    for _ in range(14):
+        ours.train(5)
+        ours.pacer.decide()
+        for _ in range(5):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(theirs.model(inputs), labels).backward()
+            optimizer.step()
+        scheduler.observe()
+        scheduler.step()
+    assert [taken["output"] for taken in ours.pacer.ledger.decided] == [
+        taken[0] for taken in scheduler.decisions
+    ]
+    assert ours.lrs == [taken[0].lr for taken in scheduler.decisions]
+
+
+def test_it_rolls_back_what_diverges() -> None:
+    run = ByHand()
+    assert isinstance(run, Snapshot)
+    run.train(5)
+    run.pacer.decide()
+    weights, lr = copy.deepcopy(run.model.state_dict()), run.lr
+    run.train(1)
+    with torch.no_grad():
+        next(run.model.parameters()).fill_(math.nan)
+    run.pacer.decide()
+    assert run.pacer.ledger.rolled_back == [2]
+    assert same(run.model.state_dict(), weights)
+    assert run.lr == lr / 2
+
+
+def test_without_a_snapshot_what_diverges_is_an_error() -> None:
+    run = ByHand(restores=False)
+    run.train(1)
+    with torch.no_grad():
+        next(run.model.parameters()).fill_(math.nan)
+    with pytest.raises(ValueError, match="the output"):
+        run.pacer.decide()
+
+
+def test_by_steps_it_measures_when_that_is_due() -> None:
+    run = ByHand(every=20)
+    for _ in range(30):
+        run.train(4)
+        run.pacer.decide(steps=4)
+    assert len(run.pacer.ledger.history["output"]) == 4
+    assert run.pacer.unit.steps == 0
+
+
+def test_its_state_resumes() -> None:
+    whole, first, second = ByHand(every=10), ByHand(every=10), ByHand(every=10)
+
+    def train(run: ByHand, times: int) -> None:
+        for _ in range(times):
+            run.train(5)
+            run.pacer.decide(steps=5)
+
+    train(whole, 60)
+    train(first, 25)
+    second.model.load_state_dict(first.model.state_dict())
+    second.pacer.load_state_dict(copy.deepcopy(first.pacer.state_dict()))
+    assert second.lr == first.lr
+    train(second, 35)
+    assert same(second.pacer.state_dict(), whole.pacer.state_dict())
+    assert same(second.model.state_dict(), whole.model.state_dict())
+
+
+@pytest.mark.parametrize(("every", "steps"), [(None, 3), (20, None), (20, -1)])
+def test_steps_that_do_not_fit(every: int | None, steps: int | None) -> None:
+    with pytest.raises(ValueError, match=r"steps"):
+        ByHand(every=every).pacer.decide(steps)
