@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from infopace import Bounds, Probe, RangeTest, RangeTestError, find_bounds, layer_groups
+from infopace import Bounds, Probe, RangeTest, RangeTestError, find_bounds
 from infopace.lab.batches import Batches, caster
 from infopace.lab.errors import InputError
 from infopace.lab.files import held_for_a_write, write_atomically, writing
@@ -40,7 +40,11 @@ def bounds_of_plan(
     Raises InputError for a folder with another test, RangeTestError where the test gives no answer.
     """
     workload = plan.workload
-    identity = {"workload": workload.name, "device": plan.device.type, **identity_of(workload, data)}
+    identity = {
+        "workload": workload.name,
+        "device": plan.device.type,
+        **identity_of(workload, data, plan.optimizer),
+    }
     data = data.to(plan.device)
     cast = caster(workload)
     n = min(workload.probe_size, len(data.train_targets))
@@ -58,19 +62,13 @@ def bounds_of_plan(
         return model
 
     model = build()
-    optimizer = torch.optim.SGD(
-        layer_groups(model) if plan.layer_wise else model.parameters(),
-        lr=1.0,
-        momentum=workload.momentum,
-        nesterov=workload.nesterov,
-        weight_decay=workload.weight_decay,
-    )
+    optimizer = plan.optimizer.build(model, 1.0, layer_wise=plan.layer_wise)
     batches = Batches(data.train_inputs, data.train_targets, workload)
     try:
         return find_bounds(
             model,
             optimizer,
-            workload.loss,
+            workload.task.loss,
             batches,
             probe,
             epochs=plan.epochs,

@@ -19,6 +19,8 @@ from tyro.conf import Positional, arg
 from infopace import Bounds, HoldAndDecay, Policy, Vasudevan2020
 from infopace.lab.baselines import BASELINES, Baseline
 from infopace.lab.errors import InputError
+from infopace.lab.identity import recipe_of
+from infopace.lab.optimizers import Recipe, find_recipe
 from infopace.lab.workload import Workload
 from infopace.lab.workloads import find_workload
 from infopace.policies import Vasudevan2018, Wang2024
@@ -45,26 +47,31 @@ HELD_OUT = 0.1
 _MOST_THREADS = 1024
 # Options of paced methods. A baseline takes none of them.
 _PACING = ("bounds", "lr_min", "lr_max", "lr_top", "epsilon", "layer_wise", "horizon", "held_out", *SWITCHES)
+OptimizerName = Annotated[str | None, arg(metavar="NAME", help_behavior_hint=_OF_WORKLOAD)]
 _Rate = Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint=_OF_BOUNDS)]
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Train a workload with SGD whose learning rate is paced by mutual information, or with a baseline.
+    """Train a workload with a learning rate that is paced by mutual information, or with a baseline.
 
     The same command again resumes a run that was killed and ends with the same numbers.
     """
 
     workload: Positional[str] = "digits"
     """digits | mnist-10k | mnist-lenet | cifar10-small | cifar10-allconv | cifar10-vgg16 | cifar100-wrn28-10 |
-    imagenet-resnet50 | uci-temperature; small ones for studies: digits-mlp | mnist-mlp | deep-mlp | noisy-mlp |
+    imagenet-resnet50 | uci-temperature | clinc150 | tinyshakespeare | two-digits | digit-pixels | california-housing;
+    small ones for studies: digits-mlp | mnist-mlp | deep-mlp | noisy-mlp |
     mnist-1k | turned | cifar-plain | cancer-mlp | diabetes | flipped | friedman-300 | friedman-2k; or your own:
     module:object or path/to/file.py:object."""
     method: str = OURS
     """hold-and-decay | vasudevan-2020 | vasudevan-2018-a | vasudevan-2018-b | wang-2024; or a baseline, which reads no
-    information: sgd-constant | sgd-step | sgd-cosine | sgd-linear | sgd-one-cycle | sgd-cyclic | sgd-plateau | adam |
-    adamw-cosine | rmsprop | lars | schedule-free-sgd | schedule-free-adamw | prodigy | d-adaptation | dog | l4 |
-    yamadam."""
+    information: cosine | linear | sgd-constant | sgd-step | sgd-cosine | sgd-linear | sgd-one-cycle | sgd-cyclic |
+    sgd-plateau | adam | adamw-cosine | rmsprop | lars | schedule-free-sgd | schedule-free-adamw | prodigy |
+    d-adaptation | dog | l4 | yamadam."""
+    optimizer: OptimizerName = None
+    """Optimizer of the paced methods, of cosine and of linear: sgd | adamw | muon | lion | adafactor. muon has AdamW
+    for all weights but hidden matrices."""
     lr: Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="(default: as published)")] = None
     """A baseline's initial or peak learning rate."""
     bounds: Literal["range-test", "workload"] = "range-test"
@@ -122,6 +129,7 @@ class Plan:
     """
 
     workload: Workload
+    optimizer: Recipe
     bounds: Bounds
     epochs: int
     config: TrainConfig
@@ -150,10 +158,7 @@ class Plan:
 
     def settings(self) -> dict[str, Any]:
         """Everything that affects the numbers, except the number of threads and the versions."""
-        recipe = {
-            f: getattr(self.workload, f)
-            for f in ("batch_size", "momentum", "nesterov", "weight_decay", "probe_size")
-        }
+        recipe = recipe_of(self.workload, self.optimizer)
         if self.workload.reference != "auto":
             recipe["reference"] = self.workload.reference
         common = {
@@ -180,6 +185,11 @@ class Plan:
         held_out = {"held_out": self.held_out} if self.held_out else {}
         return {**chosen, **held_out, **bounds}
 
+    @property
+    def own_optimizer(self) -> bool:
+        """Whether the optimizer is the baseline's own, and not that of the workload or of the command line."""
+        return self.baseline is not None and not self.baseline.of_the_run
+
     def fingerprint(self) -> str:
         """SHA-256 of the settings."""
         return hashlib.sha256(json.dumps(self.settings(), sort_keys=True).encode()).hexdigest()
@@ -200,8 +210,16 @@ def resolve(config: TrainConfig) -> Plan:
     check_common(epochs, config.seed, config.threads)
     device = find_device(config.device)
     baseline = find_baseline(config.method)
+    if baseline is not None and not baseline.of_the_run and config.optimizer is not None:
+        raise InputError(
+            f"{baseline.name} has an optimizer of its own, got optimizer = {config.optimizer}; the baselines of any"
+            " optimizer are cosine and linear"
+        )
+    optimizer = find_recipe(config.optimizer, workload.optimizer)
     if baseline is not None:
-        return Plan(workload, workload.bounds, epochs, config, device, baseline, _rate(config, baseline))
+        used = optimizer if baseline.of_the_run else workload.sgd
+        lr = _rate(config, baseline)
+        return Plan(workload, used, workload.bounds, epochs, config, device, baseline, lr)
     _check_switches(config)
     if config.lr is not None:
         raise InputError(
@@ -209,12 +227,27 @@ def resolve(config: TrainConfig) -> Plan:
         )
     if config.held_out is not None and not 0 <= config.held_out < 1:
         raise InputError(f"held_out must be a share in [0, 1), got held_out = {config.held_out:g}")
-    plan = Plan(workload, workload.bounds, epochs, config, device)
+    plan = Plan(workload, optimizer, workload.bounds, epochs, config, device)
     if plan.wants_test:
         # What is given must be valid by itself, whatever the range test finds.
         _bounds(config, Bounds(sys.float_info.min, sys.float_info.max))
         return plan
-    return plan.with_bounds(workload.bounds)
+    return plan.with_bounds(_default_bounds(config, workload, optimizer))
+
+
+def _default_bounds(config: TrainConfig, workload: Workload, optimizer: Recipe) -> Bounds:
+    """The bounds where the command line gives none. Those of the workload are for its own optimizer.
+
+    Raises InputError where another optimizer would get them.
+    """
+    if optimizer == workload.optimizer:
+        return workload.bounds
+    if config.lr_min is None or config.lr_max is None:
+        raise InputError(
+            f"the bounds of {workload.name} are for {workload.optimizer.name}, got optimizer = {optimizer.name}; give"
+            " --lr-min and --lr-max, or --bounds range-test"
+        )
+    return dataclasses.replace(workload.bounds, lr_top=workload.bounds.lr_max)
 
 
 def find_baseline(method: str) -> Baseline | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -44,16 +44,53 @@ def as_one(model: nn.Module, processes: Processes) -> nn.Module:
     return nn.parallel.DistributedDataParallel(model) if processes.several else model
 
 
-def own_part(batch: Tensor, processes: Processes) -> tuple[Tensor, float]:
-    """The examples of a batch (n,) that this process trains on, and which share of the batch's loss they are.
+class Parts:
+    """A process's parts of the batches of an epoch. Together the processes train on the batches that one would.
 
-    Together the processes train on the batch that one process would. A batch with too few examples for all is trained
-    on as a whole by each.
+    A batch with too few examples for all is trained on as a whole by each.
+
+    Attributes:
+        own: The examples of each batch that this process trains on.
     """
-    if len(batch) < _FEWEST * processes.count:
-        return batch, 1 / processes.count
-    own = batch[processes.rank :: processes.count]
-    return own, len(own) / len(batch)
+
+    def __init__(self, batches: Sequence[Tensor], processes: Processes) -> None:
+        self._batches, self._processes = batches, processes
+        self._wholes = [len(batch) < _FEWEST * processes.count for batch in batches]
+        self.own = [
+            batch if whole else batch[processes.rank :: processes.count]
+            for batch, whole in zip(batches, self._wholes, strict=True)
+        ]
+
+    def share(self, number: int) -> float:
+        """The share of a batch's loss that comes from this process."""
+        if self._wholes[number]:
+            return 1 / self._processes.count
+        return len(self.own[number]) / len(self._batches[number])
+
+    def weighted(self, loss: Tensor, number: int) -> Tensor:
+        """The loss of which the gradient, averaged over the processes, is that of the whole batch."""
+        return loss * (self.share(number) * self._processes.count) if self._processes.several else loss
+
+    def of_all(self, loss: Tensor, number: int) -> Tensor:
+        """The loss of the whole batch."""
+        if not self._processes.several:
+            return loss
+        own = float(loss.detach()) * self.share(number)
+        return torch.tensor(sum(self._processes.gather("the loss of a batch", own)), device=loss.device)
+
+    def mean(self, losses: Sequence[Tensor]) -> float:
+        """The mean training loss of the epoch."""
+        shares = [len(batch) * self.share(number) for number, batch in enumerate(self._batches)]
+        found = torch.stack(list(losses)).double()
+        own = float(found @ torch.tensor(shares, dtype=torch.float64, device=found.device))
+        return sum(self._processes.gather("the training loss", own)) / sum(map(len, self._batches))
+
+    def first_not_finite(self, losses: Sequence[Tensor]) -> int | None:
+        """The first batch whose loss is not finite, on any process."""
+        finite = torch.isfinite(torch.stack(list(losses))).tolist()
+        own = finite.index(False) if False in finite else len(finite)
+        first = min(self._processes.gather("the first loss that is not finite", own))
+        return first if first < len(finite) else None
 
 
 def own_draws(seed: int, epoch: int, processes: Processes, of_the_epoch: torch.Generator) -> torch.Generator:

@@ -133,6 +133,11 @@ def _train(
             f"the run was started with {record['versions']} and continues with {fresh['versions']}; the last bits of"
             " its numbers may differ"
         )
+    if record.get("processes", 1) != processes.count:
+        listener.note(
+            f"the run was started on {record.get('processes', 1)} processes and continues on {processes.count}; each"
+            " trains on other parts of the batches, so its numbers may differ"
+        )
     rows = take_up(folder, plan, training, listener.note, processes)
     begins = not rows
     # Before a file is written, because the workload may still be refused.
@@ -184,7 +189,15 @@ def _tested_bounds(plan: Plan, data: Data, folder: RunFolder, listener: Listener
         )
     config = plan.config
     test = RangePlan(
-        plan.workload, plan.epochs, BEFORE_TRAINING, "auto", False, config.seed, plan.device, config.bf16
+        plan.workload,
+        plan.optimizer,
+        plan.epochs,
+        BEFORE_TRAINING,
+        "auto",
+        False,
+        config.seed,
+        plan.device,
+        config.bf16,
     )
     try:
         found = bounds_of_plan(test, data, kept, on_candidate=listener.candidate)
@@ -261,7 +274,9 @@ def _record(plan: Plan, data: Data, training: Training, threads: int, std_error:
         "command": {k: v for k, v in vars(plan.config).items() if k != "out"},
         "settings": plan.settings(),
         "fingerprint": plan.fingerprint(),
+        "optimizer": None if plan.own_optimizer else plan.optimizer.settings(),
         "threads": threads,
+        "processes": training.processes.count,
         "std_error": std_error,
         "seed": plan.config.seed,
         "data": data.digest(),

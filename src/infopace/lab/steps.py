@@ -7,11 +7,13 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from infopace import Measurement, MutualInformationLR
+from infopace.lab.optimizers import Several
 from infopace.lab.run_folder import Row
 
 
@@ -211,10 +213,18 @@ def check_loaded(optimizer: Optimizer, own: list[dict[str, Any]]) -> None:
                 raise ValueError(
                     f"the optimizer's {name} must be a number, got {str(group.get(name))[:60]!r}"
                 )
-    for parameter, kept in optimizer.state.items():
-        for name, value in kept.items():
-            if isinstance(value, Tensor) and value.numel() not in (1, parameter.numel()):
-                raise ValueError(f"{name} of shape {tuple(value.shape)} belongs to another parameter")
+    for one in optimizer.optimizers if isinstance(optimizer, Several) else [optimizer]:
+        for parameter, kept in one.state.items():
+            for name, value in kept.items():
+                if isinstance(value, Tensor) and not _fits(value.shape, parameter.shape):
+                    raise ValueError(f"{name} of shape {tuple(value.shape)} belongs to another parameter")
+
+
+def _fits(state: torch.Size, parameter: torch.Size) -> bool:
+    """Whether a state can be of a parameter: of its size, one number, or of some of its dimensions, as Adafactor's."""
+    if state.numel() in (1, parameter.numel()):
+        return True
+    return len(state) == len(parameter) and all(n in (1, m) for n, m in zip(state, parameter, strict=True))
 
 
 def _number(value: float) -> float | None:

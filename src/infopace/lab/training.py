@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -13,13 +14,13 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import update_bn
 
-from infopace import MutualInformationLR, Policy, Probe, layer_groups
+from infopace import MutualInformationLR, Policy, Probe
 from infopace.lab.baselines import Setting
-from infopace.lab.batches import caster, hold_out, in_batches, spans
+from infopace.lab.batches import caster, drawn_batches, examples_of_an_epoch, hold_out, in_batches, spans
 from infopace.lab.config import OURS, PACED, SWITCHES, Plan
 from infopace.lab.errors import InputError
 from infopace.lab.lazy_images import in_turn
-from infopace.lab.processes import as_one, own_draws, own_part
+from infopace.lab.processes import Parts, as_one, own_draws
 from infopace.lab.run_folder import Row
 from infopace.lab.steps import PacedSteps, Steps, check_loaded
 from infopace.lab.workload import Data, Rows
@@ -89,13 +90,9 @@ class Training:
             self.steps = plan.baseline.build(self._setting())
 
     def _paced(self, held_out: Rows | None) -> PacedSteps:
-        workload, config = self.plan.workload, self.plan.config
-        optimizer = torch.optim.SGD(
-            layer_groups(self.model) if config.layer_wise else self.model.parameters(),
-            lr=self.plan.bounds.lr_max,
-            momentum=workload.momentum,
-            nesterov=workload.nesterov,
-            weight_decay=workload.weight_decay,
+        config = self.plan.config
+        optimizer = self.plan.optimizer.build(
+            self.model, self.plan.bounds.lr_max, layer_wise=config.layer_wise
         )
         policy = self._policy or PACED[config.method](
             None if config.horizon == "free" else self.plan.epochs,
@@ -149,11 +146,10 @@ class Training:
         return Setting(
             self.model,
             self.plan.epochs,
-            len(spans(len(self.data.train_targets), workload.batch_size)),
+            len(spans(examples_of_an_epoch(workload, len(self.data.train_targets)), workload.batch_size)),
             self.plan.lr,
-            workload.momentum,
-            workload.nesterov,
-            workload.weight_decay,
+            self.plan.optimizer,
+            workload.sgd,
             self._settle_norms,
         )
 
@@ -264,41 +260,30 @@ class Training:
             self.data, self._whole = self._whole, None
         data, workload = self.data, self.plan.workload
         order = self._seed_epoch(epoch)
-        n = len(data.train_inputs)
-        batches = in_batches(torch.randperm(n, generator=order).to(self.device), workload.batch_size)
+        drawn = drawn_batches(workload, len(data.train_inputs), order)
+        parts = Parts([batch.to(self.device) for batch in drawn], self.processes)
         order = own_draws(self.plan.config.seed, epoch, self.processes, order)
-        parts = [own_part(batch, self.processes) for batch in batches]
-        owned = [own for own, _ in parts]
         losses: list[torch.Tensor] = []
         self.model.train()
-        for i, ((batch, part), inputs) in enumerate(
-            zip(parts, in_turn(data.train_inputs, owned), strict=True)
+        for i, (batch, inputs) in enumerate(
+            zip(parts.own, in_turn(data.train_inputs, parts.own), strict=True)
         ):
             self.steps.optimizer.zero_grad(set_to_none=True)
             if workload.augment is not None:
                 inputs = workload.augment(inputs, order)
             with self._autocast():
                 outputs = self._trained(self._inputs(inputs))
-                loss = workload.loss(outputs, data.train_targets[batch])
-            if self.processes.several:  # gradients are averaged, so this makes them those of the whole batch
-                (loss * (part * self.processes.count)).backward()
-            else:
-                loss.backward()
-            self._step(loss, part)
+                loss = workload.task.loss(outputs, data.train_targets[batch])
+            parts.weighted(loss, i).backward()
+            self._step(parts.of_all(loss, i) if self.steps.wants_loss else loss)
             losses.append(loss.detach())
-            on_batch(i + 1, len(batches))
-        sizes = [len(batch) * part for batch, (_, part) in zip(batches, parts, strict=True)]
-        weights = torch.tensor(sizes, dtype=torch.float64, device=self.device)
-        own = float(torch.stack(losses).double() @ weights)
-        mean = sum(self.processes.gather("the training loss", own)) / n
+            on_batch(i + 1, len(parts.own))
+        mean = parts.mean(losses)
         if not math.isfinite(mean):
-            finite = torch.isfinite(torch.stack(losses)).tolist()
-            own_first = finite.index(False) if False in finite else len(batches)
-            first = min(self.processes.gather("the first loss that is not finite", own_first))
-            if first < len(batches):
-                self.processes.from_first(
-                    "the loss of untrained weights", lambda: self._check_untrained(epoch, first)
-                )
+            first = parts.first_not_finite(losses)
+            if first is not None:
+                check = functools.partial(self._check_untrained, epoch, first)
+                self.processes.from_first("the loss of untrained weights", check)
             raise NotFinite(f"the training loss is {mean}")
         if self._not_finite() > self._never_finite:
             raise NotFinite("a weight is not finite")
@@ -309,8 +294,8 @@ class Training:
         """Raise InputError if the loss of a batch of an epoch is not finite with untrained weights either."""
         data, workload = self.data, self.plan.workload
         order = self._seed_epoch(epoch)
-        every = torch.randperm(len(data.train_inputs), generator=order).to(self.device)
-        batches = every.split(workload.batch_size)[: number + 1]
+        drawn = drawn_batches(workload, len(data.train_inputs), order)[: number + 1]
+        batches = [batch.to(self.device) for batch in drawn]
         inputs = torch.empty(0)
         for inputs in in_turn(data.train_inputs, batches):
             if workload.augment is not None:
@@ -322,7 +307,7 @@ class Training:
         self._seed_epoch(0)
         with self._autocast():
             outputs = workload.build_model().to(self.device).train()(inputs)
-            loss = workload.loss(outputs, data.train_targets[batches[-1]])
+            loss = workload.task.loss(outputs, data.train_targets[batches[-1]])
         if not bool(torch.isfinite(loss)):
             what = "loss" if bool(torch.isfinite(outputs).all()) else "the model's output"
             raise InputError(
@@ -332,9 +317,8 @@ class Training:
     @torch.no_grad()
     def evaluate(self) -> float:
         """The metric on the test set, in eval mode. Raises NotFinite if it, or an output, is not finite."""
-        with (
-            self.steps.evaluating()
-        ):  # by all processes: a method's weights may differ in their last bits afterwards
+        # All processes do this, because it may change the last bits of the weights.
+        with self.steps.evaluating():
             return self.processes.from_first("the test", self._evaluate)
 
     @torch.no_grad()
@@ -369,11 +353,7 @@ class Training:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, torch.bfloat16)
 
-    def _step(self, loss: Tensor, part: float) -> None:
-        """A step after the backward pass of a loss, which is this part of the batch's."""
-        if self.processes.several and self.steps.wants_loss:
-            whole = sum(self.processes.gather("the loss of the batch", float(loss.detach()) * part))
-            loss = torch.tensor(whole, device=self.device)
+    def _step(self, loss: Tensor) -> None:
         try:
             self.steps.step(loss)
         except (
