@@ -22,9 +22,9 @@ from infopace.lab.workloads import find_workload
 from studies.shared.rows import Setting, make_missing
 
 NAME = "processes"
-EPOCHS, BATCH, PROBE = 15, 32, 500
+EPOCHS, BATCH, PROBE = 8, 64, 500
 # The second is far too high for this network: it loses what it knows, and epochs are rolled back.
-BOUNDS = {"fitting": Bounds(1e-3, 0.1), "too high": Bounds(1e-3, 1e3)}
+BOUNDS = {"fitting": Bounds(1e-3, 0.1), "too high": Bounds(1e-3, 20.0)}
 POLICIES = {"Vasudevan2020": Vasudevan2020, "HoldAndDecay": HoldAndDecay}
 
 

@@ -163,7 +163,9 @@ def test_a_process_that_ends_ends_the_others_with_an_error() -> None:
         left, ended = two.answers(end_one)
     assert isinstance(ended.error, EOFError)
     assert isinstance(left.error, ProcessError)
-    assert str(left.error).startswith("the measurement failed, because another of 2 processes has ended")
+    assert str(left.error).startswith(
+        "the measurement failed on rank 0: if another of the 2 processes has ended"
+    )
 
 
 def measured(count: int, batch_size: int | None, layers: bool) -> dict[str, Tensor] | None:

@@ -245,4 +245,4 @@ def test_a_process_that_ends_ends_the_run_with_a_message() -> None:
     with team(2) as two:
         left, ended = two.answers(die, 1)
     assert isinstance(ended.error, EOFError) and isinstance(left.error, ProcessError)
-    assert "another of 2 processes has ended" in str(left.error)
+    assert "if another of the 2 processes has ended" in str(left.error)

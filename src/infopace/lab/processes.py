@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -39,9 +39,21 @@ def joined() -> Iterator[Processes]:
         dist.destroy_process_group()
 
 
-def as_one(model: nn.Module, processes: Processes) -> nn.Module:
-    """A model whose gradients are averaged over the processes; its weights and its keys stay those of `model`."""
-    return nn.parallel.DistributedDataParallel(model) if processes.several else model
+def as_one(model: nn.Module, processes: Processes, loss_of: Callable[[nn.Module], Tensor]) -> nn.Module:
+    """A model whose gradients are averaged over the processes; its weights and its keys stay those of `model`.
+
+    `loss_of` gives a training loss of it. After the first one torch changes the order in which it sums, so that a
+    resumed run would differ in its last bits. This one is not trained on.
+    """
+    if not processes.several:
+        return model
+    together = nn.parallel.DistributedDataParallel(model)
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    model.train()
+    loss_of(together).backward()
+    model.zero_grad(set_to_none=True)
+    model.load_state_dict(state)
+    return together
 
 
 class Parts:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
 from infopace import MutualInformationLR, Policy, Probe
@@ -80,7 +80,7 @@ class Training:
         if workload.channels_last:
             self.model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         # The same model, for the forward passes of training.
-        self._trained = as_one(self.model, self.processes)
+        self._trained = as_one(self.model, self.processes, lambda model: self._loss(model, torch.arange(2)))
         # A mask may hold -inf from the start.
         self._never_finite = self._not_finite()
         if plan.baseline is None:
@@ -258,8 +258,7 @@ class Training:
         """
         if self._whole is not None and not self.steps.holds_out:
             self.data, self._whole = self._whole, None
-        data, workload = self.data, self.plan.workload
-        order = self._seed_epoch(epoch)
+        data, workload, order = self.data, self.plan.workload, self._seed_epoch(epoch)
         drawn = drawn_batches(workload, len(data.train_inputs), order)
         parts = Parts([batch.to(self.device) for batch in drawn], self.processes)
         order = own_draws(self.plan.config.seed, epoch, self.processes, order)
@@ -271,23 +270,29 @@ class Training:
             self.steps.optimizer.zero_grad(set_to_none=True)
             if workload.augment is not None:
                 inputs = workload.augment(inputs, order)
-            with self._autocast():
-                outputs = self._trained(self._inputs(inputs))
-                loss = workload.task.loss(outputs, data.train_targets[batch])
-            parts.weighted(loss, i).backward()
+            with self.processes.exchange("a training step"):
+                loss = self._loss(self._trained, batch, inputs)
+                parts.weighted(loss, i).backward()
             self._step(parts.of_all(loss, i) if self.steps.wants_loss else loss)
             losses.append(loss.detach())
             on_batch(i + 1, len(parts.own))
         mean = parts.mean(losses)
         if not math.isfinite(mean):
-            first = parts.first_not_finite(losses)
-            if first is not None:
+            if (first := parts.first_not_finite(losses)) is not None:
                 check = functools.partial(self._check_untrained, epoch, first)
                 self.processes.from_first("the loss of untrained weights", check)
             raise NotFinite(f"the training loss is {mean}")
         if self._not_finite() > self._never_finite:
             raise NotFinite("a weight is not finite")
         return mean
+
+    def _loss(self, model: nn.Module, batch: Tensor, inputs: Tensor | None = None) -> Tensor:
+        """The training loss of some examples, whose inputs may be given, augmented."""
+        if inputs is None:
+            (inputs,) = in_turn(self.data.train_inputs, [batch.to(self.device)])
+        with self._autocast():
+            outputs = model(self._inputs(inputs))
+            return self.plan.workload.task.loss(outputs, self.data.train_targets[batch.to(self.device)])
 
     @torch.no_grad()
     def _check_untrained(self, epoch: int, number: int) -> None:

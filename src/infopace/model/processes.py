@@ -68,7 +68,7 @@ class Processes:
         _Packer(content, own).dump(value)
         kinds = [(tensor.shape, tensor.dtype, tensor.device.type == "cpu") for tensor in own]
         arrived: list[Any] = [None] * self.count
-        with self._exchange(what):
+        with self.exchange(what):
             dist.all_gather_object(arrived, (what, content.getvalue(), kinds), self.group)
             others = [f"rank {rank} is at {at!r}" for rank, (at, *_) in enumerate(arrived) if at != what]
             if others:
@@ -176,17 +176,25 @@ class Processes:
         return moved.cpu() if on_cpu else moved
 
     @contextlib.contextmanager
-    def _exchange(self, what: str) -> Iterator[None]:
+    def exchange(self, what: str) -> Iterator[None]:
+        """For code inside that exchanges tensors with torch.distributed: an error there says that others are concerned.
+
+        Raises:
+            ProcessError: instead of any RuntimeError, because torch's backends have no class of their own.
+        """
+        if not self.several:
+            yield
+            return
         try:
             # With NCCL, objects travel by way of the current device.
             with torch.cuda.device(self.device) if self.device.type == "cuda" else contextlib.nullcontext():
                 yield
         except ProcessError:
             raise
-        except RuntimeError as error:  # the backends have no class of their own for it
+        except RuntimeError as error:
             raise ProcessError(
-                f"{what} failed, because another of {self.count} processes has ended or does something else; "
-                f"its own output says why ({_line(error)})"
+                f"{what} failed on rank {self.rank}: if another of the {self.count} processes has ended or does "
+                f"something else, its own output says why; here it is {_line(error)}"
             ) from error
 
 
