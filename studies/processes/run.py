@@ -8,6 +8,7 @@ import hashlib
 import itertools
 import os
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -17,15 +18,29 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import Tensor, nn
 
-from infopace import Bounds, HoldAndDecay, MutualInformationLR, Policy, Probe, Vasudevan2020
+from infopace import Bounds, HoldAndDecay, MutualInformationLR, Probe, Vasudevan2020
 from infopace.lab.workloads import find_workload
 from studies.shared.rows import Setting, make_missing
 
 NAME = "processes"
 EPOCHS, BATCH, PROBE = 8, 64, 500
-# The second is far too high for this network: it loses what it knows, and epochs are rolled back.
-BOUNDS = {"fitting": Bounds(1e-3, 0.1), "too high": Bounds(1e-3, 20.0)}
-POLICIES = {"Vasudevan2020": Vasudevan2020, "HoldAndDecay": HoldAndDecay}
+FITTING, TOO_HIGH = Bounds(1e-3, 0.1), Bounds(1e-3, 5.0)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A policy, its bounds, and the epoch in which all gradients explode, if any."""
+
+    policy: type[Vasudevan2020] | type[HoldAndDecay]
+    bounds: Bounds
+    ruined: int | None = None
+
+
+CASES = {
+    "paper's rule": Case(Vasudevan2020, FITTING),
+    "default, bounds too high": Case(HoldAndDecay, TOO_HIGH),
+    "default, an epoch ruined": Case(HoldAndDecay, FITTING, 4),
+}
 
 
 def main() -> None:
@@ -33,16 +48,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(20)))
     parser.add_argument("--counts", type=int, nargs="+", default=[2, 4])
-    parser.add_argument("--policies", nargs="+", default=list(POLICIES))
-    parser.add_argument("--bounds", nargs="+", default=list(BOUNDS))
+    parser.add_argument("--cases", nargs="+", default=list(CASES))
     parser.add_argument("--name", default=NAME)
     arguments = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     for count in arguments.counts:
-        cases = itertools.product(arguments.seeds, arguments.policies, arguments.bounds, (True, False))
+        cases = itertools.product(arguments.seeds, arguments.cases, (True, False))
         settings = [
-            {"processes": count, "seed": seed, "policy": policy, "bounds": bounds, "exchange": exchange}
-            for seed, policy, bounds, exchange in cases
+            {"processes": count, "seed": seed, "case": case, "exchange": exchange}
+            for seed, case, exchange in cases
         ]
         with tempfile.TemporaryDirectory() as folder:
             meeting = f"file://{Path(folder) / 'meeting'}"
@@ -85,20 +99,22 @@ def run(setting: Setting, sets: list[Tensor]) -> dict[str, Any]:
     model = nn.parallel.DistributedDataParallel(plain)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     probe = Probe.sample((inputs, labels), PROBE, seed=seed)
-    policy: Policy = POLICIES[setting["policy"]](EPOCHS)
+    case = CASES[setting["case"]]
+    policy = case.policy(EPOCHS)
     rates: list[list[float]] = []
     with _alone(not setting["exchange"]):
-        scheduler = MutualInformationLR(optimizer, model, probe, BOUNDS[setting["bounds"]], policy)
+        scheduler = MutualInformationLR(optimizer, model, probe, case.bounds, policy)
     own = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))[rank::count]
     own = own[: len(labels) // count]
     draws = torch.Generator().manual_seed(1000 * seed + rank)
-    for _ in range(EPOCHS):
+    for epoch in range(1, EPOCHS + 1):
+        scale = 1e30 if epoch == case.ruined else 1.0
         rates.append([group["lr"] for group in optimizer.param_groups])
         for batch in own[torch.randperm(len(own), generator=draws)].split(BATCH):
             if len(batch) < 2:
                 continue
             optimizer.zero_grad()
-            nn.functional.cross_entropy(model(inputs[batch]), labels[batch]).backward()
+            (scale * nn.functional.cross_entropy(model(inputs[batch]), labels[batch])).backward()
             optimizer.step()
         with _alone(not setting["exchange"]):
             scheduler.observe()
