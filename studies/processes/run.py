@@ -68,10 +68,10 @@ def _work(rank: int, count: int, meeting: str, settings: list[Setting], name: st
     dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=count)
     workload = find_workload("digits")
     data = workload.load()
-    inputs, test_inputs = (
-        workload.prepare(part).flatten(1) for part in (data.train_inputs, data.test_inputs)
-    )
-    sets = [inputs, data.train_targets, test_inputs, data.test_targets]
+    sets: list[Tensor] = []
+    for part in data.parts():
+        assert isinstance(part, Tensor), "digits are in memory"
+        sets.append(workload.prepare(part).flatten(1) if part.ndim > 2 else part)
     done: list[list[Setting]] = [settings]
     if rank == 0:  # the others must run the same
         from studies.shared.rows import RESULTS, read

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -64,18 +65,21 @@ def numbers(out: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    "choices", [{}, {"method": "cosine", "lr": 0.1}, {"layer_wise": True}, {"method": "l4"}], ids=str
+    "choices",
+    [{}, {"method": "l4"}, pytest.param({"layer_wise": True}, marks=pytest.mark.slow)],
+    ids=["default", "a loss is read", "layer-wise"],
 )
 def test_one_folder_is_written_by_all(four: Team, tmp_path: Path, choices: dict[str, Any]) -> None:
     four.run(run, tmp_path / "four", choices)
-    four.run(run, tmp_path / "again", choices)
     rows = numbers(tmp_path / "four")
-    assert len(rows) == 5 and rows == numbers(tmp_path / "again")
     train(ask(tmp_path / "one", **choices), Silent(), picture=False)
     alone = numbers(tmp_path / "one")
-    # The same batches, but for the sums in batch norm and dropout: the same run, though not the same bits.
-    assert rows[0]["test"] == alone[0]["test"]
-    assert [row["test"] for row in rows][-1] == pytest.approx(alone[-1]["test"], abs=0.1)
+    # The same batches: the same run, but for the last bits.
+    assert len(rows) == 5 and rows[0] == alone[0]
+    for row, expected in zip(rows[1:], alone[1:], strict=True):
+        assert row["train_loss"] == pytest.approx(expected["train_loss"], rel=1e-4)
+        assert row["test"] == pytest.approx(expected["test"], abs=0.05)
+        assert row["lr"] == expected["lr"]
     record = json.loads((tmp_path / "four" / "run.json").read_text())
     assert record["processes"] == 4 and (tmp_path / "four" / "summary.json").is_file()
 
@@ -86,10 +90,9 @@ def test_a_killed_run_is_resumed_bit_for_bit_and_on_another_number(four: Team, t
         for answer in killed.answers(run, tmp_path / "cut", {}, 2):
             assert answer.error is not None
     assert len(numbers(tmp_path / "cut")) == 3
+    shutil.copytree(tmp_path / "cut", tmp_path / "other")
     four.run(run, tmp_path / "cut", {})
     assert numbers(tmp_path / "cut") == numbers(tmp_path / "whole")
-    with team(4) as killed:
-        killed.answers(run, tmp_path / "other", {}, 2)
     listener = Recorded()
     train(ask(tmp_path / "other"), listener, picture=False)
     assert listener.notes == [
