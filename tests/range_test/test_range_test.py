@@ -202,7 +202,7 @@ REFUSED = {
     "attribute must be one of 'auto', 'accuracy', 'loss', 'information', got 'f1'": {"attribute": "f1"},
     "epochs must be at least 1, got 0": {"epochs": 0},
     r"only must hold trials in 0\.\.1, got 2": {"only": [2]},
-    "attribute 'accuracy' needs one integer label an example": {
+    "attribute 'accuracy' needs integer labels": {
         "attribute": "accuracy",
         "probe": Probe(clouds()[0], clouds()[0][:, :1]),
     },
