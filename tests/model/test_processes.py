@@ -234,8 +234,9 @@ def test_models_that_are_not_trained_as_one_are_refused(four: Team) -> None:
         assert "on rank 2; train with DistributedDataParallel or fully_shard" in text
 
 
-def test_a_digest_sees_numbers_shapes_and_types() -> None:
+def test_a_digest_sees_numbers_shapes_types_and_texts() -> None:
     one = torch.arange(6.0).reshape(2, 3)
-    found = [digest([tensor]) for tensor in (one, one.clone(), one.t(), one.double(), one + 1, one.view(-1))]
-    assert found[0] == found[1] and len(set(found)) == 5
-    assert digest([torch.tensor(3), torch.zeros(0)]) == digest([torch.tensor(3), torch.zeros(0)])
+    others = [one.t(), one.double(), one + 1, one.view(-1), ["a", "b"], {"a": one}, [one, object()]]
+    found = [digest(examples) for examples in (one, one.clone(), *others)]
+    assert found[0] == found[1] == found[-1] and len(set(found)) == len(others)
+    assert digest(["a", "b"]) == digest(("a", "".join("b"))) != digest(["ab"])

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import io
 import pickle
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -224,13 +224,29 @@ def processes_of(model: nn.Module | None = None) -> Processes:
     return Processes(rank, count, group, device, in_step=bool(sharded(model)), deals=deals)
 
 
-def digest(tensors: Iterable[Tensor]) -> str:
-    """A short text that differs where the numbers, types or shapes of some tensors do."""
+def digest(examples: Any) -> str:
+    """A short text that differs where examples do: the numbers, types or shapes of their tensors, texts or numbers.
+
+    Other objects are not compared: they may have no content that is the same on another process.
+    """
     found = hashlib.sha256()
-    for tensor in tensors:
-        found.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
-        found.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    for part in _leaves(examples):
+        if isinstance(part, Tensor):
+            found.update(f"{part.dtype}{tuple(part.shape)}".encode())
+            found.update(part.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+        elif isinstance(part, str | bytes | int | float):
+            found.update(repr(part).encode())
     return found.hexdigest()[:16]
+
+
+def _leaves(examples: Any) -> Iterator[Any]:
+    if isinstance(examples, Mapping):
+        examples = [part for pair in examples.items() for part in pair]
+    if not isinstance(examples, list | tuple):
+        yield examples
+        return
+    for part in examples:
+        yield from _leaves(part)
 
 
 def _sendable(error: Exception) -> Exception:

@@ -312,7 +312,7 @@ class Probe:
     @property
     def digest(self) -> str:
         """A short text that differs between probes with other examples."""
-        return digest(tensors_of(self._examples))
+        return digest(self._examples)
 
     @property
     def _device(self) -> torch.device:
