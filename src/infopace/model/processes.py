@@ -224,6 +224,13 @@ def processes_of(model: nn.Module | None = None) -> Processes:
     return Processes(rank, count, group, device, in_step=bool(sharded(model)), deals=deals)
 
 
+def trained_by(model: nn.Module) -> int:
+    """How many processes a training step of a model needs: those that its wrapper or its weights are shared with."""
+    processes = processes_of(model)
+    wrapped = any(isinstance(module, nn.parallel.DistributedDataParallel) for module in model.modules())
+    return processes.count if wrapped or processes.in_step else 1
+
+
 def digest(examples: Any) -> str:
     """A short text that differs where examples do: the numbers, types or shapes of their tensors, texts or numbers.
 

@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 
 from infopace._checks import check_choice, check_seed, shown, whole
 from infopace.model.layers import check_model, check_parameters, pick_layers
+from infopace.model.processes import trained_by
 from infopace.probe import Measuring, Probe
 from infopace.range_test._algorithm2 import Algorithm2
 from infopace.range_test._method import Settings
@@ -99,7 +100,7 @@ def find_bounds(
     Raises:
         TypeError: what is no model, optimizer, probe or method.
         ValueError: a word, a number or an input that does not fit; a batch that is not finite; an optimizer that holds
-            parameters which are not the model's, and would not be put back.
+            parameters which are not the model's, and would not be put back; a model that several processes train.
         RangeTestError: no answer, with the reason: the range is too narrow, every candidate crashes, nothing
             learns, trials disagree, trials are missing.
 
@@ -107,6 +108,7 @@ def find_bounds(
     """
     method = Race() if method is None else method
     _check_kinds(model, optimizer, probe, method, measuring)
+    _check_alone(model)
     _check_makers(loss, fresh, folder)
     check_parameters(optimizer, model)
     attribute = _attribute(attribute, probe)
@@ -269,6 +271,14 @@ def _attribute(attribute: object, probe: Probe) -> str:
             f"{'floating' if probe.targets.is_floating_point() else 'other'} targets; take 'information' or 'loss'"
         )
     return str(attribute)
+
+
+def _check_alone(model: nn.Module) -> None:
+    if (count := trained_by(model)) > 1:
+        raise ValueError(
+            f"find_bounds needs a model that one process trains, got one of {count}; give rank 0 the model without "
+            "its wrapper, and send the bounds with processes_of().from_first"
+        )
 
 
 def _check_kinds(model: object, optimizer: object, probe: object, method: object, measuring: object) -> None:
