@@ -30,6 +30,7 @@ ORDER = (
     "range_test_repeatability",
     "range_test_layers",
     "kill_and_resume",
+    "processes",
     "measuring_cost",
     "loop_speed",
     "sample_size",
