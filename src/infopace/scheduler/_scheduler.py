@@ -66,7 +66,7 @@ class MutualInformationLR(LRScheduler):
     Args:
         optimizer: Any torch optimizer of the model's parameters; or several in a list, such as Muon and AdamW, in the
             order in which they step.
-        model: The model; compiled and wrapped models are measured as the plain module inside.
+        model: The model; the plain module inside is measured, by all processes that train it, which then decide as one.
         probe: The examples to measure on.
         bounds: The range of the learning rate; or one for each driving layer, by its name (what a layer-wise
             `find_bounds` finds).
