@@ -23,11 +23,12 @@ class Measuring:
         layers: "output"; "all" (every layer with weights, see `infopace.model.weight_layers`, and the output); or
             names and shell patterns, to which the output is added. "output" is the output of the model, even if a
             layer inside has that name.
-        signal: What drives a policy, at the output. "neighbours": the neighbour estimate of I(T;Y), which is sound for
-            one label an example and for continuous targets. "usable": usable information, what the outputs say as a
-            prediction, see `infopace.estimators.usable_information`; for targets of every kind. "auto": neighbours
-            where they are sound, usable information elsewhere. With "usable" no neighbours are searched at the output.
-            Hidden layers make no prediction, so they are measured by neighbours.
+        signal: What drives a policy, at the output. "usable": usable information, what the outputs say as a prediction,
+            see `infopace.estimators.usable_information`; for targets of every kind. "neighbours": the neighbour
+            estimate of I(T;Y), which is sound for one label an example and for continuous targets, and is what the
+            published rules read. "auto": usable information, but neighbours where the output has not the shape of
+            scores. With "usable" no neighbours are searched at the output. Hidden layers make no prediction, so they
+            are measured by neighbours.
         k: Neighbours of the estimators, fewer than the examples.
         norm: "euclidean" or "chebyshev".
         reference: I(X;Y) in nats: a number, "entropy", "ksg" or "auto". "entropy" takes H(Y), since labels are a

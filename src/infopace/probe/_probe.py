@@ -139,11 +139,7 @@ class Probe:
 
     @property
     def targets(self) -> Tensor:
-        """The targets.
-
-        Raises:
-            ValueError: `forward` makes them, and nothing was measured yet.
-        """
+        """The targets; ValueError if `forward` makes them, and nothing was measured yet."""
         if self.forward is None:
             return self._examples[1]
         return self._known_targets().values
@@ -158,6 +154,11 @@ class Probe:
         """The labels that occur, ascending; None if there is not one label an example, or none known yet."""
         labels = self._targets is not None and self._targets.kind is Kind.LABELS
         return self._targets.values.unique().tolist() if labels and self._targets is not None else None
+
+    @property
+    def has_distance(self) -> bool:
+        """Whether neighbours are sound for the targets: one label an example, or continuous ones."""
+        return self._targets is not None and not without_distance(self._targets)
 
     def to(self, device: torch.device | str) -> Probe:
         """Move the examples to a device; returns the probe.
@@ -182,14 +183,12 @@ class Probe:
         wrapped model is measured as the plain module inside. The pass runs on the model's device and under the caller's
         autocast.
 
-            probe.measure(model)
             probe.measure(model, layers="all", std_error=False)
 
         Args:
             model: The model.
             measuring: What to measure, and how; None: `Measuring()`.
-            **changes: Other values for fields of `Measuring`: layers, k, norm, reference, decoder, std_error,
-                batch_size, strict.
+            **changes: Other values for fields of `Measuring`.
 
         Raises:
             TypeError: not a torch module, or an unknown field.
@@ -275,8 +274,8 @@ class Probe:
     def reference(self, measuring: Measuring | None = None, **changes: Any) -> float:
         """I(X;Y) in nats, the most that there is to learn from the inputs; see `Measuring.reference`.
 
-        For continuous targets it is a nearest-neighbour estimate, which is computed once and kept. It grows with the
-        square of the number of examples and may be too low; `measure` warns when it is.
+        For continuous targets it is a nearest-neighbour estimate, computed once and kept, which may be too low;
+        `measure` warns when it is.
 
         Raises:
             TypeError: an unknown field.

@@ -120,7 +120,9 @@ def find_bounds(
             raise ValueError(f"only must be numbers of trials, such as [0, 1], got {shown(only)}")
         only = [whole("only", number) for number in only]
     layers = _layers(optimizer, layer_wise)
-    measuring = method.measuring(layers) if measuring is None else measuring
+    if measuring is None:
+        # The methods were made and tested with the neighbour estimate.
+        measuring = method.measuring(layers).replace(signal="neighbours" if probe.has_distance else "auto")
     method.check_layers(layers, {*pick_layers(model, measuring.layers), "output"} if layers else ())
     trainee = Trainee(
         model,
@@ -128,7 +130,7 @@ def find_bounds(
         loss,
         batches,
         probe,
-        measuring=Measuring() if measuring is None else measuring,
+        measuring=measuring,
         fresh=fresh,
         precision=precision,
         scaler=scaler,
