@@ -168,6 +168,7 @@ def _tested_bounds(plan: Plan, data: Data, folder: RunFolder, listener: Listener
         config.seed,
         plan.device,
         config.bf16,
+        config.signal,
     )
     try:
         found = bounds_of_plan(test, data, kept, on_candidate=listener.candidate)
