@@ -9,13 +9,13 @@ import torch
 from sklearn.datasets import load_breast_cancer
 from sklearn.model_selection import train_test_split
 from torch import nn
-from torch.nn.functional import cross_entropy
 
 from infopace import Bounds
 from infopace.lab.config import TrainConfig
 from infopace.lab.progress import make_progress
 from infopace.lab.run import Result, train
-from infopace.lab.workload import ACCURACY, Data, Workload
+from infopace.lab.tasks import CLASSES
+from infopace.lab.workload import Data, Workload
 
 
 def load() -> Data:
@@ -36,8 +36,7 @@ BREAST_CANCER = Workload(
     summary="scikit-learn's breast-cancer data, MLP 30-32-2",
     load=load,
     build_model=mlp,
-    loss=cross_entropy,
-    metric=ACCURACY,
+    task=CLASSES,
     bounds=Bounds(lr_min=0.001, lr_max=0.1, lr_top=0.05),
     epochs=10,
     batch_size=32,

@@ -25,7 +25,10 @@ from infopace.lab.workloads import WORKLOADS
 FLAGS = {
     "workload": "digits",
     "method": "hold-and-decay",
+    "optimizer": None,
     "lr": None,
+    "signal": "auto",
+    "every": None,
     "bounds": "range-test",
     "lr_min": None,
     "lr_max": None,
@@ -59,8 +62,11 @@ MEASURE_FLAGS = {
 COMPARE_FLAGS = {
     "workload": "digits",
     "methods": (),
+    "optimizer": None,
     "seeds": 10,
     "tuning_seeds": 1,
+    "signal": "auto",
+    "every": None,
     "bounds": "range-test",
     "epochs": None,
     "device": "cpu",
@@ -97,7 +103,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_help_names_every_workload(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "--help"]) == 0
     shown = re.sub(r"[\s│|]+", " ", capsys.readouterr().out)
-    assert len(WORKLOADS) == 21
+    assert len(WORKLOADS) == 26
     assert [name for name in WORKLOADS if name not in shown] == []
 
 
@@ -108,7 +114,7 @@ def test_the_help_names_every_method(capsys: pytest.CaptureFixture[str]) -> None
 
 
 BAD_INPUT = {
-    "train digit": r"unknown workload 'digit'; did you mean 'digits' or 'digits-mlp'\? The workloads are: digits,",
+    "train digit": r"unknown workload 'digit'; did you mean 'digits' or '[a-z-]+'\? The workloads are: digits,",
     "train mnist": r"unknown workload 'mnist'; did you mean 'mnist-1k' or 'mnist-mlp'\?",
     "train own:": r"a workload of your own must be module:object or path/to/file\.py:object, got 'own:'",
     "train own.py:MINE": r"no file own\.py",

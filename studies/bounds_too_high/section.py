@@ -6,7 +6,7 @@ import statistics
 from collections import defaultdict
 from typing import Any
 
-from infopace.lab.workload import Metric
+from infopace.lab.tasks import Metric
 from studies.shared.page import read, section, table, workload_of
 from studies.shared.paired import Rows
 

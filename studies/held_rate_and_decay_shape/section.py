@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections import defaultdict
 
-from infopace.lab.workload import Metric
+from infopace.lab.tasks import Metric
 from studies.shared.page import read, section, table, workload_of
 
 

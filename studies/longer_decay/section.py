@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 
-from infopace.lab.workload import ACCURACY
+from infopace.lab.tasks import ACCURACY
 from studies.shared.page import read, section, table
 from studies.shared.paired import difference, finals_by, mean_with_error
 

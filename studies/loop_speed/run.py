@@ -83,13 +83,7 @@ def bare(workload: Workload, data: Data) -> Callable[[], float]:
     model = workload.build_model()
     if workload.channels_last:
         model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    optimizer = torch.optim.SGD(
-        model.parameters(),
-        0.01,
-        workload.momentum,
-        nesterov=workload.nesterov,
-        weight_decay=workload.weight_decay,
-    )
+    optimizer = workload.optimizer.build(model, 0.01)
     inputs, targets = data.train_inputs, data.train_targets
     assert isinstance(inputs, torch.Tensor)
     assert isinstance(data.test_inputs, torch.Tensor)
@@ -103,7 +97,7 @@ def bare(workload: Workload, data: Data) -> Callable[[], float]:
             if workload.augment is not None:
                 x = workload.augment(x, torch.default_generator)
             optimizer.zero_grad()
-            workload.loss(model(cast(x)), targets[batch]).backward()
+            workload.task.loss(model(cast(x)), targets[batch]).backward()
             optimizer.step()
         model.eval()
         with torch.no_grad():

@@ -53,14 +53,12 @@ def train(workload: Workload, lrs: dict[str, float], seed: int) -> float:
     model = workload.build_model()
     optimizer = torch.optim.SGD(
         [{**group, "lr": lrs[group["layer"]]} for group in layer_groups(model)],
-        momentum=workload.momentum,
-        nesterov=workload.nesterov,
-        weight_decay=workload.weight_decay,
+        **vars(workload.sgd),
     )
     for _ in range(workload.epochs):
         for batch in torch.randperm(len(inputs)).split(workload.batch_size):
             optimizer.zero_grad()
-            workload.loss(model(inputs[batch]), targets[batch]).backward()
+            workload.task.loss(model(inputs[batch]), targets[batch]).backward()
             optimizer.step()
     with torch.no_grad():
         outputs = model.eval()(workload.prepare(torch.as_tensor(data.test_inputs)))

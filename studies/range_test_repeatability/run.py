@@ -44,13 +44,13 @@ def trained(workload: Workload, lr: float, seed: int) -> dict[str, Any]:
     torch.manual_seed(seed)
     model, data, cast = workload.build_model(), workload.load(), caster(workload)
     optimizer = torch.optim.SGD(
-        model.parameters(), lr=lr, momentum=workload.momentum, nesterov=workload.nesterov
+        model.parameters(), lr=lr, momentum=workload.sgd.momentum, nesterov=workload.sgd.nesterov
     )
     batches = Batches(data.train_inputs, data.train_targets, workload)
     for _ in range(workload.epochs):
         for inputs, targets in batches:
             optimizer.zero_grad()
-            workload.loss(model(inputs), targets).backward()
+            workload.task.loss(model(inputs), targets).backward()
             optimizer.step()
     model.eval()
     with torch.no_grad():
@@ -61,7 +61,17 @@ def trained(workload: Workload, lr: float, seed: int) -> dict[str, Any]:
 def ours(workload: Workload, seed: int) -> dict[str, Any]:
     import tempfile
 
-    plan = RangePlan(workload, workload.epochs, Race(), "auto", False, seed, torch.device("cpu"), bf16=False)
+    plan = RangePlan(
+        workload,
+        workload.optimizer,
+        workload.epochs,
+        Race(),
+        "auto",
+        False,
+        seed,
+        torch.device("cpu"),
+        bf16=False,
+    )
     with tempfile.TemporaryDirectory() as folder:
         try:
             found = bounds_of_plan(plan, workload.load(), Path(folder))
@@ -90,9 +100,9 @@ def lr_finder(workload: Workload, seed: int) -> dict[str, Any]:
     torch.manual_seed(seed)
     model = workload.build_model()
     optimizer = torch.optim.SGD(
-        model.parameters(), lr=1e-7, momentum=workload.momentum, nesterov=workload.nesterov
+        model.parameters(), lr=1e-7, momentum=workload.sgd.momentum, nesterov=workload.sgd.nesterov
     )
-    finder = LRFinder(model, optimizer, workload.loss, device="cpu")
+    finder = LRFinder(model, optimizer, workload.task.loss, device="cpu")
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         finder.range_test(_loader(workload), end_lr=10, num_iter=100)
         _, suggested = finder.plot(suggest_lr=True, ax=Figure().subplots())
@@ -111,11 +121,11 @@ def lightning_tuner(workload: Workload, seed: int) -> dict[str, Any]:
             self.model, self.lr = workload.build_model(), 0.1
 
         def training_step(self, batch: Any, index: int) -> torch.Tensor:
-            return workload.loss(self.model(batch[0]), batch[1])
+            return workload.task.loss(self.model(batch[0]), batch[1])
 
         def configure_optimizers(self) -> torch.optim.Optimizer:
             return torch.optim.SGD(
-                self.parameters(), lr=self.lr, momentum=workload.momentum, nesterov=workload.nesterov
+                self.parameters(), lr=self.lr, momentum=workload.sgd.momentum, nesterov=workload.sgd.nesterov
             )
 
     torch.manual_seed(seed)

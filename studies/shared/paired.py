@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from infopace.lab.workload import Metric
+from infopace.lab.tasks import Metric
 from studies.shared.page import table, workload_of
 
 Rows = list[dict[str, Any]]

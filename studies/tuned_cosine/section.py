@@ -7,7 +7,7 @@ import statistics
 from collections import defaultdict
 
 from infopace.lab.compare import p_text, paired_p
-from infopace.lab.workload import Metric
+from infopace.lab.tasks import Metric
 from studies.shared.page import ROOT, read, section, table, workload_of
 
 OURS, HELD_OUT, COSINE = "hold-and-decay", "hold-and-decay-held-out", "sgd-cosine"

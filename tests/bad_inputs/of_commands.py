@@ -206,7 +206,7 @@ COMMAND_LINES: list[Row] = [
     (f"train own.py:MINE {QUICK}", own("batch_size=16", "batch_size='16'"), ("batch_size", "16")),
     (f"train own.py:MINE {QUICK}", own("epochs=3", "epochs=None"), ("epochs",)),
     (f"train own.py:MINE {QUICK}", own('name="mine"', "name=None"), ("name", "None")),
-    (f"train own.py:MINE {QUICK}", own("metric=ACCURACY", "metric='accuracy'"), ("metric",)),
+    (f"train own.py:MINE {QUICK}", own("Task(loss, ACCURACY)", "Task(loss, 'accuracy')"), ("metric",)),
     (
         f"train own.py:MINE {QUICK}",
         own("bounds=Bounds(lr_min=0.001, lr_max=0.2, lr_top=0.1)", "bounds=0.1"),

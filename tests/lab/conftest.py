@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from infopace import Bounds
 from infopace.lab import run, workloads
@@ -19,7 +18,8 @@ from infopace.lab.config import TrainConfig
 from infopace.lab.progress import Listener, PlainProgress
 from infopace.lab.run import Result, train
 from infopace.lab.run_folder import Row, RunFolder
-from infopace.lab.workload import ACCURACY, Workload
+from infopace.lab.tasks import CLASSES
+from infopace.lab.workload import Workload
 
 # Its data are those of the workload that other processes load, three overlapping clouds in four dimensions.
 three_clouds = workloads.find_workload(f"{Path(__file__).with_name('own.py')}:MINE").load
@@ -35,8 +35,7 @@ TINY = Workload(
     summary="for tests",
     load=three_clouds,
     build_model=small_model,
-    loss=F.cross_entropy,
-    metric=ACCURACY,
+    task=CLASSES,
     bounds=Bounds(lr_min=0.001, lr_max=0.2, lr_top=0.1),
     epochs=6,
     batch_size=16,

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from infopace import Bounds
-from infopace.lab.workload import ACCURACY, Data, Workload
+from infopace.lab.optimizers import SGDRecipe as SGDRecipe  # for tests that change the recipe
+from infopace.lab.tasks import ACCURACY, Task
+from infopace.lab.workload import Data, Workload
 
 # A file that kills the process which comes upon it, after the number of batches that it holds (none: the first). There
 # is none in this folder, but a copy may have one beside it.
@@ -45,8 +47,7 @@ MINE = Workload(
     summary="for tests",
     load=load,
     build_model=build,
-    loss=loss,
-    metric=ACCURACY,
+    task=Task(loss, ACCURACY),
     bounds=Bounds(lr_min=0.001, lr_max=0.2, lr_top=0.1),
     epochs=3,
     batch_size=16,

@@ -14,6 +14,7 @@ import pytest
 from infopace.cli import main
 from infopace.lab import workloads
 from infopace.lab.range_config import RangeTestConfig, resolve_range
+from infopace.lab.tasks import ACCURACY, Task
 
 from .small import ONE_PAPER_TRIAL
 
@@ -21,6 +22,7 @@ OWN = f"{Path(__file__).with_name('own.py')}:MINE"
 FLAGS = {
     "workload": "digits",
     "method": "race",
+    "optimizer": None,
     "attribute": "auto",
     "trials": None,
     "epochs": None,
@@ -244,7 +246,7 @@ def test_slurm_that_is_not_there(
 def test_a_refusal_has_an_exit_code_of_its_own(
     small: Path, tiny: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tiny.change(loss=lambda outputs, targets: (outputs * 0).sum() + 1.0)
+    tiny.change(task=Task(lambda outputs, targets: (outputs * 0).sum() + 1.0, ACCURACY))
     assert main(["range-test", "tiny", "--threads", "1", "--trials", "1"]) == 4
     assert re.fullmatch(r"infopace: every candidate from 10 down to [^\n]*\n", capsys.readouterr().err)
     assert main(["train", "tiny", "--threads", "1"]) == 4

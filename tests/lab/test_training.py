@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -19,8 +20,9 @@ from infopace.lab.progress import PlainProgress, Silent
 from infopace.lab.run import train
 from infopace.lab.run_folder import RunFolder
 from infopace.lab.steps import PacedSteps
+from infopace.lab.tasks import MAE_CELSIUS, NUMBERS
 from infopace.lab.training import NotFinite, Training
-from infopace.lab.workload import MAE_CELSIUS, Data
+from infopace.lab.workload import Data
 from infopace.policies import simulate
 from infopace.scheduler import RollBack
 
@@ -331,8 +333,7 @@ def test_a_regression_is_a_workload_like_any_other(tiny: Any, tmp_path: Path) ->
     targets = inputs @ torch.tensor([[1.0, 0.5, 0, 0], [0, 1.0, -1.0, 0], [0, 0, 1.0, 2.0]]).T
     tiny.change(
         load=lambda: Data(inputs[:120], targets[:120], inputs[120:], targets[120:]),
-        loss=torch.nn.functional.mse_loss,
-        metric=MAE_CELSIUS,
+        task=dataclasses.replace(NUMBERS, metric=MAE_CELSIUS),
         bounds=Bounds(1e-4, 0.02),
     )
     result = tiny.run(tmp_path)

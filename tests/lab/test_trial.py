@@ -18,8 +18,9 @@ from torch.nn import functional as F
 from infopace.cli import main
 from infopace.lab import workloads
 from infopace.lab.errors import InputError
+from infopace.lab.tasks import ACCURACY, NUMBERS, Metric, Task
 from infopace.lab.trial import load_tried
-from infopace.lab.workload import MAE_CELSIUS, Data, Metric, Workload
+from infopace.lab.workload import Data, Workload
 from infopace.lab.workloads import find_workload
 
 OWN = Path(__file__).with_name("own.py")
@@ -105,10 +106,10 @@ WRONG: dict[str, dict[str, Any]] = {
         "build_model": lambda: nn.Linear(4, 1)
     },
     "loss must return one number as a tensor, the mean over the examples, got shape (4,)": {
-        "loss": nn.CrossEntropyLoss(reduction="none")
+        "task": Task(nn.CrossEntropyLoss(reduction="none"), ACCURACY)
     },
     f"metric 'accuracy', {ON_TEST} raised KeyError: 'no such table'": {
-        "metric": Metric("accuracy", lambda outputs, targets: failing(), higher_is_better=True)
+        "task": Task(F.cross_entropy, Metric("accuracy", lambda outputs, targets: failing(), True))
     },
     "train_inputs must be finite, got nan in example 70, and in 1 of 120": {
         "load": changed("train_inputs", (70, 2), torch.nan)
@@ -131,10 +132,10 @@ WRONG: dict[str, dict[str, Any]] = {
     },
     "the model must have weights to train, got none with requires_grad": {"build_model": frozen},
     "loss must depend on the model's outputs, got one without a gradient": {
-        "loss": lambda outputs, targets: F.cross_entropy(outputs.detach(), targets)
+        "task": Task(lambda outputs, targets: F.cross_entropy(outputs.detach(), targets), ACCURACY)
     },
     "loss must be finite with untrained weights, got nan for finite outputs": {
-        "loss": lambda outputs, targets: outputs.sum() * torch.nan
+        "task": Task(lambda outputs, targets: outputs.sum() * torch.nan, ACCURACY)
     },
     "the model must return finite numbers with untrained weights, got outputs of shape (4, 3) "
     "and targets of shape (4,) that are not": {"build_model": Nans},
@@ -142,12 +143,15 @@ WRONG: dict[str, dict[str, Any]] = {
         "prepare": zeros
     },
     f"metric 'mine', {ON_TEST} must be finite with untrained weights, got nan": {
-        "metric": Metric("mine", lambda outputs, targets: outputs[:, 0] * torch.nan, higher_is_better=True)
+        "task": Task(
+            F.cross_entropy, Metric("mine", lambda outputs, targets: outputs[:, 0] * torch.nan, True)
+        )
     },
     "load raised SystemExit: enough": {"load": ending},
     "epochs must be at least 1, got 0": {"epochs": 0},
     "batch_size must be at least 1, got 0": {"batch_size": 0},
     "probe_size must be at least 2, got 0": {"probe_size": 0},
+    "epoch_examples must be at least 1, got 0": {"epoch_examples": 0},
 }
 
 
@@ -162,9 +166,10 @@ def test_what_is_wrong_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch, text
 @pytest.mark.parametrize(
     ("part", "value", "text"),
     [
-        ("metric", "accuracy", "metric must be Metric, got str 'accuracy'"),
+        ("task", "classes", "task must be Task, got str 'classes'"),
+        ("optimizer", "adamw", "optimizer must be Recipe, got str 'adamw'"),
         ("epochs", "3", "epochs must be a whole number, got '3'"),
-        ("loss", "cross-entropy", "loss must be a function, got 'cross-entropy'"),
+        ("load", "mnist", "load must be a function, got 'mnist'"),
     ],
 )
 def test_a_part_of_another_kind_is_refused_at_once(
@@ -176,6 +181,14 @@ def test_a_part_of_another_kind_is_refused_at_once(
     assert str(error.value) == text
 
 
+def test_a_task_without_a_loss_or_a_metric_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with pytest.raises(TypeError, match=r"^loss must be a function, got 'cross-entropy'$"):
+        dataclasses.replace(MINE.task, loss="cross-entropy")
+    with pytest.raises(TypeError, match=r"^metric must be Metric, got str 'accuracy'$"):
+        dataclasses.replace(MINE.task, metric="accuracy")
+
+
 def test_outputs_that_torch_would_hold_against_every_target() -> None:
     """(n, 1) beside (n,): torch warns, broadcasts, and trains a wrong thing."""
     targets = DATA.train_inputs[:, 0]
@@ -183,8 +196,7 @@ def test_outputs_that_torch_would_hold_against_every_target() -> None:
         MINE,
         load=of(train_targets=targets, test_targets=targets[:60]),
         build_model=lambda: nn.Linear(4, 1),
-        loss=F.mse_loss,
-        metric=MAE_CELSIUS,
+        task=NUMBERS,
     )
     with pytest.raises(
         InputError, match=r"^workload 'mine': loss, .* raised UserWarning: Using a target size"
@@ -218,8 +230,7 @@ def test_a_range_test_that_is_refused_leaves_no_folder(
     numbers: Workload = dataclasses.replace(
         MINE,
         load=of(train_targets=DATA.train_inputs[:, :3], test_targets=DATA.test_inputs[:, :3]),
-        loss=F.mse_loss,
-        metric=MAE_CELSIUS,
+        task=NUMBERS,
     )
     monkeypatch.setitem(workloads.WORKLOADS, "numbers", numbers)
     assert main(["range-test", "numbers", "--attribute", "accuracy"]) == 2
@@ -247,7 +258,7 @@ ENDING: dict[str, tuple[tuple[str, str], str]] = {
         r"in training batch 0 of epoch 1 loss is not finite with untrained weights either, although the inputs are",
     ),
     "nan metric": (
-        ("metric=ACCURACY", "metric=Metric('m', lambda o, t: (o[:, 0] - t) / (len(t) < 9), True)"),
+        ("loss, ACCURACY", "loss, Metric('m', lambda o, t: (o[:, 0] - t) / (len(t) < 9), True)"),
         r"workload 'mine': with untrained weights the test m is -?(inf|nan)",
     ),
 }
@@ -259,7 +270,7 @@ def test_a_workload_that_ends_it_in_the_middle_gets_one_line_and_leaves_nothing(
 ) -> None:
     own = tmp_path / "own.py"
     (before, after), says = ENDING[what]
-    text = OWN.read_text().replace("import ACCURACY,", "import ACCURACY, Metric,")
+    text = OWN.read_text().replace("import ACCURACY, Task", "import ACCURACY, Metric, Task")
     assert text.count(before) == 1
     own.write_text(text.replace(before, after))
     command = [

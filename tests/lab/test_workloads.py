@@ -20,6 +20,10 @@ from infopace.lab.errors import InputError
 from infopace.lab.training import Training
 from infopace.lab.workload import Data
 from infopace.lab.workloads import WORKLOADS, find_workload, load_workload
+from infopace.lab.workloads.california_housing import FILE as HOUSING_FILE
+from infopace.lab.workloads.california_housing import NUMBERS_OF
+from infopace.lab.workloads.clinc150 import FILES as CLINC150_FILES
+from infopace.lab.workloads.tinyshakespeare import FILE as SHAKESPEARE_FILE
 from infopace.probe import Measuring
 
 # Literature: All-CNN-C 1.37 million, WRN-28-10 36.5, ResNet-50 25.56; VGG-16 has 14.71 million in its convolutions.
@@ -62,7 +66,7 @@ def test_a_row_of_the_probe_has_as_many_neighbours_in_its_class_as_are_counted(n
 
 def test_recipes_are_those_of_the_paper() -> None:
     recipes = {
-        name: (w.batch_size, w.epochs, w.weight_decay, w.augment, w.bounds)
+        name: (w.batch_size, w.epochs, w.sgd.weight_decay, w.augment, w.bounds)
         for name, w in WORKLOADS.items()
         if name.startswith(("cifar10-a", "cifar10-v", "cifar100", "imagenet"))
     }
@@ -131,12 +135,46 @@ MADE: dict[str, Any] = {
 }
 
 
+def make_requests(root: Path) -> None:
+    """CLINC150's two files: four requests of each class to train, one to test."""
+    import pandas
+
+    (root / "clinc150").mkdir(parents=True)
+    for file, count in zip(CLINC150_FILES, (4, 1), strict=True):
+        texts = [f"word{label} of request {i}" for i in range(count) for label in range(150)]
+        table = pandas.DataFrame({"text": texts, "label": [*range(150)] * count})
+        table.to_parquet(root / file)
+
+
+def make_text(root: Path) -> None:
+    """A text with all characters of Shakespeare's, and others of no use."""
+    (root / "tinyshakespeare").mkdir(parents=True)
+    characters = [chr(48 + i * i % 65) for i in range(20_000)]
+    (root / SHAKESPEARE_FILE).write_text("".join(characters))
+
+
+def make_blocks(root: Path) -> None:
+    """A table of made blocks of houses."""
+    import pandas
+
+    draws = np.random.default_rng(0)
+    columns = {name: draws.uniform(1, 9, 500) for name in NUMBERS_OF}
+    columns["median_house_value"] = 20_000 * columns["median_income"] + draws.uniform(1, 9, 500)
+    table = pandas.DataFrame({**columns, "ocean_proximity": ["INLAND"] * 500})
+    (root / "california-housing").mkdir(parents=True)
+    table.to_csv(root / HOUSING_FILE, index=False)
+
+
 # Small workloads: those whose data come with a package, and those that take a part of another's.
 FROM_PACKAGES = ("digits-mlp", "cancer-mlp", "diabetes", "flipped", "friedman-300", "friedman-2k")
 ON_SUBSETS: dict[str, Any] = {
     **dict.fromkeys(("mnist-mlp", "deep-mlp", "noisy-mlp", "mnist-1k"), MADE["mnist-10k"]),
     "turned": lambda root: make_parquet(root / "mnist", 10_050, (28, 28), "image", "label", tests=2_000),
     "cifar-plain": MADE["cifar10-small"],
+    "clinc150": make_requests,
+    "tinyshakespeare": make_text,
+    **dict.fromkeys(("two-digits", "digit-pixels"), MADE["mnist-lenet"]),
+    "california-housing": make_blocks,
 }
 
 
@@ -215,7 +253,11 @@ def test_a_subset_keeps_the_shares_of_the_classes_and_is_always_the_same() -> No
 
 
 OWN = """
-from infopace.lab.workloads import WORKLOADS
+from infopace.lab.workloads import WORKLOADS, find_workload, load_workload
+from infopace.lab.workloads.california_housing import FILE as HOUSING_FILE
+from infopace.lab.workloads.california_housing import NUMBERS_OF
+from infopace.lab.workloads.clinc150 import FILES as CLINC150_FILES
+from infopace.lab.workloads.tinyshakespeare import FILE as SHAKESPEARE_FILE
 from beside import NAME
 import dataclasses
 MINE = dataclasses.replace(WORKLOADS["digits"], name=NAME)

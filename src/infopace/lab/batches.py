@@ -43,6 +43,27 @@ def in_batches(order: Tensor, size: int) -> list[Tensor]:
     return [order[span] for span in spans(len(order), size)]
 
 
+def examples_of_an_epoch(workload: Workload, n: int) -> int:
+    """Number of examples that an epoch trains on, of the n there are."""
+    return n if workload.epoch_examples is None else min(n, workload.epoch_examples)
+
+
+def batches_of_an_epoch(workload: Workload, n: int) -> int:
+    """Number of batches of an epoch, of n examples."""
+    return len(spans(examples_of_an_epoch(workload, n), workload.batch_size))
+
+
+def drawn_batches(
+    workload: Workload, n: int, draws: torch.Generator | None = None, most: int | None = None
+) -> list[Tensor]:
+    """The batches of an epoch as indices of n examples, in a random order; None draws from torch's generator.
+
+    `most` is the largest number of examples; None: what the workload says.
+    """
+    order = torch.randperm(n, generator=draws)[: examples_of_an_epoch(workload, n)][:most]
+    return in_batches(order, workload.batch_size)
+
+
 class Batches:
     """A training set in augmented batches, as an iterable like a data loader; each pass has a new random order.
 
@@ -54,12 +75,12 @@ class Batches:
         self._cast = caster(workload)
 
     def __len__(self) -> int:
-        return len(spans(len(self._targets), self._workload.batch_size))
+        return batches_of_an_epoch(self._workload, len(self._targets))
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         augment = self._workload.augment
-        order = torch.randperm(len(self._targets)).to(self._targets.device)
-        batches = in_batches(order, self._workload.batch_size)
+        device = self._targets.device
+        batches = [batch.to(device) for batch in drawn_batches(self._workload, len(self._targets))]
         for batch, inputs in zip(batches, in_turn(self._inputs, batches), strict=True):
             images = inputs if augment is None else augment(inputs, torch.default_generator)
             yield self._cast(images), self._targets[batch]
@@ -72,7 +93,7 @@ def hold_out(data: Data, share: float) -> tuple[Data, Rows]:
 
 
 def held_out_examples(targets: Tensor, share: float) -> Tensor:
-    """(n,) bool: the last `share` of the examples, of each class if there are classes.
+    """(n,) bool: the last `share` of the examples, of each class if an example has one label.
 
     They are the last and not random ones. If the data are in the order of time, a random example has a neighbour in
     time among those that are trained on, and overfitting would not show.
@@ -80,7 +101,7 @@ def held_out_examples(targets: Tensor, share: float) -> Tensor:
     Raises InputError if too few examples for a measurement would be held out, of a class or of all, or none left.
     """
     groups, fewest = [torch.arange(len(targets))], _FEWEST
-    if not targets.is_floating_point():
+    if not targets.is_floating_point() and targets.ndim == 1:
         groups, fewest = [(targets == label).nonzero()[:, 0] for label in targets.unique()], _FEWEST_OF_CLASS
     kept = torch.zeros(len(targets), dtype=torch.bool)
     for examples in groups:

@@ -12,8 +12,9 @@ from typing import Any
 
 import torch
 
-from infopace import Bounds, Probe, RangeTest, RangeTestError, find_bounds, layer_groups
+from infopace import Bounds, Probe, RangeTest, RangeTestError, find_bounds
 from infopace.lab.batches import Batches, caster
+from infopace.lab.config import measured
 from infopace.lab.errors import InputError
 from infopace.lab.files import held_for_a_write, write_atomically, writing
 from infopace.lab.identity import identity_of
@@ -40,14 +41,23 @@ def bounds_of_plan(
     Raises InputError for a folder with another test, RangeTestError where the test gives no answer.
     """
     workload = plan.workload
-    identity = {"workload": workload.name, "device": plan.device.type, **identity_of(workload, data)}
+    identity = {
+        "workload": workload.name,
+        "device": plan.device.type,
+        **identity_of(workload, data, plan.optimizer),
+        **measured(plan.signal, None),
+    }
     data = data.to(plan.device)
     cast = caster(workload)
     n = min(workload.probe_size, len(data.train_targets))
     try:
         sample = Probe.sample(data.train_set(), n=n, seed=plan.seed)
         probe = Probe(cast(sample.inputs), sample.targets)
-        measuring = Measuring(layers="all" if plan.layer_wise else "output", reference=workload.reference)
+        measuring = Measuring(
+            layers="all" if plan.layer_wise else "output",
+            signal=plan.signal,
+            reference=workload.reference,
+        )
     except (ValueError, TypeError) as error:  # of the workload's data
         raise InputError(str(error)) from error
 
@@ -58,19 +68,13 @@ def bounds_of_plan(
         return model
 
     model = build()
-    optimizer = torch.optim.SGD(
-        layer_groups(model) if plan.layer_wise else model.parameters(),
-        lr=1.0,
-        momentum=workload.momentum,
-        nesterov=workload.nesterov,
-        weight_decay=workload.weight_decay,
-    )
+    optimizer = plan.optimizer.build(model, 1.0, layer_wise=plan.layer_wise)
     batches = Batches(data.train_inputs, data.train_targets, workload)
     try:
         return find_bounds(
             model,
             optimizer,
-            workload.loss,
+            workload.task.loss,
             batches,
             probe,
             epochs=plan.epochs,

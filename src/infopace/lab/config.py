@@ -19,20 +19,22 @@ from tyro.conf import Positional, arg
 from infopace import Bounds, HoldAndDecay, Policy, Vasudevan2020
 from infopace.lab.baselines import BASELINES, Baseline
 from infopace.lab.errors import InputError
+from infopace.lab.identity import recipe_of
+from infopace.lab.optimizers import Recipe, find_recipe
 from infopace.lab.workload import Workload
 from infopace.lab.workloads import find_workload
 from infopace.policies import Vasudevan2018, Wang2024
 
 PAPER = "vasudevan-2020"
 OURS = "hold-and-decay"
-# The policies by their names on the command line. Each is made of the number of epochs, None where it is left open,
-# and of the switches of the paper's rule.
+# The policies by their names on the command line. Each is made of the planned number of epochs or steps, {} where it is
+# left open, and of the switches of the paper's rule.
 PACED: dict[str, Callable[..., Policy]] = {
-    OURS: lambda epochs, **switches: HoldAndDecay(epochs),
-    PAPER: lambda epochs, **switches: Vasudevan2020(epochs, **switches),
-    "vasudevan-2018-a": lambda epochs, **switches: Vasudevan2018("A"),
-    "vasudevan-2018-b": lambda epochs, **switches: Vasudevan2018("B"),
-    "wang-2024": lambda epochs, **switches: Wang2024(),
+    OURS: lambda planned, **switches: HoldAndDecay(**planned),
+    PAPER: lambda planned, **switches: Vasudevan2020(**planned, **switches),
+    "vasudevan-2018-a": lambda planned, **switches: Vasudevan2018("A"),
+    "vasudevan-2018-b": lambda planned, **switches: Vasudevan2018("B"),
+    "wang-2024": lambda planned, **switches: Wang2024(),
 }
 SWITCHES = ("decay", "saturation", "first_lr")
 
@@ -44,29 +46,52 @@ HELD_OUT = 0.1
 # More threads than any machine gains by. The machine that resumes a run may have fewer cores than the first one.
 _MOST_THREADS = 1024
 # Options of paced methods. A baseline takes none of them.
-_PACING = ("bounds", "lr_min", "lr_max", "lr_top", "epsilon", "layer_wise", "horizon", "held_out", *SWITCHES)
+_PACING = (
+    "signal",
+    "every",
+    "bounds",
+    "lr_min",
+    "lr_max",
+    "lr_top",
+    "epsilon",
+    "layer_wise",
+    "horizon",
+    "held_out",
+    *SWITCHES,
+)
+OptimizerName = Annotated[str | None, arg(metavar="NAME", help_behavior_hint=_OF_WORKLOAD)]
+Signal = Literal["auto", "usable", "neighbours"]
+Every = Annotated[str | None, arg(metavar="INT|auto", help_behavior_hint="(default: an epoch)")]
 _Rate = Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint=_OF_BOUNDS)]
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Train a workload with SGD whose learning rate is paced by mutual information, or with a baseline.
+    """Train a workload with a learning rate that is paced by mutual information, or with a baseline.
 
     The same command again resumes a run that was killed and ends with the same numbers.
     """
 
     workload: Positional[str] = "digits"
     """digits | mnist-10k | mnist-lenet | cifar10-small | cifar10-allconv | cifar10-vgg16 | cifar100-wrn28-10 |
-    imagenet-resnet50 | uci-temperature; small ones for studies: digits-mlp | mnist-mlp | deep-mlp | noisy-mlp |
+    imagenet-resnet50 | uci-temperature | clinc150 | tinyshakespeare | two-digits | digit-pixels | california-housing;
+    small ones for studies: digits-mlp | mnist-mlp | deep-mlp | noisy-mlp |
     mnist-1k | turned | cifar-plain | cancer-mlp | diabetes | flipped | friedman-300 | friedman-2k; or your own:
     module:object or path/to/file.py:object."""
     method: str = OURS
     """hold-and-decay | vasudevan-2020 | vasudevan-2018-a | vasudevan-2018-b | wang-2024; or a baseline, which reads no
-    information: sgd-constant | sgd-step | sgd-cosine | sgd-linear | sgd-one-cycle | sgd-cyclic | sgd-plateau | adam |
-    adamw-cosine | rmsprop | lars | schedule-free-sgd | schedule-free-adamw | prodigy | d-adaptation | dog | l4 |
-    yamadam."""
+    information: cosine | linear | sgd-constant | sgd-step | sgd-cosine | sgd-linear | sgd-one-cycle | sgd-cyclic |
+    sgd-plateau | adam | adamw-cosine | rmsprop | lars | schedule-free-sgd | schedule-free-adamw | prodigy |
+    d-adaptation | dog | l4 | yamadam."""
+    optimizer: OptimizerName = None
+    """Optimizer of the paced methods, of cosine and of linear: sgd | adamw | muon | lion | adafactor. muon has AdamW
+    for all weights but hidden matrices."""
     lr: Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="(default: as published)")] = None
     """A baseline's initial or peak learning rate."""
+    signal: Signal = "auto"
+    """What is measured: usable information, or the neighbour estimate; auto: neighbours where they are sound."""
+    every: Every = None
+    """Optimizer steps between two measurements, or auto: less than 1 % of the time is for measuring."""
     bounds: Literal["range-test", "workload"] = "range-test"
     """Where bounds that are not given come from: a range test before the run, or the workload's own."""
     lr_min: _Rate = None
@@ -122,6 +147,7 @@ class Plan:
     """
 
     workload: Workload
+    optimizer: Recipe
     bounds: Bounds
     epochs: int
     config: TrainConfig
@@ -137,6 +163,12 @@ class Plan:
         return HELD_OUT if self.config.method == OURS else 0.0
 
     @property
+    def every(self) -> int | str | None:
+        """Optimizer steps between two measurements, "auto", or None: an epoch."""
+        every = self.config.every
+        return int(every) if every is not None and every != "auto" else every
+
+    @property
     def wants_test(self) -> bool:
         """Whether a range test finds the bounds: the method is paced, and lr_min or lr_max is not given."""
         if self.baseline is not None:
@@ -150,10 +182,7 @@ class Plan:
 
     def settings(self) -> dict[str, Any]:
         """Everything that affects the numbers, except the number of threads and the versions."""
-        recipe = {
-            f: getattr(self.workload, f)
-            for f in ("batch_size", "momentum", "nesterov", "weight_decay", "probe_size")
-        }
+        recipe = recipe_of(self.workload, self.optimizer)
         if self.workload.reference != "auto":
             recipe["reference"] = self.workload.reference
         common = {
@@ -178,7 +207,12 @@ class Plan:
             given = {name: getattr(self.config, name) for name in bounds}
             bounds = {name: _TESTED if value is None else value for name, value in given.items()}
         held_out = {"held_out": self.held_out} if self.held_out else {}
-        return {**chosen, **held_out, **bounds}
+        return {**chosen, **measured(self.config.signal, self.every), **held_out, **bounds}
+
+    @property
+    def own_optimizer(self) -> bool:
+        """Whether the optimizer is the baseline's own, and not that of the workload or of the command line."""
+        return self.baseline is not None and not self.baseline.of_the_run
 
     def fingerprint(self) -> str:
         """SHA-256 of the settings."""
@@ -200,21 +234,45 @@ def resolve(config: TrainConfig) -> Plan:
     check_common(epochs, config.seed, config.threads)
     device = find_device(config.device)
     baseline = find_baseline(config.method)
+    if baseline is not None and not baseline.of_the_run and config.optimizer is not None:
+        raise InputError(
+            f"{baseline.name} has an optimizer of its own, got optimizer = {config.optimizer}; the baselines of any"
+            " optimizer are cosine and linear"
+        )
+    optimizer = find_recipe(config.optimizer, workload.optimizer)
     if baseline is not None:
-        return Plan(workload, workload.bounds, epochs, config, device, baseline, _rate(config, baseline))
+        used = optimizer if baseline.of_the_run else workload.sgd
+        lr = _rate(config, baseline)
+        return Plan(workload, used, workload.bounds, epochs, config, device, baseline, lr)
     _check_switches(config)
     if config.lr is not None:
         raise InputError(
             f"lr is an option of baselines, got lr = {config.lr:g}; {config.method} takes --lr-min and --lr-max"
         )
+    check_every(config.every)
     if config.held_out is not None and not 0 <= config.held_out < 1:
         raise InputError(f"held_out must be a share in [0, 1), got held_out = {config.held_out:g}")
-    plan = Plan(workload, workload.bounds, epochs, config, device)
+    plan = Plan(workload, optimizer, workload.bounds, epochs, config, device)
     if plan.wants_test:
         # What is given must be valid by itself, whatever the range test finds.
         _bounds(config, Bounds(sys.float_info.min, sys.float_info.max))
         return plan
-    return plan.with_bounds(workload.bounds)
+    return plan.with_bounds(_default_bounds(config, workload, optimizer))
+
+
+def _default_bounds(config: TrainConfig, workload: Workload, optimizer: Recipe) -> Bounds:
+    """The bounds where the command line gives none. Those of the workload are for its own optimizer.
+
+    Raises InputError where another optimizer would get them.
+    """
+    if optimizer == workload.optimizer:
+        return workload.bounds
+    if config.lr_min is None or config.lr_max is None:
+        raise InputError(
+            f"the bounds of {workload.name} are for {workload.optimizer.name}, got optimizer = {optimizer.name}; give"
+            " --lr-min and --lr-max, or --bounds range-test"
+        )
+    return dataclasses.replace(workload.bounds, lr_top=workload.bounds.lr_max)
 
 
 def find_baseline(method: str) -> Baseline | None:
@@ -275,6 +333,19 @@ def check_common(epochs: int, seed: int, threads: int | None) -> None:
         raise InputError(f"seed must be in 0..2^63-1, got seed = {seed}")
     if threads is not None and not 1 <= threads <= _MOST_THREADS:
         raise InputError(f"threads must be in 1..{_MOST_THREADS}, got threads = {threads}")
+
+
+def measured(signal: Signal, every: int | str | None) -> dict[str, Any]:
+    """The signal and the cadence as records have them: no entries where they are the usual ones."""
+    named = {} if signal == "auto" else {"signal": signal}
+    return named | ({} if every is None else {"every": every})
+
+
+def check_every(every: str | None) -> None:
+    """Raise InputError for a cadence that is neither a number of steps nor auto."""
+    number = every is not None and every.isascii() and every.isdigit() and int(every) >= 1
+    if not (every is None or every == "auto" or number):
+        raise InputError(f"every must be a number of steps of at least 1, or auto, got every = {every}")
 
 
 def _bounds(config: TrainConfig, default: Bounds) -> Bounds:

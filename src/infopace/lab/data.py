@@ -42,6 +42,19 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "infopace"
 
 
+def data_file(name: str, workload: str, what: str) -> Path:
+    """INFOPACE_DATA/<name>. Raises InputError that says how to get the file, which is `what`, if it is not there."""
+    root = data_folder()
+    how = f"put {what} at <folder>/{name}"
+    if root is None:
+        raise InputError(
+            f"{workload} needs INFOPACE_DATA, which is not set; {how} and set INFOPACE_DATA=<folder>"
+        )
+    if not (root / name).is_file():
+        raise InputError(f"no file {root / name} (INFOPACE_DATA = {root}); {how}")
+    return root / name
+
+
 @dataclass(frozen=True)
 class _Source:
     """A data set: the arguments with which `datasets` loads it, and its files if they are on this machine."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import hashlib
 import inspect
@@ -14,16 +15,31 @@ from typing import Any
 import torch
 from torch import nn
 
+from infopace.lab.optimizers import Recipe, SGDRecipe
 from infopace.lab.workload import Data, Workload
 
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
-_RECIPE = ("batch_size", "momentum", "nesterov", "weight_decay", "probe_size", "reference")
 
 
-def identity_of(workload: Workload, data: Data) -> dict[str, Any]:
+def recipe_of(workload: Workload, optimizer: Recipe) -> dict[str, Any]:
+    """The numbers of the training, as records have them.
+
+    Records of runs that knew no optimizer but SGD have its numbers by name. So those of SGD are always there, and
+    another optimizer is one more entry. Without it the optimizer is SGD.
+    """
+    numbers: dict[str, Any] = {"batch_size": workload.batch_size, **dataclasses.asdict(workload.sgd)}
+    numbers["probe_size"] = workload.probe_size
+    if workload.epoch_examples is not None:
+        numbers["epoch_examples"] = workload.epoch_examples
+    if not isinstance(optimizer, SGDRecipe):
+        numbers["optimizer"] = optimizer.settings()
+    return numbers
+
+
+def identity_of(workload: Workload, data: Data, optimizer: Recipe) -> dict[str, Any]:
     """Digests of the data and of the code (model, loss, metric, preparation), and the recipe's numbers."""
     module = getattr(workload.build_model, "__module__", "")
-    recipe = {name: getattr(workload, name) for name in _RECIPE}
+    recipe = {**recipe_of(workload, optimizer), "reference": workload.reference}
     return {"data": data.digest(), "code": workload.code or code_of(workload, module), **recipe}
 
 
@@ -43,7 +59,7 @@ def code_of(workload: Workload, module: str) -> str:
     parts = (
         workload.load,
         workload.build_model,
-        workload.loss,
+        workload.task.loss,
         workload.metric.score,
         workload.prepare,
         workload.augment,

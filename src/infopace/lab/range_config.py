@@ -11,8 +11,9 @@ from typing import Annotated, Any, Literal
 import torch
 from tyro.conf import Positional, arg
 
-from infopace.lab.config import check_common, find_device
+from infopace.lab.config import OptimizerName, Signal, check_common, find_device, measured
 from infopace.lab.errors import InputError
+from infopace.lab.optimizers import Recipe, SGDRecipe, find_recipe
 from infopace.lab.workload import Workload
 from infopace.lab.workloads import find_workload
 from infopace.range_test import Algorithm2, Race
@@ -32,6 +33,8 @@ class RangeTestConfig:
     """As in infopace train."""
     method: Literal["race", "paper"] = "race"
     """The economical race of candidates, or Algorithm 2 of Vasudevan 2020 as printed."""
+    optimizer: OptimizerName = None
+    """As in infopace train."""
     attribute: Literal["auto", "accuracy", "loss", "information"] = "auto"
     """What the test compares rates by; auto: accuracy for classes, information for regression."""
     trials: Annotated[
@@ -86,6 +89,7 @@ class RangePlan:
     """A checked RangeTestConfig."""
 
     workload: Workload
+    optimizer: Recipe
     epochs: int
     method: Race | Algorithm2
     attribute: str
@@ -93,12 +97,16 @@ class RangePlan:
     seed: int
     device: torch.device
     bf16: bool
+    signal: Signal = "auto"
 
     def settings(self) -> dict[str, Any]:
         """Everything that affects the numbers, except the number of threads and the versions."""
         chosen = {f: getattr(self, f) for f in ("epochs", "attribute", "layer_wise", "seed", "bf16")}
         method = {"method": type(self.method).__name__, **vars(self.method)}
         code = {"code": self.workload.code} if self.workload.code else {}
+        if not isinstance(self.optimizer, SGDRecipe):
+            chosen["optimizer"] = self.optimizer.settings()
+        chosen |= measured(self.signal, None)
         return {"workload": self.workload.name, **code, "device": self.device.type, **chosen, **method}
 
     def folder(self, out: Path | None) -> Path:
@@ -157,5 +165,13 @@ def resolve_range(config: RangeTestConfig) -> RangePlan:
         )
     device = find_device(config.device)
     return RangePlan(
-        workload, epochs, method, config.attribute, config.layer_wise, config.seed, device, config.bf16
+        workload,
+        find_recipe(config.optimizer, workload.optimizer),
+        epochs,
+        method,
+        config.attribute,
+        config.layer_wise,
+        config.seed,
+        device,
+        config.bf16,
     )

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from infopace import RangeTest, RangeTestError
-from infopace.lab.batches import spans
+from infopace.lab.batches import Batches
 from infopace.lab.bounds import as_json, bounds_of_plan, keep_result, workload_of
 from infopace.lab.environment import commit, hardware, versions
 from infopace.lab.errors import InputError
@@ -51,7 +51,7 @@ def run_range_test(config: RangeTestConfig, listener: RangeListener) -> list[str
     record = _record(config, plan, data)
     begun = _check_same_test(record["settings"], folder)
     if config.farm != "no":
-        steps = plan.epochs * len(spans(len(data.train_targets), plan.workload.batch_size))
+        steps = plan.epochs * len(Batches(data.train_inputs, data.train_targets, plan.workload))
         farm_trials(config, plan, steps, folder, listener, run_range_test)
         return _merged(folder, plan.workload.name)
     listener.started(plan, folder)
@@ -129,7 +129,7 @@ def _record(config: RangeTestConfig, plan: RangePlan, data: Data) -> dict[str, A
     }
     return {
         "command": command,
-        "settings": {**plan.settings(), **identity_of(plan.workload, data)},
+        "settings": {**plan.settings(), **identity_of(plan.workload, data, plan.optimizer)},
         "versions": versions(),
         "hardware": hardware(plan.device),
         "commit": commit(),

@@ -159,7 +159,16 @@ def _tested_bounds(plan: Plan, data: Data, folder: RunFolder, listener: Listener
         )
     config = plan.config
     test = RangePlan(
-        plan.workload, plan.epochs, BEFORE_TRAINING, "auto", False, config.seed, plan.device, config.bf16
+        plan.workload,
+        plan.optimizer,
+        plan.epochs,
+        BEFORE_TRAINING,
+        "auto",
+        False,
+        config.seed,
+        plan.device,
+        config.bf16,
+        config.signal,
     )
     try:
         found = bounds_of_plan(test, data, kept, on_candidate=listener.candidate)
@@ -234,6 +243,7 @@ def _record(plan: Plan, data: Data, training: Training, threads: int, std_error:
         "command": {k: v for k, v in vars(plan.config).items() if k != "out"},
         "settings": plan.settings(),
         "fingerprint": plan.fingerprint(),
+        "optimizer": None if plan.own_optimizer else plan.optimizer.settings(),
         "threads": threads,
         "std_error": std_error,
         "seed": plan.config.seed,

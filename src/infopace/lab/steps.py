@@ -7,12 +7,14 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from infopace import Measurement, MutualInformationLR
 from infopace.lab.run_folder import Row
+from infopace.scheduler import Optimizers
 
 
 class Steps:
@@ -86,6 +88,11 @@ class Steps:
         return False
 
     @property
+    def by_steps(self) -> bool:
+        """Whether the scheduler measures by itself; a unit of time is then not an epoch."""
+        return False
+
+    @property
     def rolled_back(self) -> int:
         """Number of rolled-back epochs."""
         return 0
@@ -117,7 +124,10 @@ class Steps:
 
 
 class PacedSteps(Steps):
-    """An optimizer whose learning rate is paced by information, measured after every epoch."""
+    """An optimizer whose learning rate is paced by information.
+
+    It is measured after every epoch, or by the scheduler itself every so many steps.
+    """
 
     def __init__(self, optimizer: Optimizer, scheduler: MutualInformationLR) -> None:
         super().__init__(optimizer)
@@ -129,9 +139,15 @@ class PacedSteps(Steps):
         return list(self.scheduler.driving_layers)
 
     def end_epoch(self, loss: float) -> None:
-        """Measure the information, decide and apply the decision."""
-        self.scheduler.observe()
-        self.scheduler.step()
+        """Measure the information, decide and apply the decision, where the scheduler does not do so by itself."""
+        if not self.by_steps:
+            self.scheduler.observe()
+            self.scheduler.step()
+
+    @property
+    def by_steps(self) -> bool:
+        """Whether the scheduler measures by itself; a unit of time is then not an epoch."""
+        return self.scheduler.unit is not None
 
     @property
     def rolled_back(self) -> int:
@@ -167,10 +183,11 @@ class PacedSteps(Steps):
         return facts | ({"held_out": now} if now else {})
 
     def decisions(self, epoch: int) -> list[dict[str, Any]]:
-        """Rate, phase and reason of each group's decision for `epoch`."""
+        """Rate, phase and reason of each group's decision for `epoch`; by steps those that are valid at its start."""
+        decided = self.scheduler.decisions[-1 if self.by_steps else epoch - 1]
         return [
             {"layer": layer, "lr": d.lr, "phase": d.phase, "reason": d.reason}
-            for layer, d in zip(self.groups, self.scheduler.decisions[epoch - 1], strict=True)
+            for layer, d in zip(self.groups, decided, strict=True)
         ]
 
     @property
@@ -211,10 +228,18 @@ def check_loaded(optimizer: Optimizer, own: list[dict[str, Any]]) -> None:
                 raise ValueError(
                     f"the optimizer's {name} must be a number, got {str(group.get(name))[:60]!r}"
                 )
-    for parameter, kept in optimizer.state.items():
-        for name, value in kept.items():
-            if isinstance(value, Tensor) and value.numel() not in (1, parameter.numel()):
-                raise ValueError(f"{name} of shape {tuple(value.shape)} belongs to another parameter")
+    for one in optimizer.parts if isinstance(optimizer, Optimizers) else [optimizer]:
+        for parameter, kept in one.state.items():
+            for name, value in kept.items():
+                if isinstance(value, Tensor) and not _fits(value.shape, parameter.shape):
+                    raise ValueError(f"{name} of shape {tuple(value.shape)} belongs to another parameter")
+
+
+def _fits(state: torch.Size, parameter: torch.Size) -> bool:
+    """Whether a state can be of a parameter: of its size, one number, or of some of its dimensions, as Adafactor's."""
+    if state.numel() in (1, parameter.numel()):
+        return True
+    return len(state) == len(parameter) and all(n in (1, m) for n, m in zip(state, parameter, strict=True))
 
 
 def _number(value: float) -> float | None:

@@ -13,14 +13,15 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import update_bn
 
-from infopace import MutualInformationLR, Policy, Probe, layer_groups
+from infopace import MutualInformationLR, Policy, Probe
 from infopace.lab.baselines import Setting
-from infopace.lab.batches import caster, hold_out, in_batches, spans
+from infopace.lab.batches import batches_of_an_epoch, caster, drawn_batches, hold_out, in_batches, spans
 from infopace.lab.config import OURS, PACED, SWITCHES, Plan
 from infopace.lab.errors import InputError
 from infopace.lab.lazy_images import in_turn
 from infopace.lab.run_folder import Row
 from infopace.lab.steps import PacedSteps, Steps, check_loaded
+from infopace.lab.trial import check_untrained
 from infopace.lab.workload import Data, Rows
 from infopace.probe import Measuring, reference_of
 from infopace.scheduler import RollBack, RollBackError
@@ -70,6 +71,8 @@ class Training:
             else:
                 self._whole, data = data.to(plan.device), rest
         self.data = data.to(plan.device)
+        # By steps, epochs have as many steps after the held-out examples have joined as before, for the plan's sake.
+        self._most = None if plan.every is None else len(data.train_targets)
         self._inputs = caster(workload)
         self._seed_epoch(0)
         self.model = workload.build_model().to(plan.device)
@@ -84,22 +87,18 @@ class Training:
             self.steps = plan.baseline.build(self._setting())
 
     def _paced(self, held_out: Rows | None) -> PacedSteps:
-        workload, config = self.plan.workload, self.plan.config
-        optimizer = torch.optim.SGD(
-            layer_groups(self.model) if config.layer_wise else self.model.parameters(),
-            lr=self.plan.bounds.lr_max,
-            momentum=workload.momentum,
-            nesterov=workload.nesterov,
-            weight_decay=workload.weight_decay,
+        config = self.plan.config
+        optimizer = self.plan.optimizer.build(
+            self.model, self.plan.bounds.lr_max, layer_wise=config.layer_wise
         )
+        probe, held_out_probe = self._probes(held_out)
         policy = self._policy or PACED[config.method](
-            None if config.horizon == "free" else self.plan.epochs,
+            {} if config.horizon == "free" else self._planned,
             **{name: getattr(config, name) for name in SWITCHES},
         )
-        roll_back = self._may_roll_back
+        self._reads_reference, roll_back = policy.reads_reference, self._may_roll_back
         if roll_back is None:
             roll_back = config.method == OURS  # the published rules do not roll back
-        probe, held_out_probe = self._probes(held_out)
         return PacedSteps(
             optimizer,
             MutualInformationLR(
@@ -110,16 +109,28 @@ class Training:
                 policy,
                 held_out=held_out_probe,
                 roll_back=roll_back,
+                every=self.plan.every,
                 measuring=self._measuring(),
             ),
         )
 
+    @property
+    def _planned(self) -> dict[str, int]:
+        """The planned length of the run, in the unit in which the scheduler counts."""
+        if self.plan.every is None:
+            return {"epochs": self.plan.epochs}
+        batches = batches_of_an_epoch(self.plan.workload, len(self.data.train_targets))
+        return {"steps": self.plan.epochs * batches}
+
     def _measuring(self) -> Measuring:
-        reference = self.plan.workload.reference
-        if reference in ("auto", "ksg") and self.data.train_targets.is_floating_point():
+        reference, targets = self.plan.workload.reference, self.data.train_targets
+        # From all examples it is more precise than from the probe's, and takes time that only such a rule is worth.
+        numbers = targets.is_floating_point() and not bool(((targets == 0) | (targets == 1)).all())
+        if self._reads_reference and reference in ("auto", "ksg") and numbers:
             reference = reference_of(self.data.train_set(), seed=self.plan.config.seed)
         return Measuring(
             layers="all" if self.plan.config.layer_wise else "output",
+            signal=self.plan.config.signal,
             reference=reference,
             std_error=self._std_error,
         )
@@ -135,6 +146,7 @@ class Training:
             assert self._whole is not None, "examples are held out"
             self.note = "no examples are held out: too few of a class for two samples"
             self.data, self._whole = self._whole, None
+            self._most = None if self.plan.every is None else len(self.data.train_targets)
             return self._probes(None)
         return probe, held_out_probe
 
@@ -144,11 +156,10 @@ class Training:
         return Setting(
             self.model,
             self.plan.epochs,
-            len(spans(len(self.data.train_targets), workload.batch_size)),
+            batches_of_an_epoch(workload, len(self.data.train_targets)),
             self.plan.lr,
-            workload.momentum,
-            workload.nesterov,
-            workload.weight_decay,
+            self.plan.optimizer,
+            workload.sgd,
             self._settle_norms,
         )
 
@@ -216,7 +227,7 @@ class Training:
         return {
             "epoch": epoch,
             "lr": lrs,
-            "train_loss": None if self.steps.rolled_back > rolled_back else loss,
+            "train_loss": None if self.steps.rolled_back > rolled_back and not self.steps.by_steps else loss,
             "test": test,
             **self.steps.facts(),
             "decisions": decisions,
@@ -258,9 +269,9 @@ class Training:
         if self._whole is not None and not self.steps.holds_out:
             self.data, self._whole = self._whole, None
         data, workload = self.data, self.plan.workload
-        order = self._seed_epoch(epoch)
-        n = len(data.train_inputs)
-        batches = in_batches(torch.randperm(n, generator=order).to(self.device), workload.batch_size)
+        order, rolled_back = self._seed_epoch(epoch), self.steps.rolled_back
+        drawn = drawn_batches(workload, len(data.train_inputs), order, self._most)
+        batches = [batch.to(self.device) for batch in drawn]
         losses: list[torch.Tensor] = []
         self.model.train()
         for i, (batch, inputs) in enumerate(zip(batches, in_turn(data.train_inputs, batches), strict=True)):
@@ -269,13 +280,18 @@ class Training:
                 inputs = workload.augment(inputs, order)
             with self._autocast():
                 outputs = self.model(self._inputs(inputs))
-                loss = workload.loss(outputs, data.train_targets[batch])
+                loss = workload.task.loss(outputs, data.train_targets[batch])
             loss.backward()
             self._step(loss)
             losses.append(loss.detach())
             on_batch(i + 1, len(batches))
         sizes = torch.tensor([len(batch) for batch in batches], dtype=torch.float64, device=self.device)
-        mean = float(torch.stack(losses).double() @ sizes) / n
+        found = torch.stack(losses).double()
+        if (
+            self.steps.rolled_back > rolled_back
+        ):  # steps of a unit of time; its batches may have had no finite loss
+            sizes, found = sizes[found.isfinite()], found[found.isfinite()]
+        mean = float(found @ sizes) / float(sizes.sum()) if len(found) else math.nan
         if not math.isfinite(mean):
             odd = ~torch.isfinite(torch.stack(losses))
             if bool(odd.any()):
@@ -290,25 +306,16 @@ class Training:
         """Raise InputError if the loss of a batch of an epoch is not finite with untrained weights either."""
         data, workload = self.data, self.plan.workload
         order = self._seed_epoch(epoch)
-        every = torch.randperm(len(data.train_inputs), generator=order).to(self.device)
-        batches = every.split(workload.batch_size)[: number + 1]
+        drawn = drawn_batches(workload, len(data.train_inputs), order, self._most)[: number + 1]
+        batches = [batch.to(self.device) for batch in drawn]
         inputs = torch.empty(0)
         for inputs in in_turn(data.train_inputs, batches):
             if workload.augment is not None:
                 inputs = workload.augment(inputs, order)
-        inputs = self._inputs(inputs)
-        where = f"workload {workload.name!r}: in training batch {number} of epoch {epoch}"
-        if not bool(torch.isfinite(inputs).all()):
-            raise InputError(f"{where} augment and prepare must return finite numbers, and do not")
         self._seed_epoch(0)
         with self._autocast():
-            outputs = workload.build_model().to(self.device).train()(inputs)
-            loss = workload.loss(outputs, data.train_targets[batches[-1]])
-        if not bool(torch.isfinite(loss)):
-            what = "loss" if bool(torch.isfinite(outputs).all()) else "the model's output"
-            raise InputError(
-                f"{where} {what} is not finite with untrained weights either, although the inputs are"
-            )
+            where = f"in training batch {number} of epoch {epoch}"
+            check_untrained(workload, self._inputs(inputs), data.train_targets[batches[-1]], where)
 
     @torch.no_grad()
     def evaluate(self) -> float:
@@ -345,8 +352,15 @@ class Training:
         return torch.autocast(self.device.type, torch.bfloat16)
 
     def _step(self, loss: Tensor) -> None:
+        by_steps = self.steps.by_steps
         try:
-            self.steps.step(loss)
+            # The scheduler may measure at the end of a step.
+            with self._autocast() if by_steps else contextlib.nullcontext():
+                self.steps.step(loss)
+        except (ValueError, RollBackError) as error:
+            if not by_steps:
+                raise
+            raise NotFinite(str(error)) from error
         except (
             OverflowError,
             RuntimeError,

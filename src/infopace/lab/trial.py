@@ -16,7 +16,7 @@ from infopace.lab.lazy_images import LazyImages, in_turn
 from infopace.lab.workload import Data, Workload
 
 _EXAMPLES = 4
-_PLAIN_NUMBERS = ("batch_size", "probe_size", "epochs")
+_PLAIN_NUMBERS = ("batch_size", "probe_size", "epochs", "epoch_examples")
 # Numbers that are checked at once. [measured] 12 million float32 on one CPU thread take 6 ms.
 _AT_ONCE = 1 << 22
 
@@ -29,13 +29,29 @@ def load_tried(workload: Workload, device: torch.device) -> Data:
     """
     for name in _PLAIN_NUMBERS:
         least, value = 2 if name == "probe_size" else 1, getattr(workload, name)
-        if value < least:
+        if value is not None and value < least:
             raise _wrong(workload, f"{name} must be at least {least}, got {value!r}")
     data = _made(workload, "load", workload.load)
     _check_data(workload, data)
     with torch.random.fork_rng([]):
         _try(workload, data, device)
     return data
+
+
+def check_untrained(workload: Workload, inputs: Tensor, targets: Tensor, where: str) -> None:
+    """Raise InputError if the loss of a prepared batch is not finite with untrained weights either.
+
+    `where` says which batch it is. Weights and dropout are drawn from torch's generator.
+    """
+    if not bool(torch.isfinite(inputs).all()):
+        raise _wrong(workload, f"{where} augment and prepare must return finite numbers, and do not")
+    outputs = workload.build_model().to(inputs.device).train()(inputs)
+    if not bool(torch.isfinite(workload.task.loss(outputs, targets))):
+        what = "loss" if bool(torch.isfinite(outputs).all()) else "the model's output"
+        raise _wrong(
+            workload,
+            f"{where} {what} is not finite with untrained weights either, although the inputs are",
+        )
 
 
 def _check_data(workload: Workload, data: object) -> None:
@@ -150,7 +166,7 @@ def _loss(workload: Workload, outputs: Tensor, targets: Tensor, shapes: str) -> 
     with warnings.catch_warnings():
         # torch warns and broadcasts, which compares each output with every target.
         warnings.filterwarnings("error", message="Using a target size", category=UserWarning)
-        loss = _made(workload, f"loss, of {shapes},", lambda: workload.loss(outputs, targets))
+        loss = _made(workload, f"loss, of {shapes},", lambda: workload.task.loss(outputs, targets))
     if not (isinstance(loss, Tensor) and loss.numel() == 1):
         got = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
         raise _wrong(

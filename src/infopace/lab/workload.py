@@ -1,17 +1,18 @@
-"""A workload: data, model, loss, metric and the recipe of the training."""
+"""A workload: data, model, task and the recipe of the training."""
 
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from infopace import Bounds
 from infopace.lab.lazy_images import LazyImages, Pairs
+from infopace.lab.optimizers import Recipe, SGDRecipe
+from infopace.lab.tasks import Metric, Task
 
 # Inputs and targets, in a form from which `Probe.sample` draws.
 Rows = tuple[Tensor, Tensor] | Pairs
@@ -58,39 +59,6 @@ class Data:
             sha.update(f"{part.dtype}{tuple(part.shape)}".encode())
             sha.update(part.contiguous().numpy().tobytes())
         return sha.hexdigest()[:16]
-
-
-@dataclass(frozen=True)
-class Metric:
-    """The quality of outputs on the test set: the mean of `score` over examples, or over examples and columns."""
-
-    name: str
-    score: Callable[[Tensor, Tensor], Tensor]
-    higher_is_better: bool
-    scale: float = 1.0
-    unit: str = ""
-
-    def show(self, value: float) -> str:
-        """The value as text, with its unit: '98.61 %', '1.013 °C'."""
-        digits = 2 if self.scale == 100.0 else 3
-        return f"{value * self.scale:.{digits}f} {self.unit}".rstrip()
-
-    def best(self, values: list[float]) -> int:
-        """The position of the best value (the first of equals)."""
-        return values.index(max(values) if self.higher_is_better else min(values))
-
-
-def _correct(outputs: Tensor, targets: Tensor) -> Tensor:
-    return (outputs.argmax(1) == targets).double()
-
-
-def _absolute_error(outputs: Tensor, targets: Tensor) -> Tensor:
-    return (outputs.double() - targets.double()).abs()
-
-
-ACCURACY = Metric("accuracy", _correct, higher_is_better=True, scale=100.0, unit="%")
-ABSOLUTE_ERROR = Metric("MAE", _absolute_error, higher_is_better=False)
-MAE_CELSIUS = Metric("MAE", _absolute_error, higher_is_better=False, unit="°C")
 
 
 def mlp(*widths: int) -> nn.Module:
@@ -144,17 +112,16 @@ class Workload:
     summary: str
     load: Callable[[], Data]
     build_model: Callable[[], nn.Module]
-    loss: Callable[[Tensor, Tensor], Tensor]
-    metric: Metric
-    bounds: Bounds
+    task: Task
+    bounds: Bounds  # for its own optimizer
     epochs: int
     batch_size: int
     prepare: Callable[[Tensor], Tensor] = as_is
     # For training batches only, before `prepare`. Its numbers must come from the generator, so that a run can resume.
     augment: Callable[[Tensor, torch.Generator], Tensor] | None = None
-    momentum: float = 0.9
-    nesterov: bool = True
-    weight_decay: float = 0.0
+    optimizer: Recipe = field(default_factory=SGDRecipe)
+    # Of a training set with very many examples, those of one epoch, drawn anew for each; None: all.
+    epoch_examples: int | None = None
     probe_size: int = 1000  # of a smaller training set all examples
     # I(X;Y) as for `Probe`: "auto", or in nats if it is known better than a neighbour estimate.
     reference: str | float = "auto"
@@ -168,19 +135,28 @@ class Workload:
 
     def __post_init__(self) -> None:
         """Raise TypeError for a part of the wrong kind, before a run starts."""
-        for name in ("load", "build_model", "loss", "prepare", "augment"):
+        for name in ("load", "build_model", "prepare", "augment"):
             part = getattr(self, name)
             if not (callable(part) or (name == "augment" and part is None)):
                 raise TypeError(f"{name} must be a function, got {part!r}")
-        for name, kind in (("name", str), ("summary", str), ("metric", Metric), ("bounds", Bounds)):
+        kinds = {"name": str, "summary": str, "task": Task, "bounds": Bounds, "optimizer": Recipe}
+        for name, kind in kinds.items():
             part = getattr(self, name)
             if not isinstance(part, kind):
                 raise TypeError(f"{name} must be {kind.__name__}, got {type(part).__name__} {part!r}")
-        for name in ("epochs", "batch_size", "probe_size"):
+        for name in ("epochs", "batch_size", "probe_size", "epoch_examples"):
             part = getattr(self, name)
+            if name == "epoch_examples" and part is None:
+                continue
             if not isinstance(part, int) or isinstance(part, bool):
                 raise TypeError(f"{name} must be a whole number, got {part!r}")
-        for name in ("momentum", "weight_decay"):
-            part = getattr(self, name)
-            if not isinstance(part, int | float) or isinstance(part, bool) or not 0 <= part < math.inf:
-                raise ValueError(f"{name} must be a number of at least 0, got {part!r}")
+
+    @property
+    def metric(self) -> Metric:
+        """The task's metric."""
+        return self.task.metric
+
+    @property
+    def sgd(self) -> SGDRecipe:
+        """SGD as the workload has it, for baselines that are SGD: its own optimizer, or else the usual numbers."""
+        return self.optimizer if isinstance(self.optimizer, SGDRecipe) else SGDRecipe()

@@ -9,9 +9,12 @@ import pytest
 from torch import nn
 
 from infopace.lab.baselines import Setting
+from infopace.lab.optimizers import AdamWRecipe, SGDRecipe
 
 # Rates for the three clouds, and epochs where a baseline has to find its scale first.
 RATES = {
+    "cosine": 0.05,
+    "linear": 0.05,
     "sgd-constant": 0.05,
     "sgd-step": 0.05,
     "sgd-cosine": 0.05,
@@ -60,9 +63,8 @@ def setting() -> Callable[..., Setting]:
             "epochs": 10,
             "batches": 8,
             "lr": 0.1,
-            "momentum": 0.9,
-            "nesterov": True,
-            "weight_decay": 0.0,
+            "optimizer": AdamWRecipe(),
+            "sgd": SGDRecipe(),
             "settle_norms": lambda: None,
         }
         return Setting(**(given | fields))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from infopace.lab.baselines import BASELINES
-from infopace.lab.optimizers import DoG, L4Mom, YamAdam
+from infopace.lab.optimizers import DoG, L4Mom, SGDRecipe, YamAdam
 
 SHAPES = ((3, 2), (4,))
 OWN = {"dog": DoG, "l4": L4Mom, "yamadam": YamAdam}
@@ -186,7 +186,7 @@ def test_lars_trusts_a_layer_by_its_norms_and_a_bias_fully(
 ) -> None:
     random = np.random.default_rng(seed)
     model = nn.Linear(3, 2).double()
-    steps = BASELINES["lars"].build(setting(model=model, lr=lr, weight_decay=decay, momentum=momentum))
+    steps = BASELINES["lars"].build(setting(model=model, lr=lr, sgd=SGDRecipe(momentum, weight_decay=decay)))
     w, bias = (p.detach().numpy().copy() for p in model.parameters())
     moving: list[Any] = [0.0, 0.0]
     for t in range(3):

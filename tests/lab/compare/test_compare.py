@@ -22,7 +22,7 @@ from infopace.lab.compare._cells import Cell, Outcome
 from infopace.lab.compare._config import Entry
 from infopace.lab.errors import InputError, Unfinished
 from infopace.lab.report import ReportConfig, report
-from infopace.lab.workload import ACCURACY, MAE_CELSIUS, Metric
+from infopace.lab.tasks import ACCURACY, MAE_CELSIUS, Metric
 
 FILE = Path(__file__).parent.with_name("own.py")
 OWN = f"{FILE}:MINE"

@@ -25,7 +25,7 @@ CHANGES = {
     "data": ("torch.randn(180, 4, generator=generator)", "torch.randn(180, 4, generator=generator) + 1"),
     "code": ("nn.Linear(4, 8), nn.ReLU()", "nn.Linear(4, 8), nn.Tanh()"),
     "batch_size": ("batch_size=16", "batch_size=20"),
-    "weight_decay": ("batch_size=16", "batch_size=16,\n    weight_decay=0.1"),
+    "weight_decay": ("batch_size=16", "batch_size=16,\n    optimizer=SGDRecipe(weight_decay=0.1)"),
 }
 TEST: dict[str, Any] = {
     "workload": "mine",

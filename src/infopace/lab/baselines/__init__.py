@@ -7,9 +7,17 @@ from infopace.lab.baselines._averaged import AVERAGED_BASELINES
 from infopace.lab.baselines._baseline import Baseline as Baseline
 from infopace.lab.baselines._baseline import Setting as Setting
 from infopace.lab.baselines._lars import LARS_BASELINES
+from infopace.lab.baselines._of_the_run import BASELINES_OF_THE_RUN
 from infopace.lab.baselines._self_tuned import SELF_TUNED_BASELINES
 from infopace.lab.baselines._sgd import SGD_BASELINES
 
-_FAMILIES = (SGD_BASELINES, ADAPTIVE_BASELINES, LARS_BASELINES, AVERAGED_BASELINES, SELF_TUNED_BASELINES)
+_FAMILIES = (
+    BASELINES_OF_THE_RUN,
+    SGD_BASELINES,
+    ADAPTIVE_BASELINES,
+    LARS_BASELINES,
+    AVERAGED_BASELINES,
+    SELF_TUNED_BASELINES,
+)
 
 BASELINES: dict[str, Baseline] = {baseline.name: baseline for family in _FAMILIES for baseline in family}

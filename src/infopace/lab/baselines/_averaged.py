@@ -103,7 +103,7 @@ def _schedule_free_sgd(setting: Setting) -> Steps:
     optimizer = SGDScheduleFree(
         setting.model.parameters(),
         lr=setting.lr,
-        weight_decay=setting.weight_decay,
+        weight_decay=setting.sgd.weight_decay,
         warmup_steps=round(_WARM_UP * setting.steps),
     )
     return ScheduleFreeSteps(optimizer, setting)
@@ -127,7 +127,7 @@ def _dog(setting: Setting) -> Steps:
         setting.model.parameters(),
         lr=setting.lr,
         first_distance=1e-4 if norms else 1e-6,
-        weight_decay=setting.weight_decay,
+        weight_decay=setting.sgd.weight_decay,
     )
     return DoGSteps(optimizer, setting)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from infopace.lab.optimizers import Recipe, SGDRecipe
 from infopace.lab.steps import Steps
 
 
@@ -19,9 +20,8 @@ class Setting:
         epochs: Number of epochs of the run.
         batches: Number of batches of an epoch.
         lr: The initial or peak learning rate.
-        momentum: Momentum of SGD on this workload.
-        nesterov: Whether SGD has Nesterov's form on this workload.
-        weight_decay: Weight decay of the workload.
+        optimizer: The optimizer of the run, for the baselines that take it.
+        sgd: SGD as the workload has it: its momentum, and a weight decay that is a penalty in the loss.
         settle_norms: Computes the statistics of batch norm for the present weights from some training batches.
     """
 
@@ -29,9 +29,8 @@ class Setting:
     epochs: int
     batches: int
     lr: float
-    momentum: float
-    nesterov: bool
-    weight_decay: float
+    optimizer: Recipe
+    sgd: SGDRecipe
     settle_norms: Callable[[], None]
 
     @property
@@ -48,8 +47,10 @@ class Baseline:
         name: Its name on the command line.
         summary: What it is, in one line.
         build: Builds the optimizer and its schedules for a run.
-        grid: The learning rates that it is tuned over; empty where there is nothing to tune.
+        grid: The learning rates that it is tuned over; empty where there is nothing to tune, or where the optimizer of
+            the run has a grid.
         lr: The published learning rate; None where the publication leaves it to the user.
+        of_the_run: Whether it takes the optimizer of the run. Otherwise it has its own.
     """
 
     name: str
@@ -57,3 +58,4 @@ class Baseline:
     build: Callable[[Setting], Steps]
     grid: tuple[float, ...]
     lr: float | None = None
+    of_the_run: bool = False

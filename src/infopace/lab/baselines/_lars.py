@@ -18,8 +18,8 @@ def _lars(setting: Setting) -> Steps:
     optimizer = LARS(
         setting.model.parameters(),
         lr=setting.lr,
-        momentum=setting.momentum,  # You et al. (2017): heavy-ball, not Nesterov's
-        weight_decay=setting.weight_decay,
+        momentum=setting.sgd.momentum,  # You et al. (2017): heavy-ball, not Nesterov's
+        weight_decay=setting.sgd.weight_decay,
     )
     return Steps(optimizer, per_batch=PolynomialLR(optimizer, setting.steps, power=2.0))
 

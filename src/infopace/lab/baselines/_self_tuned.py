@@ -39,12 +39,12 @@ def _d_adaptation(setting: Setting) -> Steps:
 
 
 def _l4(setting: Setting) -> Steps:
-    optimizer = L4Mom(setting.model.parameters(), setting.lr, weight_decay=setting.weight_decay)
+    optimizer = L4Mom(setting.model.parameters(), setting.lr, weight_decay=setting.sgd.weight_decay)
     return Steps(optimizer, wants_loss=True)
 
 
 def _yamadam(setting: Setting) -> Steps:
-    return Steps(YamAdam(setting.model.parameters(), setting.lr, weight_decay=setting.weight_decay))
+    return Steps(YamAdam(setting.model.parameters(), setting.lr, weight_decay=setting.sgd.weight_decay))
 
 
 SELF_TUNED_BASELINES = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch.optim import SGD
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import (
     CosineAnnealingLR,
     CyclicLR,
@@ -13,24 +13,16 @@ from torch.optim.lr_scheduler import (
 )
 
 from infopace.lab.baselines._baseline import Baseline, Setting
+from infopace.lab.optimizers import SGD_GRID
 from infopace.lab.steps import Steps
-
-# Ten rates, half a decade apart. They are wide enough for every workload here.
-GRID = (3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
 
 # torch's default patience is ten epochs. It is shortened so that a short run can reach several cuts.
 _PLATEAU_PATIENCE, _PLATEAU_CUTS = 10, 4
 
 
-def sgd(setting: Setting) -> SGD:
+def sgd(setting: Setting) -> Optimizer:
     """The workload's SGD at the baseline's learning rate."""
-    return SGD(
-        setting.model.parameters(),
-        lr=setting.lr,
-        momentum=setting.momentum,
-        nesterov=setting.nesterov,
-        weight_decay=setting.weight_decay,
-    )
+    return setting.sgd.build(setting.model, setting.lr)
 
 
 def _constant(setting: Setting) -> Steps:
@@ -56,7 +48,7 @@ def _linear(setting: Setting) -> Steps:
 def _one_cycle(setting: Setting) -> Steps:
     optimizer = sgd(setting)
     schedule = OneCycleLR(
-        optimizer, setting.lr, total_steps=setting.steps + 1, cycle_momentum=setting.momentum > 0
+        optimizer, setting.lr, total_steps=setting.steps + 1, cycle_momentum=setting.sgd.momentum > 0
     )
     return Steps(optimizer, per_batch=schedule)
 
@@ -78,11 +70,13 @@ def _plateau(setting: Setting) -> Steps:
 
 
 SGD_BASELINES = (
-    Baseline("sgd-constant", "SGD at one learning rate", _constant, GRID),
-    Baseline("sgd-step", "SGD, divided by ten after half and three quarters of the epochs", _step, GRID),
-    Baseline("sgd-cosine", "SGD, cosine to zero", _cosine, GRID),
-    Baseline("sgd-linear", "SGD, linear to zero", _linear, GRID),
-    Baseline("sgd-one-cycle", "SGD, up and down once (Smith 2018), torch's OneCycleLR", _one_cycle, GRID),
-    Baseline("sgd-cyclic", "SGD, triangles of halving height (Smith 2017), torch's CyclicLR", _cyclic, GRID),
-    Baseline("sgd-plateau", "SGD, divided by ten where the training loss stops falling", _plateau, GRID),
+    Baseline("sgd-constant", "SGD at one learning rate", _constant, SGD_GRID),
+    Baseline("sgd-step", "SGD, divided by ten after half and three quarters of the epochs", _step, SGD_GRID),
+    Baseline("sgd-cosine", "SGD, cosine to zero", _cosine, SGD_GRID),
+    Baseline("sgd-linear", "SGD, linear to zero", _linear, SGD_GRID),
+    Baseline("sgd-one-cycle", "SGD, up and down once (Smith 2018), torch's OneCycleLR", _one_cycle, SGD_GRID),
+    Baseline(
+        "sgd-cyclic", "SGD, triangles of halving height (Smith 2017), torch's CyclicLR", _cyclic, SGD_GRID
+    ),
+    Baseline("sgd-plateau", "SGD, divided by ten where the training loss stops falling", _plateau, SGD_GRID),
 )

@@ -14,7 +14,7 @@ from infopace.lab.errors import InputError
 from infopace.lab.files import write_atomically
 from infopace.lab.identity import differing
 from infopace.lab.run_folder import RunFolder, sound_rows
-from infopace.lab.workload import Metric
+from infopace.lab.tasks import Metric
 
 Bounds = dict[str, float]
 _DIVERGED = "diverged.json"
@@ -49,6 +49,9 @@ class Cell:
         return TrainConfig(
             workload=plan.spec,
             method=self.entry.method,
+            optimizer=plan.optimizer.name if self.entry.takes_the_optimizer else None,
+            signal="auto" if self.entry.baseline is not None else plan.signal,
+            every=None if self.entry.baseline is not None else plan.every,
             horizon="free" if self.entry.free else "known",
             lr=self.lr,
             bounds="range-test" if self.entry.baseline is not None or bounds else "workload",

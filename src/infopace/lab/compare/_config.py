@@ -12,14 +12,30 @@ import torch
 from tyro.conf import Positional, arg
 
 from infopace.lab.baselines import BASELINES, Baseline
-from infopace.lab.config import HELD_OUT, OURS, PACED, PAPER, check_common, find_baseline, find_device
+from infopace.lab.config import (
+    HELD_OUT,
+    OURS,
+    PACED,
+    PAPER,
+    Every,
+    OptimizerName,
+    Signal,
+    check_common,
+    check_every,
+    find_baseline,
+    find_device,
+    measured,
+)
 from infopace.lab.errors import InputError
 from infopace.lab.identity import identity_of
+from infopace.lab.optimizers import Recipe, SGDRecipe, find_recipe
 from infopace.lab.range_config import BEFORE_TRAINING
 from infopace.lab.workload import Data, Workload
 from infopace.lab.workloads import find_workload
 
 _FREE, _LAYER_WISE, _HELD_OUT = "-free", "-layer-wise", "-held-out"
+# The baselines that take the optimizer of the run.
+OF_THE_RUN = tuple(name for name, baseline in BASELINES.items() if baseline.of_the_run)
 # What is compared where no methods are named.
 DEFAULT_METHODS = (
     OURS + _HELD_OUT,
@@ -28,7 +44,7 @@ DEFAULT_METHODS = (
     OURS + _LAYER_WISE,
     PAPER,
     PAPER + _LAYER_WISE,
-    *BASELINES,
+    *(name for name in BASELINES if name not in OF_THE_RUN),
 )
 # A -free run stops by itself. It is cut off after this many times the epochs of the others.
 FREE_LIMIT = 3
@@ -49,11 +65,17 @@ class CompareConfig:
     methods: tuple[str, ...] = ()
     """Methods of infopace train; each is tested against the first. A paced method takes the ending -layer-wise,
     hold-and-decay also -free and -held-out (a tenth). Default: hold-and-decay-held-out, hold-and-decay and
-    vasudevan-2020 without and with -layer-wise, hold-and-decay-free, and all baselines."""
+    vasudevan-2020 without and with -layer-wise, hold-and-decay-free, and all baselines; of SGD only once."""
+    optimizer: OptimizerName = None
+    """As in infopace train. The other baselines have their own."""
     seeds: int = 10
     """Runs of each method, with seeds 0, 1, .."""
     tuning_seeds: int = 1
     """Runs at each learning rate of a baseline's grid."""
+    signal: Signal = "auto"
+    """As in infopace train."""
+    every: Every = None
+    """As in infopace train."""
     bounds: Literal["range-test", "workload"] = "range-test"
     """Bounds of the paced methods: from one range test with a tuning seed, or the workload's own."""
     epochs: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: the workload's)")] = None
@@ -80,11 +102,13 @@ class Entry:
     layer_wise: bool
     held_out: bool
     baseline: Baseline | None
+    # The learning rates that it is tuned over; empty where there is nothing to tune.
+    grid: tuple[float, ...] = ()
 
     @property
-    def grid(self) -> tuple[float, ...]:
-        """The learning rates that it is tuned over; empty where there is nothing to tune."""
-        return () if self.baseline is None else self.baseline.grid
+    def takes_the_optimizer(self) -> bool:
+        """Whether it runs with the optimizer of the comparison."""
+        return self.baseline is None or self.baseline.of_the_run
 
 
 @dataclass(frozen=True)
@@ -92,10 +116,13 @@ class ComparePlan:
     """A checked CompareConfig with every default filled in."""
 
     workload: Workload
+    optimizer: Recipe
     spec: str
     entries: tuple[Entry, ...]
     seeds: tuple[int, ...]
     tuning_seeds: tuple[int, ...]
+    signal: Signal
+    every: str | None
     bounds: str
     epochs: int
     devices: tuple[str, ...]
@@ -106,6 +133,8 @@ class ComparePlan:
         return {
             "workload": self.workload.name,
             **({"code": self.workload.code} if self.workload.code else {}),
+            **({} if isinstance(self.optimizer, SGDRecipe) else {"optimizer": self.optimizer.settings()}),
+            **measured(self.signal, self.every),
             "epochs": self.epochs,
             "tuning_seeds": list(self.tuning_seeds),
             "bounds": self.bounds,
@@ -118,8 +147,9 @@ def inputs_of(plan: ComparePlan, data: Data) -> dict[str, Any]:
     metric = {"metric": plan.workload.metric.name, "higher_is_better": plan.workload.metric.higher_is_better}
     tested = plan.bounds == "range-test"
     bounds = vars(BEFORE_TRAINING) if tested else dataclasses.asdict(plan.workload.bounds)
-    own = {"held_out": HELD_OUT, "free_limit": FREE_LIMIT, "paced_by": {plan.bounds: bounds}}
-    return {**identity_of(plan.workload, data), **metric, **own}
+    own: dict[str, Any] = {"held_out": HELD_OUT, "free_limit": FREE_LIMIT, "paced_by": {plan.bounds: bounds}}
+    own |= measured(plan.signal, plan.every)
+    return {**identity_of(plan.workload, data, plan.optimizer), **metric, **own}
 
 
 def resolve_comparison(config: CompareConfig) -> ComparePlan:
@@ -131,18 +161,30 @@ def resolve_comparison(config: CompareConfig) -> ComparePlan:
         value = getattr(config, name)
         if not 1 <= value <= FIRST_TUNING_SEED:
             raise InputError(f"{name} must be in 1..{FIRST_TUNING_SEED}, got {name} = {value}")
+    check_every(config.every)
     if config.jobs is not None and config.jobs < 1:
         raise InputError(f"jobs must be >= 1, got jobs = {config.jobs}")
-    names = config.methods or DEFAULT_METHODS
+    optimizer = find_recipe(config.optimizer, workload.optimizer)
+    if config.bounds == "workload" and optimizer != workload.optimizer:
+        raise InputError(
+            f"the bounds of {workload.name} are for {workload.optimizer.name}, got optimizer = {optimizer.name}; take"
+            " --bounds range-test"
+        )
+    # With SGD, cosine and linear are sgd-cosine and sgd-linear.
+    of_the_run = () if isinstance(optimizer, SGDRecipe) else OF_THE_RUN
+    names = config.methods or (*DEFAULT_METHODS, *of_the_run)
     twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
     if twice is not None:
         raise InputError(f"methods must differ, got {twice!r} twice")
     return ComparePlan(
         workload=workload,
+        optimizer=optimizer,
         spec=config.workload,
-        entries=tuple(entry_of(name) for name in names),
+        entries=tuple(entry_of(name, optimizer) for name in names),
         seeds=tuple(range(config.seeds)),
         tuning_seeds=tuple(range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + config.tuning_seeds)),
+        signal=config.signal,
+        every=config.every,
         bounds=config.bounds,
         epochs=epochs,
         devices=_devices(config.device, config.jobs),
@@ -150,13 +192,19 @@ def resolve_comparison(config: CompareConfig) -> ComparePlan:
     )
 
 
-def entry_of(name: str) -> Entry:
-    """A method by name. A paced one may end in -layer-wise, hold-and-decay also in -free and -held-out."""
+def entry_of(name: str, optimizer: Recipe) -> Entry:
+    """A method by name, for runs with this optimizer.
+
+    A paced one may end in -layer-wise, hold-and-decay also in -free and -held-out.
+    """
     whole = name.removesuffix(_HELD_OUT) if name.startswith(OURS) else name
     stem = whole.removesuffix(_LAYER_WISE)
     method = stem.removesuffix(_FREE) if stem == OURS + _FREE else stem
     if method not in PACED:
-        return Entry(name, name, False, False, False, find_baseline(name))
+        baseline = find_baseline(name)
+        assert baseline is not None, "the method is not paced"
+        grid = optimizer.grid if baseline.of_the_run else baseline.grid
+        return Entry(name, name, False, False, False, baseline, grid)
     return Entry(name, method, stem != method, whole != stem, name != whole, None)
 
 

@@ -145,6 +145,7 @@ def _test_range(plan: ComparePlan, device: str) -> None:
     data = load_tried(plan.workload, torch.device(device))
     test = RangePlan(
         plan.workload,
+        plan.optimizer,
         plan.epochs,
         BEFORE_TRAINING,
         "auto",
@@ -152,6 +153,7 @@ def _test_range(plan: ComparePlan, device: str) -> None:
         plan.tuning_seeds[0],
         torch.device(device),
         False,
+        plan.signal,
     )
     folder = plan.folder / "range-test"
     try:

@@ -19,7 +19,7 @@ from infopace.lab.errors import InputError
 from infopace.lab.files import parse_json, write_atomically
 from infopace.lab.identity import differing
 from infopace.lab.run_folder import is_number
-from infopace.lab.workload import ACCURACY, Metric
+from infopace.lab.tasks import ACCURACY, Metric
 
 Row = dict[str, Any]
 Key = tuple[str, float | None, int]
@@ -133,7 +133,7 @@ def _wrong_test(row: Row) -> str:
 def _wrong_run(row: Row, plan: ComparePlan) -> str:
     """Why a row cannot be that of a run of this comparison; empty where it can."""
     try:
-        entry = entry_of(row["method"]) if isinstance(row.get("method"), str) else None
+        entry = entry_of(row["method"], plan.optimizer) if isinstance(row.get("method"), str) else None
     except InputError as error:
         return str(error)
     seed, lr, test, seconds, failure = (row.get(n) for n in ("seed", "lr", "test", "seconds", "failure"))

@@ -9,7 +9,7 @@ from typing import Any
 
 from infopace.lab.compare._cells import Outcome
 from infopace.lab.compare._statistics import holm, interval, paired_p
-from infopace.lab.workload import Metric
+from infopace.lab.tasks import Metric
 
 _PAPERS_SEEDS = 3
 

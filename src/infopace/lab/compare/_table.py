@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from infopace.lab.compare._summary import Line, Reached
-from infopace.lab.workload import Metric
+from infopace.lab.tasks import Metric
 
 
 def table_lines(lines: Sequence[Line], metric: Metric, *, times: bool = True) -> list[str]:

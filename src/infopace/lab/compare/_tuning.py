@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from infopace.lab.compare._cells import Outcome
-from infopace.lab.workload import Metric
+from infopace.lab.tasks import Metric
 
 
 @dataclass(frozen=True)

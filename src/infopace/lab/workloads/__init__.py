@@ -7,8 +7,11 @@ import difflib
 from infopace.lab.errors import InputError
 from infopace.lab.workload import Workload
 from infopace.lab.workloads._from_spec import load_workload as load_workload
+from infopace.lab.workloads.california_housing import CALIFORNIA_HOUSING
 from infopace.lab.workloads.cifar10 import CIFAR10_ALLCONV, CIFAR10_SMALL, CIFAR10_VGG16
 from infopace.lab.workloads.cifar100_wrn28_10 import CIFAR100_WRN28_10
+from infopace.lab.workloads.clinc150 import CLINC150
+from infopace.lab.workloads.digit_scenes import DIGIT_PIXELS, TWO_DIGITS
 from infopace.lab.workloads.digits import DIGITS, DIGITS_MLP
 from infopace.lab.workloads.imagenet_resnet50 import IMAGENET_RESNET50
 from infopace.lab.workloads.mnist import MNIST_10K, MNIST_LENET
@@ -21,6 +24,7 @@ from infopace.lab.workloads.small_images import (
     TURNED,
 )
 from infopace.lab.workloads.small_tables import CANCER_MLP, DIABETES, FLIPPED, FRIEDMAN_2K, FRIEDMAN_300
+from infopace.lab.workloads.tinyshakespeare import TINYSHAKESPEARE
 from infopace.lab.workloads.uci_temperature import UCI_TEMPERATURE
 
 _ALL = (
@@ -33,6 +37,11 @@ _ALL = (
     CIFAR100_WRN28_10,
     IMAGENET_RESNET50,
     UCI_TEMPERATURE,
+    CLINC150,
+    TINYSHAKESPEARE,
+    TWO_DIGITS,
+    DIGIT_PIXELS,
+    CALIFORNIA_HOUSING,
     DIGITS_MLP,
     MNIST_MLP,
     DEEP_MLP,

@@ -13,7 +13,9 @@ from torch.nn import functional as F
 from infopace import Bounds
 from infopace.lab.augment import CropAndFlip
 from infopace.lab.data import load_images, stratified_subset
-from infopace.lab.workload import ACCURACY, Data, Standardise, Workload
+from infopace.lab.optimizers import SGDRecipe
+from infopace.lab.tasks import CLASSES
+from infopace.lab.workload import Data, Standardise, Workload
 
 # [measured] over the 50,000 training images
 STANDARDISE = Standardise(mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616))
@@ -69,8 +71,7 @@ CIFAR10_ALLCONV = Workload(
     summary="CIFAR-10, All-CNN-C, no augmentation, 350 epochs",
     load=load_cifar10,
     build_model=AllConvC,
-    loss=F.cross_entropy,
-    metric=ACCURACY,
+    task=CLASSES,
     bounds=Bounds(lr_min=0.00075, lr_max=0.04),  # [paper] the outcome of its range test
     epochs=350,
     batch_size=256,
@@ -120,12 +121,11 @@ CIFAR10_VGG16 = Workload(
     summary="CIFAR-10, VGG-16 without batch norm, crop and flip, 200 epochs",
     load=load_cifar10,
     build_model=VGG16,
-    loss=F.cross_entropy,
-    metric=ACCURACY,
+    task=CLASSES,
     bounds=Bounds(lr_min=0.0003, lr_max=0.07, lr_top=0.01, epsilon=0.00048),  # [paper]
     epochs=200,
     batch_size=256,
-    weight_decay=5e-4,
+    optimizer=SGDRecipe(weight_decay=5e-4),
     augment=CropAndFlip(padding=4),
     prepare=STANDARDISE,
     channels_last=True,
@@ -165,8 +165,7 @@ CIFAR10_SMALL = Workload(
     summary="10,000 CIFAR-10 images, a small conv net, 20 epochs",
     load=load_cifar10_small,
     build_model=SmallConvNet,
-    loss=F.cross_entropy,
-    metric=ACCURACY,
+    task=CLASSES,
     # [paper] those of All-CNN-C, the nearest network on the same images; no grid has been run for this one
     bounds=Bounds(lr_min=0.00075, lr_max=0.04),
     epochs=20,

@@ -8,7 +8,9 @@ from torch.nn import functional as F
 from infopace import Bounds
 from infopace.lab.augment import CropAndFlip
 from infopace.lab.data import load_images
-from infopace.lab.workload import ACCURACY, Data, Workload
+from infopace.lab.optimizers import SGDRecipe
+from infopace.lab.tasks import CLASSES
+from infopace.lab.workload import Data, Workload
 from infopace.lab.workloads.cifar10 import STANDARDISE
 
 _BLOCKS_A_STAGE = (28 - 4) // 6
@@ -68,12 +70,11 @@ CIFAR100_WRN28_10 = Workload(
     summary="CIFAR-100, WRN-28-10, reflected crop and flip, 200 epochs",
     load=load_cifar100,
     build_model=WideResNet28x10,
-    loss=F.cross_entropy,
-    metric=ACCURACY,
+    task=CLASSES,
     bounds=Bounds(lr_min=0.0003, lr_max=0.07),  # [paper]
     epochs=200,
     batch_size=128,
-    weight_decay=5e-4,
+    optimizer=SGDRecipe(weight_decay=5e-4),
     augment=CropAndFlip(padding=4, mode="reflect"),
     prepare=STANDARDISE,  # [reading] the recipe names no numbers, and CIFAR-10's pictures have the same source
     channels_last=True,

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from infopace import Bounds
-from infopace.lab.workload import ACCURACY, Data, Workload, mlp
+from infopace.lab.tasks import CLASSES
+from infopace.lab.workload import Data, Workload, mlp
 
 
 class SmallCNN(nn.Module):
@@ -55,8 +56,7 @@ DIGITS = Workload(
     summary="scikit-learn's 8x8 digits, small CNN; needs no download",
     load=load_digits,
     build_model=SmallCNN,
-    loss=F.cross_entropy,
-    metric=ACCURACY,
+    task=CLASSES,
     # [measured] by `infopace compare digits`, its range test with seed 1000, rounded. Constant rates agree
     # (studies/constant_rates/run.py digits --epochs 30 --seeds 100 101): 0.950 at 0.003, 0.969 at 0.01, 0.979 at 0.03,
     # 0.522 at 0.1, where one seed collapsed, 0.149 at 0.2.

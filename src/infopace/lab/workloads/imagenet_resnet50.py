@@ -12,7 +12,9 @@ from torch.nn import functional as F
 from infopace import Bounds
 from infopace.lab.augment import ResizedCropAndFlip
 from infopace.lab.data import load_large_images
-from infopace.lab.workload import ACCURACY, Data, Standardise, Workload
+from infopace.lab.optimizers import SGDRecipe
+from infopace.lab.tasks import CLASSES
+from infopace.lab.workload import Data, Standardise, Workload
 
 _DECODED, _CROP = 256, 224
 _STAGES = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))  # width, blocks, stride of the first block
@@ -87,12 +89,11 @@ IMAGENET_RESNET50 = Workload(
     summary="ImageNet, ResNet-50, random resized crop and flip, 100 epochs",
     load=load_imagenet,
     build_model=ResNet50,
-    loss=F.cross_entropy,
-    metric=ACCURACY,
+    task=CLASSES,
     bounds=Bounds(lr_min=0.0005, lr_max=0.1),  # [paper]
     epochs=100,
     batch_size=256,
-    weight_decay=1e-4,
+    optimizer=SGDRecipe(weight_decay=1e-4),
     # [reading] the paper names no augmentation; this is the usual one, but cut from the middle square
     augment=ResizedCropAndFlip(_CROP),
     # the usual numbers of ImageNet; tests see the middle 224 x 224 of 256 x 256

@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from infopace import Bounds
 from infopace.lab.data import load_images, stratified_subset
-from infopace.lab.workload import ACCURACY, Data, Workload, pixels_to_unit
+from infopace.lab.tasks import CLASSES
+from infopace.lab.workload import Data, Workload, pixels_to_unit
 
 
 class LeNet(nn.Module):
@@ -44,8 +45,7 @@ MNIST_LENET = Workload(
     summary="MNIST, the LeNet of Vasudevan 2020, 50 epochs",
     load=load_mnist,
     build_model=LeNet,
-    loss=F.cross_entropy,
-    metric=ACCURACY,
+    task=CLASSES,
     # [paper] lr_min and lr_max, the outcome of its range test; lr_top [measured]: 98.3 % after one epoch
     bounds=Bounds(lr_min=0.0001, lr_max=0.2, lr_top=0.05),
     epochs=50,

@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from infopace import Bounds
 from infopace.lab.data import stratified_subset
-from infopace.lab.workload import ABSOLUTE_ERROR, ACCURACY, Data, Workload, mlp, pixels_to_unit
+from infopace.lab.tasks import CLASSES, NUMBERS
+from infopace.lab.workload import Data, Workload, mlp, pixels_to_unit
 from infopace.lab.workloads.cifar10 import CIFAR10_SMALL
 from infopace.lab.workloads.mnist import MNIST_10K
 
@@ -96,8 +97,7 @@ MNIST_MLP = Workload(
     summary="10,000 MNIST digits, MLP 784-128-10",
     load=MNIST_10K.load,
     build_model=lambda: mlp(784, 128, 10),
-    loss=F.cross_entropy,
-    metric=ACCURACY,
+    task=CLASSES,
     bounds=Bounds(0.001, 0.1),
     epochs=20,
     batch_size=64,
@@ -145,7 +145,6 @@ TURNED = dataclasses.replace(
     summary="5,000 rotated MNIST digits, the angle of each, MLP 784-128-64-1, regression",
     load=turned_digits,
     build_model=lambda: mlp(784, 128, 64, 1),
-    loss=F.mse_loss,
-    metric=ABSOLUTE_ERROR,
+    task=NUMBERS,
     epochs=30,
 )

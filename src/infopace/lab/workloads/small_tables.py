@@ -8,10 +8,10 @@ import math
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from infopace import Bounds
-from infopace.lab.workload import ABSOLUTE_ERROR, ACCURACY, Data, Workload, mlp
+from infopace.lab.tasks import CLASSES, NUMBERS
+from infopace.lab.workload import Data, Workload, mlp
 
 
 def diabetes() -> Data:
@@ -80,8 +80,7 @@ CANCER_MLP = Workload(
     summary="scikit-learn's breast cancer data, MLP 32-32",
     load=breast_cancer,
     build_model=lambda: mlp(30, 32, 32, 2),
-    loss=F.cross_entropy,
-    metric=ACCURACY,
+    task=CLASSES,
     bounds=Bounds(0.001, 0.1),
     epochs=30,
     batch_size=32,
@@ -93,8 +92,7 @@ DIABETES = Workload(
     summary="scikit-learn's diabetes data, MLP 10-32-32-1, regression",
     load=diabetes,
     build_model=lambda: mlp(10, 32, 32, 1),
-    loss=F.mse_loss,
-    metric=ABSOLUTE_ERROR,
+    task=NUMBERS,
     bounds=Bounds(0.001, 0.1),
     epochs=100,
     batch_size=32,
@@ -122,8 +120,7 @@ FLIPPED = Workload(
     summary="3,000 artificial examples of four classes, a tenth of the labels random, MLP 40-128-64-4",
     load=flipped,
     build_model=lambda: mlp(40, 128, 64, 4),
-    loss=F.cross_entropy,
-    metric=ACCURACY,
+    task=CLASSES,
     bounds=Bounds(0.001, 0.1),
     epochs=30,
     batch_size=64,

@@ -6,6 +6,7 @@ The file is Bias_correction_ucl.csv, 7,752 rows as published.
 from __future__ import annotations
 
 import csv
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from infopace import Bounds
-from infopace.lab.data import data_folder
+from infopace.lab.data import data_file
 from infopace.lab.errors import InputError
-from infopace.lab.workload import MAE_CELSIUS, Data, Workload
+from infopace.lab.tasks import MAE_CELSIUS, NUMBERS
+from infopace.lab.workload import Data, Workload
 
 FILE = "uci-temperature/Bias_correction_ucl.csv"
 TARGETS = ("Next_Tmax", "Next_Tmin")
@@ -42,15 +44,8 @@ class TemperatureNet(nn.Module):
 
 def load_temperature() -> Data:
     """Train on 2013-2016, test on 2017; 21 standardised inputs, two targets in degrees Celsius."""
-    root = data_folder()
-    how = f"put the CSV of UCI data set 514 (Cho et al. 2020) at <folder>/{FILE}"
-    if root is None:
-        raise InputError(
-            f"uci-temperature needs INFOPACE_DATA, which is not set; {how} and set INFOPACE_DATA=<folder>"
-        )
-    if not (root / FILE).is_file():
-        raise InputError(f"no file {root / FILE} (INFOPACE_DATA = {root}); {how}")
-    return read_temperature(root / FILE)
+    what = "the CSV of UCI data set 514 (Cho et al. 2020)"
+    return read_temperature(data_file(FILE, "uci-temperature", what))
 
 
 def read_temperature(path: Path) -> Data:
@@ -116,8 +111,7 @@ UCI_TEMPERATURE = Workload(
     summary="next-day temperatures of Seoul, FC 64-32-2, regression, 2000 epochs",
     load=load_temperature,
     build_model=TemperatureNet,
-    loss=F.mse_loss,
-    metric=MAE_CELSIUS,
+    task=dataclasses.replace(NUMBERS, metric=MAE_CELSIUS),
     # measured by studies/constant_rates/run.py uci-temperature --epochs 150 --seeds 100 101: mean final MAE, °C,
     # 11.31 at 1e-6, 2.51 at 3e-6, 1.77 at 1e-5, 1.30 at 3e-5, 1.08 at 1e-4, 1.04 from 2e-4 to 1e-3, 1.05 at 2e-3,
     # 1.10 at 4e-3; at 8e-3 the output of one seed collapsed. So lr_max is the largest that trains, lr_top half of
