@@ -20,7 +20,8 @@ def text() -> str:
         }
         pairs = list(itertools.combinations(finals, 2))
         tests = [
-            paired_p(*([finals[every][seed] for seed in sorted(finals[every])] for every in pair)) for pair in pairs
+            paired_p(*([finals[every][seed] for seed in sorted(finals[every])] for every in pair))
+            for pair in pairs
         ]
         least = min(p for p in holm(tests) if p is not None)
         for every, values in finals.items():

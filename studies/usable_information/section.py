@@ -14,7 +14,9 @@ def text() -> str:
     compared, tests = [], []
     for (workload,), rows in grouped(read("usable_information"), "workload").items():
         # The rule may end a run before its planned epochs.
-        finals = finals_by([{**row, "planned": row["epochs"]} for row in rows], lambda setting: setting["signal"])
+        finals = finals_by(
+            [{**row, "planned": row["epochs"]} for row in rows], lambda setting: setting["signal"]
+        )
         seeds = sorted(finals["neighbours"].keys() & finals["usable"].keys())
         ours, theirs = ([finals[signal][seed] for seed in seeds] for signal in ("usable", "neighbours"))
         tests.append(paired_p(ours, theirs))
@@ -35,7 +37,9 @@ def text() -> str:
                 mean_with_error(finals["usable"], metric),
                 f"{low} to {high}",
                 "" if p is None else f"{p:.2f}",
-                " / ".join(f"{statistics.fmean(r['epochs'] for r in some):.1f}" for some in by_signal.values()),
+                " / ".join(
+                    f"{statistics.fmean(r['epochs'] for r in some):.1f}" for some in by_signal.values()
+                ),
                 f"{statistics.fmean(row['neighbours'][-1] for row in own):.2f}",
                 f"{statistics.fmean(row['usable'][-1] for row in own):.2f}",
                 " / ".join(f"{_measuring(some):.2f}" for some in by_signal.values()),

@@ -14,7 +14,7 @@ import torch
 
 from infopace import Bounds, Probe, RangeTest, RangeTestError, find_bounds
 from infopace.lab.batches import Batches, caster
-from infopace.lab.config import measured
+from infopace.lab.config import measured, signal_of
 from infopace.lab.errors import InputError
 from infopace.lab.files import held_for_a_write, write_atomically, writing
 from infopace.lab.identity import identity_of
@@ -55,7 +55,7 @@ def bounds_of_plan(
         probe = Probe(cast(sample.inputs), sample.targets)
         measuring = Measuring(
             layers="all" if plan.layer_wise else "output",
-            signal=plan.signal,
+            signal=signal_of(plan.signal, probe),
             reference=workload.reference,
         )
     except (ValueError, TypeError) as error:  # of the workload's data

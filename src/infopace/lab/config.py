@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 import torch
 from tyro.conf import Positional, arg
 
-from infopace import Bounds, HoldAndDecay, Policy, Vasudevan2020
+from infopace import Bounds, HoldAndDecay, Policy, Probe, Vasudevan2020
 from infopace.lab.baselines import BASELINES, Baseline
 from infopace.lab.errors import InputError
 from infopace.lab.identity import recipe_of
@@ -339,6 +339,15 @@ def measured(signal: Signal, every: int | str | None) -> dict[str, Any]:
     """The signal and the cadence as records have them: no entries where they are the usual ones."""
     named = {} if signal == "auto" else {"signal": signal}
     return named | ({} if every is None else {"every": every})
+
+
+def signal_of(wanted: Signal, probe: Probe) -> Signal:
+    """What is measured where "auto" is asked for: neighbours where they are sound.
+
+    The library takes usable information, which is as good a guide. All rows in results/ were made with neighbours, and
+    runs of both would not be comparable.
+    """
+    return "neighbours" if wanted == "auto" and probe.has_distance else wanted
 
 
 def check_every(every: str | None) -> None:

@@ -16,7 +16,7 @@ from torch.optim.swa_utils import update_bn
 from infopace import MutualInformationLR, Policy, Probe
 from infopace.lab.baselines import Setting
 from infopace.lab.batches import batches_of_an_epoch, caster, drawn_batches, hold_out, in_batches, spans
-from infopace.lab.config import OURS, PACED, SWITCHES, Plan
+from infopace.lab.config import OURS, PACED, SWITCHES, Plan, signal_of
 from infopace.lab.errors import InputError
 from infopace.lab.lazy_images import in_turn
 from infopace.lab.run_folder import Row
@@ -110,7 +110,7 @@ class Training:
                 held_out=held_out_probe,
                 roll_back=roll_back,
                 every=self.plan.every,
-                measuring=self._measuring(),
+                measuring=self._measuring(probe),
             ),
         )
 
@@ -122,7 +122,7 @@ class Training:
         batches = batches_of_an_epoch(self.plan.workload, len(self.data.train_targets))
         return {"steps": self.plan.epochs * batches}
 
-    def _measuring(self) -> Measuring:
+    def _measuring(self, probe: Probe) -> Measuring:
         reference, targets = self.plan.workload.reference, self.data.train_targets
         # From all examples it is more precise than from the probe's, and takes time that only such a rule is worth.
         numbers = targets.is_floating_point() and not bool(((targets == 0) | (targets == 1)).all())
@@ -130,7 +130,7 @@ class Training:
             reference = reference_of(self.data.train_set(), seed=self.plan.config.seed)
         return Measuring(
             layers="all" if self.plan.config.layer_wise else "output",
-            signal=self.plan.config.signal,
+            signal=signal_of(self.plan.config.signal, probe),
             reference=reference,
             std_error=self._std_error,
         )

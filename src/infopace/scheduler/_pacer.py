@@ -109,7 +109,11 @@ class Pacer:
         check_bounds(layers, bounds)
         self.model, self._probe, self._held_out = model, probe, held_out
         self.apply, self.snapshot = apply, snapshot
-        self._measuring = Measuring(layers=layers, strict=False) if measuring is None else measuring
+        if measuring is None:
+            # The published rules read the neighbour estimate.
+            published = policy.reads_reference and probe.has_distance
+            measuring = Measuring(layers=layers, strict=False, signal="neighbours" if published else "auto")
+        self._measuring = measuring
         self._rule = RollBack() if roll_back is None else roll_back
         self.cadence, self.unit = Cadence(every), Unit()
         self.ledger = Ledger(
