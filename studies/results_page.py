@@ -20,6 +20,8 @@ ORDER = (
     "longer_decay",
     "change_in_mid_run",
     "driving_signal",
+    "usable_information",
+    "cadence",
     "rule_constants",
     "probe_size",
     "reference_ends_hold",
