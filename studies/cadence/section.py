@@ -9,6 +9,8 @@ from infopace.lab.compare import holm, interval, paired_p
 from studies.shared.page import read, section, table
 from studies.shared.paired import grouped
 
+_STEPS = 20_000 // 64
+
 
 def text() -> str:
     """The same run, measured at four cadences."""
@@ -58,7 +60,7 @@ def text() -> str:
 
 
 def _held(row: dict[str, list[str] | int]) -> int:
-    """Steps of the first hold."""
+    """Steps of the first hold, of the 312."""
     phases, unit = row["phases"], row["unit"]
     assert isinstance(phases, list) and isinstance(unit, int)
-    return unit * (phases.index("decay") if "decay" in phases else len(phases))
+    return min(unit * (phases.index("decay") if "decay" in phases else len(phases)), _STEPS)
