@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from infopace import Estimate, Probe, mutual_information
+from infopace.probe import Measuring, reference_of
 from infopace.probe import _estimates as estimates_module
 from infopace.probe import _reference as reference_module
-from infopace.probe import Measuring, reference_of
 
 from ..small_probe import labelled, small_net
 
