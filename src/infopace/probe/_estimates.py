@@ -18,7 +18,7 @@ from infopace.estimators import (
 )
 from infopace.probe._measuring import LayerInformation, Measuring
 from infopace.probe._pass import Scored
-from infopace.probe._signal import are_scores, driving_signal
+from infopace.probe._signal import driving_signal, has_shape_of_scores
 from infopace.probe._targets import Kind, Targets
 
 
@@ -49,7 +49,8 @@ def of_output(output: Scored, targets: Targets, measuring: Measuring, note: str 
     scores = output.scores
     signal, why = driving_signal(targets, measuring.signal, scores)
     flat = scores.reshape(len(scores), -1)
-    beside = measuring.decoder and are_scores(scores, targets)
+    # Labels out of range are an error here: more often a mistake than outputs that are no scores.
+    beside = measuring.decoder and has_shape_of_scores(scores, targets)
     neighbours = usable = decoder = None
     with _fitting("the output", scores.device):
         if signal == "neighbours":

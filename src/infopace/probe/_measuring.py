@@ -38,9 +38,9 @@ class Measuring:
             continuous targets it is "ksg", computed only if `Probe.reference` is called.
         decoder: Whether to read the output as scores where neighbours drive too, and give the decoder bound (only for
             one label an example) and usable information beside. Only if the output has the shape of scores.
-        std_error: Whether to compute the error bar of each estimate, which takes most of the time. Without it
+        std_error: Whether to compute the error bar of each neighbour estimate, which takes most of the time. Without it
             `Estimate.std_error` and `Estimate.interval` are nan, and the caution "inside-noise" is not given. No policy
-            uses it.
+            uses it. Usable information always has its error bar, which takes no time.
         batch_size: Examples per forward pass. None takes 256 if only the output is measured, and fewer if an example
             has more than 64 positions with a target. If layers are measured, None takes all examples, and each layer's
             output is released once it is measured. With a number the outputs of all chosen layers are held until the

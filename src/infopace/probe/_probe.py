@@ -224,10 +224,8 @@ class Probe:
                 note(name, values)
 
         def note(name: str, values: Tensor) -> None:
-            estimate = found[name].neighbours
-            if reference is None or estimate is None:
-                return
-            if self._is_above(reference, name, estimate, values, measuring):
+            estimate = found[name].estimate
+            if reference is not None and self._is_above(reference, name, estimate, values, measuring):
                 above[name] = f"{estimate.nats:.3g} nats are above the reference of {reference:.3g}"
 
         strict = measuring.layers != "all" if measuring.strict is None else measuring.strict
@@ -386,8 +384,8 @@ class Probe:
         if estimate.nats <= reference or self._known_targets().entropy <= reference:
             return False
         # An error bar takes four times as long as the estimate and hardly changes between epochs. A value that is
-        # above by more than twice the last error bar is above, without another error bar.
-        if not measuring.std_error:
+        # above by more than twice the last error bar is above, without another error bar. Usable information has one.
+        if not measuring.std_error and math.isnan(estimate.std_error):
             key = measuring.k, measuring.norm, name
             if estimate.nats - reference > 2 * self._margins.get(key, math.inf):
                 return True

@@ -18,7 +18,7 @@ def driving_signal(
 ) -> tuple[Literal["usable", "neighbours"], str]:
     """The signal that drives, and why. What "auto" takes is decided here and nowhere else.
 
-    It takes usable information: as a guide it was as good as neighbours on eight workloads, it takes less time, and it
+    It takes usable information: as a guide it was as good as neighbours on nine workloads, it takes less time, and it
     serves every kind of target (`studies/usable_information`).
 
     Raises:
@@ -38,12 +38,17 @@ def driving_signal(
 
 
 def are_scores(scores: Tensor, targets: Targets) -> bool:
-    """Whether the output has the shape of scores: one dimension with a class for each label, or a number a target."""
+    """Whether the output can be scores: it has their shape, and a class for each label."""
+    if targets.kind is not Kind.LABELS or not has_shape_of_scores(scores, targets):
+        return has_shape_of_scores(scores, targets)
+    classes = max(scores[0].numel(), 2)  # one column is the logit of label 1 of two
+    return int(targets.values.min()) >= 0 and int(targets.values.max()) < classes
+
+
+def has_shape_of_scores(scores: Tensor, targets: Targets) -> bool:
+    """Whether the output has the shape of scores: one dimension of classes, or a number for each target."""
     if targets.kind is Kind.LABELS:
-        classes = scores[0].numel()
-        flat = scores.ndim < 3 or scores.shape[1] == classes
-        top, low = int(targets.values.max()), int(targets.values.min())
-        return flat and low >= 0 and top < max(classes, 2)
+        return scores.ndim < 3 or scores.shape[1] == scores[0].numel()
     return scores.numel() == targets.values.numel()
 
 

@@ -69,7 +69,7 @@ class Pacer:
         layers: The driving layers: "output", or names of layers.
         held_out: A probe of examples that are not trained on, for a policy that reads it.
         roll_back: The thresholds of the roll-back.
-        every: Steps between measurements, which `decide` is then told; None: a unit of time is what lies between two
+        every: Steps between measurements, which `decide` then counts; None: a unit of time is what lies between two
             calls of `decide`. See `MutualInformationLR`.
         measuring: What is measured, and how. None: the driving layers.
 
