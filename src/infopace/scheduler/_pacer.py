@@ -71,7 +71,7 @@ class Pacer:
         roll_back: The thresholds of the roll-back.
         every: Steps between measurements, which `decide` then counts; None: a unit of time is what lies between two
             calls of `decide`. See `MutualInformationLR`.
-        measuring: What is measured, and how. None: the driving layers.
+        measuring: What is measured, and how. None: the driving layers; see `MutualInformationLR`.
 
     Attributes:
         measurement: The latest measurement; None just after loading a state.
