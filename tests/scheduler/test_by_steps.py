@@ -122,7 +122,7 @@ def test_the_rate_falls_with_each_step_and_nowhere_jumps() -> None:
 
 
 def test_a_planned_number_of_steps_need_be_no_multiple_of_a_unit() -> None:
-    loop = Loop(HoldAndDecay(steps=312), 20)
+    loop = Loop(HoldAndDecay(steps=312), 20, signal="neighbours")
     loop.train(0, 312)
     last, held = loop.rates[-1], max(loop.rates)
     assert last < 0.02 * held
@@ -231,10 +231,10 @@ def test_a_rate_that_other_code_sets_is_set_back_with_a_warning() -> None:
 
 
 def test_units_that_share_a_reason_share_a_line() -> None:
-    loop = Loop(HoldAndDecay(steps=400), 20)
+    loop = Loop(HoldAndDecay(steps=400), 20, signal="neighbours")
     loop.train(0, 400)
     lines = loop.scheduler.explain().splitlines()
-    assert len(lines) == 3 if BOUNDS.lr_top == BOUNDS.lr_max else 4
+    assert len(lines) == (3 if BOUNDS.lr_top == BOUNDS.lr_max else 4)
     assert lines[-2].startswith("steps 201 to 400: lr ")
 
 

@@ -23,6 +23,9 @@ class HoldAndDecay(Policy):
         decay:     LR = max(LR_held * (N - e + 1/2) / (N - a), LR_min)      epochs e = a + 1 .. N
         N = E where the number of epochs E is known, otherwise 2 a - s: as long as the hold was
 
+    Information is what the scheduler measures: usable information at the output, unless another is asked for. Any
+    signal in nats will do that rises while the network learns.
+
     Where the scheduler counts optimizer steps, an epoch is a unit of time of a fixed number of steps (`Observed.unit`),
     and the decay falls with each step.
 

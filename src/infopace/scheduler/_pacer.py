@@ -71,7 +71,7 @@ class Pacer:
         roll_back: The thresholds of the roll-back.
         every: Steps between measurements, which `decide` then counts; None: a unit of time is what lies between two
             calls of `decide`. See `MutualInformationLR`.
-        measuring: What is measured, and how. None: the driving layers.
+        measuring: What is measured, and how. None: the driving layers; see `MutualInformationLR`.
 
     Attributes:
         measurement: The latest measurement; None just after loading a state.
@@ -109,11 +109,13 @@ class Pacer:
         check_bounds(layers, bounds)
         self.model, self._probe, self._held_out = model, probe, held_out
         self.apply, self.snapshot = apply, snapshot
-        if measuring is None:
+        usual = Measuring(layers=layers, strict=False)
+        if policy.reads_reference:
+            if probe.forward is not None:  # it makes the targets, which are known after one pass
+                probe.measure(model, usual if measuring is None else measuring)
             # The published rules read the neighbour estimate.
-            published = policy.reads_reference and probe.has_distance
-            measuring = Measuring(layers=layers, strict=False, signal="neighbours" if published else "auto")
-        self._measuring = measuring
+            usual = usual.replace(signal="neighbours" if probe.has_distance else "auto")
+        self._measuring = usual if measuring is None else measuring
         self._rule = RollBack() if roll_back is None else roll_back
         self.cadence, self.unit = Cadence(every), Unit()
         self.ledger = Ledger(
@@ -310,11 +312,7 @@ class Pacer:
 
     def _reference(self, policy: Policy) -> float | None:
         """I(X;Y) in nats, if the policy reads it."""
-        if not policy.reads_reference:
-            return None
-        if self._probe.forward is not None:  # it makes the targets, which are known after one pass
-            self._probe.measure(self.model, self._measuring)
-        return self._probe.reference(self._measuring)
+        return self._probe.reference(self._measuring) if policy.reads_reference else None
 
     def _measure_held_out(self) -> dict[str, tuple[float, Tensor]]:
         """Held-out information of the driving layers, if it is still to be measured."""

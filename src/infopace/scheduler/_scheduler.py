@@ -86,8 +86,8 @@ class MutualInformationLR(LRScheduler):
         also: What else is rolled back: modules (`torch.optim.swa_utils.AveragedModel`, a teacher), tensors, or objects
             with `state_dict` and `load_state_dict`, such as many averages and a `GradScaler`.
         measuring: What is measured on the probe and on the held-out examples, and how. None: the layers that drive the
-            parameter groups, or else the output; by neighbours where the policy reads the reference, as published. A
-            group that is added later needs its layer among them: `Measuring(layers="all")`.
+            parameter groups, or else the output: its usable information, or neighbours where the policy reads the
+            reference. A group that is added later needs its layer among them: `Measuring(layers="all")`.
 
     Raises:
         TypeError: not an optimizer, not a probe, not a policy, no bounds, a held_out that is no probe or that the
