@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from infopace.model.layers import nearest_measured, weight_layers, with_neighbours
 from infopace.policies import Bounds, Decision, HeldOut, Observed, Policy
+from infopace.policies._policy import decide
 from infopace.probe import Measurement
 from infopace.scheduler._groups import ParameterGroups
 
@@ -324,7 +325,8 @@ class Ledger:
     def _decide(
         self, layer: str, history: list[float], begun: int, held_out: HeldOut | None = None
     ) -> Decision:
-        return self.policy.decide(
+        return decide(
+            self.policy,
             Observed(
                 history[begun:],
                 self.reference,
@@ -333,7 +335,7 @@ class Ledger:
                 rolled_back=len(self.rolled_back),
                 begun=begun,
                 unit=self.unit,
-            )
+            ),
         )
 
     def _add(self, decided: dict[str, Decision], used: Used | None) -> None:
