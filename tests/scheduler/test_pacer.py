@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import jaxtyping
 import pytest
 import torch
 from torch import nn
@@ -178,3 +179,36 @@ def test_the_default_rule_reads_usable_information_and_published_ones_neighbours
     pacer = Pacer(nn.Sequential(nn.Linear(8, 12), nn.Unflatten(1, (3, 4))), tokens, BOUNDS, policy)
     assert pacer.measurement is not None
     assert pacer.measurement.output.estimate.choice.startswith("usable")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"apply": 3}, "apply must be a function of learning rates by layer, got 3"),
+        (
+            {"snapshot": object()},
+            "snapshot must have known, divergence, keep and put_back, see infopace.scheduler.Snapshot, got object",
+        ),
+    ],
+)
+def test_what_cannot_be_called_or_rolled_back(
+    monkeypatch: pytest.MonkeyPatch, wrong: dict[str, Any], message: str
+) -> None:
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # it would refuse some of them first
+    inputs, labels = data()
+    with pytest.raises(TypeError) as error:
+        Pacer(nn.Linear(8, 4), Probe(inputs[:200], labels[:200]), BOUNDS, **wrong)
+    assert str(error.value) == message
+
+
+def test_one_layer_may_be_given_without_a_list() -> None:
+    inputs, labels = data()
+    pacer = Pacer(nn.Linear(8, 4), Probe(inputs[:200], labels[:200]), BOUNDS, layers="output")
+    assert list(pacer.rates()) == ["output"]
+
+
+def test_a_reason_of_several_lines_is_explained_in_one() -> None:
+    run = ByHand(every=10)
+    run.train(5)
+    run.pacer.roll_back("the loss is\n nan")
+    assert "times 0.5: the loss is nan; then start" in run.pacer.ledger.decided[-1]["output"].reason

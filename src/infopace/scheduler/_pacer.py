@@ -18,8 +18,10 @@ from infopace.scheduler._checks import (
     check_arguments,
     check_bounds,
     check_driven,
+    check_driver,
     check_held_out,
     check_state,
+    planned_steps,
 )
 from infopace.scheduler._ledger import Ledger, Used, nats_by_layer
 from infopace.scheduler._roll_back import RollBack, check_that_a_rate_may_help, collapse
@@ -81,7 +83,8 @@ class Pacer:
         cadence: How often is measured.
 
     Raises:
-        TypeError: not a probe, not a policy, no bounds, a held_out that is no probe or that the policy does not read.
+        TypeError: not a probe, not a policy, no bounds, a held_out that is no probe or that the policy does not read,
+            an apply that is no function, a snapshot that lacks one of its four members.
         ValueError: a layer that is not measured or has no bounds, held-out examples of other classes than the probe's,
             outputs that are not finite before training, and all that `Probe.measure` refuses.
     """
@@ -105,7 +108,8 @@ class Pacer:
         policy = HoldAndDecay() if policy is None else policy
         if held_out is not None:
             check_held_out(held_out, probe, policy)
-        layers = list(dict.fromkeys(layers))
+        check_driver(apply, snapshot, Snapshot)
+        layers = [layers] if isinstance(layers, str) else list(dict.fromkeys(layers))
         check_bounds(layers, bounds)
         self.model, self._probe, self._held_out = model, probe, held_out
         self.apply, self.snapshot = apply, snapshot
@@ -117,13 +121,14 @@ class Pacer:
             usual = usual.replace(signal="neighbours" if probe.has_distance else "auto")
         self._measuring = usual if measuring is None else measuring
         self._rule = RollBack() if roll_back is None else roll_back
-        self.cadence, self.unit = Cadence(every), Unit()
+        self.cadence, self.unit = Cadence(every, planned_steps(policy)), Unit()
         self.ledger = Ledger(
             policy, bounds, self._reference(policy), self._rule.lowered, layers, self.cadence.unit
         )
         self.measurement: Measurement | None = None
         self.seconds = 0.0
         self.observe()
+        self._times = [time.perf_counter()]  # the starts of steps, where `decide` is told of them
 
     def decide(self, steps: int | None = None) -> dict[str, Decision]:
         """Measure, and decide where a unit of time is over; call it once, at the end of an epoch.
@@ -136,7 +141,7 @@ class Pacer:
             The decision of each driving layer, new or still valid.
 
         Raises:
-            ValueError: steps where `every` was not given, or none where it was.
+            ValueError: steps where `every` was not given, none where it was, or more than a unit of time.
             RollBackError: as for `MutualInformationLR.roll_back`.
         """
         if self.cadence.by_steps != (steps is not None):
@@ -146,11 +151,25 @@ class Pacer:
                 else "without every takes no steps"
             )
             raise ValueError(f"decide of a pacer {needed}, got steps = {steps}")
-        for _ in range(whole("steps", steps, 0) if steps is not None else 0):
-            self.unit.stepped()
+        if steps is not None:
+            self._stepped(whole("steps", steps, 0))
         if steps is None or self.cadence.is_due(self.unit.since):
             self.observe()
         return dict(self.ledger.decided[-1])
+
+    def _stepped(self, steps: int) -> None:
+        """So many steps were taken since the last call of `decide`."""
+        unit, before, now = self.cadence.unit or 1, self._times[-1], time.perf_counter()
+        if steps > unit:
+            raise ValueError(
+                f"steps must be at most a unit of time, {unit} steps, got {steps}; call decide more often, or give a "
+                "larger every"
+            )
+        if self.cadence.every is None:
+            self._times += [before + (now - before) * step / steps for step in range(1, steps + 1)]
+        for _ in range(steps):
+            self.unit.stepped()
+        self.choose_cadence(self._times)
 
     def observe(self, used: Used | None = None) -> Measurement:
         """Measure, and decide where a unit of time is over. `used`: its rates, where other code sets them."""
@@ -181,7 +200,8 @@ class Pacer:
         unit = self.unit.added(nats, held_out)
         if self._unit_is_over:
             self.ledger.observe(unit.nats, unit.held_out, used if used is not None else self._rates_used())
-            self._next_unit()
+            over = self.unit.steps - (self.cadence.unit or self.unit.steps)
+            self._next_unit(max(over, 0))
         else:
             self.unit = unit
         self.measurement = measurement
@@ -278,8 +298,7 @@ class Pacer:
             layers=list(self.ledger.history),
             held_out_size=0 if self._held_out is None else self._held_out.n,
             reference=self.ledger.reference,
-            every=self.cadence.every,
-            by_steps=self.cadence.by_steps,
+            cadence=self.cadence,
         )
 
     def add(self, layers: Iterable[str]) -> None:
@@ -292,8 +311,8 @@ class Pacer:
         unit = self.cadence.unit
         return unit is None or not self.ledger or self.unit.steps >= unit
 
-    def _next_unit(self) -> None:
-        self.unit = Unit()
+    def _next_unit(self, steps: int = 0) -> None:
+        self.unit = Unit(steps)
         if self.snapshot is not None:
             self.snapshot.keep()
         self._apply()
