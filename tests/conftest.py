@@ -9,12 +9,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
 import torch
+
+from .team import Team, team
 
 torch.set_num_threads(1)
 # How long an example takes says how busy the machine is.
@@ -41,6 +44,13 @@ def _missing_browser() -> str | None:
 
 
 _NEEDS = {"needs_data": _missing_data, "needs_cuda": _missing_cuda, "needs_browser": _missing_browser}
+
+
+@pytest.fixture(scope="session")
+def four() -> Iterator[Team]:
+    """Four processes of one group, which take seconds to start."""
+    with team(4) as processes:
+        yield processes
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import io
 import itertools
+import os
 import re
 import sys
 import sysconfig
@@ -19,17 +20,20 @@ from infopace.lab.config import TrainConfig
 from infopace.lab.environment import keep_freed_memory
 from infopace.lab.errors import Diverged, InputError, Unfinished
 from infopace.lab.measure import MeasureConfig, measure
-from infopace.lab.progress import make_progress
+from infopace.lab.processes import joined, processes_started
+from infopace.lab.progress import Silent, make_progress
 from infopace.lab.range_config import RangeTestConfig
 from infopace.lab.range_progress import make_range_progress
 from infopace.lab.range_run import run_range_test
 from infopace.lab.report import ReportConfig, report
 from infopace.lab.run import train
 from infopace.lab.trackers import tracked
+from infopace.model import ProcessError
 
 BAD_INPUT = 2
 DIVERGED = 3
 NO_ANSWER = 4
+LOST = 5
 INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
 _COMMANDS = {
@@ -47,7 +51,7 @@ def run(arguments: list[str]) -> int:
     """Run a command and return its exit code.
 
     0: success. 2: input that cannot be used. 3: a run diverged, or a comparison lacks runs. 4: a range test found no
-    bounds. 130: interrupted.
+    bounds. 5: another process of the run failed. 130: interrupted.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -57,6 +61,10 @@ def run(arguments: list[str]) -> int:
         if config is None:
             return 0
         keep_freed_memory()
+        if processes_started() > 1 and not isinstance(config, TrainConfig):
+            raise InputError(
+                f"only train runs on several processes, got {arguments[0]} on {processes_started()}"
+            )
         if isinstance(config, MeasureConfig):
             print(*measure(config), sep="\n")
             return 0
@@ -71,8 +79,12 @@ def run(arguments: list[str]) -> int:
         if isinstance(config, ReportConfig):
             print(*report(config, _complain), sep="\n")
             return 0
-        with contextlib.closing(tracked(make_progress(), config.track)) as progress:
-            result = train(config, progress)
+        with joined() as processes:
+            first = processes.rank == 0  # which writes and prints for all
+            with contextlib.closing(
+                tracked(make_progress(), config.track) if first else Silent()
+            ) as progress:
+                result = train(config, progress)
     except InputError as error:
         return _fail(error, BAD_INPUT)
     except Diverged as error:
@@ -84,6 +96,8 @@ def run(arguments: list[str]) -> int:
         return _fail(error, BAD_INPUT)
     except RangeTestError as error:
         return _fail(error, NO_ANSWER)
+    except ProcessError as error:
+        return _fail(f"{error}; the same command resumes the run", LOST)
     except SystemExit as stop:  # only a workload's code raises it
         return _fail(
             f"{_place(stop)} ended the program with {_shown(stop)}; a workload's code must not", BAD_INPUT
@@ -91,7 +105,8 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         resumes = arguments[:1] in (["train"], ["range-test"], ["compare"])
         return _fail("stopped; the same command resumes it" if resumes else "stopped", INTERRUPTED)
-    print(*result.lines, sep="\n")
+    if first:
+        print(*result.lines, sep="\n")
     return 0
 
 
@@ -114,7 +129,9 @@ def _fail(error: object, code: int) -> int:
 
 
 def _complain(what: object) -> None:
-    print(f"infopace: {' '.join(str(what).split())}", file=sys.stderr)
+    rank = os.environ.get("RANK", "0") if processes_started() > 1 else "0"
+    who = "infopace" if rank == "0" else f"infopace, rank {rank}"
+    print(f"{who}: {' '.join(str(what).split())}", file=sys.stderr)
 
 
 def _parse(arguments: list[str]) -> Config | None:

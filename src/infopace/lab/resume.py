@@ -10,6 +10,7 @@ from infopace.lab.config import Plan
 from infopace.lab.errors import InputError
 from infopace.lab.run_folder import Row, RunFolder, sound_rows
 from infopace.lab.training import Training
+from infopace.model import Processes
 
 Note = Callable[[str], None]
 # The fields of a run's record that a resumed run needs.
@@ -84,15 +85,25 @@ def check_same_data(digest: str, record: dict[str, Any], folder: RunFolder) -> N
         )
 
 
-def take_up(folder: RunFolder, plan: Plan, training: Training, note: Note) -> list[Row]:
+def take_up(folder: RunFolder, plan: Plan, training: Training, note: Note, processes: Processes) -> list[Row]:
     """Load the newest usable checkpoint and return the rows up to it; no rows mean a start from the beginning.
 
     A corrupt checkpoint is skipped, with a note. A checkpoint of another run or another model is an InputError: it is
-    not damage, somebody put it there.
+    not damage, somebody put it there. Of several processes the first reads, and all load.
     """
+    rows, state, name = processes.from_first("the checkpoint", lambda: _newest(folder, plan, note))
+    if state is not None:
+        _load(state, name, training)
+    return rows
+
+
+def _newest(folder: RunFolder, plan: Plan, note: Note) -> tuple[list[Row], dict[str, Any] | None, str]:
+    """The rows up to the newest usable checkpoint, its state, and its path; no state: there is none."""
     rows = sound_rows(folder.read_rows())
     skipped = []
     resumed: list[Row] = []
+    found: dict[str, Any] | None = None
+    name = ""
     for path in folder.checkpoints():
         state = _state(folder, path)
         if state is None:
@@ -100,8 +111,8 @@ def take_up(folder: RunFolder, plan: Plan, training: Training, note: Note) -> li
         elif len(rows) <= state["epoch"]:
             note(f"{folder.path}/epochs.jsonl ends before checkpoint {path.name}; the one before is used")
         else:
-            _load(state, path, plan, training)
-            resumed = rows[: state["epoch"] + 1]
+            _check_same_settings(state, path, plan)
+            resumed, found, name = rows[: state["epoch"] + 1], state, str(path)
             break
         skipped.append(path)
     if skipped and not resumed:
@@ -111,15 +122,18 @@ def take_up(folder: RunFolder, plan: Plan, training: Training, note: Note) -> li
     ) in skipped:  # they are newer than the epoch of the resumed run, and would outlive its own checkpoints
         path.unlink(missing_ok=True)
     folder.keep_rows(resumed)
-    return resumed
+    return resumed, found, name
 
 
-def _load(state: dict[str, Any], path: object, plan: Plan, training: Training) -> None:
+def _check_same_settings(state: dict[str, Any], path: object, plan: Plan) -> None:
     fields = _differing(plan.settings(), state["run"]["settings"])
     if fields:
         raise InputError(
             f"checkpoint {path} belongs to another run: {fields}; remove it or choose another --out"
         )
+
+
+def _load(state: dict[str, Any], path: str, training: Training) -> None:
     try:
         training.load_state(state)
     except Exception as error:  # torch and the packages of optimizers raise anything on a strange state

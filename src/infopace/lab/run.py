@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
+import functools
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,7 @@ from infopace.lab.run_folder import Row, RunFolder, sound_rows
 from infopace.lab.training import NotFinite, Training, set_determinism
 from infopace.lab.trial import load_tried
 from infopace.lab.workload import Data
+from infopace.model import Processes, processes_of
 from infopace.scheduler import RollBack
 
 # The share of a run's time that checkpoints may take. Each costs a flush to the disk.
@@ -61,26 +64,40 @@ def train(
     run diverged.
     """
     plan = resolve(config)
-    folder = RunFolder(plan.folder())
+    processes = processes_of()
+    folder = RunFolder(plan.folder(), writes=processes.rank == 0)
+    with contextlib.ExitStack() as held:
+        record, finished = processes.from_first(
+            "the run folder", lambda: _opened(plan, folder, held, picture)
+        )
+        if finished is not None:
+            listener.note(
+                f"this run is finished; to train again, remove {folder.path} or choose another --out"
+            )
+            return _result(plan, folder, finished)
+        return _train(plan, folder, processes, record, listener, picture, std_error, policy, roll_back)
+
+
+def _opened(
+    plan: Plan, folder: RunFolder, held: contextlib.ExitStack, picture: bool
+) -> tuple[dict[str, Any] | None, list[Row] | None]:
+    """Hold the folder. Returns the record of a run that is there, and its rows if it is finished."""
     folder.check_free_or_run()
-    with folder.locked():
-        record = recorded_run(folder)
-        if record is not None:
-            check_same_run(plan, record, folder)
-            rows = sound_rows(folder.read_rows())
-            summary = folder.read_json("summary.json")
-            whole = summary is not None and len(rows) - 1 == summary.get("epochs", plan.epochs)
-            if whole and (folder.picture.is_file() or not picture):
-                listener.note(
-                    f"this run is finished; to train again, remove {folder.path} or choose another --out"
-                )
-                return _result(plan, folder, rows)
-        return _train(plan, folder, record, listener, picture, std_error, policy, roll_back)
+    held.enter_context(folder.locked())
+    record = recorded_run(folder)
+    if record is None:
+        return None, None
+    check_same_run(plan, record, folder)
+    rows = sound_rows(folder.read_rows())
+    summary = folder.read_json("summary.json")
+    whole = summary is not None and len(rows) - 1 == summary.get("epochs", plan.epochs)
+    return record, rows if whole and (folder.picture.is_file() or not picture) else None
 
 
 def _train(
     plan: Plan,
     folder: RunFolder,
+    processes: Processes,
     record: dict[str, Any] | None,
     listener: Listener,
     picture: bool,
@@ -93,13 +110,14 @@ def _train(
     if record is not None:
         std_error = record.get("std_error", True)
     set_determinism(threads, plan.device)
-    data = load_tried(plan.workload, plan.device)
+    data = _loaded(plan, processes)
     if record is not None:
         check_same_data(data.digest(), record, folder)
     if plan.wants_test:
         if plan.config.held_out:  # before a range test, which may take minutes
             held_out_examples(data.train_targets, plan.config.held_out)
-        plan = plan.with_bounds(_tested_bounds(plan, data, folder, listener))
+        tested = functools.partial(_tested_bounds, plan, data, folder, listener)
+        plan = plan.with_bounds(processes.from_first("the range test", tested))
     try:
         training = Training(plan, data, std_error=std_error, policy=policy, roll_back=roll_back)
     except (ValueError, TypeError) as error:
@@ -115,7 +133,12 @@ def _train(
             f"the run was started with {record['versions']} and continues with {fresh['versions']}; the last bits of"
             " its numbers may differ"
         )
-    rows = take_up(folder, plan, training, listener.note)
+    if record.get("processes", 1) != processes.count:
+        listener.note(
+            f"the run was started on {record.get('processes', 1)} processes and continues on {processes.count}; each"
+            " trains on other parts of the batches, so its numbers may differ"
+        )
+    rows = take_up(folder, plan, training, listener.note, processes)
     begins = not rows
     # Before a file is written, because the workload may still be refused.
     untrained = [_untrained(plan, training)] if begins else []
@@ -134,13 +157,20 @@ def _train(
         raise
     _report_rolled_back(rows, listener)
 
-    if picture:
+    if picture and folder.writes:
         draw_run(record, rows, folder.picture)
     test = [row["test"] for row in rows[1:]]
     best = plan.workload.metric.best(test)
     summary = {"final": test[-1], "best": test[best], "best_epoch": best + 1, "epochs": len(test)}
     folder.write_json("summary.json", summary)
     return _result(plan, folder, rows)
+
+
+def _loaded(plan: Plan, processes: Processes) -> Data:
+    """The data, loaded by the first process before the others: it may have to download them."""
+    loaded: list[Data] = []
+    processes.from_first("the data", lambda: loaded.append(load_tried(plan.workload, plan.device)))
+    return loaded[0] if loaded else load_tried(plan.workload, plan.device)
 
 
 def _untrained(plan: Plan, training: Training) -> Row:
@@ -233,6 +263,8 @@ def _report_rolled_back(rows: list[Row], listener: Listener) -> None:
 
 
 def _save(folder: RunFolder, training: Training, rows: list[Row], record: dict[str, Any]) -> None:
+    if not folder.writes:
+        return
     epoch = len(rows) - 1
     folder.save_checkpoint(epoch, {"epoch": epoch, "run": record, **training.state()})
 
@@ -245,6 +277,7 @@ def _record(plan: Plan, data: Data, training: Training, threads: int, std_error:
         "fingerprint": plan.fingerprint(),
         "optimizer": None if plan.own_optimizer else plan.optimizer.settings(),
         "threads": threads,
+        "processes": training.processes.count,
         "std_error": std_error,
         "seed": plan.config.seed,
         "data": data.digest(),

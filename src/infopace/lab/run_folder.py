@@ -27,9 +27,15 @@ _KEPT = 2
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Reads and writes the files of one run. It does not depend on the model."""
+    """Reads and writes the files of one run. It does not depend on the model.
+
+    Attributes:
+        path: The folder.
+        writes: Whether this process writes. Of several processes of one run only the first does.
+    """
 
     path: Path
+    writes: bool = True
 
     @property
     def picture(self) -> Path:
@@ -74,6 +80,8 @@ class RunFolder:
 
     def discard(self) -> None:
         """Remove the files of a run that was refused. Call it only while holding the folder."""
+        if not self.writes:
+            return
         for path in (self.path / "run.json", self._rows, *self.checkpoints()):
             path.unlink(missing_ok=True)
 
@@ -81,6 +89,8 @@ class RunFolder:
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Write `content` whole or not at all."""
+        if not self.writes:
+            return
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
         write_atomically(self.path / name, f"{text}\n".encode())
 
@@ -96,7 +106,8 @@ class RunFolder:
 
     def append_row(self, row: Row) -> None:
         """Append one row. Raises WriteFailed if it does not fit, and leaves the rows as they were."""
-        append_line(self._rows, _line(row))
+        if self.writes:
+            append_line(self._rows, _line(row))
 
     def read_rows(self) -> list[Row]:
         """The rows of epochs 0, 1, 2, ... up to the first that is torn, missing or out of order.
@@ -122,6 +133,8 @@ class RunFolder:
 
     def keep_rows(self, rows: list[Row]) -> None:
         """Make the file hold `rows` and nothing else: no torn line stays after them."""
+        if not self.writes:
+            return
         content = b"".join(_line(row) for row in rows)
         if (self._rows.read_bytes() if self._rows.is_file() else b"") != content:
             write_atomically(self._rows, content)

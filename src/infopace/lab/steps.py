@@ -37,7 +37,7 @@ class Steps:
     ) -> None:
         self.optimizer = optimizer
         self._per_batch, self._per_epoch = per_batch, per_epoch
-        self._wants_loss = wants_loss
+        self.wants_loss = wants_loss
 
     @property
     def groups(self) -> list[str]:
@@ -50,7 +50,7 @@ class Steps:
 
     def step(self, loss: Tensor) -> None:
         """Update the weights, after the backward pass of `loss`."""
-        if self._wants_loss:
+        if self.wants_loss:
             self.optimizer.step(lambda: float(loss.detach()))
         else:
             self.optimizer.step()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
 from infopace import MutualInformationLR, Policy, Probe
@@ -19,10 +20,12 @@ from infopace.lab.batches import batches_of_an_epoch, caster, drawn_batches, hol
 from infopace.lab.config import OURS, PACED, SWITCHES, Plan, signal_of
 from infopace.lab.errors import InputError
 from infopace.lab.lazy_images import in_turn
+from infopace.lab.processes import Parts, as_one, own_draws
 from infopace.lab.run_folder import Row
 from infopace.lab.steps import PacedSteps, Steps, check_loaded
 from infopace.lab.trial import check_untrained
 from infopace.lab.workload import Data, Rows
+from infopace.model import processes_of
 from infopace.probe import Measuring, reference_of
 from infopace.scheduler import RollBack, RollBackError
 
@@ -75,9 +78,12 @@ class Training:
         self._most = None if plan.every is None else len(data.train_targets)
         self._inputs = caster(workload)
         self._seed_epoch(0)
+        self.processes = processes_of()
         self.model = workload.build_model().to(plan.device)
         if workload.channels_last:
             self.model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        # The same model, for the forward passes of training.
+        self._trained = as_one(self.model, self.processes, lambda model: self._loss(model, torch.arange(2)))
         # A mask may hold -inf from the start.
         self._never_finite = self._not_finite()
         if plan.baseline is None:
@@ -271,35 +277,40 @@ class Training:
         data, workload = self.data, self.plan.workload
         order, rolled_back = self._seed_epoch(epoch), self.steps.rolled_back
         drawn = drawn_batches(workload, len(data.train_inputs), order, self._most)
-        batches = [batch.to(self.device) for batch in drawn]
+        parts = Parts([batch.to(self.device) for batch in drawn], self.processes)
+        order = own_draws(self.plan.config.seed, epoch, self.processes, order)
         losses: list[torch.Tensor] = []
         self.model.train()
-        for i, (batch, inputs) in enumerate(zip(batches, in_turn(data.train_inputs, batches), strict=True)):
+        for i, (batch, inputs) in enumerate(
+            zip(parts.own, in_turn(data.train_inputs, parts.own), strict=True)
+        ):
             self.steps.optimizer.zero_grad(set_to_none=True)
             if workload.augment is not None:
                 inputs = workload.augment(inputs, order)
-            with self._autocast():
-                outputs = self.model(self._inputs(inputs))
-                loss = workload.task.loss(outputs, data.train_targets[batch])
-            loss.backward()
-            self._step(loss)
+            with self.processes.exchange("a training step"):
+                loss = self._loss(self._trained, batch, inputs)
+                parts.weighted(loss, i).backward()
+            self._step(parts.of_all(loss, i) if self.steps.wants_loss else loss)
             losses.append(loss.detach())
-            on_batch(i + 1, len(batches))
-        sizes = torch.tensor([len(batch) for batch in batches], dtype=torch.float64, device=self.device)
-        found = torch.stack(losses).double()
-        if (
-            self.steps.rolled_back > rolled_back
-        ):  # steps of a unit of time; its batches may have had no finite loss
-            sizes, found = sizes[found.isfinite()], found[found.isfinite()]
-        mean = float(found @ sizes) / float(sizes.sum()) if len(found) else math.nan
+            on_batch(i + 1, len(parts.own))
+        # Steps of a unit of time may have been rolled back; its batches may have had no finite loss.
+        mean = parts.mean(losses, only_finite=self.steps.rolled_back > rolled_back)
         if not math.isfinite(mean):
-            odd = ~torch.isfinite(torch.stack(losses))
-            if bool(odd.any()):
-                self._check_untrained(epoch, int(odd.nonzero()[0]))
+            if (first := parts.first_not_finite(losses)) is not None:
+                check = functools.partial(self._check_untrained, epoch, first)
+                self.processes.from_first("the loss of untrained weights", check)
             raise NotFinite(f"the training loss is {mean}")
         if self._not_finite() > self._never_finite:
             raise NotFinite("a weight is not finite")
         return mean
+
+    def _loss(self, model: nn.Module, batch: Tensor, inputs: Tensor | None = None) -> Tensor:
+        """The training loss of some examples, whose inputs may be given, augmented."""
+        if inputs is None:
+            (inputs,) = in_turn(self.data.train_inputs, [batch.to(self.device)])
+        with self._autocast():
+            outputs = model(self._inputs(inputs))
+            return self.plan.workload.task.loss(outputs, self.data.train_targets[batch.to(self.device)])
 
     @torch.no_grad()
     def _check_untrained(self, epoch: int, number: int) -> None:
@@ -320,19 +331,24 @@ class Training:
     @torch.no_grad()
     def evaluate(self) -> float:
         """The metric on the test set, in eval mode. Raises NotFinite if it, or an output, is not finite."""
+        # All processes do this, because it may change the last bits of the weights.
+        with self.steps.evaluating():
+            return self.processes.from_first("the test", self._evaluate)
+
+    @torch.no_grad()
+    def _evaluate(self) -> float:
         metric = self.plan.workload.metric
         total, count = torch.zeros((), dtype=torch.float64, device=self.device), 0
         odd = torch.zeros((), dtype=torch.bool, device=self.device)
         self.model.eval()
         batches = spans(len(self.data.test_targets), _EVALUATION_BATCH)
-        with self.steps.evaluating():
-            for batch, inputs in zip(batches, in_turn(self.data.test_inputs, batches), strict=True):
-                with self._autocast():
-                    outputs = self.model(self._inputs(inputs))
-                scores = metric.score(outputs.float(), self.data.test_targets[batch])
-                total += scores.sum()
-                count += scores.numel()
-                odd |= outputs.isnan().any()
+        for batch, inputs in zip(batches, in_turn(self.data.test_inputs, batches), strict=True):
+            with self._autocast():
+                outputs = self.model(self._inputs(inputs))
+            scores = metric.score(outputs.float(), self.data.test_targets[batch])
+            total += scores.sum()
+            count += scores.numel()
+            odd |= outputs.isnan().any()
         # argmax of outputs that are nan is a class, so the metric alone does not show them.
         if bool(odd):
             raise NotFinite("an output on the test set is nan")

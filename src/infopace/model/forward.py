@@ -13,11 +13,15 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from infopace.estimators._inputs import check_plain
 from infopace.model.examples import Layout, same_for_all, tells_examples_apart
+from infopace.model.processes import ALONE, Processes
 from infopace.model.random_state import random_state_kept
-from infopace.model.snapshot import Buffers
+from infopace.model.sharding import is_sharded, reshard, whole
+from infopace.model.snapshot import Buffers, norm_of
 
-# Makes the output of some examples: (model, examples) -> (n, ...).
-Forward = Callable[[nn.Module, Any], Tensor]
+# Processes that average their gradients have weights that are equal bit for bit on machines of one kind.
+_SAME_NORM = 1e-5
+# Of some examples: (model, examples) -> the output (n, ...), and what else was found.
+Forward = Callable[[nn.Module, Any], tuple[Tensor | None, Any]]
 # name, output with the examples first, whether it or the input of the layer differs between examples
 _Take = Callable[[str, Tensor, bool], None]
 
@@ -32,12 +36,13 @@ def layer_outputs(
     *,
     strict: bool = True,
     forward: Forward | None = None,
-) -> dict[str, str]:
+    processes: Processes = ALONE,
+) -> tuple[dict[str, str], list[Any]]:
     """Run n examples and call receive(name, output) for each layer and for "output", with the examples first.
 
     Returns the layers that were not received, each with the reason: they did not run, or, without `strict`, their
     output has no dimension of the examples, or all examples have the same. With `strict` the first of these raises and
-    the second is received.
+    the second is received. Returns also what `forward` found beside the output of each batch.
 
     The model gets a copy of its inputs, because it may change them in place. Without batches `receive` is called during
     the pass, so that no more than one layer's output is held. A layer that runs several times in a pass is received
@@ -45,6 +50,9 @@ def layer_outputs(
 
     `forward(model, inputs)` makes the output of some examples; None: the main tensor of what the model returns. If
     layers are asked for, it runs on a few examples first, which show where layers have the examples.
+
+    Batches are dealt to the processes. They are those of one process, so the outputs are equal bit for bit on any
+    number of them. All receive all outputs.
     """
     run = _usual if forward is None else forward
     received: set[str] = set()
@@ -57,22 +65,23 @@ def layer_outputs(
         else:
             reasons[name] = "gets the same input for every example and was not measured"
 
-    size = n if batch_size is None else min(n, batch_size)
-    layout = _layout(model, inputs, n, size, layers, run)
-    if size < n:
-        _in_batches(model, inputs, n, layers, size, take, layout, None if strict else reasons, run)
+    if batch_size is not None and batch_size < n:
+        found = _in_batches(
+            model, inputs, n, layers, batch_size, take, None if strict else reasons, run, processes
+        )
     else:
-        _one_pass(model, inputs, n, layers, take, layout, None if strict else reasons, run)
+        layout = _layout(model, inputs, n, n, layers, run)
+        found = [_one_pass(model, inputs, n, layers, take, layout, None if strict else reasons, run)]
     silent = "did not run in the forward pass and was not measured"
-    return {name: reasons.get(name, silent) for name in layers if name not in received}
+    return {name: reasons.get(name, silent) for name in layers if name not in received}, found
 
 
-def _usual(model: nn.Module, inputs: Any) -> Any:
-    return main_tensor(call(model, inputs))
+def _usual(model: nn.Module, inputs: Any) -> tuple[Tensor | None, None]:
+    return main_tensor(call(model, inputs)), None
 
 
 def _layout(
-    model: nn.Module, inputs: Any, n: int, size: int, layers: dict[str, nn.Module], run: Callable[..., Any]
+    model: nn.Module, inputs: Any, n: int, size: int, layers: dict[str, nn.Module], run: Forward
 ) -> Layout:
     """Where the examples are in the outputs of some layers, for passes of `size` of n examples."""
     layout = Layout(size)
@@ -97,9 +106,9 @@ def _one_pass(
     take: _Take,
     layout: Layout,
     reasons: dict[str, str] | None,
-    run: Callable[..., Any],
-) -> None:
-    """`reasons` takes up why a layer cannot be measured; None: it raises."""
+    run: Forward,
+) -> Any:
+    """What `run` found beside the output. `reasons` takes up why a layer cannot be measured; None: it raises."""
     calls = dict.fromkeys(layers, 0)
     again: dict[str, tuple[Tensor, bool]] = {}
 
@@ -123,10 +132,11 @@ def _one_pass(
         return after_run
 
     with as_found(model), hooked({module: hook(name) for name, module in layers.items()}):
-        result = run(model, map_tensors(inputs, torch.clone))
+        result, beside = run(model, map_tensors(inputs, torch.clone))
         take("output", check_layer_output("output", result, n), True)
         for name, (values, differs) in again.items():
             take(name, values, differs)
+    return beside
 
 
 def _in_batches(
@@ -136,26 +146,42 @@ def _in_batches(
     layers: dict[str, nn.Module],
     batch_size: int,
     take: _Take,
-    layout: Layout,
     reasons: dict[str, str] | None,
-    run: Callable[..., Any],
-) -> None:
-    kept: dict[str, list[Tensor]] = {name: [] for name in (*layers, "output")}
-    differing: set[str] = set()
+    run: Forward,
+    processes: Processes,
+) -> list[Any]:
     starts = list(range(0, n, batch_size))
     if batch_size > 1 and n - starts[-1] == 1:
         starts.pop()  # a model may squeeze a single example's dimension away, so it joins the batch before
-    for start, stop in zip(starts, [*starts[1:], n], strict=True):
-        latest: dict[str, Tensor] = {}
-        part = part_of(inputs, n, start, stop)
+    stops = [*starts[1:], n]
+    layouts: list[Layout] = []
 
-        def keep(name: str, values: Tensor, differs: bool, latest: dict[str, Tensor] = latest) -> None:
+    def run_batch(number: int) -> tuple[dict[str, Tensor], dict[str, str], set[str], Any]:
+        start, stop = starts[number], stops[number]
+        if not layouts:  # with the examples of this process's first batch, which it is compared with
+            rest = part_of(inputs, n, start, n)
+            layouts.append(_layout(model, rest, n - start, batch_size, layers, run))
+        latest: dict[str, Tensor] = {}
+        differing: set[str] = set()
+        own = None if reasons is None else dict[str, str]()
+
+        def keep(name: str, values: Tensor, differs: bool) -> None:
             latest[name] = values.clone()
             differing.update([name] if differs else [])
 
-        _one_pass(model, part, stop - start, layers, keep, layout, reasons, run)
-        for name, values in latest.items():
-            kept[name].append(values)
+        part = part_of(inputs, n, start, stop)
+        found = _one_pass(model, part, stop - start, layers, keep, layouts[0], own, run)
+        return latest, own or {}, differing, found
+
+    found = processes.dealt("the forward pass of the probe", len(starts), run_batch)
+    kept = {
+        name: [latest.pop(name) for latest, *_ in found if name in latest] for name in (*layers, "output")
+    }
+    differing = {name for _, _, names, _ in found for name in names}
+    for _, own, _, _ in found:
+        for name, reason in own.items():
+            if reasons is not None:
+                reasons.setdefault(name, reason)
     for name, parts in kept.items():
         shapes = list(dict.fromkeys(tuple(part.shape[1:]) for part in parts))
         rows = sum(map(len, parts))
@@ -169,6 +195,7 @@ def _in_batches(
                 raise ValueError(error)
             reasons.setdefault(name, f"was not measured: {error}")
         parts.clear()
+    return [beside for *_, beside in found]
 
 
 @contextlib.contextmanager
@@ -189,8 +216,14 @@ def hooked(hooks: Mapping[nn.Module, Callable[..., None]]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def as_found(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode inside. At the end modes, buffers, compiled calls and random states are restored."""
+def as_found(model: nn.Module, processes: Processes = ALONE) -> Iterator[None]:
+    """Evaluation mode inside. At the end modes, buffers, compiled calls and random states are restored.
+
+    With several processes the buffers and torch's random states are those of rank 0 inside.
+
+    Raises:
+        ValueError: the weights are not equal on all processes.
+    """
     modules = list(model.modules())
     modes = [module.training for module in modules]
     # Hooks do not run inside compiled code.
@@ -203,6 +236,8 @@ def as_found(model: nn.Module) -> Iterator[None]:
                 module.training = False
             for module, _ in compiled:
                 module._compiled_call_impl = None
+            if processes.several:
+                _as_on_first(model, processes, devices)
             yield
         finally:
             for module, mode in zip(modules, modes, strict=True):
@@ -210,6 +245,39 @@ def as_found(model: nn.Module) -> Iterator[None]:
             for module, code in compiled:
                 module._compiled_call_impl = code
             buffers.put_back()
+            reshard(model)
+
+
+@torch.no_grad()
+def _as_on_first(model: nn.Module, processes: Processes, devices: set[torch.device]) -> None:
+    """The buffers and the random states of rank 0, on all processes."""
+    norms = [] if processes.in_step else processes.gather("comparing the weights", _norm(model))
+    for rank, norm in enumerate(norms):
+        if abs(norm - norms[0]) > _SAME_NORM * norms[0]:
+            raise ValueError(
+                f"the weights must be equal on all {processes.count} processes to be measured, got norm {norms[0]:.6g} "
+                f"on rank 0 and {norm:.6g} on rank {rank}; train with DistributedDataParallel or fully_shard"
+            )
+    buffers = [buffer for buffer in model.buffers() if not is_sharded(buffer)]
+
+    def of_this_process() -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        states = [torch.cuda.get_rng_state(device) for device in sorted(devices, key=str)]
+        return torch.get_rng_state(), states, buffers
+
+    state, states, values = processes.from_first("the buffers of the model", of_this_process)
+    torch.set_rng_state(state)
+    for device, own in zip(sorted(devices, key=str), states, strict=True):
+        torch.cuda.set_rng_state(own, device)
+    for buffer, value in zip(buffers, values, strict=True):
+        # A buffer that is expanded cannot be written to. It cannot differ either.
+        if not torch.equal(buffer, value):
+            buffer.copy_(value)
+
+
+def _norm(model: nn.Module) -> float:
+    return norm_of(
+        weight for weight in model.parameters() if weight.is_floating_point() or weight.is_complex()
+    )
 
 
 def call(model: nn.Module, inputs: Any) -> Any:
@@ -247,7 +315,7 @@ def check_layer_output(name: str, values: Tensor | None, n: int) -> Tensor:
 def _plain(name: str, values: Tensor | None) -> Tensor:
     if values is None:
         raise ValueError(f"{_what(name)} must hold a tensor to be measured, got none")
-    return check_plain(values, _what(name))
+    return check_plain(whole(values), _what(name))
 
 
 def _what(name: str) -> str:

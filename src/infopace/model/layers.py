@@ -12,6 +12,8 @@ from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import is_parametrized
 from torch.optim import Optimizer
 
+from infopace.model.sharding import has_flat_weights, reshard
+
 # These use the weights of their submodules without calling them, so each counts as one layer.
 _WHOLE = (nn.MultiheadAttention, nn.RNNBase)
 
@@ -19,9 +21,13 @@ _Found = TypeVar("_Found")
 
 
 def check_model(model: object) -> None:
-    """Raise TypeError if it is not a torch module, ValueError if its weights have not been created yet."""
+    """Raise TypeError if it is not a torch module with weights of their own, ValueError if it has none of them yet."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a torch Module, got {type(model).__name__}")
+    if has_flat_weights(model):
+        raise TypeError(
+            "the model must be split by fully_shard, got one in FullyShardedDataParallel, whose weights have no shapes"
+        )
     for module in model.modules():
         if any(map(is_lazy, module.parameters(recurse=False))):
             raise ValueError(
@@ -31,7 +37,10 @@ def check_model(model: object) -> None:
 
 
 def unwrap(model: nn.Module) -> nn.Module:
-    """The plain module inside torch.compile, DataParallel and DistributedDataParallel."""
+    """The plain module inside torch.compile, DataParallel and DistributedDataParallel.
+
+    `fully_shard` does not wrap: what it has made of the module is the plain module.
+    """
     while True:
         inner = getattr(model, "_orig_mod", None)
         if inner is None and isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
@@ -81,6 +90,7 @@ def layer_groups(model: nn.Module, **options: Any) -> list[dict[str, Any]]:
     """
     check_model(model)
     model = unwrap(model)
+    reshard(model)
     layers = weight_layers(model)
     owner: dict[int, str] = {}
     current = next(iter(layers), "")
@@ -169,7 +179,7 @@ def pick_layers(model: nn.Module, layers: str | Sequence[str]) -> dict[str, nn.M
 
 def check_parameters(optimizer: Optimizer, model: nn.Module) -> None:
     """Raise ValueError if an optimizer has parameters of another model: they are neither measured nor restored."""
-    known = {id(parameter) for parameter in unwrap(model).parameters()}
+    known = {id(parameter) for parameter in parameters_of(model)}
     for number, group in enumerate(optimizer.param_groups):
         foreign = sum(id(parameter) not in known for parameter in group["params"])
         if foreign:
@@ -181,7 +191,14 @@ def check_parameters(optimizer: Optimizer, model: nn.Module) -> None:
 def holds_all(optimizer: Optimizer, model: nn.Module) -> bool:
     """Whether an optimizer has all trainable weights of the model."""
     held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
-    return all(id(weight) in held for weight in unwrap(model).parameters() if weight.requires_grad)
+    return all(id(weight) in held for weight in parameters_of(model) if weight.requires_grad)
+
+
+def parameters_of(model: nn.Module) -> list[nn.Parameter]:
+    """The parameters as an optimizer holds them: where `fully_shard` splits them, the parts."""
+    model = unwrap(model)
+    reshard(model)
+    return list(model.parameters())
 
 
 def unknown_layer(wanted: str, known: Iterable[str]) -> str:

@@ -1,4 +1,8 @@
-"""Copies of the state of a model, an optimizer and other objects, to be put back bit for bit."""
+"""Copies of the state of a model, an optimizer and other objects, to be put back bit for bit.
+
+Of a tensor that is split over processes, each process copies its own part. Norms and checks are those of the whole, so
+they are collective then.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,8 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+
+from infopace.model.sharding import is_sharded, local, reshard, sum_over_parts
 
 
 class Buffers:
@@ -30,9 +36,10 @@ class Buffers:
             module._buffers.update(found)
         for buffer, value in self._values:
             # An expanded buffer cannot be written to. It cannot have changed either.
-            value = value.to(buffer.device)
-            if not torch.equal(buffer, value):
-                buffer.copy_(value)
+            part = local(buffer)
+            value = value.to(part.device)
+            if not torch.equal(part, value):
+                part.copy_(value)
 
 
 class Weights:
@@ -48,7 +55,7 @@ class Weights:
     @property
     def norm(self) -> float:
         """The Euclidean norm of the copies, without values that are not finite."""
-        return norm_of(value for _, value in self._values)
+        return _norm_of_parts(self._values)
 
     @property
     def norm_now(self) -> float:
@@ -58,22 +65,26 @@ class Weights:
     @property
     def unit_norm(self) -> float:
         """The norm of weights of these shapes if the weights of each unit had norm 1."""
-        return math.sqrt(sum(len(value) if value.ndim else 1 for _, value in self._values))
+        return math.sqrt(sum(len(weight) if weight.ndim else 1 for weight, _ in self._values))
 
     @property
     def newly_not_finite(self) -> bool:
         """Whether a value that is finite in a copy is not finite in the weight itself."""
+        parts: list[tuple[Tensor, float]] = []
         for weight, value in self._values:
-            not_finite = ~weight.detach().isfinite()
-            if bool(not_finite.any()) and bool((not_finite & value.to(weight.device).isfinite()).any()):
-                return True
-        return False
+            not_finite = ~local(weight).isfinite()
+            newly = bool(not_finite.any()) and bool(
+                (not_finite & value.to(not_finite.device).isfinite()).any()
+            )
+            parts.append((weight, float(newly)))
+        # No early return: all processes must ask for the sum.
+        return sum_over_parts(parts) > 0
 
     @torch.no_grad()
     def put_back(self) -> None:
         """Restore the weights; tensors keep their identity."""
         for weight, value in self._values:
-            weight.copy_(value)
+            local(weight).copy_(value)
 
 
 # Of a parameter group: what is kept elsewhere, and what says whose it is.
@@ -163,6 +174,7 @@ def contents_of(holder: Any, keep_on: torch.device | None = None) -> list[Conten
     if isinstance(holder, Tensor):
         return [Weights([holder], keep_on)]
     if isinstance(holder, nn.Module):
+        reshard(holder)
         return [Weights(holder.parameters(), keep_on), Buffers(holder, keep_on)]
     if isinstance(holder, Optimizer):
         return [OptimizerState(holder, keep_on)]
@@ -212,9 +224,12 @@ class _Kept:
         self._value: Any = value
         self._parts: dict[Any, Any] = {}
         self._device: torch.device | None = None
+        self._layout: dict[str, Any] = {}
         if isinstance(value, Tensor) and not value.requires_grad:
-            self._value, self._device = _copy(value, keep_on), value.device
+            self._value, self._device = _copy(value, keep_on), local(value).device
             self._original = weakref.ref(value)
+            if is_sharded(value):
+                self._layout = _layout_of(value)
         elif isinstance(value, torch.Generator):
             self._parts = {"": _Kept(value.get_state(), keep_on)}
         elif isinstance(value, dict):
@@ -267,9 +282,10 @@ class _Kept:
     @torch.no_grad()
     def _tensor(self, device: torch.device) -> Tensor:
         copied, original = _copy(self._value, device), self._original()
-        if original is None or original.shape != copied.shape or original.is_inference():
-            return copied
-        return original.copy_(copied)
+        if original is None or local(original).shape != copied.shape or original.is_inference():
+            return _of_part(copied, self._layout) if self._layout else copied
+        local(original).copy_(copied)
+        return original
 
 
 def _gone() -> None:
@@ -284,15 +300,25 @@ def _is_holder(value: Any) -> bool:
 
 def norm_of(tensors: Iterable[Tensor]) -> float:
     """The Euclidean norm of the finite values of all tensors together; inf if it overflows."""
-    norms = []
-    for tensor in tensors:
-        tensor = tensor.detach()
-        if tensor.is_complex():
-            tensor = torch.view_as_real(tensor.resolve_conj())
-        norm = _norm(tensor)
+    return _norm_of_parts((tensor, local(tensor)) for tensor in tensors)
+
+
+def _norm_of_parts(parts: Iterable[tuple[Tensor, Tensor]]) -> float:
+    """The norm of some tensors, each given with this process's part of it, or a copy of that."""
+    squares: list[tuple[Tensor, float]] = []
+    norms: list[float] = []
+    for tensor, part in parts:
+        if part.is_complex():
+            part = torch.view_as_real(part.resolve_conj())
+        norm = _norm(part)
         if not math.isfinite(norm):
-            norm = _norm(torch.where(tensor.isfinite(), tensor, 0))
-        norms.append(norm)
+            norm = _norm(torch.where(part.isfinite(), part, 0))
+        if is_sharded(tensor):
+            squares.append((tensor, norm * norm))
+        else:
+            norms.append(norm)
+    if squares:
+        norms.append(math.sqrt(sum_over_parts(squares)))
     return math.hypot(*norms)
 
 
@@ -303,4 +329,22 @@ def _norm(tensor: Tensor) -> float:
 
 
 def _copy(tensor: Tensor, device: torch.device | None) -> Tensor:
-    return tensor.detach().to(tensor.device if device is None else device, copy=True)
+    """A copy of this process's part."""
+    part = local(tensor)
+    return part.to(part.device if device is None else device, copy=True)
+
+
+def _layout_of(tensor: Any) -> dict[str, Any]:
+    """How a DTensor is split over processes."""
+    return {
+        "device_mesh": tensor.device_mesh,
+        "placements": tensor.placements,
+        "shape": tensor.shape,
+        "stride": tensor.stride(),
+    }
+
+
+def _of_part(part: Tensor, layout: dict[str, Any]) -> Tensor:
+    from torch.distributed.tensor import DTensor
+
+    return DTensor.from_local(part, run_check=False, **layout)

@@ -78,6 +78,11 @@ class Measuring:
         for name, value in checked.items():
             object.__setattr__(self, name, value)
 
+    @property
+    def is_strict(self) -> bool:
+        """Whether a layer that cannot be measured is an error."""
+        return self.layers != "all" if self.strict is None else self.strict
+
     def replace(self, **changes: Any) -> Measuring:
         """The same with some fields changed.
 

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from infopace.model.forward import layer_outputs, tensors_of
+from infopace.model.processes import Processes
+from infopace.probe._measuring import Measuring
 from infopace.probe._targets import IGNORED, Targets
-from infopace.probe.outputs import Forward, run
+from infopace.probe.outputs import Forward, Plain, run
 
 # Scores that are kept of all examples together. A vocabulary of 50,000 at 1,000 positions of 1,000 examples would take
 # 200 GB; some positions of each example take 0.3 GB.
 _MOST_SCORES = 2**26
+# Examples per forward pass if only the output is kept. Larger batches are no faster (measured on a small LeNet, CPU).
+_OUTPUT_BATCH = 256
+# Positions with a target per forward pass: each has a score for every class, of which a language model has thousands.
+_OUTPUT_POSITIONS = 2**14
 
 
 @dataclass(frozen=True)
@@ -33,36 +41,80 @@ class Scored:
     width: int
 
 
-class Pass:
-    """Collects what `forward` finds, batch by batch; itself the forward pass that `layer_outputs` runs.
+@dataclass(frozen=True)
+class Compared:
+    """What the scores of one batch are compared with.
 
     Attributes:
+        values: All targets.
+        mask: Which of them count; None: all.
+        kept: The targets at those positions whose scores are kept.
+        kept_mask: Which of those count.
         width: Numbers an example in the output.
     """
 
-    def __init__(self, forward: Forward, n: int) -> None:
-        self._forward, self._n = forward, n
-        self.width = 0
-        self._all: list[tuple[Tensor, Tensor | None]] = []
-        self._kept: list[tuple[Tensor, Tensor | None]] = []
+    values: Tensor
+    mask: Tensor | None
+    kept: Tensor
+    kept_mask: Tensor | None
+    width: int
 
-    def __call__(self, model: nn.Module, batch: Any) -> Tensor:
-        """The scores of a batch, at some positions if there are too many."""
-        scores, values, mask = run(self._forward, model, batch)
-        self.width = scores[0].numel()
-        self._all.append((values, mask))
-        kept = thinned(by_position(scores, values, mask), self._n)
-        self._kept.append((kept.values, kept.mask))
-        return kept.scores
 
-    def targets(self, scores: Tensor) -> Targets:
-        """All targets, of the kind that fits the scores."""
-        values, mask = _joined(self._all, self._n)
-        return Targets.of(values, mask, scores)
+def _batch_size(forward: Forward, examples: Any) -> int:
+    """Examples per forward pass if only the output is kept."""
+    if isinstance(forward, Plain):
+        positions = examples[1][0].numel()
+    else:  # a position for each token
+        whole = [t for t in tensors_of(examples) if t.dtype in (torch.int32, torch.int64)]
+        positions = max((tensor[0].numel() for tensor in whole if tensor.ndim), default=1)
+    return max(2, min(_OUTPUT_BATCH, _OUTPUT_POSITIONS // positions))
 
-    def scored(self, scores: Tensor) -> Scored:
-        """The scores of all examples, with their targets."""
-        return Scored(scores, *_joined(self._kept, self._n), self.width)
+
+def layers_and_scores(
+    model: nn.Module,
+    forward: Forward,
+    examples: Any,
+    n: int,
+    layers: dict[str, nn.Module],
+    measuring: Measuring,
+    receive: Callable[[str, Tensor], None],
+    processes: Processes,
+) -> tuple[dict[str, str], Scored, list[Compared]]:
+    """One forward pass: the layers that were left out, with the reasons; the scores, at some positions if there are too
+    many; and what the scores of each batch are compared with. `receive` gets the outputs of layers and the scores.
+    """
+    outputs: list[Tensor] = []
+    size = measuring.batch_size or (None if layers else _batch_size(forward, examples))
+
+    def run_batch(model: nn.Module, batch: Any) -> tuple[Tensor, Compared]:
+        scores, values, mask = run(forward, model, batch)
+        kept = thinned(by_position(scores, values, mask), n)
+        return kept.scores, Compared(values, mask, kept.values, kept.mask, scores[0].numel())
+
+    def receive_all(name: str, values: Tensor) -> None:
+        if name == "output":
+            outputs[:] = [values]
+        receive(name, values)
+
+    left_out, parts = layer_outputs(
+        model,
+        examples,
+        n,
+        layers,
+        size,
+        receive_all,
+        strict=measuring.is_strict,
+        forward=run_batch,
+        processes=processes,
+    )
+    values, mask = _joined([(part.kept, part.kept_mask) for part in parts])
+    return left_out, Scored(outputs[0], values, mask, parts[-1].width), parts
+
+
+def targets_of(parts: Sequence[Compared], scores: Tensor) -> Targets:
+    """All targets, of the kind that fits the scores."""
+    values, mask = _joined([(part.values, part.mask) for part in parts])
+    return Targets.of(values, mask, scores)
 
 
 def by_position(scores: Tensor, values: Tensor, mask: Tensor | None) -> Scored:
@@ -107,10 +159,7 @@ def thinned(whole: Scored, n: int) -> Scored:
     return Scored(scores, values.gather(1, places), mask, whole.width)
 
 
-def _joined(parts: list[tuple[Tensor, Tensor | None]], n: int) -> tuple[Tensor, Tensor | None]:
-    """Targets and masks of n examples; those of a few, with which a pass may begin, are left out."""
-    while sum(len(values) for values, _ in parts[1:]) >= n:
-        del parts[0]
+def _joined(parts: Sequence[tuple[Tensor, Tensor | None]]) -> tuple[Tensor, Tensor | None]:
     values, masks = [part for part, _ in parts], [mask for _, mask in parts]
     if all(mask is None for mask in masks):
         return torch.cat(values), None

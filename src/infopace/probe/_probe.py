@@ -12,22 +12,18 @@ from torch import Tensor, nn
 
 from infopace._checks import check_seed, shown, whole
 from infopace.estimators import Estimate
-from infopace.model.forward import check_layer_output, layer_outputs, map_tensors, tensors_of
+from infopace.model.forward import as_found, check_layer_output, map_tensors, tensors_of
 from infopace.model.layers import check_model, pick_layers, unwrap
+from infopace.model.processes import ALONE, Processes, digest, processes_of
 from infopace.probe._constant import ConstantSignal
 from infopace.probe._estimates import by_neighbours, of_layer, of_output
 from infopace.probe._measuring import LayerInformation, Measurement, Measuring, chosen
-from infopace.probe._pass import Pass, Scored, by_position, thinned
+from infopace.probe._pass import Scored, by_position, layers_and_scores, targets_of, thinned
 from infopace.probe._reference import ksg_reference
 from infopace.probe._sampling import as_batch, as_examples, drawn, drawn_whole
 from infopace.probe._signal import without_distance
 from infopace.probe._targets import Kind, Targets
 from infopace.probe.outputs import Forward, Plain, check_forward, plain_forward
-
-# Examples per forward pass if only the output is kept. Larger batches are no faster (measured on a small LeNet, CPU).
-_OUTPUT_BATCH = 256
-# Positions with a target per forward pass: each has a score for every class, of which a language model has thousands.
-_OUTPUT_POSITIONS = 2**14
 
 
 class Probe:
@@ -176,7 +172,9 @@ class Probe:
         return self
 
     @torch.no_grad()
-    def measure(self, model: nn.Module, measuring: Measuring | None = None, **changes: Any) -> Measurement:
+    def measure(
+        self, model: nn.Module, measuring: Measuring | None = None, *, together: bool = False, **changes: Any
+    ) -> Measurement:
         """Measure the information in layers of a model, in evaluation mode, in one forward pass.
 
         The model is left exactly as found: training mode of every module, buffers, hooks, random state. A compiled or
@@ -188,18 +186,31 @@ class Probe:
         Args:
             model: The model.
             measuring: What to measure, and how; None: `Measuring()`.
+            together: Whether all processes that train the model measure as one: each runs its share of the batches,
+                and all get what rank 0 finds. All must call it then. They must always where `fully_shard` has split the
+                weights.
             **changes: Other values for fields of `Measuring`.
 
         Raises:
             TypeError: not a torch module, or an unknown field.
+            ProcessError: the measurement failed on another process.
             ValueError: a model on the meta device; a layer that is unknown, did not run, or has an output without
                 one row per example; nan or inf in an output; an output that does not fit the targets; a k of n or more.
         """
-        began = time.perf_counter()
         measuring = chosen(measuring, changes)
         check_model(model)
-        reference = self._reference_so_far(measuring)
+        processes = processes_of(model)
         model = unwrap(model)
+        if not (processes.several and (together or processes.in_step)):
+            return self._measure(model, measuring, ALONE)
+        with as_found(model, processes):
+            return processes.from_first(
+                "the measurement", lambda: self._measure(model, measuring, processes), on_all=True
+            )
+
+    def _measure(self, model: nn.Module, measuring: Measuring, processes: Processes) -> Measurement:
+        began = time.perf_counter()
+        reference = self._reference_so_far(measuring)
         picked = pick_layers(model, measuring.layers)
         picked.pop("output", None)
         device = next((parameter.device for parameter in model.parameters()), self._device)
@@ -207,7 +218,7 @@ class Probe:
             raise ValueError("the model must have weights to be measured, got them on the meta device")
         self.to(device)
         if picked and not self._knows_targets:
-            self._run(model, {}, measuring)
+            self._run(model, {}, measuring, processes)
             reference = self._reference_so_far(measuring)
         warnings: list[str] = []
         unsound: dict[str, str] = {}
@@ -228,9 +239,8 @@ class Probe:
             if reference is not None and self._is_above(reference, name, estimate, values, measuring):
                 above[name] = f"{estimate.nats:.3g} nats are above the reference of {reference:.3g}"
 
-        strict = measuring.layers != "all" if measuring.strict is None else measuring.strict
-        left_out, output = self._run(model, picked, measuring, measure_layer, strict=strict)
-        if left_out and strict:
+        left_out, output = self._run(model, picked, measuring, processes, measure_layer)
+        if left_out and measuring.is_strict:
             raise ValueError(
                 f"layer {next(iter(left_out))!r} must run in the forward pass to be measured, got no output from it"
             )
@@ -297,6 +307,11 @@ class Probe:
         return self._ksg[key]
 
     @property
+    def digest(self) -> str:
+        """A short text that differs between probes with other examples."""
+        return digest(self._examples)
+
+    @property
     def _device(self) -> torch.device:
         return next((tensor.device for tensor in tensors_of(self._examples)), torch.device("cpu"))
 
@@ -323,32 +338,15 @@ class Probe:
         model: nn.Module,
         layers: dict[str, nn.Module],
         measuring: Measuring,
+        processes: Processes,
         receive: Callable[[str, Tensor], None] = lambda name, values: None,
-        *,
-        strict: bool = True,
     ) -> tuple[dict[str, str], Scored]:
         """One forward pass: the layers that were left out, with the reasons, and the output."""
-        passed, outputs = Pass(self._forward, self.n), []
-        size = measuring.batch_size or (None if layers else self._batch_size())
-
-        def receive_all(name: str, values: Tensor) -> None:
-            if name == "output":
-                outputs[:] = [values]
-            receive(name, values)
-
-        left_out = layer_outputs(
-            model, self._examples, self.n, layers, size, receive_all, strict=strict, forward=passed
+        left_out, output, parts = layers_and_scores(
+            model, self._forward, self._examples, self.n, layers, measuring, receive, processes
         )
-        self._learn(lambda: passed.targets(outputs[0]))
-        return left_out, passed.scored(outputs[0])
-
-    def _batch_size(self) -> int:
-        if isinstance(self._forward, Plain):
-            positions = self._examples[1][0].numel()
-        else:  # a position for each token
-            whole = [t for t in tensors_of(self._examples) if t.dtype in (torch.int32, torch.int64)]
-            positions = max((tensor[0].numel() for tensor in whole if tensor.ndim), default=1)
-        return max(2, min(_OUTPUT_BATCH, _OUTPUT_POSITIONS // positions))
+        self._learn(lambda: targets_of(parts, output.scores))
+        return left_out, output
 
     def _reference_so_far(self, measuring: Measuring) -> float | None:
         """The reference, but no estimate that nobody has asked for, and none of targets that are not known yet."""

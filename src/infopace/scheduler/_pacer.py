@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from infopace._checks import whole
 from infopace.estimators import OutOfRangeError
 from infopace.model.layers import weight_layers, with_neighbours
+from infopace.model.processes import Processes, processes_of
 from infopace.policies import Bounds, Decision, HoldAndDecay, Policy
 from infopace.probe import Measurement, Measuring, Probe
 from infopace.scheduler._checks import (
@@ -116,17 +117,18 @@ class Pacer:
         usual = Measuring(layers=layers, strict=False)
         if policy.reads_reference:
             if probe.forward is not None:  # it makes the targets, which are known after one pass
-                probe.measure(model, usual if measuring is None else measuring)
+                probe.measure(model, usual if measuring is None else measuring, together=True)
             # The published rules read the neighbour estimate.
             usual = usual.replace(signal="neighbours" if probe.has_distance else "auto")
         self._measuring = usual if measuring is None else measuring
         self._rule = RollBack() if roll_back is None else roll_back
         self.cadence, self.unit = Cadence(every, planned_steps(policy)), Unit()
-        self.ledger = Ledger(
-            policy, bounds, self._reference(policy), self._rule.lowered, layers, self.cadence.unit
-        )
+        own = self._reference(policy)
+        reference = self._processes.from_first("the reference", lambda: own)
+        self.ledger = Ledger(policy, bounds, reference, self._rule.lowered, layers, self.cadence.unit)
         self.measurement: Measurement | None = None
         self.seconds = 0.0
+        self._check_alike(own)
         self.observe()
         self._times = [time.perf_counter()]  # the starts of steps, where `decide` is told of them
 
@@ -173,15 +175,16 @@ class Pacer:
 
     def observe(self, used: Used | None = None) -> Measurement:
         """Measure, and decide where a unit of time is over. `used`: its rates, where other code sets them."""
-        if self.can_roll_back and self.snapshot is not None and (why := self.snapshot.divergence()):
-            return self.roll_back(why, used)
+        diverged = self.snapshot.divergence() if self.can_roll_back and self.snapshot is not None else None
+        if why := self._reason_of_any(diverged, used):
+            return self._put_back(why, used)
         began = time.perf_counter()
         try:
-            measurement = self._probe.measure(self.model, self._measuring)
+            measurement = self._probe.measure(self.model, self._measuring, together=True)
             held_out = self._measure_held_out()
         except OutOfRangeError as error:  # an output is not finite, though all weights are
             if self.can_roll_back:
-                return self.roll_back(str(error), used)
+                return self._put_back(str(error), used)
             if self.ledger:
                 raise
             raise ValueError(
@@ -194,12 +197,13 @@ class Pacer:
             if why := collapse(
                 self._probe, self.model, self._measuring, measurement, outputs, self._rule.left
             ):
-                return self.roll_back(why, used)
+                return self._put_back(why, used)
         check_driven(self.ledger.begun, {**measurement.layers, **measurement.left_out})
         nats = nats_by_layer(measurement, self.model, self.ledger.history)
         unit = self.unit.added(nats, held_out)
         if self._unit_is_over:
             self.ledger.observe(unit.nats, unit.held_out, used if used is not None else self._rates_used())
+            self._decided()
             over = self.unit.steps - (self.cadence.unit or self.unit.steps)
             self._next_unit(max(over, 0))
         else:
@@ -222,18 +226,23 @@ class Pacer:
         """
         if self.snapshot is None or not self.can_roll_back:
             raise RuntimeError("there must be an epoch to roll back, got no step since the last observation")
+        return self._put_back(self._reason_of_any(why, used) or why, used)
+
+    def _put_back(self, why: str, used: Used | None) -> Measurement:
+        assert self.snapshot is not None, "something was kept"
         self.snapshot.put_back()
         self.unit = Unit()
         measurement = self.last_measurement()
         check_that_a_rate_may_help(self.ledger, why)
         self.ledger.roll_back(why, used if used is not None else self._rates_used())
+        self._decided()
         self._next_unit()
         return measurement
 
     def last_measurement(self) -> Measurement:
         """The last measurement, made anew where a state was loaded since."""
         if self.measurement is None:
-            self.measurement = self._probe.measure(self.model, self._measuring)
+            self.measurement = self._probe.measure(self.model, self._measuring, together=True)
         return self.measurement
 
     def rates(self) -> dict[str, float]:
@@ -245,7 +254,10 @@ class Pacer:
     def choose_cadence(self, times: list[float]) -> bool:
         """For every="auto": choose by what the first steps and the first measurement took; whether it is chosen now."""
         chosen = self.cadence.choose(self.seconds, times)
-        if chosen:
+        if chosen:  # by the times of the first process
+            self.cadence.every = self._processes.from_first(
+                "how often to measure", lambda: self.cadence.every
+            )
             self.ledger.unit = self.cadence.unit
         return chosen
 
@@ -307,6 +319,39 @@ class Pacer:
         self.ledger.begin(fresh)
 
     @property
+    def _processes(self) -> Processes:
+        # Found anew each time, because a copy of a pacer may have a model that others train.
+        return processes_of(self.model)
+
+    def _check_alike(self, reference: float | None) -> None:
+        """Raise ValueError where processes were given other examples, bounds or layers, or find another reference."""
+        processes = self._processes
+        if not processes.several:
+            return
+        values = {
+            "the probe": self._probe.digest,
+            "the held-out examples": None if self._held_out is None else self._held_out.digest,
+            "the reference": None if reference is None else f"{reference:.6g} nats",
+            "the bounds": repr(self.ledger.bounds),
+            "the driving layers": list(self.ledger.begun),
+        }
+        processes.agree(values, "draw the examples from the same data with the same seed")
+
+    def _reason_of_any(self, why: str | None, used: Used | None) -> str | None:
+        """Why to roll back, if any process has a reason. All must have trained alike until now."""
+        processes = self._processes
+        if not processes.several:
+            return why
+        processes.agree({"the number of decisions": len(self.ledger), "the learning rates": used})
+        reasons = processes.gather("the reasons to roll back", why)
+        return next((reason for reason in reasons if reason is not None), None)
+
+    def _decided(self) -> None:
+        """What the first process has decided holds for all: a policy may be anyone's, and need not be pure."""
+        decided = self.ledger.decided
+        decided[-1] = self._processes.from_first("the decision", lambda: decided[-1])
+
+    @property
     def _unit_is_over(self) -> bool:
         unit = self.cadence.unit
         return unit is None or not self.ledger or self.unit.steps >= unit
@@ -337,7 +382,7 @@ class Pacer:
         """Held-out information of the driving layers, if it is still to be measured."""
         if self._held_out is None or not self.holds_out:
             return {}
-        measurement = self._held_out.measure(self.model, self._measuring)
+        measurement = self._held_out.measure(self.model, self._measuring, together=True)
         found = with_neighbours(measurement.layers, measurement.left_out, list(weight_layers(self.model)))
         measured = {}
         for layer in self.ledger.held_out.examples or self.ledger.begun:

@@ -12,6 +12,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from infopace._checks import share
+from infopace.model.layers import parameters_of
 from infopace.model.snapshot import Buffers, Contents, OptimizerState, Weights, contents_of
 from infopace.probe import Measurement, Measuring, Probe
 from infopace.scheduler._ledger import Ledger
@@ -150,7 +151,7 @@ class LastEpoch:
         self._trainable = self._count_trainable()
         keep_on = self._keep_on()
         self._kept = (
-            Weights([weight for weight in self._model.parameters() if weight.requires_grad], keep_on),
+            Weights([weight for weight in parameters_of(self._model) if weight.requires_grad], keep_on),
             [
                 self._buffers if self._is_fresh() else Buffers(self._model, keep_on),
                 OptimizerState(self._optimizer, keep_on),
@@ -176,7 +177,7 @@ class LastEpoch:
 
     def _version(self) -> list[tuple[nn.Parameter, int]]:
         """It changes with every change in place, and with every weight that replaces another."""
-        return [(weight, weight._version) for weight in self._model.parameters()]
+        return [(weight, weight._version) for weight in parameters_of(self._model)]
 
     def _is_fresh(self) -> bool:
         """Whether no weight has changed since `keep`."""
@@ -207,7 +208,7 @@ def collapse(
     if before <= 0 or nats > left * before:
         return None
     exact = measuring.replace(layers="output", std_error=True)
-    low, high = probe.measure(model, exact).output.estimate.interval
+    low, high = probe.measure(model, exact, together=True).output.estimate.interval
     # Not so either where the interval is nan.
     if not (low <= max(untrained, 0.0) and high < before - (high - nats)):
         return None

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from infopace.model.layers import parameters_of
 from infopace.model.snapshot import norm_of, optimizers_in
 from infopace.scheduler._several import parts_of
 
@@ -279,4 +280,4 @@ class OptimizerSteps:
         self._at_end()
 
     def _norm_now(self) -> float:
-        return norm_of(p for p in self._model.parameters() if p.is_floating_point() or p.is_complex())
+        return norm_of(p for p in parameters_of(self._model) if p.is_floating_point() or p.is_complex())
