@@ -16,9 +16,10 @@ from torch.optim.swa_utils import update_bn
 
 from infopace import MutualInformationLR, Policy, Probe
 from infopace.lab.baselines import Setting
-from infopace.lab.batches import batches_of_an_epoch, caster, drawn_batches, hold_out, in_batches, spans
+from infopace.lab.batches import batches_of_an_epoch, caster, drawn_batches, hold_out, in_batches
 from infopace.lab.config import OURS, PACED, SWITCHES, Plan, signal_of
-from infopace.lab.errors import InputError
+from infopace.lab.errors import InputError, NotFinite
+from infopace.lab.evaluation import value_on_test_set
 from infopace.lab.lazy_images import in_turn
 from infopace.lab.processes import Parts, as_one, own_draws
 from infopace.lab.run_folder import Row
@@ -29,14 +30,8 @@ from infopace.model import processes_of
 from infopace.probe import Measuring, reference_of
 from infopace.scheduler import RollBack, RollBackError
 
-_EVALUATION_BATCH = 250  # [measured] 1,000 images through LeNet, one CPU thread: 0.27 s, in one go 0.47 s
-
 # As many as the packages of schedule-free optimizers advise.
 _SETTLING_BATCHES = 50
-
-
-class NotFinite(ArithmeticError):
-    """The run has diverged; the message names what is no longer finite."""
 
 
 class Training:
@@ -335,27 +330,9 @@ class Training:
         with self.steps.evaluating():
             return self.processes.from_first("the test", self._evaluate)
 
-    @torch.no_grad()
     def _evaluate(self) -> float:
-        metric = self.plan.workload.metric
-        total, count = torch.zeros((), dtype=torch.float64, device=self.device), 0
-        odd = torch.zeros((), dtype=torch.bool, device=self.device)
-        self.model.eval()
-        batches = spans(len(self.data.test_targets), _EVALUATION_BATCH)
-        for batch, inputs in zip(batches, in_turn(self.data.test_inputs, batches), strict=True):
-            with self._autocast():
-                outputs = self.model(self._inputs(inputs))
-            scores = metric.score(outputs.float(), self.data.test_targets[batch])
-            total += scores.sum()
-            count += scores.numel()
-            odd |= outputs.isnan().any()
-        # argmax of outputs that are nan is a class, so the metric alone does not show them.
-        if bool(odd):
-            raise NotFinite("an output on the test set is nan")
-        value = float(total) / count
-        if not math.isfinite(value):
-            raise NotFinite(f"the test {metric.name} is {value}")
-        return value
+        inputs = self._inputs
+        return value_on_test_set(self.model, self.data, self.plan.workload.metric, inputs, self._autocast)
 
     def _not_finite(self) -> int:
         """Number of weights that are not finite."""

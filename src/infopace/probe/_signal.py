@@ -18,7 +18,7 @@ def driving_signal(
 ) -> tuple[Literal["usable", "neighbours"], str]:
     """The signal that drives, and why. What "auto" takes is decided here and nowhere else.
 
-    It takes usable information: as a guide it was as good as neighbours on nine workloads, it takes less time, and it
+    It takes usable information: as a guide it was as good as neighbours on ten workloads, it takes less time, and it
     serves every kind of target (`studies/usable_information`).
 
     Raises:
