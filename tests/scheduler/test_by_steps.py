@@ -318,3 +318,18 @@ def test_layers_are_measured_and_driven_by_steps(monkeypatch: pytest.MonkeyPatch
     }
     assert all(len(taken) == 2 for taken in scheduler.decisions)
     assert list(itertools.chain(scheduler.driving_layers)) == ["0", "2"]
+
+
+@pytest.mark.parametrize("policy", [Vasudevan2020(steps=100), HoldAndDecay()])
+def test_targets_that_a_forward_makes_drive_any_policy(policy: Policy) -> None:
+    torch.manual_seed(0)
+    model, (inputs, labels) = nn.Linear(8, 4), data()
+    probe = Probe.sample((inputs, labels), 200, forward=lambda net, batch: (net(batch[0]), batch[1]))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    scheduler = MutualInformationLR(optimizer, model, probe, BOUNDS, policy, every=10, measuring=MEASURING)
+    for _ in range(40):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(inputs), labels).backward()
+        optimizer.step()
+    assert len(scheduler.history["output"]) == 2
+    assert (scheduler.reference is not None) == policy.reads_reference

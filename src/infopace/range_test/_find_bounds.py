@@ -265,7 +265,7 @@ def _attribute(attribute: object, probe: Probe) -> str:
         return "accuracy" if labelled else "information"
     if attribute == "accuracy" and not labelled:
         raise ValueError(
-            "attribute 'accuracy' needs one integer label an example, got "
+            "attribute 'accuracy' needs integer labels, one an example, got "
             f"{'floating' if probe.targets.is_floating_point() else 'other'} targets; take 'information' or 'loss'"
         )
     return str(attribute)

@@ -116,8 +116,9 @@ class Pacer:
         self._measuring = Measuring(layers=layers, strict=False) if measuring is None else measuring
         self._rule = RollBack() if roll_back is None else roll_back
         self.cadence, self.unit = Cadence(every, planned_steps(policy)), Unit()
-        reference = probe.reference(self._measuring) if policy.reads_reference else None
-        self.ledger = Ledger(policy, bounds, reference, self._rule.lowered, layers, self.cadence.unit)
+        self.ledger = Ledger(
+            policy, bounds, self._reference(policy), self._rule.lowered, layers, self.cadence.unit
+        )
         self.measurement: Measurement | None = None
         self.seconds = 0.0
         self.observe()
@@ -321,6 +322,14 @@ class Pacer:
             {layer: [lr] for layer, lr in self.ledger.rates_at(over).items()} for over in (0.0, 1.0)
         )
         return Used(first, last, set_here=True)
+
+    def _reference(self, policy: Policy) -> float | None:
+        """I(X;Y) in nats, if the policy reads it."""
+        if not policy.reads_reference:
+            return None
+        if self._probe.forward is not None:  # it makes the targets, which are known after one pass
+            self._probe.measure(self.model, self._measuring)
+        return self._probe.reference(self._measuring)
 
     def _measure_held_out(self) -> dict[str, tuple[float, Tensor]]:
         """Held-out information of the driving layers, if it is still to be measured."""
