@@ -71,7 +71,7 @@ class Pacer:
         layers: The driving layers: "output", or names of layers.
         held_out: A probe of examples that are not trained on, for a policy that reads it.
         roll_back: The thresholds of the roll-back.
-        every: Steps between measurements, which `decide` is then told; None: a unit of time is what lies between two
+        every: Steps between measurements, which `decide` then counts; None: a unit of time is what lies between two
             calls of `decide`. See `MutualInformationLR`.
         measuring: What is measured, and how. None: the driving layers.
 
@@ -122,7 +122,7 @@ class Pacer:
         self.measurement: Measurement | None = None
         self.seconds = 0.0
         self.observe()
-        self._times = [time.perf_counter()]  # the starts of steps, where `decide` is told of them
+        self._times = [time.perf_counter()]  # the starts of steps, where `decide` counts them
 
     def decide(self, steps: int | None = None) -> dict[str, Decision]:
         """Measure, and decide where a unit of time is over; call it once, at the end of an epoch.

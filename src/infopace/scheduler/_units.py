@@ -14,7 +14,7 @@ from torch import Tensor
 
 from infopace._checks import shown, whole
 
-# A unit of time has about so many optimizer steps. After 32 steps the best learning rate can be told from others, after
+# A unit of time has about so many optimizer steps. After 32 steps the best learning rate is known from others, after
 # 128 to a factor of two (measured for this project). Between is the shortest time in which a rule can see anything.
 STEPS = 40
 # "auto": the share of the training time that measuring takes at most. The first measurement takes longer than later
