@@ -22,6 +22,7 @@ ORDER = (
     "driving_signal",
     "usable_information",
     "cadence",
+    "cadence_auto",
     "rule_constants",
     "probe_size",
     "reference_ends_hold",

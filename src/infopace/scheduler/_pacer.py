@@ -130,7 +130,7 @@ class Pacer:
         self.seconds = 0.0
         self._check_alike(own)
         self.observe()
-        self._times = [time.perf_counter()]  # the starts of steps, where `decide` is told of them
+        self._times = [time.perf_counter()]  # the starts of steps, where `decide` counts them
 
     def decide(self, steps: int | None = None) -> dict[str, Decision]:
         """Measure, and decide where a unit of time is over; call it once, at the end of an epoch.
