@@ -12,7 +12,8 @@ def main() -> infopace.Measurement:
     inputs = torch.randn(600, 2) + 3.0 * torch.stack([labels % 2, labels // 2], dim=1)
     model = nn.Sequential(nn.Linear(2, 32), nn.ReLU(), nn.Linear(32, 4))
 
-    measurement = infopace.Probe(inputs, labels).measure(model, layers="all")
+    # By neighbours: the untrained output predicts nothing yet, but it holds information as the layers do.
+    measurement = infopace.Probe(inputs, labels).measure(model, layers="all", signal="neighbours")
     print(f"there are {measurement.reference:.2f} nats to know")
     for name, layer in measurement.layers.items():
         low, high = layer.estimate.interval

@@ -45,6 +45,19 @@ def is_finite(value: object) -> bool:
     return math.isfinite(_as_float(value))
 
 
+def number(name: str, value: object, least: float | int = -math.inf) -> float:
+    """A finite number, of `least` or more if that is given, as a plain float.
+
+    >>> number("lr", 0, 0)
+    0.0
+    """
+    found = _as_float(value)
+    if math.isfinite(found) and found >= least:
+        return found
+    wanted = "finite number" if math.isinf(least) else f"finite number of at least {least:g}"
+    raise ValueError(f"{name} must be a {wanted}, got {shown(value)}")
+
+
 def whole(name: str, value: object, least: int | None = None, unit: str = "") -> int:
     """A whole number, of `least` or more if that is given, as a plain int.
 

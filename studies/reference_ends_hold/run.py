@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -25,9 +25,12 @@ _MOST = math.pi / 3
 class EndsAtReference(HoldAndDecay):
     """`HoldAndDecay` whose hold also ends where information exceeds the reference."""
 
+    reads_reference: ClassVar[bool] = True
+
     def decide(self, observed: Observed) -> Decision:
         """See `Policy.decide`."""
         history, bounds = observed.history, observed.bounds
+        assert observed.reference is not None, "the rule reads it"
         standard = super().decide(observed)
         passed = next((a for a in range(1, observed.epoch) if history[a] >= observed.reference), None)
         if passed is None:

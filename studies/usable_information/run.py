@@ -11,10 +11,8 @@ import statistics
 import time
 from typing import Any
 
-from infopace.lab.config import Plan, TrainConfig, resolve
+from infopace.lab.config import TrainConfig, resolve
 from infopace.lab.training import Training, set_determinism
-from infopace.lab.workload import Data
-from infopace.probe import Measuring
 from studies.shared.rows import Setting, make_missing, tested_bounds
 
 WORKLOADS = (
@@ -28,17 +26,6 @@ WORKLOADS = (
     "uci-temperature",
 )
 SIGNALS = ("neighbours", "usable")
-
-
-class Signalled(Training):
-    """A run that is driven by one of the signals."""
-
-    def __init__(self, plan: Plan, data: Data, signal: str) -> None:
-        self._signal = signal
-        super().__init__(plan, data, std_error=False)
-
-    def _measuring(self) -> Measuring:
-        return super()._measuring().replace(signal=self._signal)
 
 
 def main() -> None:
@@ -60,6 +47,7 @@ def run(setting: Setting) -> dict[str, Any]:
     plan = resolve(
         TrainConfig(
             setting["workload"],
+            signal=setting["signal"],
             seed=setting["seed"],
             threads=1,
             lr_min=bounds.lr_min,
@@ -70,7 +58,7 @@ def run(setting: Setting) -> dict[str, Any]:
     )
     set_determinism(1, plan.device)
     began = time.process_time()
-    training = Signalled(plan, plan.workload.load(), setting["signal"])
+    training = Training(plan, plan.workload.load(), std_error=False)
     rows: list[dict[str, Any]] = []
     traces: dict[str, list[float]] = {"neighbours": [], "usable": []}
     while len(rows) < plan.epochs and not training.steps.finished:

@@ -114,7 +114,7 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
             ("held_out array", {"held_out": [[0.0, 1.0]]}, ("held_out", "list")),
             ("reference 0", {"reference": 0}, ("reference", "0")),
             ("reference nan", {"reference": NAN}, ("reference", "nan")),
-            ("reference None", {"reference": None}, ("reference", "None")),
+            ("reference inf", {"reference": INF}, ("reference", "inf")),
             ("reference '2'", {"reference": "2"}, ("reference", "'2'")),
             ("bounds None", {"bounds": None}, ("bounds", "None")),
             ("bounds (1e-3, 0.1)", {"bounds": (1e-3, 0.1)}, ("bounds", "tuple")),
@@ -131,6 +131,15 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
     ("simulate(trace of words)", run(trace=["a", "b"]), ("'a'",)),
     ("simulate(trace of lists)", run(trace=[[0.0], [1.0]]), ("[0.0]",)),
     ("simulate(reference=-1)", run(reference=-1), ("reference", "-1")),
+    ("simulate(reference=None)", run(reference=None), ("reference", "None", "Vasudevan2020")),
+    *[
+        (
+            f"{type(policy).__name__}.decide(reference=None)",
+            lambda policy=policy: policy.decide(Observed(TRACE, None, BOUNDS)),
+            ("reference", "None"),
+        )
+        for policy in (PAPER, Vasudevan2018("B"), Wang2024())
+    ],
     ("simulate(bounds=0.1)", run(bounds=0.1), ("bounds", "float")),
     ("simulate(bounds=Bounds)", run(bounds=Bounds), ("bounds", "type")),
     (

@@ -183,7 +183,7 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
             ("group_lrs", {"output": ["0.1"]}),
             ("last_lr", {"output": [NAN]}),
             ("last_lr", 0.1),
-            ("reference", None),
+            ("reference", 2.3),  # the default rule reads none
             ("reference", NAN),
             ("scales", {"output": None}),
             ("rolled_back", 3),

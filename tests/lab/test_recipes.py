@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import re
 from pathlib import Path
@@ -22,7 +21,8 @@ from infopace.lab.compare._config import inputs_of, resolve_comparison
 from infopace.lab.compare._known import read_known
 from infopace.lab.config import TrainConfig, resolve
 from infopace.lab.errors import InputError
-from infopace.lab.optimizers import RECIPES, AdamWRecipe, MuonRecipe, Several, SGDRecipe, find_recipe
+from infopace.lab.optimizers import RECIPES, AdamWRecipe, MuonRecipe, SGDRecipe, find_recipe
+from infopace.scheduler import Optimizers
 
 from .small import ONE_PAPER_TRIAL, ROW
 
@@ -200,8 +200,8 @@ class Net(nn.Module):
 def test_muon_takes_the_hidden_matrices_and_adamw_the_rest(layer_wise: bool) -> None:
     model = Net()
     optimizer = MuonRecipe().build(model, 0.01, layer_wise=layer_wise)
-    assert isinstance(optimizer, Several)
-    muon, adamw = optimizer.optimizers
+    assert isinstance(optimizer, Optimizers)
+    muon, adamw = optimizer.parts
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     taken = [{names[id(p)] for group in one.param_groups for p in group["params"]} for one in (muon, adamw)]
     assert isinstance(muon, torch.optim.Muon) and isinstance(adamw, torch.optim.AdamW)
@@ -223,65 +223,9 @@ def test_the_embedding_of_a_tied_head_is_not_for_muon() -> None:
     model.embed = nn.Embedding(3, 4)
     model.head.weight = model.embed.weight
     optimizer = MuonRecipe().build(model, 0.01)
-    assert isinstance(optimizer, Several)
-    weights = [p for group in optimizer.optimizers[0].param_groups for p in group["params"]]
+    assert isinstance(optimizer, Optimizers)
+    weights = [p for group in optimizer.parts[0].param_groups for p in group["params"]]
     assert all(weight is not model.embed.weight for weight in weights)
-
-
-def _train(model: nn.Module, optimizer: torch.optim.Optimizer, steps: range) -> None:
-    for step in steps:
-        draws = torch.Generator().manual_seed(step)
-        inputs, targets = torch.randint(7, (8, 5), generator=draws), torch.randint(3, (8,), generator=draws)
-        optimizer.zero_grad()
-        F.cross_entropy(model(inputs), targets).backward()
-        optimizer.step()
-
-
-def _several() -> tuple[nn.Module, Several]:
-    torch.manual_seed(0)
-    model = Net()
-    optimizer = MuonRecipe().build(model, 0.01)
-    assert isinstance(optimizer, Several)
-    return model, optimizer
-
-
-def test_several_optimizers_step_as_one_and_continue_from_their_state() -> None:
-    (whole, one), (cut, first), (parted, parts) = _several(), _several(), _several()
-    _train(whole, one, range(5))
-    _train(cut, first, range(2))
-    second = MuonRecipe().build(cut, 0.5)
-    second.load_state_dict(copy.deepcopy(first.state_dict()))
-    _train(cut, second, range(2, 5))
-    muon, adamw = parts.optimizers
-    for step in range(5):
-        # The gradients are those of the whole; the parts step one after the other.
-        before = [p.detach().clone() for p in parted.parameters()]
-        _train(parted, _Stepper(muon, adamw), range(step, step + 1))
-        assert not all(torch.equal(p, q) for p, q in zip(before, parted.parameters(), strict=True))
-    for other in (cut, parted):
-        assert all(torch.equal(p, q) for p, q in zip(whole.parameters(), other.parameters(), strict=True))
-
-
-class _Stepper(torch.optim.SGD):
-    """Steps two optimizers without being one of their kind."""
-
-    def __init__(self, *optimizers: torch.optim.Optimizer) -> None:
-        super().__init__([p for one in optimizers for group in one.param_groups for p in group["params"]])
-        self._optimizers = optimizers
-
-    def step(self, closure: Any = None) -> None:
-        for one in self._optimizers:
-            one.step()
-
-
-def test_a_rate_that_is_set_in_the_groups_of_several_is_theirs_also_after_loading() -> None:
-    model, optimizer = _several()
-    optimizer.load_state_dict(optimizer.state_dict())
-    for group in optimizer.param_groups:
-        group["lr"] = 0.02
-    assert [group["lr"] for one in optimizer.optimizers for group in one.param_groups] == [0.02, 0.02]
-    with pytest.raises(ValueError, match="the state must be that of 2 optimizers, got 0 of them"):
-        optimizer.load_state_dict(torch.optim.SGD(model.parameters(), 0.1).state_dict())
 
 
 def test_find_recipe_prefers_the_workload_s_own() -> None:

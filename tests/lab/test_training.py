@@ -15,13 +15,13 @@ from torch import Tensor, nn
 from infopace import Bounds, HoldAndDecay, Vasudevan2020
 from infopace.cli import main
 from infopace.lab.config import TrainConfig, resolve
-from infopace.lab.errors import Diverged, InputError
+from infopace.lab.errors import Diverged, InputError, NotFinite
 from infopace.lab.progress import PlainProgress, Silent
 from infopace.lab.run import train
 from infopace.lab.run_folder import RunFolder
 from infopace.lab.steps import PacedSteps
 from infopace.lab.tasks import MAE_CELSIUS, NUMBERS
-from infopace.lab.training import NotFinite, Training
+from infopace.lab.training import Training
 from infopace.lab.workload import Data
 from infopace.policies import simulate
 from infopace.scheduler import RollBack

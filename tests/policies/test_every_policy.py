@@ -8,12 +8,13 @@ import math
 from typing import Any, get_args
 
 import jaxtyping
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import infopace
-from infopace import Bounds, HoldAndDecay, Policy, Vasudevan2020, policies
+from infopace import Bounds, Decision, HoldAndDecay, Policy, Vasudevan2020, policies
 from infopace.policies import HeldOut, Observed, Phase, simulate
 
 from .every import BOUNDS, EVERY, REFERENCE, all_bounds, information, traces
@@ -83,7 +84,9 @@ def test_epochs_that_are_gone_are_taken_off_those_that_were_planned(
     if isinstance(policy, HoldAndDecay | Vasudevan2020) and policy.epochs is not None:
         shorter = dataclasses.replace(policy, epochs=max(policy.epochs - rolled_back - begun, 1))
     observed = Observed(trace, REFERENCE, BOUNDS, rolled_back=rolled_back, begun=begun)
-    assert policy.decide(observed) == shorter.decide(Observed(trace, REFERENCE, BOUNDS))
+    ours, other = policy.decide(observed), shorter.decide(Observed(trace, REFERENCE, BOUNDS))
+    # The reasons name epochs as they are counted from the first of the run.
+    assert dataclasses.replace(ours, reason="") == dataclasses.replace(other, reason="")
 
 
 @pytest.mark.parametrize(
@@ -122,3 +125,38 @@ def test_held_out_information_is_for_policies_that_say_that_they_read_it() -> No
             with pytest.raises(TypeError, match=r"^held_out needs a policy that reads it, got "):
                 simulate(policy, [0.0], reference=REFERENCE, bounds=BOUNDS, held_out=held_out)
     assert [type(policy) for policy in EVERY.values() if policy.reads_held_out] == [HoldAndDecay] * 2
+
+
+@pytest.mark.parametrize(
+    ("lr", "phase", "reason", "change", "message"),
+    [
+        (math.nan, "hold", "", 0.0, "lr must be a finite number of at least 0, got nan"),
+        (-0.1, "hold", "", 0.0, "lr must be a finite number of at least 0, got -0.1"),
+        ("0.1", "hold", "", 0.0, "lr must be a finite number of at least 0, got '0.1'"),
+        (0.1, "cooldown", "", 0.0, "phase must be one of 'hold', 'decay', 'finished', got 'cooldown'"),
+        (0.1, "hold", None, 0.0, "reason must be a sentence, got None"),
+        (0.1, "hold", "", math.inf, "change must be a finite number, got inf"),
+    ],
+)
+def test_a_decision_that_no_optimizer_could_follow_is_refused(
+    monkeypatch: pytest.MonkeyPatch, lr: Any, phase: Any, reason: Any, change: Any, message: str
+) -> None:
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # it would refuse some of them first
+    with pytest.raises((ValueError, TypeError)) as error:
+        Decision(lr, phase, reason, change)
+    assert str(error.value) == message
+
+
+def test_a_decision_holds_plain_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    decision = Decision(np.float32(0.5), "hold", "", change=np.float64(0.25))  # pyright: ignore[reportArgumentType]
+    assert [type(decision.lr), type(decision.change)] == [float, float]
+
+
+def test_a_policy_that_returns_something_else_is_named() -> None:
+    class Bare(Policy):
+        def decide(self, observed: Observed) -> Any:
+            return 0.1
+
+    with pytest.raises(TypeError, match=r"a policy must return Decision\(lr, phase, reason\), got 0.1 from"):
+        simulate(Bare(), [0.0], bounds=BOUNDS)

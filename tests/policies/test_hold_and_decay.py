@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from itertools import pairwise
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infopace import Bounds, HoldAndDecay
-from infopace.policies import HeldOut, simulate
+from infopace.policies import HeldOut, Observed, simulate
 
 from .every import moves
 
@@ -345,3 +346,37 @@ def test_bad_input() -> None:
             HeldOut([[0.0, 0.0], [1.0, 1.0]]).rise(first, last)
     with pytest.raises(ValueError, match=r"epochs must be at least 1, got 0"):
         HoldAndDecay(0)
+
+
+def test_a_planned_run_is_over_at_its_end_whatever_is_seen_then() -> None:
+    leaps = [0.0, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 1.5, 1.6, 1.7]
+    decisions = simulate(HoldAndDecay(epochs=10), leaps, bounds=BOUNDS)
+    assert [decision.phase for decision in decisions[-3:]] == ["decay", "finished", "finished"]
+    assert [decision.lr for decision in decisions[-2:]] == [BOUNDS.lr_min] * 2
+
+
+def test_no_hold_begins_anew_without_time_to_decay() -> None:
+    # A leap that stays, in every epoch of the decay phase.
+    for at in range(8, 20):
+        trace = [0.0] + [0.5] * (at - 1) + [2.0] * (21 - at)
+        decisions = simulate(HoldAndDecay(epochs=20), trace, bounds=BOUNDS)
+        assert decisions[-1].phase == "finished"
+        assert decisions[-2].lr < BOUNDS.lr_top
+
+
+def test_reasons_count_epochs_that_were_rolled_back_and_those_before_the_history() -> None:
+    trace = saturating(6, 0.5)
+    observed = Observed(trace, None, BOUNDS, rolled_back=2, begun=3)
+    decided = HoldAndDecay(epochs=14).decide(observed)
+    assert decided.reason.startswith("decaying, to end with epoch 14: ")
+    unit = dataclasses.replace(observed, rolled_back=0, unit=40)
+    assert HoldAndDecay(steps=440).decide(unit).reason.startswith("decaying since step ")
+    over = Observed(trace, None, BOUNDS, rolled_back=4, begun=5)
+    assert HoldAndDecay(epochs=14).decide(over).reason == "finished after epoch 14"
+
+
+@pytest.mark.parametrize(("value", "shown"), [(math.nan, "nan"), ("1", "'1'"), (None, "None")])
+def test_a_shape_must_return_numbers(value: Any, shown: str) -> None:
+    rule = HoldAndDecay(epochs=4, shape=lambda over: value)
+    with pytest.raises(ValueError, match=rf"shape\(.*\) must be a finite number, got {shown}"):
+        simulate(rule, [0.0, 1.0, 1.0], bounds=BOUNDS)

@@ -82,7 +82,9 @@ def test_the_one_tensor_that_can_be_scores_is_measured_and_no_other(make: Any, c
         with pytest.raises(ValueError, match=UNCLEAR):
             Probe(X, Y).measure(model)
         chosen = Probe(X, Y, forward=lambda model, batch: (second(model(batch[0])), batch[1]))
-        assert chosen.measure(model).output.estimate.nats > 0
+        wanted = Probe(X, Y).measure(alone).output.estimate.nats  # of logits or twice them: it has no scale
+        assert chosen.measure(model).output.estimate.nats == pytest.approx(wanted, abs=1e-3)
+        assert chosen.measure(model, signal="neighbours").output.estimate.nats > 0
 
 
 def second(found: Any) -> Tensor:
@@ -231,22 +233,28 @@ class Still(nn.Module):
         return self.head(x)
 
 
-def measured(probe: Probe, model: Still, times: int = 4) -> list[Measurement]:
+def measured(probe: Probe, model: Still, signal: str = "auto", times: int = 4) -> list[Measurement]:
     found = []
     for _ in range(times):
-        found.append(probe.measure(model, decoder=False))
+        found.append(probe.measure(model, decoder=False, signal=signal))
         with torch.no_grad():
             for weight in model.head.parameters():
                 weight += 0.1 * torch.randn_like(weight)
     return found
 
 
-@pytest.mark.parametrize("kind", ["another output", "dead units"])
-def test_information_that_stays_the_same_while_weights_move_is_warned_of_once(kind: str) -> None:
-    with pytest.warns(
-        UserWarning, match=r"nats again, to the last bit, although the weights have moved"
-    ) as caught:
-        measured(Probe(X, Y), Still(kind))
+# The outputs of dead units move with the bias of the last layer, and so may their usable information.
+STANDSTILL = {
+    "another output": r"^the information is \S+ nats again, to the last bit, although the weights have moved: ",
+    "dead units": r"^the outputs are the same for every example again, with \S+ nats of information, although the w",
+}
+
+
+@pytest.mark.parametrize("signal", ["usable", "neighbours"])
+@pytest.mark.parametrize("kind", list(STANDSTILL))
+def test_information_that_stays_the_same_while_weights_move_is_warned_of_once(kind: str, signal: str) -> None:
+    with pytest.warns(UserWarning, match=STANDSTILL[kind]) as caught:
+        measured(Probe(X, Y), Still(kind), signal)
     assert len(caught) == 1
 
 
@@ -257,10 +265,20 @@ def test_no_warning_where_weights_stay_or_outputs_move() -> None:
         for _ in range(3):
             probe.measure(still)
         measured(Probe(X, Y), Still("fine"))
-        # A saturated network: the same information again, from other outputs.
+        # The same information again, from other outputs: neighbours of a saturated network, and usable information of
+        # one whose scores are so wrong that their temperature is infinite.
         apart = Probe(X + 100 * F.one_hot(Y, 6), Y)
-        model = Still("fine")
-        with torch.no_grad():
-            model.head.weight.copy_(10 * torch.eye(3, 6))
-        nats = [found.output.estimate.nats for found in measured(apart, model)]
+        for signal, scale in (("neighbours", 10), ("usable", -10)):
+            model = Still("fine")
+            with torch.no_grad():
+                model.head.weight.copy_(scale * torch.eye(3, 6))
+            nats = [found.output.estimate.nats for found in measured(apart, model, signal)]
+            assert len(set(nats)) == 1
+        # The same information, and for once the same outputs for every example.
+        model, nats = Still("fine"), []
+        for scale in (-10, 0, -10):
+            with torch.no_grad():
+                model.head.bias.zero_()
+                model.head.weight.copy_(scale * torch.eye(3, 6))
+            nats.append(apart.measure(model).output.estimate.nats)
         assert len(set(nats)) == 1

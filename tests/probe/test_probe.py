@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import math
 import random
+from typing import Any
 
 import jaxtyping
 import numpy as np
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from infopace import Probe, mutual_information
-from infopace.estimators import entropy
+from infopace.estimators import entropy, usable_information
 from infopace.model.forward import as_found
 from infopace.probe import Measuring
 
@@ -23,15 +24,20 @@ from ..small_probe import labelled, small_net
 
 def test_measures_each_layer_as_a_direct_call_does() -> None:
     model, (inputs, labels) = small_net(), labelled()
-    measurement = Probe(inputs, labels).measure(model, layers="all")
+    measurement = Probe(inputs, labels).measure(model, layers="all", signal="neighbours")
     model.eval()
     hidden = model[0](inputs)
     assert list(measurement.layers) == ["0", "4", "output"]
     assert measurement["0"].estimate == mutual_information(hidden.detach(), labels, estimator="ross")
     outputs = mutual_information(model(inputs).detach(), labels, estimator="ross")
     assert measurement.output.neighbours == outputs
-    choice = "neighbours: the default for one label an example"
-    assert measurement.output.estimate == dataclasses.replace(outputs, choice=choice)
+    assert measurement.output.estimate == dataclasses.replace(outputs, choice="neighbours, as asked for")
+    usable = usable_information(model(inputs).detach(), labels)
+    assert measurement.output.usable == usable
+    default = Probe(inputs, labels).measure(model, layers="all")
+    choice = "usable information: the default for one label an example"
+    assert default.output.estimate == dataclasses.replace(usable, choice=choice)
+    assert default["0"] == measurement["0"] and default.output.decoder == measurement.output.decoder
     assert measurement["0"].width == 16
     assert measurement["0"].decoder is None
     loss = nn.functional.cross_entropy(model(inputs), labels).item()
@@ -280,8 +286,9 @@ class Pair(nn.Module):
 def test_inputs_and_outputs_with_structure() -> None:
     inputs, labels = labelled()
     model, scale = Pair(), torch.ones(300, 1)
-    by_name = Probe({"x": inputs, "scale": scale}, labels).measure(model, layers="all")
-    by_place = Probe((inputs, scale), labels).measure(model, layers="all")
+    how = Measuring(layers="all", signal="neighbours")
+    by_name = Probe({"x": inputs, "scale": scale}, labels).measure(model, how)
+    by_place = Probe((inputs, scale), labels).measure(model, how)
     assert list(by_name.layers) == ["recurrent", "head", "output"]
     assert by_name.output.neighbours == by_place.output.neighbours == by_name["head"].estimate
     assert by_name["recurrent"].width == 5
@@ -299,7 +306,8 @@ class Twice(nn.Module):
 def test_a_layer_that_runs_twice_counts_with_its_last_run_and_an_unused_one_is_named() -> None:
     model, (inputs, labels) = Twice(), labelled()
     for batch_size in (None, 100):
-        measurement = Probe(inputs, labels).measure(model, layers="all", batch_size=batch_size)
+        how = Measuring(layers="all", batch_size=batch_size, signal="neighbours")
+        measurement = Probe(inputs, labels).measure(model, how)
         last = model.layer(torch.relu(model.layer(inputs))).detach()
         expected = mutual_information(last, labels).nats
         assert measurement["layer"].estimate.nats == pytest.approx(expected, abs=0.02)
@@ -310,9 +318,10 @@ def test_a_layer_that_runs_twice_counts_with_its_last_run_and_an_unused_one_is_n
 
 def test_one_object_or_keywords_or_both_say_how_to_measure() -> None:
     model, probe = small_net(), Probe(*labelled())
-    by_keyword = probe.measure(model, k=5, std_error=False, layers=["0"])
-    by_object = probe.measure(model, Measuring(k=5, std_error=False, layers=["0"]))
-    changed = probe.measure(model, Measuring(k=5, layers=["0"]), std_error=False)
+    neighbours: dict[str, Any] = {"k": 5, "signal": "neighbours"}
+    by_keyword = probe.measure(model, **neighbours, std_error=False, layers=["0"])
+    by_object = probe.measure(model, Measuring(**neighbours, std_error=False, layers=["0"]))
+    changed = probe.measure(model, Measuring(**neighbours, layers=["0"]), std_error=False)
     nats = [
         {name: layer.estimate.nats for name, layer in found.layers.items()}
         for found in (by_keyword, by_object, changed)
@@ -321,7 +330,7 @@ def test_one_object_or_keywords_or_both_say_how_to_measure() -> None:
     assert list(nats[0]) == ["0", "output"]
     outputs = model.eval()(probe.inputs).detach()
     assert nats[0]["output"] == mutual_information(outputs, probe.targets, k=5).nats
-    assert probe.of_output(outputs, k=5, std_error=False).estimate.nats == nats[0]["output"]
+    assert probe.of_output(outputs, **neighbours, std_error=False).estimate.nats == nats[0]["output"]
     assert Measuring(layers=["output"]) == Measuring() and Measuring(layers=["0"]).layers == ("0",)
 
 
@@ -329,3 +338,6 @@ def test_scores_that_are_no_class_scores() -> None:
     inputs, labels = labelled()
     measurement = Probe(inputs, labels + 100).measure(small_net(), decoder=False)
     assert measurement.output.decoder is None
+    assert measurement.output.estimate.choice.startswith(
+        "neighbours: outputs of shape (300, 3) are no scores"
+    )

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from infopace import Estimate, Probe, mutual_information
+from infopace.probe import Measuring, reference_of
 from infopace.probe import _estimates as estimates_module
 from infopace.probe import _reference as reference_module
-from infopace.probe import reference_of
 
 from ..small_probe import labelled, small_net
 
@@ -41,8 +41,9 @@ def test_regression_uses_ksg_and_computes_its_reference_when_asked(monkeypatch: 
         return real(*arguments, **named)
 
     monkeypatch.setattr(reference_module, "mutual_information", counted)
-    measurement = probe.measure(nn.Linear(3, 1))
+    measurement = probe.measure(nn.Linear(3, 1), signal="neighbours")
     assert measurement.output.estimate.method == "ksg1"
+    assert probe.measure(nn.Linear(3, 1)).output.estimate.method == "usable"
     assert measurement.output.decoder is None
     assert measurement.reference is None and calls == []
     expected = mutual_information(inputs, targets, estimator="ksg1", std_error=False).nats
@@ -62,21 +63,29 @@ def test_the_reference_of_a_data_set_uses_all_examples() -> None:
     assert reference_of((inputs, torch.arange(300) % 3)) == pytest.approx(math.log(3))
 
 
-def test_more_information_than_the_reference_is_warned_of() -> None:
-    inputs, labels = labelled()
-    first = next(w for w in Probe(inputs, labels).measure(small_net(), reference=0.1).warnings)
+SIGNALS = pytest.mark.parametrize("signal", ["usable", "neighbours"])
+
+
+@SIGNALS
+def test_more_information_than_the_reference_is_warned_of(signal: str) -> None:
+    probe, model = Probe(*labelled()), small_net()
+    low = probe.measure(model, signal=signal).output.estimate.interval[0]
+    assert low > 0
+    first = next(w for w in probe.measure(model, signal=signal, reference=low / 2).warnings)
     assert first.startswith("output: ") and first.endswith(
-        "above the reference of 0.1, which is too low; give a number"
+        f"above the reference of {low / 2:.3g}, which is too low; give a number"
     )
-    assert Probe(inputs, labels).measure(small_net()).warnings == ()
+    assert probe.measure(model, signal=signal).warnings == ()
 
 
-def test_the_reference_is_compared_with_the_low_end_of_the_interval() -> None:
+@SIGNALS
+def test_the_reference_is_compared_with_the_low_end_of_the_interval(signal: str) -> None:
     inputs, labels = labelled()
-    low, _ = Probe(inputs, labels).measure(small_net()).output.estimate.interval
+    low, _ = Probe(inputs, labels).measure(small_net(), signal=signal).output.estimate.interval
 
     def warned(reference: float) -> bool:
-        found = Probe(inputs, labels).measure(small_net(), reference=reference).warnings
+        how = Measuring(signal=signal, reference=reference)
+        found = Probe(inputs, labels).measure(small_net(), how).warnings
         return any("above the reference" in warning for warning in found)
 
     assert warned(low - 1e-6)
@@ -85,8 +94,9 @@ def test_the_reference_is_compared_with_the_low_end_of_the_interval() -> None:
 
 def test_without_error_bars_everything_else_is_the_same() -> None:
     model, (inputs, labels) = small_net(), labelled()
-    given = Probe.sample((inputs, labels), 200).measure(model, layers="all", std_error=False)
-    full = Probe.sample((inputs, labels), 200).measure(model, layers="all")
+    how = Measuring(layers="all", signal="neighbours")
+    given = Probe.sample((inputs, labels), 200).measure(model, how, std_error=False)
+    full = Probe.sample((inputs, labels), 200).measure(model, how)
     assert list(given.layers) == list(full.layers)
     for name, layer in full.layers.items():
         assert layer.estimate.std_error > 0
@@ -94,16 +104,28 @@ def test_without_error_bars_everything_else_is_the_same() -> None:
         assert math.isnan(given[name].estimate.interval[0])
         assert given[name].estimate.nats == layer.estimate.nats
         assert given[name].decoder == layer.decoder
+    # Usable information has an error bar either way.
+    usable = [Probe(inputs, labels).measure(model, std_error=bars).output.estimate for bars in (True, False)]
+    assert usable[0] == usable[1] and usable[0].std_error > 0
 
 
+@SIGNALS
 @pytest.mark.parametrize("targets", ["labels", "numbers"])
-def test_without_error_bars_the_reference_is_compared_with_the_same_interval(targets: str) -> None:
+def test_without_error_bars_the_reference_is_compared_with_the_same_interval(
+    targets: str, signal: str
+) -> None:
     model, (inputs, labels) = small_net(), labelled()
-    wanted = labels if targets == "labels" else inputs[:, :1] * 1.0
-    low, _ = Probe(inputs, wanted).measure(model, reference=9.0).output.estimate.interval
+    wanted = labels
+    if targets == "numbers":
+        # What the outputs say, and some noise.
+        noise = torch.randn(300, 3, generator=torch.Generator().manual_seed(1))
+        wanted = model.eval()(inputs).detach() + 0.2 * noise
+    low, _ = Probe(inputs, wanted).measure(model, signal=signal, reference=9.0).output.estimate.interval
+    assert low > 0
     # In between, the value is above the reference, but not significantly.
     for reference, more in ((low - 1e-6, True), (low + 1e-6, False)):
-        found = Probe(inputs, wanted).measure(model, reference=reference, std_error=False)
+        how = Measuring(signal=signal, reference=reference, std_error=False)
+        found = Probe(inputs, wanted).measure(model, how)
         assert found.output.estimate.nats > reference
         assert any("above the reference" in warning for warning in found.warnings) == more
 
@@ -126,7 +148,7 @@ def test_error_bars_are_what_a_probe_without_them_leaves_out(monkeypatch: pytest
     inputs, labels = labelled()
     apart = inputs + 100.0 * nn.functional.one_hot(labels, 6)
     calls = error_bars(monkeypatch)
-    found = Probe(apart, labels).measure(nn.Identity(), std_error=False)
+    found = Probe(apart, labels).measure(nn.Identity(), signal="neighbours", std_error=False)
     assert found.reference is not None and found.output.estimate.nats > found.reference
     assert calls == [False]
 

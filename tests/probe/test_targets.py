@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from infopace import Probe
+from infopace import Probe, mutual_information
 from infopace.estimators import entropy, usable_information
 from infopace.probe import LayerInformation, Measuring
 
@@ -50,9 +50,9 @@ def shares_of(targets: Tensor) -> float:
 
 # Name: targets, the shape of an example's scores, the signal, the reference.
 CASES: dict[str, tuple[Tensor, tuple[int, ...], str, float | None]] = {
-    "labels": (LABELS, (3,), "neighbours", entropy(LABELS)),
-    "labels in a column": (LABELS[:, None], (3,), "neighbours", entropy(LABELS)),
-    "a label as 0 or 1": ((LABELS > 0).float()[:, None], (1,), "neighbours", entropy((LABELS > 0).long())),
+    "labels": (LABELS, (3,), "usable", entropy(LABELS)),
+    "labels in a column": (LABELS[:, None], (3,), "usable", entropy(LABELS)),
+    "a label as 0 or 1": ((LABELS > 0).float()[:, None], (1,), "usable", entropy((LABELS > 0).long())),
     "tokens": (TOKENS, (T, V), "usable", entropy(TOKENS.reshape(-1))),
     "tokens, classes second": (TOKENS, (V, T), "usable", entropy(TOKENS.reshape(-1))),
     "segmentation": (GRID, (3, 4, 4), "usable", entropy(GRID.reshape(-1))),
@@ -67,8 +67,11 @@ CASES: dict[str, tuple[Tensor, tuple[int, ...], str, float | None]] = {
     ),
     "positions of two classes": (SEVERAL.long(), (4, 2), "usable", entropy(SEVERAL.long().reshape(-1))),
     "soft labels": (SOFT, (4,), "usable", shares_of(SOFT)),
-    "regression": (NUMBERS, (2,), "neighbours", None),
-    "regression of images": (torch.randn(N, 1, 3, 3, generator=GENERATOR), (1, 3, 3), "neighbours", None),
+    "regression": (NUMBERS, (2,), "usable", None),
+    "regression of images": (torch.randn(N, 1, 3, 3, generator=GENERATOR), (1, 3, 3), "usable", None),
+    # No scores: two dimensions of labels, and another number of outputs than of numbers.
+    "features of two dimensions": (LABELS, (2, 3), "neighbours", entropy(LABELS)),
+    "features for numbers": (NUMBERS, (5,), "neighbours", None),
 }
 
 
@@ -79,9 +82,10 @@ def test_each_kind_of_targets_has_its_signal_and_its_reference(name: str) -> Non
     found = probe.measure(model, std_error=False)
     output = found.output
     assert output.estimate.choice.startswith(signal)
-    assert output.usable is not None
-    assert (output.neighbours is None) == (signal == "usable")
-    driving = output.usable if signal == "usable" else output.neighbours
+    driving, other = output.usable, output.neighbours
+    if signal == "neighbours":
+        driving, other = other, driving
+    assert other is None
     assert driving is not None and output.estimate.nats == driving.nats
     assert output.estimate.pointwise is not None and output.estimate.pointwise.shape == (N,)
     assert output.width == math.prod(shape)
@@ -90,10 +94,11 @@ def test_each_kind_of_targets_has_its_signal_and_its_reference(name: str) -> Non
     else:
         assert found.reference == probe.reference() == pytest.approx(reference)
     # In batches, and from outputs that were computed elsewhere.
-    parts = probe.measure(model, batch_size=7, std_error=False).output.usable
-    assert parts is not None and parts.nats == pytest.approx(output.usable.nats, abs=1e-4)
+    parts = probe.measure(model, batch_size=7, std_error=False).output.estimate
+    assert parts.nats == pytest.approx(output.estimate.nats, abs=1e-4)
     model.eval()
-    assert probe.of_output(model(INPUTS).detach(), std_error=False).estimate == output.estimate
+    again = probe.of_output(model(INPUTS).detach(), std_error=False).estimate
+    assert again.nats == output.estimate.nats and again.choice == output.estimate.choice
 
 
 def fitted(shape: tuple[int, ...], loss: Any, steps: int = 150) -> nn.Module:
@@ -170,13 +175,14 @@ def test_a_signal_that_is_asked_for_is_taken_and_the_other_is_not_searched(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     probe, model = Probe(INPUTS, LABELS), Head(3)
-    both = seen(probe, model)
-    asked = seen(probe, model, signal="neighbours")
-    assert asked.estimate.nats == both.estimate.nats and asked.estimate.choice == "neighbours, as asked for"
+    both = seen(probe, model, signal="neighbours")
+    wanted = mutual_information(model(INPUTS).detach(), LABELS, estimator="ross").nats
+    assert both.estimate.nats == wanted and both.estimate.choice == "neighbours, as asked for"
     monkeypatch.setattr("infopace.probe._estimates.mutual_information", None)
-    usable = seen(probe, model, signal="usable")
+    usable, default = seen(probe, model, signal="usable"), seen(probe, model)
     assert usable.neighbours is None and both.usable is not None
-    assert usable.estimate.nats == both.usable.nats
+    assert usable.estimate.nats == both.usable.nats == default.estimate.nats
+    assert default.estimate.choice == "usable information: the default for one label an example"
     assert usable.estimate.choice == "usable information, as asked for"
     assert usable.estimate.pointwise is not None and len(usable.estimate.pointwise) == N
 

@@ -227,7 +227,7 @@ def test_a_layer_that_stops_running_keeps_its_last_value_and_another_follows() -
 
 
 def test_a_layer_that_nobody_asked_to_measure_does_not_follow() -> None:
-    with pytest.raises(ValueError, match=r"^parameter group 0 cannot be driven: unknown layer 'positions'"):
+    with pytest.raises(ValueError, match=r"^a parameter group cannot be driven: unknown layer 'positions'"):
         scheduled(Tied(), measuring=Measuring(layers=["words"]))
     with pytest.raises(ValueError, match=r"^the output of layer 'positions' must have one row per example"):
         scheduled(Tied(), measuring=Measuring(layers=["positions", "words", "mix"]))

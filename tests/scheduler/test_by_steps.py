@@ -34,7 +34,13 @@ class Loop:
     """A step-based loop that knows of no scheduler."""
 
     def __init__(
-        self, policy: Policy, every: int | str | None, *, seed: int = 1, held_out: bool = False
+        self,
+        policy: Policy,
+        every: int | str | None,
+        *,
+        seed: int = 1,
+        held_out: bool = False,
+        signal: str = "auto",
     ) -> None:
         torch.manual_seed(seed)
         self.model = nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 4))
@@ -48,7 +54,7 @@ class Loop:
             policy,
             held_out=Probe(inputs[500:], labels[500:]) if held_out else None,
             every=every,
-            measuring=MEASURING,
+            measuring=MEASURING.replace(signal=signal),
         )
         self.rates: list[float] = []
 
@@ -86,8 +92,25 @@ def test_the_value_of_a_unit_is_the_mean_of_its_measurements() -> None:
     assert loop.scheduler.history["output"][1:] == pytest.approx([sum(found[:4]) / 4, sum(found[4:]) / 4])
 
 
+@pytest.mark.parametrize("signal", ["usable", "neighbours"])
+def test_each_decay_is_a_straight_line_from_the_rate_that_was_held(signal: str) -> None:
+    loop = Loop(HoldAndDecay(steps=400), 20, signal=signal)
+    loop.train(0, 400)
+    decided = [taken[0].phase for taken in loop.scheduler.decisions]
+    assert decided[:6] == ["hold"] * 5 + ["decay"] and decided[-2:] == ["decay", "finished"]
+    # Where information leaps, the rule holds again, and the rest of the steps are for another decay.
+    begun = [unit for unit in range(1, 10) if decided[unit - 1 : unit + 1] == ["hold", "decay"]]
+    for unit in begun:
+        first, held = 40 * unit, loop.rates[40 * unit - 1]
+        last = next((40 * u for u in range(unit, 10) if decided[u] == "hold"), 400)
+        assert loop.rates[first:last] == pytest.approx(
+            [max(held * (400 - step - 0.5) / (400 - first), BOUNDS.lr_min) for step in range(first, last)]
+        )
+    assert loop.scheduler.finished
+
+
 def test_the_rate_falls_with_each_step_and_nowhere_jumps() -> None:
-    loop = Loop(HoldAndDecay(steps=400), 20)
+    loop = Loop(HoldAndDecay(steps=400), 20, signal="neighbours")
     loop.train(0, 400)
     decided = [taken[0].phase for taken in loop.scheduler.decisions]
     assert decided == ["hold"] * 5 + ["decay"] * 5 + ["finished"]
@@ -99,7 +122,7 @@ def test_the_rate_falls_with_each_step_and_nowhere_jumps() -> None:
 
 
 def test_a_planned_number_of_steps_need_be_no_multiple_of_a_unit() -> None:
-    loop = Loop(HoldAndDecay(steps=312), 20)
+    loop = Loop(HoldAndDecay(steps=312), 20, signal="neighbours")
     loop.train(0, 312)
     last, held = loop.rates[-1], max(loop.rates)
     assert last < 0.02 * held
@@ -208,10 +231,10 @@ def test_a_rate_that_other_code_sets_is_set_back_with_a_warning() -> None:
 
 
 def test_units_that_share_a_reason_share_a_line() -> None:
-    loop = Loop(HoldAndDecay(steps=400), 20)
+    loop = Loop(HoldAndDecay(steps=400), 20, signal="neighbours")
     loop.train(0, 400)
     lines = loop.scheduler.explain().splitlines()
-    assert len(lines) == 3 if BOUNDS.lr_top == BOUNDS.lr_max else 4
+    assert len(lines) == (3 if BOUNDS.lr_top == BOUNDS.lr_max else 4)
     assert lines[-2].startswith("steps 201 to 400: lr ")
 
 

@@ -59,7 +59,7 @@ def test_adam_like_optimizers_warm_up(
 ) -> None:
     model = model_of()
     optimizer = kind(model.parameters(), lr=0.01, **options)  # pyright: ignore[reportCallIssue]
-    every = None if planned is None else 10_000
+    every = None if planned is None else planned - 1
     scheduler = MutualInformationLR(
         optimizer, model, probe_of(), BOUNDS, HoldAndDecay(steps=planned), every=every
     )
@@ -117,7 +117,7 @@ def test_a_warm_up_is_resumed_in_its_middle_and_explained() -> None:
     assert same(second[0].state_dict(), whole[0].state_dict())
     assert same(second[2].state_dict(), whole[2].state_dict())
     assert "set by other code" not in whole[2].explain()
-    assert whole[2].explain().startswith("epoch 1: lr 0.0005 to 0.0075: start at lr_top")
+    assert whole[2].explain().startswith("epoch 1: lr 0.0005 to 0.0075 with a warm-up: start at lr_top")
 
 
 def test_another_scheduler_may_warm_up_instead() -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Mapping
+from typing import Any
 
+import jaxtyping
 import pytest
 import torch
 from torch import nn
 
-from infopace import Bounds, HoldAndDecay, MutualInformationLR, Probe
+from infopace import Bounds, HoldAndDecay, MutualInformationLR, Policy, Probe, Vasudevan2020
 from infopace.probe import Measuring
 from infopace.scheduler import Pacer, Snapshot
 
@@ -151,3 +153,62 @@ def test_its_state_resumes() -> None:
 def test_steps_that_do_not_fit(every: int | None, steps: int | None) -> None:
     with pytest.raises(ValueError, match=r"steps"):
         ByHand(every=every).pacer.decide(steps)
+
+
+def making_targets(model: nn.Module, batch: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """A forward that makes the targets: they are not known before it has run."""
+    inputs, labels = batch
+    return model(inputs), labels % 4
+
+
+@pytest.mark.parametrize("makes_targets", [False, True])
+@pytest.mark.parametrize(
+    ("policy", "signal"), [(HoldAndDecay(), "usable"), (Vasudevan2020(epochs=3), "neighbours")]
+)
+def test_the_default_rule_reads_usable_information_and_published_ones_neighbours(
+    policy: Policy, signal: str, makes_targets: bool
+) -> None:
+    torch.manual_seed(0)
+    inputs, labels = data()
+    probe = Probe(inputs[:200], labels[:200], forward=making_targets if makes_targets else None)
+    pacer = Pacer(nn.Linear(8, 4), probe, BOUNDS, policy)
+    assert pacer.measurement is not None
+    assert pacer.measurement.output.estimate.choice.startswith(signal)
+    # Positions have no distances to compare.
+    tokens = Probe(inputs[:200], labels[:200, None].expand(-1, 3))
+    pacer = Pacer(nn.Sequential(nn.Linear(8, 12), nn.Unflatten(1, (3, 4))), tokens, BOUNDS, policy)
+    assert pacer.measurement is not None
+    assert pacer.measurement.output.estimate.choice.startswith("usable")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"apply": 3}, "apply must be a function of learning rates by layer, got 3"),
+        (
+            {"snapshot": object()},
+            "snapshot must have known, divergence, keep and put_back, see infopace.scheduler.Snapshot, got object",
+        ),
+    ],
+)
+def test_what_cannot_be_called_or_rolled_back(
+    monkeypatch: pytest.MonkeyPatch, wrong: dict[str, Any], message: str
+) -> None:
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # it would refuse some of them first
+    inputs, labels = data()
+    with pytest.raises(TypeError) as error:
+        Pacer(nn.Linear(8, 4), Probe(inputs[:200], labels[:200]), BOUNDS, **wrong)
+    assert str(error.value) == message
+
+
+def test_one_layer_may_be_given_without_a_list() -> None:
+    inputs, labels = data()
+    pacer = Pacer(nn.Linear(8, 4), Probe(inputs[:200], labels[:200]), BOUNDS, layers="output")
+    assert list(pacer.rates()) == ["output"]
+
+
+def test_a_reason_of_several_lines_is_explained_in_one() -> None:
+    run = ByHand(every=10)
+    run.train(5)
+    run.pacer.roll_back("the loss is\n nan")
+    assert "times 0.5: the loss is nan; then start" in run.pacer.ledger.decided[-1]["output"].reason

@@ -231,7 +231,7 @@ def test_where_no_rate_helps_the_roll_back_ends_with_an_error(bounds: Bounds, mo
             scheduler.observe()
         assert str(error.value) == (
             f"epochs 1 to {most} were rolled back one after the other, at learning rates from {lrs[0]:.3g} "
-            f"to {lrs[-1]:.3g}, and no rate helps; the last because the output does not fit the probe: x must be "
+            f"to {lrs[-1]:.3g}, and no rate helps; the last because the output does not fit the probe: scores must be "
             "finite, got nan in 200 of 200 examples, first at example 0, column 0; check the data and the loss for "
             "nan or inf, and the model in evaluation mode"
         )
@@ -275,7 +275,7 @@ def test_a_model_that_is_not_finite_from_the_start_is_refused(roll_back: bool) -
             )
         assert str(error.value) == (
             f"the model cannot be measured before training: the output does not fit the probe: "
-            f"x must be finite, got nan in {count} of 600 examples, first at example {example}, column 0; "
+            f"scores must be finite, got nan in {count} of 600 examples, first at example {example}, column 0; "
             "check the probe's inputs, the weights, frozen ones too, and the model in evaluation mode"
         )
 

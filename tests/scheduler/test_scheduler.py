@@ -112,7 +112,13 @@ def test_an_observation_that_fails_changes_nothing() -> None:
     with pytest.raises(ArithmeticError):
         scheduler.roll_back("as a test")
     # The weights have gone back, and so has the count of steps. Nothing else has changed.
-    untrained = {**before, "steps": 0, "first": None, "time": {**before["time"], "steps": 0, "since": 0}}
+    untrained = {
+        **before,
+        "steps": 0,
+        "taken": 0,
+        "first": None,
+        "time": {**before["time"], "steps": 0, "since": 0},
+    }
     assert same(scheduler.state_dict(), untrained)
     assert scheduler.measurement is last
 

@@ -48,9 +48,19 @@ def examples_of_an_epoch(workload: Workload, n: int) -> int:
     return n if workload.epoch_examples is None else min(n, workload.epoch_examples)
 
 
-def drawn_batches(workload: Workload, n: int, draws: torch.Generator | None = None) -> list[Tensor]:
-    """The batches of an epoch as indices of n examples, in a random order; None draws from torch's generator."""
-    order = torch.randperm(n, generator=draws)[: examples_of_an_epoch(workload, n)]
+def batches_of_an_epoch(workload: Workload, n: int) -> int:
+    """Number of batches of an epoch, of n examples."""
+    return len(spans(examples_of_an_epoch(workload, n), workload.batch_size))
+
+
+def drawn_batches(
+    workload: Workload, n: int, draws: torch.Generator | None = None, most: int | None = None
+) -> list[Tensor]:
+    """The batches of an epoch as indices of n examples, in a random order; None draws from torch's generator.
+
+    `most` is the largest number of examples; None: what the workload says.
+    """
+    order = torch.randperm(n, generator=draws)[: examples_of_an_epoch(workload, n)][:most]
     return in_batches(order, workload.batch_size)
 
 
@@ -65,8 +75,7 @@ class Batches:
         self._cast = caster(workload)
 
     def __len__(self) -> int:
-        n = examples_of_an_epoch(self._workload, len(self._targets))
-        return len(spans(n, self._workload.batch_size))
+        return batches_of_an_epoch(self._workload, len(self._targets))
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         augment = self._workload.augment

@@ -14,6 +14,7 @@ import torch
 
 from infopace import Bounds, Probe, RangeTest, RangeTestError, find_bounds
 from infopace.lab.batches import Batches, caster
+from infopace.lab.config import measured, signal_of
 from infopace.lab.errors import InputError
 from infopace.lab.files import held_for_a_write, write_atomically, writing
 from infopace.lab.identity import identity_of
@@ -44,6 +45,7 @@ def bounds_of_plan(
         "workload": workload.name,
         "device": plan.device.type,
         **identity_of(workload, data, plan.optimizer),
+        **measured(plan.signal, None),
     }
     data = data.to(plan.device)
     cast = caster(workload)
@@ -51,7 +53,11 @@ def bounds_of_plan(
     try:
         sample = Probe.sample(data.train_set(), n=n, seed=plan.seed)
         probe = Probe(cast(sample.inputs), sample.targets)
-        measuring = Measuring(layers="all" if plan.layer_wise else "output", reference=workload.reference)
+        measuring = Measuring(
+            layers="all" if plan.layer_wise else "output",
+            signal=signal_of(plan.signal, probe),
+            reference=workload.reference,
+        )
     except (ValueError, TypeError) as error:  # of the workload's data
         raise InputError(str(error)) from error
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 import torch
 from tyro.conf import Positional, arg
 
-from infopace import Bounds, HoldAndDecay, Policy, Vasudevan2020
+from infopace import Bounds, HoldAndDecay, Policy, Probe, Vasudevan2020
 from infopace.lab.baselines import BASELINES, Baseline
 from infopace.lab.errors import InputError
 from infopace.lab.identity import recipe_of
@@ -27,14 +27,14 @@ from infopace.policies import Vasudevan2018, Wang2024
 
 PAPER = "vasudevan-2020"
 OURS = "hold-and-decay"
-# The policies by their names on the command line. Each is made of the number of epochs, None where it is left open,
-# and of the switches of the paper's rule.
+# The policies by their names on the command line. Each is made of the planned number of epochs or steps, {} where it is
+# left open, and of the switches of the paper's rule.
 PACED: dict[str, Callable[..., Policy]] = {
-    OURS: lambda epochs, **switches: HoldAndDecay(epochs),
-    PAPER: lambda epochs, **switches: Vasudevan2020(epochs, **switches),
-    "vasudevan-2018-a": lambda epochs, **switches: Vasudevan2018("A"),
-    "vasudevan-2018-b": lambda epochs, **switches: Vasudevan2018("B"),
-    "wang-2024": lambda epochs, **switches: Wang2024(),
+    OURS: lambda planned, **switches: HoldAndDecay(**planned),
+    PAPER: lambda planned, **switches: Vasudevan2020(**planned, **switches),
+    "vasudevan-2018-a": lambda planned, **switches: Vasudevan2018("A"),
+    "vasudevan-2018-b": lambda planned, **switches: Vasudevan2018("B"),
+    "wang-2024": lambda planned, **switches: Wang2024(),
 }
 SWITCHES = ("decay", "saturation", "first_lr")
 
@@ -46,8 +46,22 @@ HELD_OUT = 0.1
 # More threads than any machine gains by. The machine that resumes a run may have fewer cores than the first one.
 _MOST_THREADS = 1024
 # Options of paced methods. A baseline takes none of them.
-_PACING = ("bounds", "lr_min", "lr_max", "lr_top", "epsilon", "layer_wise", "horizon", "held_out", *SWITCHES)
+_PACING = (
+    "signal",
+    "every",
+    "bounds",
+    "lr_min",
+    "lr_max",
+    "lr_top",
+    "epsilon",
+    "layer_wise",
+    "horizon",
+    "held_out",
+    *SWITCHES,
+)
 OptimizerName = Annotated[str | None, arg(metavar="NAME", help_behavior_hint=_OF_WORKLOAD)]
+Signal = Literal["auto", "usable", "neighbours"]
+Every = Annotated[str | None, arg(metavar="INT|auto", help_behavior_hint="(default: an epoch)")]
 _Rate = Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint=_OF_BOUNDS)]
 
 
@@ -74,6 +88,10 @@ class TrainConfig:
     for all weights but hidden matrices."""
     lr: Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="(default: as published)")] = None
     """A baseline's initial or peak learning rate."""
+    signal: Signal = "auto"
+    """What is measured: usable information, or the neighbour estimate; auto: neighbours where they are sound."""
+    every: Every = None
+    """Optimizer steps between two measurements, or auto: less than 1 % of the time is for measuring."""
     bounds: Literal["range-test", "workload"] = "range-test"
     """Where bounds that are not given come from: a range test before the run, or the workload's own."""
     lr_min: _Rate = None
@@ -145,6 +163,12 @@ class Plan:
         return HELD_OUT if self.config.method == OURS else 0.0
 
     @property
+    def every(self) -> int | str | None:
+        """Optimizer steps between two measurements, "auto", or None: an epoch."""
+        every = self.config.every
+        return int(every) if every is not None and every != "auto" else every
+
+    @property
     def wants_test(self) -> bool:
         """Whether a range test finds the bounds: the method is paced, and lr_min or lr_max is not given."""
         if self.baseline is not None:
@@ -183,7 +207,7 @@ class Plan:
             given = {name: getattr(self.config, name) for name in bounds}
             bounds = {name: _TESTED if value is None else value for name, value in given.items()}
         held_out = {"held_out": self.held_out} if self.held_out else {}
-        return {**chosen, **held_out, **bounds}
+        return {**chosen, **measured(self.config.signal, self.every), **held_out, **bounds}
 
     @property
     def own_optimizer(self) -> bool:
@@ -225,6 +249,7 @@ def resolve(config: TrainConfig) -> Plan:
         raise InputError(
             f"lr is an option of baselines, got lr = {config.lr:g}; {config.method} takes --lr-min and --lr-max"
         )
+    check_every(config.every)
     if config.held_out is not None and not 0 <= config.held_out < 1:
         raise InputError(f"held_out must be a share in [0, 1), got held_out = {config.held_out:g}")
     plan = Plan(workload, optimizer, workload.bounds, epochs, config, device)
@@ -308,6 +333,28 @@ def check_common(epochs: int, seed: int, threads: int | None) -> None:
         raise InputError(f"seed must be in 0..2^63-1, got seed = {seed}")
     if threads is not None and not 1 <= threads <= _MOST_THREADS:
         raise InputError(f"threads must be in 1..{_MOST_THREADS}, got threads = {threads}")
+
+
+def measured(signal: Signal, every: int | str | None) -> dict[str, Any]:
+    """The signal and the cadence as records have them: no entries where they are the usual ones."""
+    named = {} if signal == "auto" else {"signal": signal}
+    return named | ({} if every is None else {"every": every})
+
+
+def signal_of(wanted: Signal, probe: Probe) -> Signal:
+    """What is measured where "auto" is asked for: neighbours where they are sound.
+
+    The library takes usable information, which is as good a guide. All rows in results/ were made with neighbours, and
+    runs of both would not be comparable.
+    """
+    return "neighbours" if wanted == "auto" and probe.has_distance else wanted
+
+
+def check_every(every: str | None) -> None:
+    """Raise InputError for a cadence that is neither a number of steps nor auto."""
+    number = every is not None and every.isascii() and every.isdigit() and int(every) >= 1
+    if not (every is None or every == "auto" or number):
+        raise InputError(f"every must be a number of steps of at least 1, or auto, got every = {every}")
 
 
 def _bounds(config: TrainConfig, default: Bounds) -> Bounds:

@@ -52,3 +52,7 @@ def missing_of_the_extra(error: ModuleNotFoundError) -> str:
     """The missing package, if it is one of the extra `lab`; else ""."""
     package = (error.name or "").partition(".")[0]
     return package if package in OF_THE_EXTRA else ""
+
+
+class NotFinite(ArithmeticError):
+    """The run has diverged; the message names what is no longer finite."""

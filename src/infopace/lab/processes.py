@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 
@@ -90,12 +91,16 @@ class Parts:
         own = float(loss.detach()) * self.share(number)
         return torch.tensor(sum(self._processes.gather("the loss of a batch", own)), device=loss.device)
 
-    def mean(self, losses: Sequence[Tensor]) -> float:
-        """The mean training loss of the epoch."""
+    def mean(self, losses: Sequence[Tensor], *, only_finite: bool = False) -> float:
+        """The mean training loss of the epoch, or of its batches with a finite one; nan where there is none."""
         shares = [len(batch) * self.share(number) for number, batch in enumerate(self._batches)]
         found = torch.stack(list(losses)).double()
-        own = float(found @ torch.tensor(shares, dtype=torch.float64, device=found.device))
-        return sum(self._processes.gather("the training loss", own)) / sum(map(len, self._batches))
+        sizes = torch.tensor(shares, dtype=torch.float64, device=found.device)
+        if only_finite:
+            sizes, found = sizes[found.isfinite()], found[found.isfinite()]
+        parts = self._processes.gather("the training loss", (float(found @ sizes), float(sizes.sum())))
+        count = sum(size for _, size in parts) if only_finite else sum(map(len, self._batches))
+        return sum(loss for loss, _ in parts) / count if count else math.nan
 
     def first_not_finite(self, losses: Sequence[Tensor]) -> int | None:
         """The first batch whose loss is not finite, on any process."""

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import torch
 from tyro.conf import Positional, arg
 
-from infopace.lab.config import OptimizerName, check_common, find_device
+from infopace.lab.config import OptimizerName, Signal, check_common, find_device, measured
 from infopace.lab.errors import InputError
 from infopace.lab.optimizers import Recipe, SGDRecipe, find_recipe
 from infopace.lab.workload import Workload
@@ -97,6 +97,7 @@ class RangePlan:
     seed: int
     device: torch.device
     bf16: bool
+    signal: Signal = "auto"
 
     def settings(self) -> dict[str, Any]:
         """Everything that affects the numbers, except the number of threads and the versions."""
@@ -105,6 +106,7 @@ class RangePlan:
         code = {"code": self.workload.code} if self.workload.code else {}
         if not isinstance(self.optimizer, SGDRecipe):
             chosen["optimizer"] = self.optimizer.settings()
+        chosen |= measured(self.signal, None)
         return {"workload": self.workload.name, **code, "device": self.device.type, **chosen, **method}
 
     def folder(self, out: Path | None) -> Path:

@@ -18,13 +18,13 @@ from infopace.lab.batches import held_out_examples
 from infopace.lab.bounds import RANGE_TEST_FILE, bounds_of_plan, keep_result
 from infopace.lab.config import Plan, TrainConfig, resolve
 from infopace.lab.environment import commit, hardware, versions
-from infopace.lab.errors import Diverged, InputError
+from infopace.lab.errors import Diverged, InputError, NotFinite
 from infopace.lab.picture import draw_run
 from infopace.lab.progress import Listener
 from infopace.lab.range_config import BEFORE_TRAINING, RangePlan
 from infopace.lab.resume import check_same_data, check_same_run, recorded_run, take_up
 from infopace.lab.run_folder import Row, RunFolder, sound_rows
-from infopace.lab.training import NotFinite, Training, set_determinism
+from infopace.lab.training import Training, set_determinism
 from infopace.lab.trial import load_tried
 from infopace.lab.workload import Data
 from infopace.model import Processes, processes_of
@@ -198,6 +198,7 @@ def _tested_bounds(plan: Plan, data: Data, folder: RunFolder, listener: Listener
         config.seed,
         plan.device,
         config.bf16,
+        config.signal,
     )
     try:
         found = bounds_of_plan(test, data, kept, on_candidate=listener.candidate)

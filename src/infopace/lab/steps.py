@@ -13,8 +13,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from infopace import Measurement, MutualInformationLR
-from infopace.lab.optimizers import Several
 from infopace.lab.run_folder import Row
+from infopace.scheduler import Optimizers
 
 
 class Steps:
@@ -88,6 +88,11 @@ class Steps:
         return False
 
     @property
+    def by_steps(self) -> bool:
+        """Whether the scheduler measures by itself; a unit of time is then not an epoch."""
+        return False
+
+    @property
     def rolled_back(self) -> int:
         """Number of rolled-back epochs."""
         return 0
@@ -119,7 +124,10 @@ class Steps:
 
 
 class PacedSteps(Steps):
-    """An optimizer whose learning rate is paced by information, measured after every epoch."""
+    """An optimizer whose learning rate is paced by information.
+
+    It is measured after every epoch, or by the scheduler itself every so many steps.
+    """
 
     def __init__(self, optimizer: Optimizer, scheduler: MutualInformationLR) -> None:
         super().__init__(optimizer)
@@ -131,9 +139,15 @@ class PacedSteps(Steps):
         return list(self.scheduler.driving_layers)
 
     def end_epoch(self, loss: float) -> None:
-        """Measure the information, decide and apply the decision."""
-        self.scheduler.observe()
-        self.scheduler.step()
+        """Measure the information, decide and apply the decision, where the scheduler does not do so by itself."""
+        if not self.by_steps:
+            self.scheduler.observe()
+            self.scheduler.step()
+
+    @property
+    def by_steps(self) -> bool:
+        """Whether the scheduler measures by itself; a unit of time is then not an epoch."""
+        return self.scheduler.unit is not None
 
     @property
     def rolled_back(self) -> int:
@@ -169,10 +183,11 @@ class PacedSteps(Steps):
         return facts | ({"held_out": now} if now else {})
 
     def decisions(self, epoch: int) -> list[dict[str, Any]]:
-        """Rate, phase and reason of each group's decision for `epoch`."""
+        """Rate, phase and reason of each group's decision for `epoch`; by steps those that are valid at its start."""
+        decided = self.scheduler.decisions[-1 if self.by_steps else epoch - 1]
         return [
             {"layer": layer, "lr": d.lr, "phase": d.phase, "reason": d.reason}
-            for layer, d in zip(self.groups, self.scheduler.decisions[epoch - 1], strict=True)
+            for layer, d in zip(self.groups, decided, strict=True)
         ]
 
     @property
@@ -213,7 +228,7 @@ def check_loaded(optimizer: Optimizer, own: list[dict[str, Any]]) -> None:
                 raise ValueError(
                     f"the optimizer's {name} must be a number, got {str(group.get(name))[:60]!r}"
                 )
-    for one in optimizer.optimizers if isinstance(optimizer, Several) else [optimizer]:
+    for one in optimizer.parts if isinstance(optimizer, Optimizers) else [optimizer]:
         for parameter, kept in one.state.items():
             for name, value in kept.items():
                 if isinstance(value, Tensor) and not _fits(value.shape, parameter.shape):

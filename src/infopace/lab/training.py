@@ -16,26 +16,22 @@ from torch.optim.swa_utils import update_bn
 
 from infopace import MutualInformationLR, Policy, Probe
 from infopace.lab.baselines import Setting
-from infopace.lab.batches import caster, drawn_batches, examples_of_an_epoch, hold_out, in_batches, spans
-from infopace.lab.config import OURS, PACED, SWITCHES, Plan
-from infopace.lab.errors import InputError
+from infopace.lab.batches import batches_of_an_epoch, caster, drawn_batches, hold_out, in_batches
+from infopace.lab.config import OURS, PACED, SWITCHES, Plan, signal_of
+from infopace.lab.errors import InputError, NotFinite
+from infopace.lab.evaluation import value_on_test_set
 from infopace.lab.lazy_images import in_turn
 from infopace.lab.processes import Parts, as_one, own_draws
 from infopace.lab.run_folder import Row
 from infopace.lab.steps import PacedSteps, Steps, check_loaded
+from infopace.lab.trial import check_untrained
 from infopace.lab.workload import Data, Rows
 from infopace.model import processes_of
 from infopace.probe import Measuring, reference_of
 from infopace.scheduler import RollBack, RollBackError
 
-_EVALUATION_BATCH = 250  # [measured] 1,000 images through LeNet, one CPU thread: 0.27 s, in one go 0.47 s
-
 # As many as the packages of schedule-free optimizers advise.
 _SETTLING_BATCHES = 50
-
-
-class NotFinite(ArithmeticError):
-    """The run has diverged; the message names what is no longer finite."""
 
 
 class Training:
@@ -73,6 +69,8 @@ class Training:
             else:
                 self._whole, data = data.to(plan.device), rest
         self.data = data.to(plan.device)
+        # By steps, epochs have as many steps after the held-out examples have joined as before, for the plan's sake.
+        self._most = None if plan.every is None else len(data.train_targets)
         self._inputs = caster(workload)
         self._seed_epoch(0)
         self.processes = processes_of()
@@ -94,14 +92,14 @@ class Training:
         optimizer = self.plan.optimizer.build(
             self.model, self.plan.bounds.lr_max, layer_wise=config.layer_wise
         )
+        probe, held_out_probe = self._probes(held_out)
         policy = self._policy or PACED[config.method](
-            None if config.horizon == "free" else self.plan.epochs,
+            {} if config.horizon == "free" else self._planned,
             **{name: getattr(config, name) for name in SWITCHES},
         )
-        roll_back = self._may_roll_back
+        self._reads_reference, roll_back = policy.reads_reference, self._may_roll_back
         if roll_back is None:
             roll_back = config.method == OURS  # the published rules do not roll back
-        probe, held_out_probe = self._probes(held_out)
         return PacedSteps(
             optimizer,
             MutualInformationLR(
@@ -112,16 +110,28 @@ class Training:
                 policy,
                 held_out=held_out_probe,
                 roll_back=roll_back,
-                measuring=self._measuring(),
+                every=self.plan.every,
+                measuring=self._measuring(probe),
             ),
         )
 
-    def _measuring(self) -> Measuring:
-        reference = self.plan.workload.reference
-        if reference in ("auto", "ksg") and self.data.train_targets.is_floating_point():
+    @property
+    def _planned(self) -> dict[str, int]:
+        """The planned length of the run, in the unit in which the scheduler counts."""
+        if self.plan.every is None:
+            return {"epochs": self.plan.epochs}
+        batches = batches_of_an_epoch(self.plan.workload, len(self.data.train_targets))
+        return {"steps": self.plan.epochs * batches}
+
+    def _measuring(self, probe: Probe) -> Measuring:
+        reference, targets = self.plan.workload.reference, self.data.train_targets
+        # From all examples it is more precise than from the probe's, and takes time that only such a rule is worth.
+        numbers = targets.is_floating_point() and not bool(((targets == 0) | (targets == 1)).all())
+        if self._reads_reference and reference in ("auto", "ksg") and numbers:
             reference = reference_of(self.data.train_set(), seed=self.plan.config.seed)
         return Measuring(
             layers="all" if self.plan.config.layer_wise else "output",
+            signal=signal_of(self.plan.config.signal, probe),
             reference=reference,
             std_error=self._std_error,
         )
@@ -137,6 +147,7 @@ class Training:
             assert self._whole is not None, "examples are held out"
             self.note = "no examples are held out: too few of a class for two samples"
             self.data, self._whole = self._whole, None
+            self._most = None if self.plan.every is None else len(self.data.train_targets)
             return self._probes(None)
         return probe, held_out_probe
 
@@ -146,7 +157,7 @@ class Training:
         return Setting(
             self.model,
             self.plan.epochs,
-            len(spans(examples_of_an_epoch(workload, len(self.data.train_targets)), workload.batch_size)),
+            batches_of_an_epoch(workload, len(self.data.train_targets)),
             self.plan.lr,
             self.plan.optimizer,
             workload.sgd,
@@ -217,7 +228,7 @@ class Training:
         return {
             "epoch": epoch,
             "lr": lrs,
-            "train_loss": None if self.steps.rolled_back > rolled_back else loss,
+            "train_loss": None if self.steps.rolled_back > rolled_back and not self.steps.by_steps else loss,
             "test": test,
             **self.steps.facts(),
             "decisions": decisions,
@@ -258,8 +269,9 @@ class Training:
         """
         if self._whole is not None and not self.steps.holds_out:
             self.data, self._whole = self._whole, None
-        data, workload, order = self.data, self.plan.workload, self._seed_epoch(epoch)
-        drawn = drawn_batches(workload, len(data.train_inputs), order)
+        data, workload = self.data, self.plan.workload
+        order, rolled_back = self._seed_epoch(epoch), self.steps.rolled_back
+        drawn = drawn_batches(workload, len(data.train_inputs), order, self._most)
         parts = Parts([batch.to(self.device) for batch in drawn], self.processes)
         order = own_draws(self.plan.config.seed, epoch, self.processes, order)
         losses: list[torch.Tensor] = []
@@ -276,7 +288,8 @@ class Training:
             self._step(parts.of_all(loss, i) if self.steps.wants_loss else loss)
             losses.append(loss.detach())
             on_batch(i + 1, len(parts.own))
-        mean = parts.mean(losses)
+        # Steps of a unit of time may have been rolled back; its batches may have had no finite loss.
+        mean = parts.mean(losses, only_finite=self.steps.rolled_back > rolled_back)
         if not math.isfinite(mean):
             if (first := parts.first_not_finite(losses)) is not None:
                 check = functools.partial(self._check_untrained, epoch, first)
@@ -299,25 +312,16 @@ class Training:
         """Raise InputError if the loss of a batch of an epoch is not finite with untrained weights either."""
         data, workload = self.data, self.plan.workload
         order = self._seed_epoch(epoch)
-        drawn = drawn_batches(workload, len(data.train_inputs), order)[: number + 1]
+        drawn = drawn_batches(workload, len(data.train_inputs), order, self._most)[: number + 1]
         batches = [batch.to(self.device) for batch in drawn]
         inputs = torch.empty(0)
         for inputs in in_turn(data.train_inputs, batches):
             if workload.augment is not None:
                 inputs = workload.augment(inputs, order)
-        inputs = self._inputs(inputs)
-        where = f"workload {workload.name!r}: in training batch {number} of epoch {epoch}"
-        if not bool(torch.isfinite(inputs).all()):
-            raise InputError(f"{where} augment and prepare must return finite numbers, and do not")
         self._seed_epoch(0)
         with self._autocast():
-            outputs = workload.build_model().to(self.device).train()(inputs)
-            loss = workload.task.loss(outputs, data.train_targets[batches[-1]])
-        if not bool(torch.isfinite(loss)):
-            what = "loss" if bool(torch.isfinite(outputs).all()) else "the model's output"
-            raise InputError(
-                f"{where} {what} is not finite with untrained weights either, although the inputs are"
-            )
+            where = f"in training batch {number} of epoch {epoch}"
+            check_untrained(workload, self._inputs(inputs), data.train_targets[batches[-1]], where)
 
     @torch.no_grad()
     def evaluate(self) -> float:
@@ -326,27 +330,9 @@ class Training:
         with self.steps.evaluating():
             return self.processes.from_first("the test", self._evaluate)
 
-    @torch.no_grad()
     def _evaluate(self) -> float:
-        metric = self.plan.workload.metric
-        total, count = torch.zeros((), dtype=torch.float64, device=self.device), 0
-        odd = torch.zeros((), dtype=torch.bool, device=self.device)
-        self.model.eval()
-        batches = spans(len(self.data.test_targets), _EVALUATION_BATCH)
-        for batch, inputs in zip(batches, in_turn(self.data.test_inputs, batches), strict=True):
-            with self._autocast():
-                outputs = self.model(self._inputs(inputs))
-            scores = metric.score(outputs.float(), self.data.test_targets[batch])
-            total += scores.sum()
-            count += scores.numel()
-            odd |= outputs.isnan().any()
-        # argmax of outputs that are nan is a class, so the metric alone does not show them.
-        if bool(odd):
-            raise NotFinite("an output on the test set is nan")
-        value = float(total) / count
-        if not math.isfinite(value):
-            raise NotFinite(f"the test {metric.name} is {value}")
-        return value
+        inputs = self._inputs
+        return value_on_test_set(self.model, self.data, self.plan.workload.metric, inputs, self._autocast)
 
     def _not_finite(self) -> int:
         """Number of weights that are not finite."""
@@ -359,8 +345,15 @@ class Training:
         return torch.autocast(self.device.type, torch.bfloat16)
 
     def _step(self, loss: Tensor) -> None:
+        by_steps = self.steps.by_steps
         try:
-            self.steps.step(loss)
+            # The scheduler may measure at the end of a step.
+            with self._autocast() if by_steps else contextlib.nullcontext():
+                self.steps.step(loss)
+        except (ValueError, RollBackError) as error:
+            if not by_steps:
+                raise
+            raise NotFinite(str(error)) from error
         except (
             OverflowError,
             RuntimeError,

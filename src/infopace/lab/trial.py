@@ -38,6 +38,22 @@ def load_tried(workload: Workload, device: torch.device) -> Data:
     return data
 
 
+def check_untrained(workload: Workload, inputs: Tensor, targets: Tensor, where: str) -> None:
+    """Raise InputError if the loss of a prepared batch is not finite with untrained weights either.
+
+    `where` says which batch it is. Weights and dropout are drawn from torch's generator.
+    """
+    if not bool(torch.isfinite(inputs).all()):
+        raise _wrong(workload, f"{where} augment and prepare must return finite numbers, and do not")
+    outputs = workload.build_model().to(inputs.device).train()(inputs)
+    if not bool(torch.isfinite(workload.task.loss(outputs, targets))):
+        what = "loss" if bool(torch.isfinite(outputs).all()) else "the model's output"
+        raise _wrong(
+            workload,
+            f"{where} {what} is not finite with untrained weights either, although the inputs are",
+        )
+
+
 def _check_data(workload: Workload, data: object) -> None:
     if not isinstance(data, Data):
         raise _wrong(workload, f"load must return infopace.lab.workload.Data, got {type(data).__name__}")

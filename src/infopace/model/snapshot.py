@@ -212,6 +212,11 @@ def _is_memory(name: str, value: Any) -> bool:
     return isinstance(value, _PLAIN) or (isinstance(value, Tensor) and not value.requires_grad)
 
 
+def with_state(optimizer: Optimizer) -> list[Optimizer]:
+    """Those of `optimizers_in` that keep a state and groups of their own: not several optimizers as one."""
+    return [one for one in optimizers_in(optimizer) if "state" in vars(one)]
+
+
 class _Kept:
     """A copy of a value: numbers, tensors, containers and objects of them; weights in it are not copied."""
 

@@ -16,7 +16,8 @@ class Bounds:
         lr_max: Ceiling of the learning rate.
         lr_top: Learning rate of the first epoch; lr_max where not given. `HoldAndDecay` then holds one between the two.
         epsilon: A relative change of information below this counts as none. The default, 0.01, is the relative standard
-            error of an estimate of about 2.2 nats at n = 1000, measured for this project.
+            error of a neighbour estimate of about 2.2 nats at n = 1000, measured for this project. That of usable
+            information is smaller there, 0.006.
 
     Raises:
         ValueError: a value that is not a positive number, or out of order.

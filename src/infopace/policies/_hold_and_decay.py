@@ -9,7 +9,7 @@ from dataclasses import KW_ONLY, dataclass
 from itertools import accumulate
 from typing import ClassVar
 
-from infopace._checks import positive, share, whole
+from infopace._checks import number, positive, share, whole
 from infopace.policies._bounds import Bounds
 from infopace.policies._held_out import HeldOut
 from infopace.policies._policy import Decision, Observed, Policy, planned_number
@@ -22,6 +22,9 @@ class HoldAndDecay(Policy):
         hold:      LR = LR_top in epoch 1, then LR_hold = sqrt(LR_top * LR_max)
         decay:     LR = max(LR_held * (N - e + 1/2) / (N - a), LR_min)      epochs e = a + 1 .. N
         N = E where the number of epochs E is known, otherwise 2 a - s: as long as the hold was
+
+    Information is what the scheduler measures: usable information at the output, unless another is asked for. Any
+    signal in nats will do that rises while the network learns.
 
     Where the scheduler counts optimizer steps, an epoch is a unit of time of a fixed number of steps (`Observed.unit`),
     and the decay falls with each step.
@@ -58,7 +61,7 @@ class HoldAndDecay(Policy):
     removing SGD's noise, but over many epochs.
 
     The run is over after epoch N. The rate stays at LR_min from then on, and the phase is "finished", unless something
-    changes.
+    changes. After epoch E nothing is read any more, and no hold begins anew where less than two epochs are left.
 
     Held-out examples separate learning from overfitting. The hold ends when information about them does not rise
     significantly (at least three values), and the run ends with E at the latest,
@@ -119,6 +122,8 @@ class HoldAndDecay(Policy):
     def decide(self, observed: Observed) -> Decision:
         """The learning rate of the epoch about to run."""
         run = _Run(self, observed)
+        if run.epochs is not None and observed.epoch - 1 >= run.epochs:
+            return _finished(observed, run.epochs)
         cycle = _Cycle(0)
         for done in range(observed.epoch):
             cycle = self._next(cycle, done, run)
@@ -131,9 +136,11 @@ class HoldAndDecay(Policy):
         # The larger of two: the way back from a single low value is no leap.
         now, before = run.nats[done], max(run.nats[done - 2 : done])
         lost = now < cycle.floor
-        if lost and cycle.lost:
+        # A new hold of one epoch at least, with time to decay after it.
+        may_hold = run.epochs is None or self.longest * (run.epochs - done) >= 1
+        if lost and cycle.lost and may_hold:
             return _Cycle(done, why="information has fallen significantly, twice in a row")
-        if cycle.leapt_from is not None and now > cycle.leapt_from + cycle.leap:
+        if cycle.leapt_from is not None and now > cycle.leapt_from + cycle.leap and may_hold:
             return _Cycle(done, why="information has leapt, and stayed")
         return dataclasses.replace(cycle, lost=lost, leapt_from=before if now > before + cycle.leap else None)
 
@@ -186,23 +193,28 @@ class HoldAndDecay(Policy):
         if cycle.hold_end is None:
             return self._hold_decision(cycle, epoch, bounds)
         if epoch - 1 >= cycle.end:
-            return Decision(bounds.lr_min, "finished", f"finished after {time(cycle.end)}")
+            return _finished(observed, cycle.end)
         held, epochs = self._held_rate(cycle, cycle.hold_end, bounds), cycle.end - cycle.hold_end
         if self.shape is None:
             lr = held * (cycle.end - epoch + 0.5) / epochs
             falls_by = held / epochs
         else:
             over = (epoch - cycle.hold_end - 0.5) / epochs
-            lr = held * self.shape(over)
+            lr = held * self._shaped(over)
             ends = (max(over - 0.5 / epochs, 0.0), min(over + 0.5 / epochs, 1.0))
-            falls_by = held * (self.shape(ends[0]) - self.shape(ends[1]))
-        begun, end = time(cycle.hold_end + 1), time(cycle.end)
-        if observed.unit is not None:
-            begun = time(cycle.hold_end)
-        why = f"decaying since {begun}, to end with {end}: {cycle.why}"
+            falls_by = held * (self._shaped(ends[0]) - self._shaped(ends[1]))
+        since = f" since {time(cycle.hold_end + (observed.unit is None))}"
+        if observed.rolled_back:  # perhaps after the decay began, and then that moment has another number
+            since = ""
+        why = f"decaying{since}, to end with {time(cycle.end)}: {cycle.why}"
         if lr <= bounds.lr_min:
             return Decision(bounds.lr_min, "decay", f"{why}; at the floor lr_min = {bounds.lr_min:g}")
         return Decision(lr, "decay", why, change=-falls_by)
+
+    def _shaped(self, over: float) -> float:
+        """The share of the held rate where this share of the decay phase is over."""
+        assert self.shape is not None, "asked for only where there is one"
+        return number(f"shape({over:.3g})", self.shape(over))
 
     def _hold_decision(self, cycle: _Cycle, epoch: int, bounds: Bounds) -> Decision:
         lr = self._held_rate(cycle, epoch, bounds)
@@ -227,6 +239,11 @@ class HoldAndDecay(Policy):
         return min(
             max(middle, bounds.lr_top), bounds.lr_max
         )  # where the two are one, rounding may leave them
+
+
+def _finished(observed: Observed, end: float | int) -> Decision:
+    """The run is over after epoch `end`."""
+    return Decision(observed.bounds.lr_min, "finished", f"finished after {observed.time(end)}")
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol, runtime_checkable
+from typing import ClassVar, Literal, Protocol, get_args, runtime_checkable
 
-from infopace._checks import is_finite, positive, shown, whole
+from infopace._checks import check_choice, is_finite, number, positive, shown, whole
 from infopace.policies._bounds import Bounds
 from infopace.policies._held_out import HeldOut
 
@@ -26,12 +26,24 @@ class Decision:
         change: How far the rate moves until the next decision, negative where it falls; `lr` is its mean over that
             time. A scheduler that sets the rate before each step goes in a straight line from lr - change / 2 to
             lr + change / 2.
+
+    Raises:
+        ValueError: an lr that is not finite or is negative, a change that is not finite, another phase.
+        TypeError: a reason that is no text.
     """
 
     lr: float
     phase: Phase
     reason: str
     change: float = 0.0
+
+    def __post_init__(self) -> None:
+        # Plain numbers: a rule may compute with numpy, and a state holds none of its kinds.
+        object.__setattr__(self, "lr", number("lr", self.lr, 0))
+        object.__setattr__(self, "change", number("change", self.change))
+        check_choice("phase", self.phase, get_args(Phase))
+        if not isinstance(self.reason, str):
+            raise TypeError(f"reason must be a sentence, got {shown(self.reason)}")
 
     def at(self, share: float) -> float:
         """The rate where this share of the time until the next decision is over.
@@ -119,11 +131,15 @@ class Observed:
         return None if planned is None else max(planned - self.begun - self.rolled_back, 1)
 
     def time(self, units: float | int) -> str:
-        """A point in time as people count it: "epoch 7", or "step 280".
+        """A point in time as people count it: "epoch 7", or "step 280". Nothing was rolled back since then.
+
+        Args:
+            units: Units of time since this history began, without those that were rolled back.
 
         >>> Observed([0.1], 2.3, Bounds(1e-3, 0.1), unit=40).time(7)
         'step 280'
         """
+        units += self.begun + self.rolled_back
         return f"epoch {units:g}" if self.unit is None else f"step {round(units * self.unit)}"
 
 
@@ -201,17 +217,28 @@ def simulate(
             raise TypeError(f"held_out must be HeldOut(...), got {type(held_out).__name__}")
         check_reads_held_out(policy)
     return [
-        policy.decide(
+        decide(
+            policy,
             Observed(
                 trace[:epoch],
                 reference,
                 bounds,
                 held_out=None if held_out is None else held_out.until(epoch),
                 unit=unit,
-            )
+            ),
         )
         for epoch in range(1, len(trace) + 1)
     ]
+
+
+def decide(policy: Policy, observed: Observed) -> Decision:
+    """What a policy decides; TypeError where that is no decision."""
+    decision = policy.decide(observed)
+    if not isinstance(decision, Decision):
+        raise TypeError(
+            f"a policy must return Decision(lr, phase, reason), got {shown(decision)} from {policy!r}"
+        )
+    return decision
 
 
 def check_policy(policy: object, hint: str = "") -> None:

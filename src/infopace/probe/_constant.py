@@ -1,4 +1,4 @@
-"""A warning where the outputs stay the same to the last bit, although the weights move."""
+"""A warning where the outputs say the same to the last bit, or nothing at all, although the weights move."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ class _Last:
     weights: Tensor
     outputs: Tensor
     nats: float
+    constant: bool
     warned: bool = False
 
 
@@ -28,29 +29,35 @@ class ConstantSignal:
         self._last: weakref.WeakKeyDictionary[nn.Module, _Last] = weakref.WeakKeyDictionary()
 
     def check(self, model: nn.Module, outputs: Tensor, nats: float) -> None:
-        """Warn once a model if its information and its outputs are those of the last time, and its weights are not.
+        """Warn once a model if its weights are not those of the last time, but its information and its outputs are.
 
-        A saturated network has the same information again, but not the same outputs. Of these and of the weights a few
-        thousand evenly spaced values are compared.
+        So it does too if each example has the same outputs, now and the last time: those of dead units move with the
+        bias of the last layer. A saturated network has the same information again, but not the same outputs. Of outputs
+        and weights a few thousand evenly spaced values are compared.
         """
         if not any(weight.requires_grad for weight in model.parameters()):
             return
-        now = _Last(_weights(model), _spaced(outputs, _OUTPUTS), nats)
+        now = _Last(_weights(model), _spaced(outputs, _OUTPUTS), nats, _is_constant(outputs))
         before = self._last.get(model)
         self._last[model] = now
         if before is None:
             return
         now.warned = before.warned
-        if now.warned or before.nats != nats or _same(before.weights, now.weights):
+        if now.warned or _same(before.weights, now.weights):
             return
-        if _same(before.outputs, now.outputs) or bool((outputs == outputs[:1]).all()):
-            now.warned = True
-            warnings.warn(
-                f"the information is {nats:.4g} nats again, to the last bit, although the weights have moved: the "
-                "output that is measured does not depend on them, or all units of the network are dead; check which "
-                "output is measured, and give forward= to the probe if it is another",
-                stacklevel=3,
-            )
+        if before.nats == nats and _same(before.outputs, now.outputs):
+            what = f"the information is {nats:.4g} nats again, to the last bit"
+        elif before.constant and now.constant:
+            what = f"the outputs are the same for every example again, with {nats:.4g} nats of information"
+        else:
+            return
+        now.warned = True
+        warnings.warn(
+            f"{what}, although the weights have moved: the output that is measured does not depend on them, or all "
+            "units of the network are dead; check which output is measured, and give forward= to the probe if it is "
+            "another",
+            stacklevel=3,
+        )
 
     def __getstate__(self) -> dict[str, object]:
         return {}
@@ -74,6 +81,12 @@ def _spaced(values: Tensor, most: int) -> Tensor:
         local = torch.view_as_real(local)
     flat = local.reshape(-1)
     return flat[:: max(1, -(-flat.numel() // most))].clone()
+
+
+def _is_constant(outputs: Tensor) -> bool:
+    """Whether each example has the same outputs. Two examples are compared first: most often they differ."""
+    local = getattr(outputs, "_local_tensor", outputs)
+    return len(local) > 1 and bool((local[1] == local[0]).all()) and bool((local == local[:1]).all())
 
 
 def _same(one: Tensor, other: Tensor) -> bool:

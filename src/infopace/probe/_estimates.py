@@ -18,7 +18,7 @@ from infopace.estimators import (
 )
 from infopace.probe._measuring import LayerInformation, Measuring
 from infopace.probe._pass import Scored
-from infopace.probe._signal import driving_signal
+from infopace.probe._signal import driving_signal, has_shape_of_scores
 from infopace.probe._targets import Kind, Targets
 
 
@@ -46,10 +46,11 @@ def of_output(output: Scored, targets: Targets, measuring: Measuring, note: str 
     Raises:
         ValueError: values that are not finite, or that do not fit the targets.
     """
-    signal, why = driving_signal(targets, measuring.signal)
     scores = output.scores
+    signal, why = driving_signal(targets, measuring.signal, scores)
     flat = scores.reshape(len(scores), -1)
-    beside = measuring.decoder and _are_scores(scores, targets)
+    # Labels out of range are an error here: more often a mistake than outputs that are no scores.
+    beside = measuring.decoder and has_shape_of_scores(scores, targets)
     neighbours = usable = decoder = None
     with _fitting("the output", scores.device):
         if signal == "neighbours":
@@ -92,13 +93,6 @@ def _usable(output: Scored, targets: Targets) -> Estimate:
         targets.kind or Kind.NUMBERS, "regression"
     )
     return usable_information(scores, values, output.mask, kind=kind)
-
-
-def _are_scores(scores: Tensor, targets: Targets) -> bool:
-    """Whether the output has the shape of scores: one dimension of classes, or a number for each target."""
-    if targets.kind is Kind.LABELS:
-        return scores.ndim < 3 or scores.shape[1] == scores[0].numel()
-    return scores.numel() == targets.values.numel()
 
 
 @contextlib.contextmanager

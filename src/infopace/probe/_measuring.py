@@ -23,11 +23,12 @@ class Measuring:
         layers: "output"; "all" (every layer with weights, see `infopace.model.weight_layers`, and the output); or
             names and shell patterns, to which the output is added. "output" is the output of the model, even if a
             layer inside has that name.
-        signal: What drives a policy, at the output. "neighbours": the neighbour estimate of I(T;Y), which is sound for
-            one label an example and for continuous targets. "usable": usable information, what the outputs say as a
-            prediction, see `infopace.estimators.usable_information`; for targets of every kind. "auto": neighbours
-            where they are sound, usable information elsewhere. With "usable" no neighbours are searched at the output.
-            Hidden layers make no prediction, so they are measured by neighbours.
+        signal: What drives a policy, at the output. "usable": usable information, what the outputs say as a prediction,
+            see `infopace.estimators.usable_information`; for targets of every kind. "neighbours": the neighbour
+            estimate of I(T;Y), which is sound for one label an example and for continuous targets, and is what the
+            published rules read. "auto": usable information, but neighbours where the output has not the shape of
+            scores. With "usable" no neighbours are searched at the output. Hidden layers make no prediction, so they
+            are measured by neighbours.
         k: Neighbours of the estimators, fewer than the examples.
         norm: "euclidean" or "chebyshev".
         reference: I(X;Y) in nats: a number, "entropy", "ksg" or "auto". "entropy" takes H(Y), since labels are a
@@ -37,9 +38,9 @@ class Measuring:
             continuous targets it is "ksg", computed only if `Probe.reference` is called.
         decoder: Whether to read the output as scores where neighbours drive too, and give the decoder bound (only for
             one label an example) and usable information beside. Only if the output has the shape of scores.
-        std_error: Whether to compute the error bar of each estimate, which takes most of the time. Without it
+        std_error: Whether to compute the error bar of each neighbour estimate, which takes most of the time. Without it
             `Estimate.std_error` and `Estimate.interval` are nan, and the caution "inside-noise" is not given. No policy
-            uses it.
+            uses it. Usable information always has its error bar, which takes no time.
         batch_size: Examples per forward pass. None takes 256 if only the output is measured, and fewer if an example
             has more than 64 positions with a target. If layers are measured, None takes all examples, and each layer's
             output is released once it is measured. With a number the outputs of all chosen layers are held until the

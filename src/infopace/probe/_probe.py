@@ -135,11 +135,7 @@ class Probe:
 
     @property
     def targets(self) -> Tensor:
-        """The targets.
-
-        Raises:
-            ValueError: `forward` makes them, and nothing was measured yet.
-        """
+        """The targets; ValueError if `forward` makes them, and nothing was measured yet."""
         if self.forward is None:
             return self._examples[1]
         return self._known_targets().values
@@ -154,6 +150,11 @@ class Probe:
         """The labels that occur, ascending; None if there is not one label an example, or none known yet."""
         labels = self._targets is not None and self._targets.kind is Kind.LABELS
         return self._targets.values.unique().tolist() if labels and self._targets is not None else None
+
+    @property
+    def has_distance(self) -> bool:
+        """Whether neighbours are sound for the targets: one label an example, or continuous ones."""
+        return self._targets is not None and not without_distance(self._targets)
 
     def to(self, device: torch.device | str) -> Probe:
         """Move the examples to a device; returns the probe.
@@ -180,7 +181,6 @@ class Probe:
         wrapped model is measured as the plain module inside. The pass runs on the model's device and under the caller's
         autocast.
 
-            probe.measure(model)
             probe.measure(model, layers="all", std_error=False)
 
         Args:
@@ -189,8 +189,7 @@ class Probe:
             together: Whether all processes that train the model measure as one: each runs its share of the batches,
                 and all get what rank 0 finds. All must call it then. They must always where `fully_shard` has split the
                 weights.
-            **changes: Other values for fields of `Measuring`: layers, k, norm, reference, decoder, std_error,
-                batch_size, strict.
+            **changes: Other values for fields of `Measuring`.
 
         Raises:
             TypeError: not a torch module, or an unknown field.
@@ -236,10 +235,8 @@ class Probe:
                 note(name, values)
 
         def note(name: str, values: Tensor) -> None:
-            estimate = found[name].neighbours
-            if reference is None or estimate is None:
-                return
-            if self._is_above(reference, name, estimate, values, measuring):
+            estimate = found[name].estimate
+            if reference is not None and self._is_above(reference, name, estimate, values, measuring):
                 above[name] = f"{estimate.nats:.3g} nats are above the reference of {reference:.3g}"
 
         left_out, output = self._run(model, picked, measuring, processes, measure_layer)
@@ -285,8 +282,8 @@ class Probe:
     def reference(self, measuring: Measuring | None = None, **changes: Any) -> float:
         """I(X;Y) in nats, the most that there is to learn from the inputs; see `Measuring.reference`.
 
-        For continuous targets it is a nearest-neighbour estimate, which is computed once and kept. It grows with the
-        square of the number of examples and may be too low; `measure` warns when it is.
+        For continuous targets it is a nearest-neighbour estimate, computed once and kept, which may be too low;
+        `measure` warns when it is.
 
         Raises:
             TypeError: an unknown field.
@@ -385,8 +382,8 @@ class Probe:
         if estimate.nats <= reference or self._known_targets().entropy <= reference:
             return False
         # An error bar takes four times as long as the estimate and hardly changes between epochs. A value that is
-        # above by more than twice the last error bar is above, without another error bar.
-        if not measuring.std_error:
+        # above by more than twice the last error bar is above, without another error bar. Usable information has one.
+        if not measuring.std_error and math.isnan(estimate.std_error):
             key = measuring.k, measuring.norm, name
             if estimate.nats - reference > 2 * self._margins.get(key, math.inf):
                 return True

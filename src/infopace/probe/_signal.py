@@ -1,8 +1,10 @@
-"""Which of two signals drives a policy: the neighbour estimate, or usable information."""
+"""Which of two signals drives a policy: usable information, or the neighbour estimate."""
 
 from __future__ import annotations
 
 from typing import Literal
+
+from torch import Tensor
 
 from infopace.probe._targets import Kind, Targets
 
@@ -11,8 +13,13 @@ SIGNALS = ("auto", "usable", "neighbours")
 _SOUND = (Kind.LABELS, Kind.NUMBERS)
 
 
-def driving_signal(targets: Targets, wanted: str) -> tuple[Literal["usable", "neighbours"], str]:
+def driving_signal(
+    targets: Targets, wanted: str, scores: Tensor
+) -> tuple[Literal["usable", "neighbours"], str]:
     """The signal that drives, and why. What "auto" takes is decided here and nowhere else.
+
+    It takes usable information: as a guide it was as good as neighbours on ten workloads, it takes less time, and it
+    serves every kind of target (`studies/usable_information`).
 
     Raises:
         ValueError: neighbours are wanted for targets without a distance.
@@ -25,9 +32,24 @@ def driving_signal(targets: Targets, wanted: str) -> tuple[Literal["usable", "ne
     if wanted == "neighbours":
         return "neighbours", "neighbours, as asked for"
     assert targets.kind is not None, "known once there are scores"
-    if why:
-        return "usable", f"usable information: neighbours are not sound for {why}"
-    return "neighbours", f"neighbours: the default for {targets.kind.value}"
+    if why or are_scores(scores, targets):
+        return "usable", f"usable information: the default for {targets.kind.value}"
+    return "neighbours", f"neighbours: outputs of shape {tuple(scores.shape)} are no scores for the targets"
+
+
+def are_scores(scores: Tensor, targets: Targets) -> bool:
+    """Whether the output can be scores: it has their shape, and a class for each label."""
+    if targets.kind is not Kind.LABELS or not has_shape_of_scores(scores, targets):
+        return has_shape_of_scores(scores, targets)
+    classes = max(scores[0].numel(), 2)  # one column is the logit of label 1 of two
+    return int(targets.values.min()) >= 0 and int(targets.values.max()) < classes
+
+
+def has_shape_of_scores(scores: Tensor, targets: Targets) -> bool:
+    """Whether the output has the shape of scores: one dimension of classes, or a number for each target."""
+    if targets.kind is Kind.LABELS:
+        return scores.ndim < 3 or scores.shape[1] == scores[0].numel()
+    return scores.numel() == targets.values.numel()
 
 
 def without_distance(targets: Targets) -> str:

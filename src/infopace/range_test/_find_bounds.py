@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from infopace.range_test._restored import restored
 from infopace.range_test._result import RangeTest, RangeTestError
 from infopace.range_test._trainee import Trainee
 from infopace.range_test._trial_files import TrialFolder, read_settings
+from infopace.scheduler._several import as_one
 
 Listener = Callable[[int, Candidate], None]
 METHODS = (Race, Algorithm2)
@@ -32,7 +33,7 @@ METHODS = (Race, Algorithm2)
 
 def find_bounds(
     model: nn.Module,
-    optimizer: Optimizer,
+    optimizer: Optimizer | Sequence[Optimizer],
     loss: Callable[[Tensor, Tensor], Tensor],
     batches: Any,
     probe: Probe,
@@ -63,7 +64,7 @@ def find_bounds(
     Args:
         model: The model, on its device.
         optimizer: The optimizer of the run, with its momentum and weight decay. Of its learning rates only the ratios
-            between parameter groups matter.
+            between parameter groups matter. Or several in a list, such as Muon and AdamW.
         loss: (outputs, targets) -> mean loss, a scalar. The probe's labels come in the shape and the type that the
             batches have. Where the loss is a module, its buffers are put back, too.
         batches: What an epoch trains on: a data loader, or anything with a length whose iteration gives batches. It is
@@ -106,6 +107,7 @@ def find_bounds(
 
     Source: Vasudevan, Entropy 2020, 22(5):560, Algorithm 2.
     """
+    optimizer = as_one(optimizer)
     method = Race() if method is None else method
     _check_kinds(model, optimizer, probe, method, measuring)
     _check_alone(model)
@@ -122,7 +124,9 @@ def find_bounds(
             raise ValueError(f"only must be numbers of trials, such as [0, 1], got {shown(only)}")
         only = [whole("only", number) for number in only]
     layers = _layers(optimizer, layer_wise)
-    measuring = method.measuring(layers) if measuring is None else measuring
+    if measuring is None:
+        # The methods were made and tested with the neighbour estimate.
+        measuring = method.measuring(layers).replace(signal="neighbours" if probe.has_distance else "auto")
     method.check_layers(layers, {*pick_layers(model, measuring.layers), "output"} if layers else ())
     trainee = Trainee(
         model,
@@ -130,7 +134,7 @@ def find_bounds(
         loss,
         batches,
         probe,
-        measuring=Measuring() if measuring is None else measuring,
+        measuring=measuring,
         fresh=fresh,
         precision=precision,
         scaler=scaler,

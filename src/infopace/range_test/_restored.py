@@ -13,7 +13,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from infopace.model.random_state import generators_kept, generators_of, random_state_kept
-from infopace.model.snapshot import Buffers, Weights, optimizers_in
+from infopace.model.snapshot import Buffers, Weights, with_state
 from infopace.scheduler import uncounted_steps
 
 
@@ -60,7 +60,7 @@ def _model(model: nn.Module) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _optimizer(optimizer: Optimizer) -> Iterator[None]:
-    inside = optimizers_in(optimizer)
+    inside = with_state(optimizer)
     states = [one.state for one in inside]
     # A learning rate may be a tensor, which others hold too: its value is put back into it.
     settings = [

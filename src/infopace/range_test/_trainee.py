@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 from infopace.model.forward import as_found, call, hooked, map_tensors, tensors_of
 from infopace.model.layers import unwrap, weight_layers
 from infopace.model.random_state import generators_of, seed_generators
-from infopace.model.snapshot import Buffers, Weights, optimizers_in
+from infopace.model.snapshot import Buffers, Weights, with_state
 from infopace.probe import LayerInformation, Measuring, Probe
 from infopace.probe.batches import Unpack, batch_of
 from infopace.probe.outputs import scores_of
@@ -182,7 +182,7 @@ class Trainee:
         """Set the model back to the trial's weights, with an empty optimizer and a learning rate a group."""
         for part in self._weights:
             part.put_back()
-        for inside in optimizers_in(self.optimizer):
+        for inside in with_state(self.optimizer):
             inside.state = defaultdict(dict)
         for group, settings, lr in zip(self.optimizer.param_groups, self._settings, lrs, strict=True):
             group.update(settings)

@@ -9,14 +9,14 @@ from typing import Any, get_args
 
 from infopace._checks import shown
 from infopace.model.layers import unknown_layer
-from infopace.policies import Bounds, Decision, Phase, Policy
+from infopace.policies import Bounds, Decision, HoldAndDecay, Phase, Policy, Vasudevan2020
 from infopace.policies._policy import check_policy, check_reads_held_out
 from infopace.probe import Probe
-from infopace.scheduler._units import is_unit_state
+from infopace.scheduler._units import Cadence, check_unit_state, is_unit_state
 
 _Fits = Callable[[Any], bool]
 
-VERSION = 4
+VERSION = 5
 _PHASES = get_args(Phase)
 
 
@@ -35,7 +35,13 @@ def _is_rate(value: object) -> bool:
 def _is_decision(value: object) -> bool:
     if not (isinstance(value, Mapping) and set(value) == {field.name for field in fields(Decision)}):
         return False
-    return _is_rate(value["lr"]) and isinstance(value["reason"], str) and value["phase"] in _PHASES
+    numbers = _is_rate(value["lr"]) and _is_number(value["change"])
+    return numbers and isinstance(value["reason"], str) and value["phase"] in _PHASES
+
+
+def _is_ends(value: object) -> bool:
+    """Whether these are the rates of a layer's groups at the first step and at the last."""
+    return _list_of(_list_of(_is_rate))(value) and len(value) == 2 and len(value[0]) == len(value[1])  # pyright: ignore[reportArgumentType, reportIndexIssue]
 
 
 def _list_of(fits: _Fits) -> _Fits:
@@ -65,7 +71,7 @@ PACER: dict[str, tuple[_Fits, str]] = {
     "held_out_history": _NATS,
     "held_out_examples": (_by_layer(lambda value: isinstance(value, Mapping)), "tensors by layer"),
     "begun": (_by_layer(_is_count), "a whole number by layer"),
-    "used": (_list_of(_by_layer(_list_of(_list_of(_is_rate)))), "rates by epoch and layer"),
+    "used": (_list_of(_by_layer(_is_ends)), "first and last rates by epoch and layer"),
     "set_here": (_list_of(lambda value: isinstance(value, bool)), "True or False by epoch"),
     "decisions": (_by_layer(_list_of(_is_decision)), "decisions by layer"),
 }
@@ -77,10 +83,15 @@ TORCH: dict[str, tuple[_Fits, str]] = {
     ),
     "step_count": _COUNT,
     "steps": _COUNT,
+    "taken": _COUNT,
     "first": (lambda value: value is None or _RATES[0](value), "rates by layer, or None"),
     "last_lr": _RATES,
     "group_lrs": _RATES,
     "factors": _RATES,
+    "places": (
+        _list_of(lambda place: _list_of(_is_count)(place) and len(place) == 2),
+        "the numbers of an optimizer and of a group there",
+    ),
     "scales": (_by_layer(_is_rate), "a number by layer"),
 }
 
@@ -101,6 +112,22 @@ def check_arguments(probe: object, policy: object, bounds: object) -> None:
                 "bounds must be Bounds(lr_min, lr_max), or one for each layer's name, got "
                 f"{type(part).__name__}; a range test's are its .bounds"
             )
+
+
+def check_driver(apply: object, snapshot: object, members: type) -> None:
+    """Raise TypeError for what cannot be called with rates, or cannot be rolled back."""
+    if apply is not None and not callable(apply):
+        raise TypeError(f"apply must be a function of learning rates by layer, got {shown(apply)}")
+    if snapshot is not None and not isinstance(snapshot, members):
+        raise TypeError(
+            "snapshot must have known, divergence, keep and put_back, see infopace.scheduler.Snapshot, "
+            f"got {type(snapshot).__name__}"
+        )
+
+
+def planned_steps(policy: Policy) -> int | None:
+    """The steps that a policy of this library plans; None: it plans none."""
+    return policy.steps if isinstance(policy, HoldAndDecay | Vasudevan2020) else None
 
 
 def check_held_out(held_out: object, probe: Probe, policy: Policy) -> None:
@@ -151,8 +178,7 @@ def check_state(
     layers: Sequence[str],
     held_out_size: int,
     reference: float | None,
-    every: int | None,
-    by_steps: bool,
+    cadence: Cadence,
 ) -> None:
     """Raise ValueError, in one line, for a state of another pacer, or one that is not whole."""
     check_fields(state, PACER)
@@ -169,11 +195,16 @@ def check_state(
         raise ValueError(
             f"scheduler state must be of this probe, with reference {reference}, got {state['reference']}"
         )
-    if (state["unit"] is not None) != by_steps or (
+    every = cadence.every
+    if (state["unit"] is not None) != cadence.by_steps or (
         None not in (every, state["every"]) and every != state["every"]
     ):
-        wanted = f"steps, every = {every}" if by_steps else "epochs, every = None"
+        wanted = f"steps, every = {every}" if cadence.by_steps else "epochs, every = None"
         raise ValueError(f"scheduler state must be measured in {wanted}, got every = {state['every']}")
+    unit = cadence.unit_of(state["every"] or every) if cadence.by_steps else None
+    if state["unit"] != unit:
+        raise ValueError(f"scheduler state must have units of {unit} steps, got {state['unit']}")
+    check_unit_state(state["time"], layers, held_out_size)
     _check_lengths(state)
 
 
@@ -184,6 +215,10 @@ def check_groups(state: Mapping[str, Any]) -> None:
         groups = {name: len(state[name].get(layer, ())) for name in ("factors", "last_lr", "group_lrs")}
         if len({*groups.values()}) != 1:
             raise ValueError(f"scheduler state must fit together, got {groups} groups of layer {layer}")
+    if (known := sum(map(len, state["factors"].values()))) != (groups := len(state["places"])):
+        raise ValueError(
+            f"scheduler state must fit together, got factors of {known} groups, places of {groups}"
+        )
 
 
 def _check_has(state: Mapping[str, Any], name: str, layers: Iterable[str]) -> None:
@@ -206,6 +241,10 @@ def _check_lengths(state: Mapping[str, Any]) -> None:
     for name, got, wanted in parts:
         if got != wanted or epochs == 0:
             raise ValueError(f"scheduler state must fit together, {epochs} epochs, got {got} in {name}")
+    if set(state["begun"]) != set(decisions):
+        raise ValueError(
+            f"scheduler state must hold begun of layers {list(decisions)}, got {list(state['begun'])}"
+        )
     late = next((layer for layer in decisions if not state["begun"][layer] < measured), None)
     if late is not None:
         raise ValueError(

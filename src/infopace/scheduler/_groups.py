@@ -6,8 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.optim import Optimizer
+
+from infopace.scheduler._several import Optimizers
 
 
 class ParameterGroups:
@@ -109,20 +112,38 @@ class ParameterGroups:
                 found[group] = float(value)
         return found
 
-    def set_rates(self, rates: Sequence[float], first: int = 0) -> None:
-        """Set the learning rates of the groups from `first` on; tensors keep their identity."""
-        for group, lr in zip(self._optimizer.param_groups[first:], rates, strict=False):
+    def set_rates(self, rates: Sequence[float], first: int = 0) -> list[float]:
+        """Set the learning rates of the groups from `first` on; tensors keep their identity.
+
+        Returns the rates as they are now: a tensor rounds to its own precision.
+        """
+        rates = list(rates)
+        for place, group in enumerate(self._optimizer.param_groups[first : first + len(rates)]):
             if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(lr)
+                group["lr"].fill_(rates[place])
+                rates[place] = torch.tensor(rates[place], dtype=group["lr"].dtype).item()
             else:
-                group["lr"] = lr
+                group["lr"] = rates[place]
+        return rates
+
+    @property
+    def places(self) -> list[tuple[int, int]]:
+        """Of each group, the number of its optimizer and its own number there."""
+        if isinstance(self._optimizer, Optimizers):
+            return list(self._optimizer.places)
+        return [(0, number) for number in range(len(self._optimizer.param_groups))]
 
     def state(self) -> dict[str, Any]:
-        """Scales, and per layer the factors of its groups."""
-        return {"scales": dict(self.scales), "factors": self.by_layer(self.factors)}
+        """Scales, the places of the groups, and per layer the factors of its groups."""
+        return {
+            "scales": dict(self.scales),
+            "places": [list(place) for place in self.places[: len(self.layers)]],
+            "factors": self.by_layer(self.factors),
+        }
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Take up scales, and factors where a layer has as many groups as it had."""
+        self._order([(part, number) for part, number in state["places"]])
         for layer in self.scales:
             # A new layer takes the scale that all share.
             one = next(iter(state["scales"].values())) if self._one_scale else self.scales[layer]
@@ -134,3 +155,13 @@ class ParameterGroups:
                 scale = self.scales[layer]
                 fresh = initial[group] / scale if scale > 0 else 1.0
                 self.factors[group] = own[place] if len(own) == len(groups) else fresh
+
+    def _order(self, places: list[tuple[int, int]]) -> None:
+        """Several optimizers' groups in the order of a state: one that was added later comes last there."""
+        own = self.places
+        if not isinstance(self._optimizer, Optimizers) or own == places or sorted(own) != sorted(places):
+            return
+        order = [own.index(place) for place in places]
+        self._optimizer.places = places
+        self.layers = [self.layers[group] for group in order]
+        self.factors = [self.factors[group] for group in order]

@@ -6,7 +6,7 @@ A unit of time is an epoch, or a fixed number of optimizer steps.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -15,7 +15,9 @@ from torch import Tensor, nn
 
 from infopace.model.layers import nearest_measured, weight_layers, with_neighbours
 from infopace.policies import Bounds, Decision, HeldOut, Observed, Policy
+from infopace.policies._policy import decide
 from infopace.probe import Measurement
+from infopace.scheduler._explain import Line
 from infopace.scheduler._groups import ParameterGroups
 
 # A rate in float32 differs by less from the one that was decided.
@@ -192,6 +194,7 @@ class Ledger:
         except BaseException:
             self.rolled_back.pop()
             raise
+        why = " ".join(why.split())  # of a snapshot or a loop, in whatever form
         said = f"{self._name(epoch)} rolled back, lr_top and lr_max times {self._lowered:g}: {why}; then "
         self._add({layer: replace(d, reason=said + d.reason) for layer, d in decided.items()}, used)
 
@@ -249,8 +252,8 @@ class Ledger:
 
         Units of steps that follow each other for one reason share a line.
         """
-        lines: list[_Line] = []
-        latest: dict[int, _Line] = {}
+        lines: list[Line] = []
+        latest: dict[int, Line] = {}
         for epoch, taken in enumerate(self.table(groups)):
             for group, decision in enumerate(taken):
                 if decision is _ABSENT:
@@ -264,16 +267,19 @@ class Ledger:
                 lines.append(line)
         return "\n".join(line.text(self._name) for line in lines)
 
-    def _line(self, epoch: int, group: int, decision: Decision, groups: ParameterGroups) -> _Line:
+    def _line(self, epoch: int, group: int, decision: Decision, groups: ParameterGroups) -> Line:
         layer, factor = groups.layers[group], groups.factors[group]
         first, last = self._used_at(epoch, layer, groups.of(layer).index(group)) or (decision.lr,) * 2
         set_here = epoch < len(self._set_here) and self._set_here[epoch]
         as_decided = set_here or all(math.isclose(lr, decision.lr, rel_tol=_SAME) for lr in (first, last))
         if as_decided and not set_here:
             first = last = decision.lr
+        # Nothing else sets a lower rate before each step.
+        least = max(min(decision.at(0.0), decision.at(1.0)), self.bounds_of(layer).lr_min * factor)
+        warming_up = set_here and first < min(least, decision.lr) * (1 - _SAME)
         share = "" if factor == 1 else f", {factor:.3g} of the layer's"
         of = f"{layer}: " if len(groups.layers) > 1 else ""
-        return _Line(epoch + 1, epoch + 1, of, first, last, share, decision, as_decided)
+        return Line(epoch + 1, epoch + 1, of, first, last, share, decision, as_decided, warming_up)
 
     def _name(self, first: int, last: int | None = None) -> str:
         """Units from `first`, from 1, as people count time."""
@@ -324,7 +330,8 @@ class Ledger:
     def _decide(
         self, layer: str, history: list[float], begun: int, held_out: HeldOut | None = None
     ) -> Decision:
-        return self.policy.decide(
+        return decide(
+            self.policy,
             Observed(
                 history[begun:],
                 self.reference,
@@ -333,7 +340,7 @@ class Ledger:
                 rolled_back=len(self.rolled_back),
                 begun=begun,
                 unit=self.unit,
-            )
+            ),
         )
 
     def _add(self, decided: dict[str, Decision], used: Used | None) -> None:
@@ -352,41 +359,6 @@ class Ledger:
 
 
 def _share(decision: Decision, factor: float) -> Decision:
-    return decision if factor == 1 or decision is _ABSENT else replace(decision, lr=decision.lr * factor)
-
-
-@dataclass
-class _Line:
-    """One line of an explanation: units `first_unit` to `last_unit` of one group."""
-
-    first_unit: int
-    last_unit: int
-    of: str
-    first: float
-    last: float
-    share: str
-    decision: Decision
-    as_decided: bool
-
-    def goes_on_with(self, other: _Line, by_steps: bool) -> bool:
-        """Whether the other adds nothing: the same rates, or by steps the same reason."""
-        same = (self.first, self.last, self.as_decided) == (other.first, other.last, other.as_decided)
-        return same or (
-            by_steps
-            and self.as_decided
-            and other.as_decided
-            and (self.decision.phase, self.decision.reason) == (other.decision.phase, other.decision.reason)
-        )
-
-    def take(self, other: _Line) -> None:
-        """Share the line with the unit that follows."""
-        self.last_unit, self.last = other.last_unit, other.last
-
-    def text(self, name: Callable[[int, int], str]) -> str:
-        """In words; `name` names a span of units."""
-        rates = f"{self.first:.4g}" if self.first == self.last else f"{self.first:.4g} to {self.last:.4g}"
-        why = f"lr {rates}{self.share}: {self.decision.reason}"
-        if not self.as_decided:
-            own = f"decided: {self.decision.lr:.4g}{self.share}, {self.decision.reason}"
-            why = f"lr {rates}, set by other code; {own}"
-        return f"{name(self.first_unit, self.last_unit)}: {self.of}{why}"
+    if factor == 1 or decision is _ABSENT:
+        return decision
+    return replace(decision, lr=decision.lr * factor, change=decision.change * factor)

@@ -19,8 +19,10 @@ from infopace.scheduler._checks import (
     check_arguments,
     check_bounds,
     check_driven,
+    check_driver,
     check_held_out,
     check_state,
+    planned_steps,
 )
 from infopace.scheduler._ledger import Ledger, Used, nats_by_layer
 from infopace.scheduler._roll_back import RollBack, check_that_a_rate_may_help, collapse
@@ -70,9 +72,9 @@ class Pacer:
         layers: The driving layers: "output", or names of layers.
         held_out: A probe of examples that are not trained on, for a policy that reads it.
         roll_back: The thresholds of the roll-back.
-        every: Steps between measurements, which `decide` is then told; None: a unit of time is what lies between two
+        every: Steps between measurements, which `decide` then counts; None: a unit of time is what lies between two
             calls of `decide`. See `MutualInformationLR`.
-        measuring: What is measured, and how. None: the driving layers.
+        measuring: What is measured, and how. None: the driving layers; see `MutualInformationLR`.
 
     Attributes:
         measurement: The latest measurement; None just after loading a state.
@@ -82,7 +84,8 @@ class Pacer:
         cadence: How often is measured.
 
     Raises:
-        TypeError: not a probe, not a policy, no bounds, a held_out that is no probe or that the policy does not read.
+        TypeError: not a probe, not a policy, no bounds, a held_out that is no probe or that the policy does not read,
+            an apply that is no function, a snapshot that lacks one of its four members.
         ValueError: a layer that is not measured or has no bounds, held-out examples of other classes than the probe's,
             outputs that are not finite before training, and all that `Probe.measure` refuses.
     """
@@ -106,13 +109,20 @@ class Pacer:
         policy = HoldAndDecay() if policy is None else policy
         if held_out is not None:
             check_held_out(held_out, probe, policy)
-        layers = list(dict.fromkeys(layers))
+        check_driver(apply, snapshot, Snapshot)
+        layers = [layers] if isinstance(layers, str) else list(dict.fromkeys(layers))
         check_bounds(layers, bounds)
         self.model, self._probe, self._held_out = model, probe, held_out
         self.apply, self.snapshot = apply, snapshot
-        self._measuring = Measuring(layers=layers, strict=False) if measuring is None else measuring
+        usual = Measuring(layers=layers, strict=False)
+        if policy.reads_reference:
+            if probe.forward is not None:  # it makes the targets, which are known after one pass
+                probe.measure(model, usual if measuring is None else measuring, together=True)
+            # The published rules read the neighbour estimate.
+            usual = usual.replace(signal="neighbours" if probe.has_distance else "auto")
+        self._measuring = usual if measuring is None else measuring
         self._rule = RollBack() if roll_back is None else roll_back
-        self.cadence, self.unit = Cadence(every), Unit()
+        self.cadence, self.unit = Cadence(every, planned_steps(policy)), Unit()
         own = self._reference(policy)
         reference = self._processes.from_first("the reference", lambda: own)
         self.ledger = Ledger(policy, bounds, reference, self._rule.lowered, layers, self.cadence.unit)
@@ -120,6 +130,7 @@ class Pacer:
         self.seconds = 0.0
         self._check_alike(own)
         self.observe()
+        self._times = [time.perf_counter()]  # the starts of steps, where `decide` counts them
 
     def decide(self, steps: int | None = None) -> dict[str, Decision]:
         """Measure, and decide where a unit of time is over; call it once, at the end of an epoch.
@@ -132,7 +143,7 @@ class Pacer:
             The decision of each driving layer, new or still valid.
 
         Raises:
-            ValueError: steps where `every` was not given, or none where it was.
+            ValueError: steps where `every` was not given, none where it was, or more than a unit of time.
             RollBackError: as for `MutualInformationLR.roll_back`.
         """
         if self.cadence.by_steps != (steps is not None):
@@ -142,11 +153,25 @@ class Pacer:
                 else "without every takes no steps"
             )
             raise ValueError(f"decide of a pacer {needed}, got steps = {steps}")
-        for _ in range(whole("steps", steps, 0) if steps is not None else 0):
-            self.unit.stepped()
+        if steps is not None:
+            self._stepped(whole("steps", steps, 0))
         if steps is None or self.cadence.is_due(self.unit.since):
             self.observe()
         return dict(self.ledger.decided[-1])
+
+    def _stepped(self, steps: int) -> None:
+        """So many steps were taken since the last call of `decide`."""
+        unit, before, now = self.cadence.unit or 1, self._times[-1], time.perf_counter()
+        if steps > unit:
+            raise ValueError(
+                f"steps must be at most a unit of time, {unit} steps, got {steps}; call decide more often, or give a "
+                "larger every"
+            )
+        if self.cadence.every is None:
+            self._times += [before + (now - before) * step / steps for step in range(1, steps + 1)]
+        for _ in range(steps):
+            self.unit.stepped()
+        self.choose_cadence(self._times)
 
     def observe(self, used: Used | None = None) -> Measurement:
         """Measure, and decide where a unit of time is over. `used`: its rates, where other code sets them."""
@@ -179,7 +204,8 @@ class Pacer:
         if self._unit_is_over:
             self.ledger.observe(unit.nats, unit.held_out, used if used is not None else self._rates_used())
             self._decided()
-            self._next_unit()
+            over = self.unit.steps - (self.cadence.unit or self.unit.steps)
+            self._next_unit(max(over, 0))
         else:
             self.unit = unit
         self.measurement = measurement
@@ -284,8 +310,7 @@ class Pacer:
             layers=list(self.ledger.history),
             held_out_size=0 if self._held_out is None else self._held_out.n,
             reference=self.ledger.reference,
-            every=self.cadence.every,
-            by_steps=self.cadence.by_steps,
+            cadence=self.cadence,
         )
 
     def add(self, layers: Iterable[str]) -> None:
@@ -331,8 +356,8 @@ class Pacer:
         unit = self.cadence.unit
         return unit is None or not self.ledger or self.unit.steps >= unit
 
-    def _next_unit(self) -> None:
-        self.unit = Unit()
+    def _next_unit(self, steps: int = 0) -> None:
+        self.unit = Unit(steps)
         if self.snapshot is not None:
             self.snapshot.keep()
         self._apply()
@@ -351,11 +376,7 @@ class Pacer:
 
     def _reference(self, policy: Policy) -> float | None:
         """I(X;Y) in nats, if the policy reads it."""
-        if not policy.reads_reference:
-            return None
-        if self._probe.forward is not None:  # it makes the targets, which are known after one pass
-            self._probe.measure(self.model, self._measuring)
-        return self._probe.reference(self._measuring)
+        return self._probe.reference(self._measuring) if policy.reads_reference else None
 
     def _measure_held_out(self) -> dict[str, tuple[float, Tensor]]:
         """Held-out information of the driving layers, if it is still to be measured."""

@@ -138,11 +138,12 @@ class LastEpoch:
         self.keep()
 
     def _follow(self) -> None:
-        call_before_steps(with_hooks(self._optimizer), weakref.WeakMethod(self._before), self)
+        self._followed = with_hooks(self._optimizer)
+        call_before_steps(self._followed, weakref.WeakMethod(self._before), self)
 
     def _before(self, optimizer: Optimizer) -> None:
         # The hooks of an optimizer that was copied with them see the copy's steps.
-        if not any(optimizer is one for one in with_hooks(self._optimizer)):
+        if not any(optimizer is one for one in self._followed):
             return
         if self._kept is not None:
             self._take_up_thawed(self._kept[0])
@@ -228,6 +229,7 @@ def check_that_a_rate_may_help(ledger: Ledger, why: str) -> None:
         return
     highest, least = (max(one.lr for one in decided[epoch - 1].values()) for epoch in (first, last))
     what = "epochs" if ledger.unit is None else f"units of {ledger.unit} steps,"
+    why = " ".join(why.split())
     raise RollBackError(
         f"{what} {first} to {last} were rolled back one after the other, at learning rates from "
         f"{highest:.3g} to {least:.3g}, and no rate helps; the last because {why}; check the data and the loss for "

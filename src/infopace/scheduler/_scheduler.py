@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from infopace._checks import shown
 from infopace.model.layers import check_model, check_parameters, holds_all, unwrap
-from infopace.policies import Bounds, Decision, HeldOut, HoldAndDecay, Policy, Vasudevan2020
+from infopace.policies import Bounds, Decision, HeldOut, HoldAndDecay, Policy
 from infopace.probe import Measurement, Measuring, Probe
 from infopace.scheduler._checks import PACER, TORCH, check_bounds, check_driven, check_fields, check_groups
 from infopace.scheduler._groups import ParameterGroups
@@ -78,16 +78,16 @@ class MutualInformationLR(LRScheduler):
             copy of the weights and of the optimizer's state. With False such a network goes on,
             or `observe` raises where an output is not finite. Nothing is rolled back where the optimizer does not hold
             all trainable weights.
-        every: Optimizer steps between two measurements; "auto": chosen after the first steps, so that measuring takes
-            less than 1 % of the time. None: `observe` is called at the end of each epoch.
+        every: Optimizer steps between two measurements, fewer than planned; "auto": chosen so that measuring takes less
+            than 1 % of the time, or twice in planned steps. None: `observe` is called at the end of each epoch.
         warmup: Steps of a linear warm-up, from 1 / warmup of the rate. "auto": none, but for Adam-like optimizers
             min(2 / (1 - beta2), 5 % of the planned steps), or at most 40 where none are planned. For a warm-up of your
             own give 0; to compose with `SequentialLR`, call `observe` in every epoch all the same.
         also: What else is rolled back: modules (`torch.optim.swa_utils.AveragedModel`, a teacher), tensors, or objects
             with `state_dict` and `load_state_dict`, such as many averages and a `GradScaler`.
         measuring: What is measured on the probe and on the held-out examples, and how. None: the layers that drive the
-            parameter groups, or else the output. A group that is added later needs its layer among them:
-            `Measuring(layers="all")`.
+            parameter groups, or else the output: its usable information, or neighbours where the policy reads the
+            reference. A group that is added later needs its layer among them: `Measuring(layers="all")`.
 
     Raises:
         TypeError: not an optimizer, not a probe, not a policy, no bounds, a held_out that is no probe or that the
@@ -120,14 +120,14 @@ class MutualInformationLR(LRScheduler):
         check_parameters(optimizer, model)
         policy = HoldAndDecay() if policy is None else policy
         self._groups = ParameterGroups(optimizer, one_scale=not isinstance(bounds, Mapping))
-        planned = policy.steps if isinstance(policy, HoldAndDecay | Vasudevan2020) else None
-        self._warmup = warmup_steps(warmup, optimizer, planned)
+        self._warmup = warmup_steps(warmup, optimizer, policy)
         # Where another optimizer trains the rest, its part of an epoch could not be rolled back.
         whole = roll_back is not False and holds_all(optimizer, model)
-        self._last = LastEpoch(unwrap(model), optimizer, also) if whole else None
+        # Its hook comes first: it may measure what another optimizer's step ended, and begin a unit of time.
         self._steps = OptimizerSteps(
             optimizer, unwrap(model), self._adopt, self._before_step, self._after_step
         )
+        self._last = LastEpoch(unwrap(model), optimizer, also) if whole else None
         self._pacer = Pacer(
             model,
             probe,
@@ -281,6 +281,7 @@ class MutualInformationLR(LRScheduler):
             "last_epoch": self.last_epoch,
             "step_count": self._step_count,
             "steps": self._steps.total,
+            "taken": self._steps.taken,
             "first": None if self._steps.first is None else self._groups.by_layer(self._steps.first),
             "last_lr": self._groups.by_layer(self.get_last_lr()),
             "group_lrs": self._groups.by_layer(self._steps.rates()),
@@ -306,20 +307,19 @@ class MutualInformationLR(LRScheduler):
         self.last_epoch = state_dict["last_epoch"]
         self._step_count = state_dict["step_count"]
         self._groups.load(state_dict)
+        self.base_lrs = [group["initial_lr"] for group in self.optimizer.param_groups]
         rates = self._pacer.ledger.rates
         self._last_lr[:] = self._groups.spread(state_dict["last_lr"], rates)
         self._groups.set_rates(self._groups.spread(state_dict["group_lrs"], rates))
         self._steps.begin()
         self._steps.total = state_dict["steps"]
         if self._pacer.cadence.by_steps and (first := state_dict["first"]) is not None:
-            self._steps.goes_on(self._pacer.unit.steps, self._groups.spread(first, rates))
+            self._steps.goes_on(state_dict["taken"], self._groups.spread(first, rates))
         self._steps.warner.begin()
 
     def _adopt(self) -> None:
         """Take up parameter groups that were added to the optimizer."""
-        if not hasattr(
-            self, "optimizer"
-        ):  # the first observation: torch's scheduler does not know its optimizer yet
+        if not hasattr(self, "optimizer"):  # torch's part does not know it yet, at the first observation
             return
         known = len(self.driving_layers)
         if len(self.optimizer.param_groups) == known:
@@ -334,25 +334,22 @@ class MutualInformationLR(LRScheduler):
         self._pacer.add(added)
         self.base_lrs += [group["initial_lr"] for group in self.optimizer.param_groups[known:]]
         rates = self.get_lr()[known:]
-        self._last_lr.extend(rates)
-        if driven:
-            self._groups.set_rates(rates, first=known)
+        self._last_lr.extend(self._groups.set_rates(rates, first=known) if driven else rates)
         if self._last is not None:
             self._last.add(p for group in self.optimizer.param_groups[known:] for p in group["params"])
 
-    def _before_step(self) -> bool:
-        """Set the rates of a step where they change from step to step; whether they were set."""
+    def _before_step(self) -> list[float] | None:
+        """Set the rates of a step where they change from step to step; None: they were not set."""
         by_steps = self._pacer.cadence.by_steps
         if not (by_steps or self._steps.total <= self._warmup > 0):
-            return False
+            return None
         if not self._steps.tensors and (found := self._steps.rates()) != (
             ours := list(map(float, self._last_lr))
         ):
             if not by_steps:  # another scheduler drives for now
-                return False
-            self._steps.warner.compare(found, ours)
-        self._set(self.get_lr())
-        return True
+                return None
+            self._steps.warner.compare(found, ours, Misuse.SET_BACK)
+        return self._set(self.get_lr())
 
     def _after_step(self) -> None:
         """Measure where that is due by the number of steps."""
@@ -388,11 +385,12 @@ class MutualInformationLR(LRScheduler):
             self._set(self.get_lr())
         return measurement
 
-    def _set(self, rates: list[float]) -> None:
-        self._groups.set_rates(rates)
+    def _set(self, rates: list[float]) -> list[float]:
+        rates = self._groups.set_rates(rates)
         self._last_lr[:] = rates
         if self._steps.applied is not None or self._pacer.cadence.by_steps:
             self._steps.applied = list(rates)
+        return rates
 
     def _used(self) -> Used:
         """The rates of the unit of time that ends."""

@@ -15,8 +15,9 @@ class Optimizers(Optimizer):
 
         optimizers = Optimizers([muon, adamw])
 
-    The parameter groups are those of all, in order. `step` steps each. The ratios of their learning rates are kept by a
-    scheduler as those of groups are. Each may be stepped by itself instead.
+    The parameter groups are those of all, in order; a group that is added to a part later is the last. `step` steps
+    each. The ratios of their learning rates are kept by a scheduler as those of groups are. Each may be stepped by
+    itself instead, and not all of them in every step.
 
     Args:
         parts: The optimizers, one or more.
@@ -35,11 +36,27 @@ class Optimizers(Optimizer):
             raise TypeError(f"optimizers must be one or more torch Optimizers, got {got}")
         # torch's own __init__ would take the groups away from the parts.
         self.parts = list(parts)
+        self._places: list[tuple[int, int]] = []
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The groups of all optimizers, as they are now."""
-        return [group for part in self.parts for group in part.param_groups]
+        groups = [part.param_groups for part in self.parts]
+        return [groups[part][number] for part, number in self.places]
+
+    @property
+    def places(self) -> list[tuple[int, int]]:
+        """Of each group, the number of its optimizer and its own number there."""
+        sizes = [len(part.param_groups) for part in self.parts]
+        if len(self._places) != sum(sizes):
+            here = [(part, number) for part, size in enumerate(sizes) for number in range(size)]
+            self._places = [place for place in self._places if place in here]
+            self._places += [place for place in here if place not in self._places]
+        return self._places
+
+    @places.setter
+    def places(self, places: Sequence[tuple[int, int]]) -> None:
+        self._places = list(places)
 
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Step each optimizer; `closure` is called by the first."""
@@ -76,10 +93,10 @@ class Optimizers(Optimizer):
             part.load_state_dict(state)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"parts": self.parts}
+        return {"parts": self.parts, "places": self._places}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.parts = state["parts"]
+        self.parts, self._places = state["parts"], list(state["places"])
 
     def __repr__(self) -> str:
         return f"Optimizers({self.parts!r})"
@@ -100,6 +117,8 @@ def as_one(optimizer: object) -> Optimizer:
     return optimizer
 
 
-def last_of(optimizer: Optimizer) -> Optimizer:
-    """The optimizer that ends a training step."""
-    return last_of(optimizer.parts[-1]) if isinstance(optimizer, Optimizers) else optimizer
+def parts_of(optimizer: Optimizer) -> list[Optimizer]:
+    """The optimizers that are one here; of any other, itself."""
+    if not isinstance(optimizer, Optimizers):
+        return [optimizer]
+    return [one for part in optimizer.parts for one in parts_of(part)]

@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 
 from infopace.model.layers import parameters_of
 from infopace.model.snapshot import norm_of, optimizers_in
-from infopace.scheduler._several import last_of
+from infopace.scheduler._several import parts_of
 
 # Optimizers inside `uncounted_steps`.
 _uncounted: weakref.WeakSet[Optimizer] = weakref.WeakSet()
@@ -88,6 +88,11 @@ class Misuse(enum.Enum):
         "other code, another scheduler perhaps, has changed the learning rate: {found:.4g} found in parameter group "
         "{group}, {applied:.4g} set; SequentialLR joins two schedulers"
     )
+    SET_BACK = (
+        "other code, another scheduler perhaps, has changed the learning rate: {found:.4g} found in parameter group "
+        "{group}, {applied:.4g} set; with every=.. it is set back before each step, so leave the rate to one "
+        "scheduler, and give warmup=.. for a warm-up"
+    )
 
 
 class Warner:
@@ -112,11 +117,16 @@ class Warner:
         if self._calls >= _CALLS:
             self.say(Misuse.NEVER, calls=self._calls)
 
-    def compare(self, found: Sequence[float] | None, applied: Sequence[float] | None) -> None:
+    def compare(
+        self,
+        found: Sequence[float] | None,
+        applied: Sequence[float] | None,
+        misuse: Misuse = Misuse.CHANGED,
+    ) -> None:
         """Warn where an epoch is not trained at the rates that `step` has set for it, if it has set any."""
         for group, (lr, wanted) in enumerate(zip(found or (), applied or (), strict=False)):
             if lr != wanted:
-                self.say(Misuse.CHANGED, found=lr, group=group, applied=wanted)
+                self.say(misuse, found=lr, group=group, applied=wanted)
 
     def say(self, misuse: Misuse, **values: Any) -> None:
         """Warn, if not done before."""
@@ -130,13 +140,14 @@ class OptimizerSteps:
 
     Steps that GradScaler skips do not count, and neither do `uncounted_steps`. The hooks see no step of an optimizer
     without hooks or of a replayed CUDA graph. There, weights that have changed show that steps were taken. Of several
-    optimizers the first is counted, and a step is over after that of the last.
+    optimizers that counts which has taken most steps, such as the discriminator of a GAN. A step is over after that of
+    the last in the list, or when another begins.
 
     Args:
         optimizer: The optimizer.
         model: The plain model.
         at_first: Called before the first step since `begin`, and whenever there are more groups.
-        before: Called before each step: it may set the learning rates, and says whether it has.
+        before: Called before each step: it may set the learning rates, and returns those that it has set.
         after: Called after each step.
 
     Attributes:
@@ -153,7 +164,7 @@ class OptimizerSteps:
         optimizer: Optimizer,
         model: nn.Module,
         at_first: Callable[[], None],
-        before: Callable[[], bool],
+        before: Callable[[], list[float] | None],
         after: Callable[[], None],
     ) -> None:
         self._optimizer, self._model = optimizer, model
@@ -167,6 +178,8 @@ class OptimizerSteps:
     def begin(self) -> None:
         """A unit of time was observed, or a state was loaded: the next begins."""
         self.taken, self.applied, self.set_here = 0, None, False
+        # Steps of each optimizer, and whether the last that began is not over.
+        self._counts, self._open = [0] * len(parts_of(self._optimizer)), False
         self._first: list[float] | None = None
         self._last: list[float] | None = None
         self._norm, self._groups = self._norm_now(), len(self._optimizer.param_groups)
@@ -189,11 +202,12 @@ class OptimizerSteps:
     def goes_on(self, taken: int, first: list[float] | None) -> None:
         """A state was loaded in the middle of a unit of time, after so many steps and with these rates at its first."""
         self.taken, self._first = taken, first
+        self._counts = [taken] * len(self._counts)
 
     def used(self) -> tuple[list[float], list[float]]:
         """The groups' learning rates at the first and at the last step since `begin`; without steps, those of now.
 
-        Where rates are tensors, those of the first step stand for both.
+        Where other code sets rates that are tensors of another device, those of the first step stand for both.
         """
         self.warner.compare(self._last, self.applied)
         now = self.rates()
@@ -205,8 +219,9 @@ class OptimizerSteps:
 
     @property
     def tensors(self) -> bool:
-        """Whether learning rates are tensors, so that reading one waits for its device."""
-        return any(isinstance(group["lr"], Tensor) for group in self._optimizer.param_groups)
+        """Whether learning rates are tensors of a device that reading one waits for."""
+        rates = [group["lr"] for group in self._optimizer.param_groups]
+        return any(isinstance(lr, Tensor) and lr.device.type != "cpu" for lr in rates)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Copies of an optimizer have no hooks.
@@ -214,14 +229,24 @@ class OptimizerSteps:
         self._follow()
 
     def _follow(self) -> None:
-        call_before_steps(with_hooks(self._optimizer)[:1], weakref.WeakMethod(self._before), self)
-        call_after_steps(with_hooks(last_of(self._optimizer))[:1], weakref.WeakMethod(self._after), self)
+        # Of each optimizer, the one whose hooks see its steps.
+        self._parts = [next(iter(with_hooks(part)), None) for part in parts_of(self._optimizer)]
+        parts = [one for one in self._parts if one is not None]
+        self._closing = parts[-1] if parts else None
+        call_before_steps(parts, weakref.WeakMethod(self._before), self)
+        call_after_steps(parts[-1:], weakref.WeakMethod(self._after), self)
 
     def _before(self, optimizer: Optimizer) -> None:
         # The hooks of an optimizer that was copied with them see the copy's steps.
-        if not any(optimizer is one for one in with_hooks(self._optimizer)[:1]):
+        place = next((place for place, one in enumerate(self._parts) if one is optimizer), None)
+        if place is None:
             return
-        self.taken += 1
+        if self._counts[place] == self.taken and self._open:
+            self._end()  # it begins a step, and the last optimizer had none in the one before
+        self._counts[place] += 1
+        if self._counts[place] <= self.taken:
+            return
+        self.taken, self._open = self.taken + 1, True
         groups, tensors = self._optimizer.param_groups, self.tensors
         if tensors and torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing():
             self.total += 1
@@ -232,19 +257,27 @@ class OptimizerSteps:
         if starts:
             self._groups = len(groups)
             self._at_first()
-        self.set_here |= self._at_each()
-        if starts:
+        rates = self._at_each()
+        self.set_here |= rates is not None
+        if rates is not None:
+            self._last = rates
+        elif starts or not tensors:  # to read one waits for its device
             self._last = self.rates()
+        if starts:
+            assert self._last is not None, "read or set"
             self.warner.compare(self._last, self.applied)
             before = self._first or []
             self._first = [*before, *self._last[len(before) :]]
-        elif not tensors:  # to read one waits for its device
-            self._last = self.rates()
         self.total += 1
 
     def _after(self, optimizer: Optimizer) -> None:
-        if any(optimizer is one for one in with_hooks(last_of(self._optimizer))[:1]):
-            self._at_end()
+        if self._open and optimizer is self._closing:
+            self._end()
+
+    def _end(self) -> None:
+        """The step that runs is over."""
+        self._open = False
+        self._at_end()
 
     def _norm_now(self) -> float:
         return norm_of(p for p in parameters_of(self._model) if p.is_floating_point() or p.is_complex())

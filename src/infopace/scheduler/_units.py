@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import statistics
+import warnings
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -11,7 +14,7 @@ from torch import Tensor
 
 from infopace._checks import shown, whole
 
-# A unit of time has about so many optimizer steps. After 32 steps the best learning rate can be told from others, after
+# A unit of time has about so many optimizer steps. After 32 steps the best learning rate stands out from others, after
 # 128 to a factor of two (measured for this project). Between is the shortest time in which a rule can see anything.
 STEPS = 40
 # "auto": the share of the training time that measuring takes at most. The first measurement takes longer than later
@@ -26,31 +29,43 @@ class Cadence:
 
     The unit of time is the multiple of it that is nearest to 40 steps, or one measurement where that is more. So the
     decisions of a rule hardly depend on the cadence: its windows and tests are in units, and several measurements in a
-    unit count as one, their mean.
+    unit count as one, their mean. Planned steps are two units at least, one to hold the rate and one to decay it.
 
     Args:
         every: Steps; None: observed by the caller, and a unit is what lies between two calls; "auto": chosen after
-            the first steps, so that measuring takes less than 1 % of the time.
+            the first steps, so that measuring takes less than 1 % of the time, or at most twice in planned steps.
+        planned: The planned number of steps; None: there is none.
 
     Attributes:
         every: Steps; None: observed by the caller, or not chosen yet.
 
     Raises:
-        ValueError: another word, or less than one step.
+        ValueError: another word, less than one step, or no measurement before the planned end.
     """
 
-    def __init__(self, every: int | str | None) -> None:
+    def __init__(self, every: int | str | None, planned: int | None = None) -> None:
         if isinstance(every, str) and every != "auto":
             raise ValueError(f"every must be a number of optimizer steps, 'auto' or None, got {shown(every)}")
-        self.by_steps = every is not None
+        self.by_steps, self._planned = every is not None, planned
         self.every = None if every is None or isinstance(every, str) else whole("every", every, 1, "step")
+        if self.every is not None and planned is not None and self.every >= max(planned, 2):
+            raise ValueError(
+                "every must be less than the planned steps, or the rate would never decay, "
+                f"got every = {self.every} with steps = {planned}"
+            )
 
     @property
     def unit(self) -> int | None:
         """Steps in a unit of time; None: what lies between two calls of `observe`."""
-        if not self.by_steps:
-            return None
-        return STEPS if self.every is None else self.every * max(round(STEPS / self.every), 1)
+        return self.unit_of(self.every) if self.by_steps else None
+
+    def unit_of(self, every: int | None) -> int:
+        """Steps in a unit of time at this cadence; None: before one was chosen."""
+        one = 1 if every is None else every
+        unit = one * max(round(STEPS / one), 1)
+        if self._planned is None or 2 * unit <= self._planned:
+            return unit
+        return one * max(self._planned // (2 * one), 1)
 
     def choose(self, seconds: float, times: list[float]) -> bool:
         """For "auto": choose, once `times` holds enough starts of steps. `seconds`: what a measurement takes.
@@ -59,8 +74,17 @@ class Cadence:
         """
         if self.every is not None or not self.by_steps or len(times) <= _SLOW + _TIMED:
             return False
-        one = (times[-1] - times[_SLOW]) / (len(times) - 1 - _SLOW)
+        # The median: a step may have waited for an evaluation, or for a compiler.
+        one = statistics.median(after - before for before, after in pairwise(times[_SLOW:]))
         self.every = max(math.ceil(seconds / (_SHARE * one)), 1) if one > 0 else STEPS
+        if self._planned is not None and self.every > (most := max(self._planned // 2, 1)):
+            warnings.warn(
+                f"every='auto' would measure once in {self.every} steps to stay under 1 % of the time, and takes "
+                f"{most} instead, for {self._planned} planned steps; take a smaller probe to measure more often",
+                UserWarning,
+                stacklevel=2,
+            )
+            self.every = most
         return True
 
     def is_due(self, since: int) -> bool:
@@ -76,8 +100,10 @@ class Unit:
         since: Of these, those after the last measurement.
     """
 
-    def __init__(self) -> None:
-        self.steps = self.since = self._count = self._held_out_count = 0
+    def __init__(self, steps: int = 0) -> None:
+        # `steps` may be left of the unit before, which was measured later than it ended.
+        self.steps, self.since = steps, 0
+        self._count = self._held_out_count = 0
         self._nats: dict[str, float] = {}
         self._held_out: dict[str, tuple[float, Tensor]] = {}
 
@@ -135,15 +161,35 @@ class Unit:
 
 
 def is_unit_state(state: object) -> bool:
-    """Whether this is what `Unit.state` returns."""
+    """Whether this has the parts that `Unit.state` returns."""
     if not (isinstance(state, Mapping) and state.keys() == Unit().state().keys()):
         return False
     counts = [state[name] for name in ("steps", "since", "count", "held_out_count")]
     numbers = [state[name] for name in ("nats", "held_out")]
     return (
-        all(isinstance(count, int) and count >= 0 for count in counts)
+        all(isinstance(count, int) and not isinstance(count, bool) and count >= 0 for count in counts)
         and all(isinstance(part, Mapping) for part in (*numbers, state["held_out_examples"]))
-        and all(isinstance(value, int | float) for part in numbers for value in part.values())
+        and all(isinstance(v, int | float) and math.isfinite(v) for part in numbers for v in part.values())
         and state["held_out"].keys() == state["held_out_examples"].keys()
         and all(isinstance(each, Tensor) for each in state["held_out_examples"].values())
     )
+
+
+def check_unit_state(state: Mapping[str, Any], layers: Sequence[str], held_out_size: int) -> None:
+    """Raise ValueError, in one line, for a state of `Unit` that does not fit together."""
+    parts = {
+        "measurements": (state["count"] > 0, bool(state["nats"])),
+        "held-out measurements": (state["held_out_count"] > 0, bool(state["held_out"])),
+        "layers": (sorted(state["nats"]), sorted(layers) if state["count"] else []),
+        "steps": (state["since"] <= state["steps"], True),
+        "held-out examples": (
+            {(each.dtype, tuple(each.shape)) for each in state["held_out_examples"].values()},
+            {(torch.float64, (held_out_size,))} if state["held_out"] else set(),
+        ),
+    }
+    for name, (found, wanted) in parts.items():
+        if found != wanted:
+            raise ValueError(
+                f"scheduler state must fit together in the unit of time that runs, got other {name}: "
+                f"{shown({name: part for name, part in state.items() if isinstance(part, int)})}"
+            )

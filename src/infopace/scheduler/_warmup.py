@@ -8,13 +8,15 @@ from torch.optim import Optimizer, RAdam
 
 from infopace._checks import shown, whole
 from infopace.model.snapshot import optimizers_in
+from infopace.policies import Policy
+from infopace.scheduler._checks import planned_steps
 from infopace.scheduler._units import STEPS
 
 # No more of a planned run than this is warm-up.
 _SHARE = 0.05
 
 
-def warmup_steps(wanted: int | str, optimizer: Optimizer, planned: int | None) -> int:
+def warmup_steps(wanted: int | str, optimizer: Optimizer, policy: Policy) -> int:
     """Steps of a linear warm-up. "auto": none but for Adam-like optimizers, where it is
 
         min(2 / (1 - beta2), planned / 20)          beta2: decay of the second moments
@@ -30,6 +32,7 @@ def warmup_steps(wanted: int | str, optimizer: Optimizer, planned: int | None) -
         return whole("warmup", wanted, 0, "steps")
     if wanted != "auto":
         raise ValueError(f"warmup must be a number of steps or 'auto', got {shown(wanted)}")
+    planned = planned_steps(policy)
     most = STEPS if planned is None else max(math.floor(_SHARE * planned), 1)
     found = [_untuned(one) for one in optimizers_in(optimizer)]
     return min(max(found, default=0), most)

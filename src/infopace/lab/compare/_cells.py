@@ -50,6 +50,8 @@ class Cell:
             workload=plan.spec,
             method=self.entry.method,
             optimizer=plan.optimizer.name if self.entry.takes_the_optimizer else None,
+            signal="auto" if self.entry.baseline is not None else plan.signal,
+            every=None if self.entry.baseline is not None else plan.every,
             horizon="free" if self.entry.free else "known",
             lr=self.lr,
             bounds="range-test" if self.entry.baseline is not None or bounds else "workload",

@@ -17,10 +17,14 @@ from infopace.lab.config import (
     OURS,
     PACED,
     PAPER,
+    Every,
     OptimizerName,
+    Signal,
     check_common,
+    check_every,
     find_baseline,
     find_device,
+    measured,
 )
 from infopace.lab.errors import InputError
 from infopace.lab.identity import identity_of
@@ -68,6 +72,10 @@ class CompareConfig:
     """Runs of each method, with seeds 0, 1, .."""
     tuning_seeds: int = 1
     """Runs at each learning rate of a baseline's grid."""
+    signal: Signal = "auto"
+    """As in infopace train."""
+    every: Every = None
+    """As in infopace train."""
     bounds: Literal["range-test", "workload"] = "range-test"
     """Bounds of the paced methods: from one range test with a tuning seed, or the workload's own."""
     epochs: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: the workload's)")] = None
@@ -113,6 +121,8 @@ class ComparePlan:
     entries: tuple[Entry, ...]
     seeds: tuple[int, ...]
     tuning_seeds: tuple[int, ...]
+    signal: Signal
+    every: str | None
     bounds: str
     epochs: int
     devices: tuple[str, ...]
@@ -124,6 +134,7 @@ class ComparePlan:
             "workload": self.workload.name,
             **({"code": self.workload.code} if self.workload.code else {}),
             **({} if isinstance(self.optimizer, SGDRecipe) else {"optimizer": self.optimizer.settings()}),
+            **measured(self.signal, self.every),
             "epochs": self.epochs,
             "tuning_seeds": list(self.tuning_seeds),
             "bounds": self.bounds,
@@ -136,7 +147,8 @@ def inputs_of(plan: ComparePlan, data: Data) -> dict[str, Any]:
     metric = {"metric": plan.workload.metric.name, "higher_is_better": plan.workload.metric.higher_is_better}
     tested = plan.bounds == "range-test"
     bounds = vars(BEFORE_TRAINING) if tested else dataclasses.asdict(plan.workload.bounds)
-    own = {"held_out": HELD_OUT, "free_limit": FREE_LIMIT, "paced_by": {plan.bounds: bounds}}
+    own: dict[str, Any] = {"held_out": HELD_OUT, "free_limit": FREE_LIMIT, "paced_by": {plan.bounds: bounds}}
+    own |= measured(plan.signal, plan.every)
     return {**identity_of(plan.workload, data, plan.optimizer), **metric, **own}
 
 
@@ -149,6 +161,7 @@ def resolve_comparison(config: CompareConfig) -> ComparePlan:
         value = getattr(config, name)
         if not 1 <= value <= FIRST_TUNING_SEED:
             raise InputError(f"{name} must be in 1..{FIRST_TUNING_SEED}, got {name} = {value}")
+    check_every(config.every)
     if config.jobs is not None and config.jobs < 1:
         raise InputError(f"jobs must be >= 1, got jobs = {config.jobs}")
     optimizer = find_recipe(config.optimizer, workload.optimizer)
@@ -170,6 +183,8 @@ def resolve_comparison(config: CompareConfig) -> ComparePlan:
         entries=tuple(entry_of(name, optimizer) for name in names),
         seeds=tuple(range(config.seeds)),
         tuning_seeds=tuple(range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + config.tuning_seeds)),
+        signal=config.signal,
+        every=config.every,
         bounds=config.bounds,
         epochs=epochs,
         devices=_devices(config.device, config.jobs),

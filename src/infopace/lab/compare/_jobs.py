@@ -153,6 +153,7 @@ def _test_range(plan: ComparePlan, device: str) -> None:
         plan.tuning_seeds[0],
         torch.device(device),
         False,
+        plan.signal,
     )
     folder = plan.folder / "range-test"
     try:

@@ -14,5 +14,4 @@ from infopace.lab.optimizers._recipes import MuonRecipe as MuonRecipe
 from infopace.lab.optimizers._recipes import Recipe as Recipe
 from infopace.lab.optimizers._recipes import SGDRecipe as SGDRecipe
 from infopace.lab.optimizers._recipes import find_recipe as find_recipe
-from infopace.lab.optimizers._several import Several as Several
 from infopace.lab.optimizers._yamadam import YamAdam as YamAdam

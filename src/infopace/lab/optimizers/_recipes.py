@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 
 from infopace import layer_groups
 from infopace.lab.errors import InputError
-from infopace.lab.optimizers._several import Several
+from infopace.scheduler import Optimizers
 
 Groups = list[dict[str, Any]]
 # Ten rates, half a decade apart. They are wide enough for every workload here.
@@ -129,7 +129,7 @@ class MuonRecipe(Recipe):
             adjust_lr_fn="match_rms_adamw",
         )
         rest = [torch.optim.AdamW(others, lr, self.betas, weight_decay=self.weight_decay)] if others else []
-        return Several([muon, *rest])
+        return Optimizers([muon, *rest])
 
 
 @dataclass(frozen=True)

@@ -129,7 +129,8 @@ TWO_DIGITS = Workload(
     load=load_two_digits,
     build_model=TwoDigitsNet,
     task=MULTI_LABEL,
-    bounds=Bounds(lr_min=0.0001, lr_max=0.003),
+    # [measured] by infopace range-test with one trial and seed 1000, rounded; also below
+    bounds=Bounds(lr_min=0.000001, lr_max=0.009, lr_top=0.006),
     optimizer=AdamWRecipe(),
     epochs=15,
     batch_size=64,
@@ -143,6 +144,7 @@ DIGIT_PIXELS = dataclasses.replace(
     load=load_digit_pixels,
     build_model=PatchNet,
     task=PIXELS,
+    bounds=Bounds(lr_min=0.000005, lr_max=0.02, lr_top=0.004),
     batch_size=32,
     probe_size=300,
 )
