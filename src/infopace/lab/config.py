@@ -89,7 +89,7 @@ class TrainConfig:
     lr: Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="(default: as published)")] = None
     """A baseline's initial or peak learning rate."""
     signal: Signal = "auto"
-    """What is measured: usable information, or the neighbour estimate; auto: neighbours where they are sound."""
+    """What drives: usable information or the neighbour estimate; auto: usable where the output has scores."""
     every: Every = None
     """Optimizer steps between two measurements, or auto: less than 1 % of the time is for measuring."""
     bounds: Literal["range-test", "workload"] = "range-test"
