@@ -136,11 +136,12 @@ def test_held_out_examples_are_measured_by_themselves_and_are_not_trained_on(
     assert torch.equal(training.data.train_targets, rest.train_targets)
     assert len(training.data.train_inputs) == len(rest.train_inputs) == 90
     # All held-out examples, which are fewer than the workload's probe.
-    expected = Probe(inputs, targets).measure(training.model).output.estimate
+    expected = Probe(inputs, targets).measure(training.model, signal="neighbours").output.estimate
     assert training.steps.facts()["held_out"]["output"] == pytest.approx(expected.nats)
     trained = Probe.sample((rest.train_inputs, rest.train_targets), n=min(plan.workload.probe_size, 90))
     measured = training.steps.measured().output.estimate
-    assert measured.nats == pytest.approx(trained.measure(training.model).output.estimate.nats)
+    own = trained.measure(training.model, signal="neighbours").output.estimate
+    assert measured.nats == pytest.approx(own.nats)
 
     # Other values of held-out examples change only their measurement, as long as the learning rate is the same.
     tiny.run(tmp_path / "one", held_out=0.25, epochs=2)

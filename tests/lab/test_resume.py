@@ -178,13 +178,16 @@ def test_a_checkpoint_of_another_model_is_refused(
 
 
 def test_a_checkpoint_of_another_run_is_refused(
-    tiny: Any, stop_at: Any, stopped: Any, tmp_path: Path
+    tiny: Any, stop_at: Any, stopped: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("infopace.lab.run._CHECKPOINT_SHARE", float("inf"))  # one each epoch
     with pytest.raises(stopped):
-        tiny.run(tmp_path / "one", stop_at(2), seed=1)
+        tiny.run(tmp_path / "one", stop_at(4), seed=1)
     with pytest.raises(stopped):
-        tiny.run(tmp_path / "other", stop_at(4), seed=2)
+        tiny.run(tmp_path / "other", stop_at(2), seed=2)
     foreign = RunFolder(tmp_path / "other").checkpoints()[0]
+    for own in RunFolder(tmp_path / "one").checkpoints():
+        own.unlink()
     (tmp_path / "one" / foreign.name).write_bytes(foreign.read_bytes())
     with pytest.raises(InputError, match="belongs to another run: seed is 2 there and 1 here"):
         tiny.run(tmp_path / "one", seed=1)

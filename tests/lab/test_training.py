@@ -16,6 +16,7 @@ from infopace import Bounds, HoldAndDecay, Vasudevan2020
 from infopace.cli import main
 from infopace.lab.config import TrainConfig, resolve
 from infopace.lab.errors import Diverged, InputError, NotFinite
+from infopace.lab.picture import draw_run
 from infopace.lab.progress import PlainProgress, Silent
 from infopace.lab.run import train
 from infopace.lab.run_folder import RunFolder
@@ -344,6 +345,11 @@ def test_a_regression_is_a_workload_like_any_other(tiny: Any, tmp_path: Path) ->
     assert result.lines[0].startswith(
         f"test MAE {rows[-1]['test']:.3f} °C after 6 epochs (best {best:.3f} °C, epoch "
     )
+    # Nobody has read the reference, so there is none. The picture and the page do without.
+    assert rows[-1]["reference"] is None
+    draw_run(json.loads((tmp_path / "run.json").read_text()), rows, tmp_path / "again.png")
+    assert (tmp_path / "again.png").stat().st_size > 10_000
+    assert main(["report", str(tmp_path)]) == 0
 
 
 @pytest.mark.needs_cuda

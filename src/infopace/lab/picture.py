@@ -122,9 +122,10 @@ def _draw_rates(
 def _draw_information(axes: Axes, rows: list[Row], colours: dict[str, str]) -> None:
     epochs = [row["epoch"] for row in rows]
     reference = rows[-1]["reference"]
-    axes.axhline(
-        reference, color=GREY, linewidth=1.3, linestyle="--", label=f"reference I(X;Y), {reference:.3f}"
-    )
+    if reference is not None:
+        axes.axhline(
+            reference, color=GREY, linewidth=1.3, linestyle="--", label=f"reference I(X;Y), {reference:.3f}"
+        )
     trace = {layer: [row["information"][layer]["nats"] for row in rows] for layer in colours}
     # The last layer often is the output under another name. Then one line is enough.
     twin = next((layer for layer in colours if layer != "output" and trace[layer] == trace["output"]), None)
@@ -145,7 +146,11 @@ def _draw_information(axes: Axes, rows: list[Row], colours: dict[str, str]) -> N
         colour = colours[twin or "output"]
         axes.plot(epochs, decoder, color=colour, linewidth=1.2, linestyle=":", label="output, decoder bound")
     # The decoder bound starts at 0 or below. The axis may cut it off, so that the layers stay distinct.
-    values = [*(n for layer in drawn for n in trace[layer]), *held_out, reference]
+    values = [
+        *(n for layer in drawn for n in trace[layer]),
+        *held_out,
+        *([] if reference is None else [reference]),
+    ]
     margin = 0.08 * (max(values) - min(values)) or 0.1
     axes.set_ylim(min(values) - margin, max(values) + margin)
     axes.set_ylabel("I(T;Y), nats")

@@ -83,12 +83,13 @@ def rates(lrs: list[float]) -> str:
 
 
 def output_information(row: Row) -> str | None:
-    """The information at the output and its reference: '2.281 ± 0.021 of 2.303 nats'. None without a measurement."""
+    """The information at the output: '2.281 ± 0.021 of 2.303 nats', where the reference is known. None without one."""
     if not row["information"]:
         return None
     found = row["information"]["output"]
     error = "" if found["std_error"] is None else f" ± {found['std_error']:.3f}"
-    return f"{found['nats']:.3f}{error} of {row['reference']:.3f} nats"
+    reference = "" if row["reference"] is None else f" of {row['reference']:.3f}"
+    return f"{found['nats']:.3f}{error}{reference} nats"
 
 
 def _lowest(row: Row) -> dict[str, Any]:

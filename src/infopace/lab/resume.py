@@ -91,14 +91,26 @@ def take_up(folder: RunFolder, plan: Plan, training: Training, note: Note, proce
     A corrupt checkpoint is skipped, with a note. A checkpoint of another run or another model is an InputError: it is
     not damage, somebody put it there. Of several processes the first reads, and all load.
     """
-    rows, state, name = processes.from_first("the checkpoint", lambda: _newest(folder, plan, note))
+    rows, state, name, skipped = processes.from_first("the checkpoint", lambda: _newest(folder, plan, note))
     if state is not None:
         _load(state, name, training)
+    # Only now: a checkpoint that cannot be loaded leaves the folder as it is.
+    processes.from_first("the folder", lambda: _cut_back(folder, rows, skipped))
     return rows
 
 
-def _newest(folder: RunFolder, plan: Plan, note: Note) -> tuple[list[Row], dict[str, Any] | None, str]:
-    """The rows up to the newest usable checkpoint, its state, and its path; no state: there is none."""
+def _cut_back(folder: RunFolder, rows: list[Row], skipped: list[Path]) -> None:
+    """Leave no more than these rows in a folder, and none of the checkpoints that were skipped."""
+    # They are newer than the epoch of the resumed run, and would outlive its own checkpoints.
+    for path in skipped:
+        path.unlink(missing_ok=True)
+    folder.keep_rows(rows)
+
+
+def _newest(
+    folder: RunFolder, plan: Plan, note: Note
+) -> tuple[list[Row], dict[str, Any] | None, str, list[Path]]:
+    """The rows up to the newest usable checkpoint, its state (None: there is none), its path, and those skipped."""
     rows = sound_rows(folder.read_rows())
     skipped = []
     resumed: list[Row] = []
@@ -117,12 +129,7 @@ def _newest(folder: RunFolder, plan: Plan, note: Note) -> tuple[list[Row], dict[
         skipped.append(path)
     if skipped and not resumed:
         note("no usable checkpoint is left; the run starts from the beginning")
-    for (
-        path
-    ) in skipped:  # they are newer than the epoch of the resumed run, and would outlive its own checkpoints
-        path.unlink(missing_ok=True)
-    folder.keep_rows(resumed)
-    return resumed, found, name
+    return resumed, found, name, skipped
 
 
 def _check_same_settings(state: dict[str, Any], path: object, plan: Plan) -> None:

@@ -64,7 +64,7 @@ def experiment_charts(experiment: Experiment) -> list[Chart]:
         float(f"{row['reference']:.4g}")
         for run in _runs(experiment)
         for row in run.rows[-1:]
-        if row["information"]
+        if row["information"] and row["reference"] is not None
     }
     charts = [
         Chart(

@@ -237,7 +237,7 @@ def _check(run: Run) -> None:
         for layer in run.layers:
             found = row["information"][layer]
             numbers += [found["nats"], found["std_error"] or 0.0, found["decoder"] or 0.0]
-        if row["information"]:
+        if row["information"] and row["reference"] is not None:
             numbers.append(row["reference"])
         if row["epoch"] and len(row["lr"]) != len(run.groups):
             raise ValueError(f"must have a learning rate for each group, and has not in epoch {row['epoch']}")
