@@ -268,6 +268,7 @@ def test_an_image_that_cannot_be_decoded_is_named(root: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.needs_data
 def test_all_of_cifar10_and_the_numbers_that_standardise_it() -> None:
     cifar = load_cifar10()
@@ -285,6 +286,7 @@ def test_all_of_cifar10_and_the_numbers_that_standardise_it() -> None:
         assert round(std.item(), 4) == STANDARDISE.std[channel]
 
 
+@pytest.mark.slow
 @pytest.mark.needs_data
 def test_all_of_mnist() -> None:
     mnist = MNIST_LENET.load()

@@ -106,7 +106,7 @@ def test_closing_stops_jobs_at_once(module: Path) -> None:
     assert not any(map(alive, processes(module)))
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("how", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGKILL])
 def test_no_worker_outlives_the_command(how: signal.Signals, module: Path) -> None:
     command = [sys.executable, str(module / "farm_jobs.py"), str(module / "done")]
     with subprocess.Popen(command, stderr=subprocess.PIPE) as parent:

@@ -198,6 +198,7 @@ def test_trials_alone_and_merged_give_what_one_process_gives(
     assert bounds(small / "parts") == bounds(small / "whole")
 
 
+@pytest.mark.slow
 def test_trials_farmed_out_to_processes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -187,12 +187,22 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "data"
 
 
+# An epoch of these takes more than five seconds.
+SLOW = ("two-digits", "digit-pixels", "tinyshakespeare")
+
+
 def test_every_recipe_has_a_smoke_test() -> None:
     """digits needs no data and is trained in tests/test_cli.py; the regression reads a file of its own."""
     assert set(MADE) | {"digits", "uci-temperature", *FROM_PACKAGES, *ON_SUBSETS} == set(WORKLOADS)
 
 
-@pytest.mark.parametrize("name", [*FROM_PACKAGES, *ON_SUBSETS])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name
+        for name in (*FROM_PACKAGES, *ON_SUBSETS)
+    ],
+)
 def test_one_epoch_of_a_small_recipe(name: str, root: Path) -> None:
     if name in ON_SUBSETS:
         ON_SUBSETS[name](root)

@@ -72,7 +72,8 @@ def examples(length: int = 4) -> tuple[Tensor, Tensor]:
 
 
 def measured(model: nn.Module, length: int = 4, batch_size: int | None = None) -> Measurement:
-    return Probe(*examples(length)).measure(model, layers="all", std_error=False, batch_size=batch_size)
+    probe = Probe(*examples(length))
+    return probe.measure(model, layers="all", signal="neighbours", std_error=False, batch_size=batch_size)
 
 
 BATCHES = pytest.mark.parametrize("batch_size", [None, 20, 2])

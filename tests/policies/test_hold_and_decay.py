@@ -199,6 +199,7 @@ def test_it_holds_while_information_rises_and_decays_when_it_does_not() -> None:
     assert falling[-1] <= 0.5 * HOLD / (98 - held) + BOUNDS.lr_min
 
 
+@pytest.mark.slow
 def test_the_slower_the_learning_the_longer_the_hold() -> None:
     holds = [moved(HoldAndDecay(None), saturating(200, tau)).count("held") for tau in (2, 5, 12, 24)]
     assert holds == sorted(holds)

@@ -154,6 +154,7 @@ def test_the_table_and_the_picture_are_of_one_rate_for_all_layers(tmp_path: Path
     assert f"steps a candidate, {shared.steps:,} in all" in str(found)
 
 
+@pytest.mark.slow
 def test_algorithm_2_with_layers_in_the_same_trials() -> None:
     # Hidden layers have most of the information before training: a smaller threshold.
     rates = (0.001, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
@@ -172,6 +173,7 @@ def test_a_retried_trial_starts_where_the_one_before_crashed() -> None:
     assert second.candidates[0].lr == first.crashed[0].lr
 
 
+@pytest.mark.slow
 def test_fine_tuning_starts_from_the_given_weights() -> None:
     torch.manual_seed(4)
     model = small_net()

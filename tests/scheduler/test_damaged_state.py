@@ -112,7 +112,7 @@ def refusal(loop: Loop, state: dict[str, Any]) -> str | None:
 
 
 @pytest.mark.filterwarnings("ignore:other code, another scheduler perhaps")
-@pytest.mark.parametrize("every", [10, None])
+@pytest.mark.parametrize("every", [10, pytest.param(None, marks=pytest.mark.slow)])
 def test_a_damaged_state_is_refused_or_harmless(monkeypatch: pytest.MonkeyPatch, every: int | None) -> None:
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # whole numbers as rates
     loop, other = Loop(every), Loop(every)

@@ -114,6 +114,7 @@ def test_weights_that_explode_from_zero_are_rolled_back() -> None:
     assert all(not weight.any() for weight in model.parameters())
 
 
+@pytest.mark.slow
 def test_a_range_test_of_weights_that_are_zero_finds_bounds() -> None:
     inputs, labels = data()
     batches = list(zip(inputs.split(50), labels.split(50), strict=True))
