@@ -101,6 +101,7 @@ class _Rows(list[dict[str, Any]]):
         return {"image": [list.__getitem__(self, place) for place in places]}
 
 
+@pytest.mark.slow
 def test_images_that_are_decoded_as_they_come_are_kept_out_as_others(tiny: Any, tmp_path: Path) -> None:
     draws = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (120, 3, 4, 4), generator=draws, dtype=torch.uint8)

@@ -254,6 +254,7 @@ def test_a_refusal_has_an_exit_code_of_its_own(
     assert "give --lr-min and --lr-max, or --bounds workload" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_train_without_bounds_runs_it_first_and_keeps_it(
     small: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -63,6 +63,7 @@ def test_a_paced_run_trains_and_a_stopped_one_ends_as_one_that_was_not(
     tiny.assert_same_ending(tmp_path / "whole", tmp_path / "cut")
 
 
+@pytest.mark.slow
 def test_a_range_test_trains_with_the_optimizer_and_its_folder_is_of_that_one(
     tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -81,6 +82,7 @@ def test_a_range_test_trains_with_the_optimizer_and_its_folder_is_of_that_one(
     assert "holds another range test: optimizer is " in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_race_finds_bounds_for_muon(tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("infopace.RangeTest.plot", lambda found, path: path)
     command = [

@@ -311,6 +311,7 @@ def test_of_a_training_set_smaller_than_the_probe_all_rows_are_measured(
     tiny.assert_same_ending(tmp_path / "larger", tmp_path / "all")
 
 
+@pytest.mark.slow
 def test_a_workload_may_say_what_there_is_to_know(tiny: Any, tmp_path: Path) -> None:
     usual = resolve(TrainConfig("tiny")).settings()
     tiny.change(reference=0.9)

@@ -187,8 +187,8 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "data"
 
 
-# An epoch of these takes more than five seconds.
-SLOW = ("two-digits", "digit-pixels", "tinyshakespeare")
+# An epoch of these takes some seconds, of others of their kind less.
+SLOW = ("two-digits", "digit-pixels", "tinyshakespeare", "cifar-plain", "deep-mlp", "turned")
 
 
 def test_every_recipe_has_a_smoke_test() -> None:
@@ -219,7 +219,13 @@ def test_one_epoch_of_a_small_recipe(name: str, root: Path) -> None:
     assert math.isfinite(row["information"]["output"]["nats"])
 
 
-@pytest.mark.parametrize("name", MADE)
+# One step of these takes some seconds.
+LARGE = ("imagenet-resnet50", "cifar100-wrn28-10")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in MADE]
+)
 def test_one_step_of_the_recipe_on_made_data(name: str, root: Path) -> None:
     MADE[name](root)
     workload = dataclasses.replace(WORKLOADS[name], batch_size=4, probe_size=4)

@@ -55,6 +55,9 @@ def slow(policy: HoldAndDecay, trace: list[float], held_out: HeldOut | None = No
     low: list[bool] = []
     high: list[float | None] = []
     for done, now in enumerate(trace):
+        if policy.epochs is not None and done >= policy.epochs:
+            found.append(BOUNDS.lr_min)
+            continue
         if hold_end is None and done >= start + (1 if lowered else 2):
             fall = trace[done - 1] - now
             noise = 1.96 * math.sqrt(2) * BOUNDS.epsilon
@@ -99,7 +102,8 @@ def slow(policy: HoldAndDecay, trace: list[float], held_out: HeldOut | None = No
             low.append(now < floor)
             before = max(trace[done - 1], trace[max(done - 2, 0)])
             high.append(before if now > before + leap else None)
-            if low[-2:] == [True, True] or (high[-2] is not None and now > high[-2] + leap):
+            again = low[-2:] == [True, True] or (high[-2] is not None and now > high[-2] + leap)
+            if again and (policy.epochs is None or policy.epochs - done >= 2):
                 start, hold_end, lowered = done, None, 0
         if hold_end is None:
             held = 0.1 if lowered or done == 0 else HOLD
@@ -288,6 +292,7 @@ def test_one_rate_for_bounds_is_that_rate(lr: float) -> None:
     assert rates(HoldAndDecay(12), [0.0], Bounds(lr, lr, lr)) == [lr]
 
 
+@pytest.mark.slow
 def test_its_constants_are_fields() -> None:
     rising = saturating(150, tau=8)
     usual = moved(HoldAndDecay(), rising).index("decay")

@@ -105,6 +105,7 @@ def test_a_layer_that_never_runs(method: Any, wrap: Any, tmp_path: Path) -> None
     assert not any(module._forward_hooks for module in model.modules())
 
 
+@pytest.mark.slow
 def test_a_layer_that_never_runs_is_no_matter_where_it_is_frozen() -> None:
     def frozen() -> nn.Module:
         model = Unused()
@@ -319,6 +320,7 @@ AS_DICTS = [{"x": x, "labels": y} for x, y in zip(X.split(16), Y.split(16), stri
 AS_TRIPLES = [(x, y, torch.arange(len(y))) for x, y in zip(X.split(16), Y.split(16), strict=True)]
 
 
+@pytest.mark.slow
 def test_dicts_and_longer_tuples_give_what_pairs_give() -> None:
     pairs = list(zip(X.split(16), Y.split(16), strict=True))
     expected = small_test(batches=pairs, method=Race(trials=1)).bounds

@@ -29,6 +29,7 @@ def without_seconds(found: RangeTest) -> str:
     return repr((found.bounds, trials))
 
 
+@pytest.mark.slow
 def test_equal_seeds_give_equal_bits_and_others_do_not() -> None:
     one = small_test()
     assert without_seconds(one) == without_seconds(small_test())
@@ -88,6 +89,7 @@ def test_any_attribute_drives_it(attribute: str) -> None:
     assert 1e-3 < found.bounds.lr_top < 3
 
 
+@pytest.mark.slow
 def test_a_regression_is_driven_by_information() -> None:
     inputs, _ = clouds()
     targets = inputs[:, :1] * 2 + 0.1 * inputs[:, 1:2]
@@ -101,6 +103,7 @@ def test_a_regression_is_driven_by_information() -> None:
     assert found.bounds.lr_min < found.bounds.lr_top <= found.bounds.lr_max
 
 
+@pytest.mark.slow
 def test_layer_by_layer_and_into_the_scheduler() -> None:
     found = small_test(layer_wise=True, method=Race(trials=1))
     assert list(found.layer_bounds) == ["0", "3"]

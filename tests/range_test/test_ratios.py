@@ -81,6 +81,7 @@ def test_what_the_test_tried_is_what_the_scheduler_sets() -> None:
     assert scheduler.get_last_lr() == tried == pytest.approx([0.05, 0.05 / 3, 0.05 / 15, 0.05])
 
 
+@pytest.mark.slow
 def test_a_layer_alone_keeps_the_ratio_of_its_groups_and_the_others_theirs() -> None:
     seen = Seen(0.04, 0.01, 0.02, 0.01)
     found = small_test(layer_wise=True, method=Race(trials=1), optimizer=seen)

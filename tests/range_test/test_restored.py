@@ -230,6 +230,7 @@ class Noisy(TensorDataset):
         return inputs + 0.1 * torch.tensor(self.rng.normal(size=4), dtype=torch.float32), label
 
 
+@pytest.mark.slow
 def test_the_generator_that_a_data_set_keeps() -> None:
     data = Noisy()
     before = data.rng.bit_generator.state

@@ -117,6 +117,7 @@ def test_a_claim_is_exclusive_and_a_torn_line_is_dropped(tmp_path: Path) -> None
     assert len(folder.finished()[0].candidates) == 2
 
 
+@pytest.mark.slow
 def test_merging_what_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"must hold a range test, got .* without test\.json"):
         merge_trials(tmp_path)
@@ -172,6 +173,7 @@ def _count(folder: Path, log: Path) -> None:
     small_test(folder=folder, on_candidate=log_it)
 
 
+@pytest.mark.slow
 def test_two_processes_share_the_trials_and_run_none_twice(tmp_path: Path) -> None:
     context = multiprocessing.get_context("fork")
     processes = [

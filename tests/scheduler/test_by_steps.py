@@ -132,6 +132,7 @@ def test_a_planned_number_of_steps_need_be_no_multiple_of_a_unit() -> None:
     assert "to end with step 312: half of the steps are over" in loop.scheduler.explain()
 
 
+@pytest.mark.slow
 def test_what_is_decided_hardly_depends_on_the_cadence() -> None:
     ours, other = Loop(HoldAndDecay(), 5, held_out=True), Loop(HoldAndDecay(), 20, held_out=True)
     for loop in (ours, other):

@@ -158,7 +158,7 @@ def train(model: Net, optimizer: Any, numbers: Iterable[int], factor: float = 1.
         optimizer.step(closure) if isinstance(optimizer, torch.optim.LBFGS) else optimizer.step()
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float32, pytest.param(torch.bfloat16, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_run_goes_on_as_if_the_epoch_that_is_rolled_back_had_not_been(
     name: str, dtype: torch.dtype

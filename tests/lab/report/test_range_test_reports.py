@@ -13,6 +13,8 @@ import pytest
 
 from infopace.cli import main
 
+# The range test that they share takes ten seconds.
+pytestmark = pytest.mark.slow
 QUICK = ["range-test", "tiny", "--threads", "1", "--trials", "2", "--high", "3", "--out"]
 
 

@@ -68,6 +68,7 @@ def test_a_baselines_run_has_no_information(tiny: Any, tmp_path: Path) -> None:
     assert found.Tags()["tensors"] == ["settings/text_summary"]
 
 
+@pytest.mark.slow
 def test_a_resumed_run_has_each_epoch_once_for_a_reader_that_stayed_open_too(
     tiny: Any, stop_at: Any, stopped: Any, tmp_path: Path
 ) -> None:
