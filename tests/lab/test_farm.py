@@ -76,6 +76,7 @@ def alive(process: int) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_a_worker_that_ends_loses_its_own_job_only(module: Path) -> None:
     jobs = ["first", "killed", "second", "fails", "refused", "exits", "last"]
     ended = dict(on_this_machine(jobs, ["cpu", "cpu"], prepared(module)))

@@ -315,6 +315,7 @@ def test_a_run_is_not_taken_up_by_another_workload_of_its_name(
     )
 
 
+@pytest.mark.slow
 def test_the_digest_of_a_workload_is_the_same_in_every_process(tmp_path: Path) -> None:
     """Though functions, as arguments of others, are shown with where they lie in memory."""
     own = tmp_path / "own.py"

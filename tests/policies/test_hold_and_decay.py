@@ -225,6 +225,7 @@ def test_with_a_horizon_there_always_is_time_to_decay() -> None:
     assert "decay" in moved(HoldAndDecay(1), [0.0]) + moved(HoldAndDecay(2), [0.0, 1.0])
 
 
+@pytest.mark.slow
 def test_noise_alone_ends_no_decay_and_a_fall_does() -> None:
     for seed in range(5):
         assert "again" not in moved(HoldAndDecay(None), saturating(150, 8, noise=0.01, seed=seed))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 _WIDE = """
 import resource, torch
 from torch import nn
@@ -37,6 +39,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 """
 
 
+@pytest.mark.slow
 def test_memory_is_bounded_by_one_layer() -> None:
     # Eight layers of 100,000 x 200 numbers: 80 MB each, 640 MB if they were kept.
     out = subprocess.run(

@@ -50,6 +50,7 @@ def with_generators(kind: str, seed: int) -> DataLoader:
     return DataLoader(data, batch_sampler=BatchSampler(sampler, 16, drop_last=False))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sampler", "batch_sampler"])
 def test_a_sampler_with_its_own_generator_is_seeded_too(kind: str, tmp_path: Path) -> None:
     """It stands elsewhere at each start: the test must give the same all the same, also gone on with."""

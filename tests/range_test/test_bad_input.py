@@ -250,6 +250,7 @@ def test_a_trial_that_needs_others_first(
     assert not ran
 
 
+@pytest.mark.slow
 def test_a_candidate_that_stops_being_finite_is_a_crash_and_no_refusal() -> None:
     """Only what is not finite before training is refused."""
     found = small_test(method=Race(trials=1, high=1e6))

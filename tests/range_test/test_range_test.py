@@ -189,6 +189,7 @@ def test_fine_tuning_starts_from_the_given_weights() -> None:
     assert len({trial.candidates[0].first.loss for trial in fresh.trials}) == 2
 
 
+@pytest.mark.slow
 def test_a_model_that_returns_logits_in_an_object() -> None:
     Output = namedtuple("Output", ["logits"])
 
@@ -236,6 +237,7 @@ def test_layer_wise_needs_groups_with_layers() -> None:
         find_bounds(model, optimizer, F.cross_entropy, batches, Probe(*clouds()), epochs=1, layer_wise=True)
 
 
+@pytest.mark.slow
 def test_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = small_test(method=Race(trials=1))
     assert found.plot(tmp_path / "test.png").read_bytes().startswith(b"\x89PNG")
@@ -257,6 +259,7 @@ def brier(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     return ((outputs - targets.float()) ** 2).mean()
 
 
+@pytest.mark.slow
 def test_the_loss_sees_the_probe_s_labels_as_the_batches_have_them() -> None:
     """(n, 1): flattened ones would be broadcast against the outputs, and no error would say so."""
     inputs, labels = two_classes()

@@ -63,6 +63,7 @@ def test_a_candidate_is_the_rate_of_the_group_with_the_largest(method: Any) -> N
     assert all(rates == [rates[0], rates[0] / 4] * 2 for rates in seen.rates)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [Race(trials=1), PAPER], ids=["race", "paper"])
 def test_equal_rates_of_any_size_give_the_same_bits(method: Any) -> None:
     options: dict[str, Any] = {"method": method, "attribute": "loss"}

@@ -202,6 +202,7 @@ def test_a_training_with_a_range_test_in_front_ends_with_the_same_bits(batches: 
     assert equal(dict(train(False)), dict(train(True)))
 
 
+@pytest.mark.slow
 def test_generators_of_loader_and_sampler_and_the_epoch_of_a_distributed_one() -> None:
     data = TensorDataset(*samples())
     own = torch.Generator().manual_seed(5)

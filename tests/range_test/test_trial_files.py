@@ -139,6 +139,7 @@ def _lines(folder: Path) -> list[Any]:
     return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
 
 
+@pytest.mark.slow
 def test_finished_trials_are_only_read(tmp_path: Path) -> None:
     small_test(folder=tmp_path)
     ran: list[int] = []
