@@ -350,7 +350,9 @@ def test_a_regression_is_a_workload_like_any_other(tiny: Any, tmp_path: Path) ->
     assert rows[-1]["reference"] is None
     draw_run(json.loads((tmp_path / "run.json").read_text()), rows, tmp_path / "again.png")
     assert (tmp_path / "again.png").stat().st_size > 10_000
-    assert main(["report", str(tmp_path)]) == 0
+    page = tmp_path / "page.html"
+    assert main(["report", str(tmp_path), "--out", str(page)]) == 0
+    assert "reference I(X;Y)" not in page.read_text()
 
 
 @pytest.mark.needs_cuda
