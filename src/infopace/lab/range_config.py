@@ -99,6 +99,21 @@ class RangePlan:
     bf16: bool
     signal: Signal = "auto"
 
+    @classmethod
+    def before_training(
+        cls,
+        workload: Workload,
+        optimizer: Recipe,
+        epochs: int,
+        seed: int,
+        device: torch.device,
+        *,
+        bf16: bool = False,
+        signal: Signal = "auto",
+    ) -> RangePlan:
+        """The test that finds the bounds of a run of so many epochs."""
+        return cls(workload, optimizer, epochs, BEFORE_TRAINING, "auto", False, seed, device, bf16, signal)
+
     def settings(self) -> dict[str, Any]:
         """Everything that affects the numbers, except the number of threads and the versions."""
         chosen = {f: getattr(self, f) for f in ("epochs", "attribute", "layer_wise", "seed", "bf16")}

@@ -21,7 +21,7 @@ from infopace.lab.environment import commit, hardware, versions
 from infopace.lab.errors import Diverged, InputError, NotFinite
 from infopace.lab.picture import draw_run
 from infopace.lab.progress import Listener
-from infopace.lab.range_config import BEFORE_TRAINING, RangePlan
+from infopace.lab.range_config import RangePlan
 from infopace.lab.resume import check_same_data, check_same_run, recorded_run, take_up
 from infopace.lab.run_folder import Row, RunFolder, sound_rows
 from infopace.lab.training import Training, set_determinism
@@ -188,17 +188,14 @@ def _tested_bounds(plan: Plan, data: Data, folder: RunFolder, listener: Listener
             f"no bounds are given, so a range test runs first, in {kept}; --bounds workload skips it"
         )
     config = plan.config
-    test = RangePlan(
+    test = RangePlan.before_training(
         plan.workload,
         plan.optimizer,
         plan.epochs,
-        BEFORE_TRAINING,
-        "auto",
-        False,
         config.seed,
         plan.device,
-        config.bf16,
-        config.signal,
+        bf16=config.bf16,
+        signal=config.signal,
     )
     try:
         found = bounds_of_plan(test, data, kept, on_candidate=listener.candidate)

@@ -19,7 +19,7 @@ from infopace.lab.compare._config import CompareConfig, ComparePlan, resolve_com
 from infopace.lab.errors import Diverged, InputError
 from infopace.lab.files import parse_json, write_atomically
 from infopace.lab.progress import Silent
-from infopace.lab.range_config import BEFORE_TRAINING, RangePlan
+from infopace.lab.range_config import RangePlan
 from infopace.lab.run import train
 from infopace.lab.run_folder import is_number
 from infopace.lab.training import set_determinism
@@ -143,17 +143,13 @@ def keep_bounds(found: FoundBounds, comparison: Path) -> None:
 def _test_range(plan: ComparePlan, device: str) -> None:
     set_determinism(1, torch.device(device))
     data = load_tried(plan.workload, torch.device(device))
-    test = RangePlan(
+    test = RangePlan.before_training(
         plan.workload,
         plan.optimizer,
         plan.epochs,
-        BEFORE_TRAINING,
-        "auto",
-        False,
         plan.tuning_seeds[0],
         torch.device(device),
-        False,
-        plan.signal,
+        signal=plan.signal,
     )
     folder = plan.folder / "range-test"
     try:

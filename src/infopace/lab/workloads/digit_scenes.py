@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -27,12 +28,18 @@ def load_two_digits() -> Data:
 
     The digits lie over each other, each moved by up to four pixels. They differ. The pictures are always the same.
     """
+    return _from_mnist(overlaid, 10_000, 2_000)
+
+
+def _from_mnist(
+    make: Callable[[Tensor, Tensor, int, torch.Generator], tuple[Tensor, Tensor]], train: int, test: int
+) -> Data:
+    """So many training and test pictures that `make` puts together from images and labels of MNIST."""
     data = load_mnist()
     assert isinstance(data.train_inputs, Tensor) and isinstance(data.test_inputs, Tensor)
     draws = torch.Generator().manual_seed(0)
-    train = overlaid(data.train_inputs, data.train_targets, 10_000, draws)
-    test = overlaid(data.test_inputs, data.test_targets, 2_000, draws)
-    return Data(*train, *test)
+    trained = make(data.train_inputs, data.train_targets, train, draws)
+    return Data(*trained, *make(data.test_inputs, data.test_targets, test, draws))
 
 
 def overlaid(images: Tensor, labels: Tensor, n: int, draws: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -57,12 +64,7 @@ def load_digit_pixels() -> Data:
 
     Class 0 is background, class d + 1 the digit d. Grey pixels at the edge of a digit do not count (-100).
     """
-    data = load_mnist()
-    assert isinstance(data.train_inputs, Tensor) and isinstance(data.test_inputs, Tensor)
-    draws = torch.Generator().manual_seed(0)
-    train = scenes(data.train_inputs, data.train_targets, 4_000, draws)
-    test = scenes(data.test_inputs, data.test_targets, 1_000, draws)
-    return Data(*train, *test)
+    return _from_mnist(scenes, 4_000, 1_000)
 
 
 def scenes(images: Tensor, labels: Tensor, n: int, draws: torch.Generator) -> tuple[Tensor, Tensor]:
