@@ -79,7 +79,7 @@ class MutualInformationLR(LRScheduler):
             or `observe` raises where an output is not finite. Nothing is rolled back where the optimizer does not hold
             all trainable weights.
         every: Optimizer steps between two measurements, fewer than planned; "auto": chosen so that measuring takes less
-            than 1 % of the time, or twice in planned steps. None: `observe` is called at the end of each epoch.
+            than 1 % of the time, but at least twice in a plan. None: `observe` is called at the end of each epoch.
         warmup: Steps of a linear warm-up, from 1 / warmup of the rate. "auto": none, but for Adam-like optimizers
             min(2 / (1 - beta2), 5 % of the planned steps), or at most 40 where none are planned. For a warm-up of your
             own give 0; to compose with `SequentialLR`, call `observe` in every epoch all the same.

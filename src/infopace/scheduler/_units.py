@@ -33,7 +33,7 @@ class Cadence:
 
     Args:
         every: Steps; None: observed by the caller, and a unit is what lies between two calls; "auto": chosen after
-            the first steps, so that measuring takes less than 1 % of the time, or at most twice in planned steps.
+            the first steps, so that measuring takes less than 1 % of the time, but at least twice in a plan.
         planned: The planned number of steps; None: there is none.
 
     Attributes:
