@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -269,11 +270,7 @@ def test_a_subset_keeps_the_shares_of_the_classes_and_is_always_the_same() -> No
 
 
 OWN = """
-from infopace.lab.workloads import WORKLOADS, find_workload, load_workload
-from infopace.lab.workloads.california_housing import FILE as HOUSING_FILE
-from infopace.lab.workloads.california_housing import NUMBERS_OF
-from infopace.lab.workloads.clinc150 import FILES as CLINC150_FILES
-from infopace.lab.workloads.tinyshakespeare import FILE as SHAKESPEARE_FILE
+from infopace.lab.workloads import WORKLOADS
 from beside import NAME
 import dataclasses
 MINE = dataclasses.replace(WORKLOADS["digits"], name=NAME)
@@ -293,6 +290,15 @@ def test_a_workload_of_ones_own_from_a_file_and_from_a_module(
     assert load_workload("own_workload_file.py:MINE").name == "mine"
     same = load_workload("infopace.lab.workloads.digits:DIGITS")
     assert same.code and dataclasses.replace(same, code="") == WORKLOADS["digits"]
+
+
+def test_a_change_of_equal_length_within_a_second_counts(tmp_path: Path) -> None:
+    own = tmp_path / "quickly.py"
+    text = OWN.replace("from beside import NAME", "NAME = 'mine'")
+    for number, name in enumerate(("mine", "ours")):
+        own.write_text(text.replace("mine", name))
+        os.utime(own, ns=(number, number))  # whole seconds are all that Python compares
+        assert load_workload(f"{own}:MINE").name == name
 
 
 @pytest.mark.parametrize(
