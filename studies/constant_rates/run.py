@@ -46,7 +46,7 @@ def run(workload: str, lr: float, epochs: int, seed: int) -> dict[str, object]:
     with contextlib.suppress(NotFinite):
         for epoch in range(1, epochs + 1):
             training.train_epoch(epoch, lambda done, total: None)
-            test.append(training.evaluate())
+            test.append(training.evaluate()["test"])
     best = plan.workload.metric.best(test) if test else None
     return {
         "workload": workload,

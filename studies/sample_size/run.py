@@ -144,7 +144,7 @@ def trained(workload: str, epochs: int, name: str) -> dict[str, Any]:
     return {
         "outputs": logits(training, images[held_out]),
         "labels": labels[held_out],
-        "test": training.evaluate(),
+        "test": training.evaluate()["test"],
         "seconds": time.process_time() - started,
     }
 

@@ -115,7 +115,7 @@ def train(
                 if epoch == change.after + 1:
                     change.apply(training, data)
             loss = training.train_epoch(epoch, lambda done, total: None)
-            test.append(training.evaluate())
+            test.append(training.evaluate()["test"])
             steps.end_epoch(loss)
             if steps.finished:
                 break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import os
 from pathlib import Path
@@ -53,4 +54,7 @@ MINE = Workload(
     batch_size=16,
     probe_size=120,  # all there is: on fewer rows the trials of a range test are long in agreeing
     levels=(0.5,),
+)
+WIDE = dataclasses.replace(
+    MINE, name="wide", build_model=lambda: nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Linear(32, 3))
 )

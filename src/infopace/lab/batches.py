@@ -92,13 +92,26 @@ def hold_out(data: Data, share: float) -> tuple[Data, Rows]:
     return _part(data, ~kept), _part(data, kept).train_set()
 
 
-def held_out_examples(targets: Tensor, share: float) -> Tensor:
+def set_aside(data: Data, share: float) -> Data:
+    """The data with this share of the training examples as `validation`, chosen by `held_out_examples`."""
+    if not isinstance(data.train_inputs, Tensor):
+        raise InputError(
+            "validation examples need inputs in memory, got images that are decoded batch by batch"
+        )
+    kept = held_out_examples(data.train_targets, share, "validation")
+    return dataclasses.replace(
+        _part(data, ~kept), validation=(data.train_inputs[kept], data.train_targets[kept])
+    )
+
+
+def held_out_examples(targets: Tensor, share: float, option: str = "held_out") -> Tensor:
     """(n,) bool: the last `share` of the examples, of each class if an example has one label.
 
     They are the last and not random ones. If the data are in the order of time, a random example has a neighbour in
     time among those that are trained on, and overfitting would not show.
 
-    Raises InputError if too few examples for a measurement would be held out, of a class or of all, or none left.
+    Raises InputError, which names the option, if too few examples for a measurement would be held out, of a class or of
+    all, or none left.
     """
     groups, fewest = [torch.arange(len(targets))], _FEWEST
     if not targets.is_floating_point() and targets.ndim == 1:
@@ -109,8 +122,8 @@ def held_out_examples(targets: Tensor, share: float) -> Tensor:
         if not fewest <= amount < len(examples):
             of = "" if fewest == _FEWEST else f" of class {targets[examples[0]]}"
             raise InputError(
-                f"held_out must take at least {fewest} examples{of} and leave some, "
-                f"got held_out = {share:g} of {len(examples)} examples"
+                f"{option} must take at least {fewest} examples{of} and leave some, "
+                f"got {option} = {share:g} of {len(examples)} examples"
             )
         kept[examples[-amount:]] = True
     return kept

@@ -113,6 +113,9 @@ class TrainConfig:
     ] = None
     """Share of the training examples, the last of each class, that hold-and-decay holds out until the decay phase, to
     detect overfitting. With them a run may end before its last epoch. 0: none."""
+    validation: float = 0.0
+    """Share of the training examples, the last of each class, that only score the run after each epoch. No method sees
+    them."""
     decay: Literal["linear", "printed", "none"] = "linear"
     """Time decay of the paper's rule: 1 - e/E, 1 - epsilon/E as printed, or none."""
     saturation: Literal["absolute", "signed"] = "absolute"
@@ -195,6 +198,8 @@ class Plan:
             "augment": _named(self.workload.augment),
             **recipe,
         }
+        if self.config.validation:
+            common["validation"] = self.config.validation
         if self.workload.code:
             common["code"] = self.workload.code
         return common | ({"lr": self.lr} if self.baseline is not None else self._pacing())
@@ -232,6 +237,8 @@ def resolve(config: TrainConfig) -> Plan:
     workload = find_workload(config.workload)
     epochs = workload.epochs if config.epochs is None else config.epochs
     check_common(epochs, config.seed, config.threads)
+    if not 0 <= config.validation < 1:
+        raise InputError(f"validation must be a share in [0, 1), got validation = {config.validation:g}")
     device = find_device(config.device)
     baseline = find_baseline(config.method)
     if baseline is not None and not baseline.of_the_run and config.optimizer is not None:

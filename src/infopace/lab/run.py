@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from infopace import Bounds, Policy, RangeTestError
-from infopace.lab.batches import held_out_examples
+from infopace.lab.batches import held_out_examples, set_aside
 from infopace.lab.bounds import RANGE_TEST_FILE, bounds_of_plan, keep_result
 from infopace.lab.config import Plan, TrainConfig, resolve
 from infopace.lab.environment import commit, hardware, versions
@@ -170,7 +170,9 @@ def _loaded(plan: Plan, processes: Processes) -> Data:
     """The data, loaded by the first process before the others: it may have to download them."""
     loaded: list[Data] = []
     processes.from_first("the data", lambda: loaded.append(load_tried(plan.workload, plan.device)))
-    return loaded[0] if loaded else load_tried(plan.workload, plan.device)
+    data = loaded[0] if loaded else load_tried(plan.workload, plan.device)
+    # Before a range test and before anything is held out, so that nothing but the score depends on them.
+    return set_aside(data, plan.config.validation) if plan.config.validation else data
 
 
 def _untrained(plan: Plan, training: Training) -> Row:
@@ -278,7 +280,8 @@ def _record(plan: Plan, data: Data, training: Training, threads: int, std_error:
         "std_error": std_error,
         "seed": plan.config.seed,
         "data": data.digest(),
-        "rows": {"train": len(data.train_inputs), "test": len(data.test_inputs)},
+        "rows": {"train": len(data.train_inputs), "test": len(data.test_inputs)}
+        | ({"validation": len(data.validation[1])} if data.validation else {}),
         "held_out_rows": training.n_held_out,
         "parameters": training.n_parameters,
         "groups": training.groups,

@@ -205,6 +205,8 @@ def is_number(value: object) -> bool:
 def _is_sound(row: Row) -> bool:
     return (
         is_number(row.get("test"))
+        and is_number(row.get("validation", 0.0))
+        and is_number(row.get("batches", 0))
         and (row.get("train_loss") is None or is_number(row["train_loss"]))
         and _all_numbers(row.get("lr"))
         and _holds_numbers(row.get("seconds"))

@@ -19,7 +19,7 @@ from infopace.lab.baselines import Setting
 from infopace.lab.batches import batches_of_an_epoch, caster, drawn_batches, hold_out, in_batches
 from infopace.lab.config import OURS, PACED, SWITCHES, Plan, signal_of
 from infopace.lab.errors import InputError, NotFinite
-from infopace.lab.evaluation import value_on_test_set
+from infopace.lab.evaluation import values
 from infopace.lab.lazy_images import in_turn
 from infopace.lab.processes import Parts, as_one, own_draws
 from infopace.lab.run_folder import Row
@@ -187,7 +187,7 @@ class Training:
     def untrained_row(self) -> Row:
         """Epoch 0: the untrained network. Its information was measured when the steps were built."""
         started = time.perf_counter()
-        test = self.evaluate()
+        found = self.evaluate()
         seconds = {
             "train": 0.0,
             "evaluate": time.perf_counter() - started,
@@ -197,7 +197,7 @@ class Training:
             "epoch": 0,
             "lr": [],
             "train_loss": None,
-            "test": test,
+            **found,
             **self.steps.facts(),
             "decisions": [],
             "seconds": seconds,
@@ -222,16 +222,17 @@ class Training:
         if loss is not None:
             self._end_epoch(loss)
         times.append(time.perf_counter())
-        test = self.evaluate()
+        found = self.evaluate()
         times.append(time.perf_counter())
         spent = np.diff(times).tolist()
         return {
             "epoch": epoch,
             "lr": lrs,
             "train_loss": None if self.steps.rolled_back > rolled_back and not self.steps.by_steps else loss,
-            "test": test,
+            **found,
             **self.steps.facts(),
             "decisions": decisions,
+            "batches": self._batches,
             "seconds": dict(zip(("train", "measure", "evaluate"), spent, strict=True)),
         }
 
@@ -273,6 +274,7 @@ class Training:
         order, rolled_back = self._seed_epoch(epoch), self.steps.rolled_back
         drawn = drawn_batches(workload, len(data.train_inputs), order, self._most)
         parts = Parts([batch.to(self.device) for batch in drawn], self.processes)
+        self._batches = len(parts.own)
         order = own_draws(self.plan.config.seed, epoch, self.processes, order)
         losses: list[torch.Tensor] = []
         self.model.train()
@@ -324,15 +326,17 @@ class Training:
             check_untrained(workload, self._inputs(inputs), data.train_targets[batches[-1]], where)
 
     @torch.no_grad()
-    def evaluate(self) -> float:
-        """The metric on the test set, in eval mode. Raises NotFinite if it, or an output, is not finite."""
+    def evaluate(self) -> dict[str, float]:
+        """The metric on the test set and on validation examples, if there are any, in eval mode.
+
+        Raises NotFinite if a value, or an output, is not finite.
+        """
         # All processes do this, because it may change the last bits of the weights.
         with self.steps.evaluating():
             return self.processes.from_first("the test", self._evaluate)
 
-    def _evaluate(self) -> float:
-        inputs = self._inputs
-        return value_on_test_set(self.model, self.data, self.plan.workload.metric, inputs, self._autocast)
+    def _evaluate(self) -> dict[str, float]:
+        return values(self.model, self.data, self.plan.workload.metric, self._inputs, self._autocast)
 
     def _not_finite(self) -> int:
         """Number of weights that are not finite."""

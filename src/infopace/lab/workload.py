@@ -22,13 +22,15 @@ Rows = tuple[Tensor, Tensor] | Pairs
 class Data:
     """Training and test set as tensors. Images stay uint8; a batch is cast when it is used.
 
-    If the images do not fit in memory, the inputs are LazyImages.
+    If the images do not fit in memory, the inputs are LazyImages. `validation` are inputs and targets that only score
+    a run, where some were set aside.
     """
 
     train_inputs: Tensor | LazyImages
     train_targets: Tensor
     test_inputs: Tensor | LazyImages
     test_targets: Tensor
+    validation: tuple[Tensor | LazyImages, Tensor] | None = None
 
     def to(self, device: torch.device) -> Data:
         """The same data on `device`: tensors as a whole, lazy images when they are indexed."""
@@ -37,6 +39,9 @@ class Data:
             self.train_targets.to(device),
             self.test_inputs.to(device),
             self.test_targets.to(device),
+            None
+            if self.validation is None
+            else (self.validation[0].to(device), self.validation[1].to(device)),
         )
 
     def parts(self) -> tuple[Tensor | LazyImages, Tensor, Tensor | LazyImages, Tensor]:

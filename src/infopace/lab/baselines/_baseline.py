@@ -50,6 +50,7 @@ class Baseline:
         grid: The learning rates that it is tuned over; empty where there is nothing to tune, or where the optimizer of
             the run has a grid.
         lr: The published learning rate; None where the publication leaves it to the user.
+        planned: Whether it uses the planned length of the run.
         of_the_run: Whether it takes the optimizer of the run. Otherwise it has its own.
     """
 
@@ -58,4 +59,5 @@ class Baseline:
     build: Callable[[Setting], Steps]
     grid: tuple[float, ...]
     lr: float | None = None
+    planned: bool = True
     of_the_run: bool = False

@@ -6,6 +6,7 @@ import difflib
 
 from infopace.lab.errors import InputError
 from infopace.lab.workload import Workload
+from infopace.lab.workloads._from_spec import load_object as load_object
 from infopace.lab.workloads._from_spec import load_workload as load_workload
 from infopace.lab.workloads.california_housing import CALIFORNIA_HOUSING
 from infopace.lab.workloads.cifar10 import CIFAR10_ALLCONV, CIFAR10_SMALL, CIFAR10_VGG16

@@ -1,4 +1,4 @@
-"""A user's own workload: an object in a module or in a file."""
+"""A user's own workload, or another object of the lab: it is in a module or in a file."""
 
 from __future__ import annotations
 
@@ -12,35 +12,48 @@ from collections.abc import Iterator
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
 from infopace.lab.errors import InputError
 from infopace.lab.identity import code_of
 from infopace.lab.workload import Workload
 
+_Kind = TypeVar("_Kind")
+
 
 def load_workload(spec: str) -> Workload:
-    """The workload that "module:object" or "path/to/file.py:object" names.
+    """The workload that "module:object" or "path/to/file.py:object" names, as `load_object` finds it."""
+    found, module = load_object(spec, "a workload of your own", Workload)
+    if not found.name or Path(found.name).name != found.name:
+        raise InputError(f"{spec} must have a name that can name a folder, got {found.name!r}")
+    return dataclasses.replace(found, code=code_of(found, module))
 
-    A module is looked for in the current folder too; a file may import what lies beside it.
+
+def load_object(spec: str, what: str, kind: type[_Kind]) -> tuple[_Kind, str]:
+    """The object that "module:object" or "path/to/file.py:object" names, and the name of its module.
+
+    A module is looked for in the current folder too; a file may import what lies beside it. `what` stands for the
+    object in an error.
 
     Raises:
-        InputError: The spec has another form; there is no such module, file or object; it is not a Workload; or the
+        InputError: The spec has another form; there is no such module, file or object; it is of another kind; or the
             module raised an error.
     """
     source, colon, name = spec.strip().rpartition(":")
     if not (colon and source and name.isidentifier()):
-        raise InputError(
-            f"a workload of your own must be module:object or path/to/file.py:object, got {spec!r}"
-        )
+        raise InputError(f"{what} must be module:object or path/to/file.py:object, got {spec!r}")
     module = _from_file(Path(source).expanduser()) if source.endswith(".py") else _from_module(source)
     if not hasattr(module, name):
-        raise InputError(f"{source} has no {name!r}{_hint(module, name)}")
+        raise InputError(f"{source} has no {name!r}{_hint(module, name, kind)}")
     found = getattr(module, name)
-    if not isinstance(found, Workload):
-        raise InputError(f"{spec} must be an infopace.lab.workload.Workload, got {type(found).__name__}")
-    if not found.name or Path(found.name).name != found.name:
-        raise InputError(f"{spec} must have a name that can name a folder, got {found.name!r}")
-    return dataclasses.replace(found, code=code_of(found, module.__name__))
+    if not isinstance(found, kind):
+        raise InputError(f"{spec} must be an {_place(kind)}, got {type(found).__name__}")
+    return found, module.__name__
+
+
+def _place(kind: type) -> str:
+    """The name of a class as it is imported: infopace.lab.workload.Workload."""
+    return ".".join(part for part in (*kind.__module__.split("."), kind.__qualname__) if part[0] != "_")
 
 
 def _from_module(name: str) -> ModuleType:
@@ -96,9 +109,10 @@ def _one_line(source: str) -> Iterator[None]:
         raise InputError(f"{source} cannot be imported: {type(error).__name__}: {reason}") from error
 
 
-def _hint(module: ModuleType, name: str) -> str:
-    workloads = [known for known, value in vars(module).items() if isinstance(value, Workload)]
-    near = difflib.get_close_matches(name, workloads, n=1, cutoff=0.4)
+def _hint(module: ModuleType, name: str, kind: type) -> str:
+    there = [known for known, value in vars(module).items() if isinstance(value, kind)]
+    near = difflib.get_close_matches(name, there, n=1, cutoff=0.4)
     if near:
         return f"; did you mean {near[0]!r}?"
-    return f"; its workloads are: {', '.join(workloads)}" if workloads else "; it holds no Workload"
+    plural = f"{kind.__name__.lower()}s"
+    return f"; its {plural} are: {', '.join(there)}" if there else f"; it holds no {kind.__name__}"

@@ -1,0 +1,16 @@
+"""`infopace compare --suite`: methods without tuning, by the time that they need to reach a target.
+
+`compare_suite` is the command. `Suite`, `Member` and `Contestant` make a suite of one's own.
+"""
+
+from __future__ import annotations
+
+from infopace.lab.scoreboard._command import compare_suite as compare_suite
+from infopace.lab.scoreboard._score import area as area
+from infopace.lab.scoreboard._score import cost_to_reach as cost_to_reach
+from infopace.lab.scoreboard._score import profile as profile
+from infopace.lab.scoreboard._score import ratios as ratios
+from infopace.lab.scoreboard._suite import Contestant as Contestant
+from infopace.lab.scoreboard._suite import Member as Member
+from infopace.lab.scoreboard._suite import Suite as Suite
+from infopace.lab.scoreboard._suite import find_suite as find_suite

@@ -1,0 +1,139 @@
+"""What a scoreboard compares: workloads with their budgets, and methods with one configuration for all of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from dataclasses import dataclass
+
+from infopace.lab.baselines import BASELINES
+from infopace.lab.config import OURS, PAPER
+from infopace.lab.errors import InputError
+from infopace.lab.workload import Workload
+from infopace.lab.workloads import find_workload, load_object
+
+# A method may use this many times the budget until it has reached a target, as in AlgoPerf's self-tuning ruleset.
+LIMIT = 1.5
+
+
+@dataclass(frozen=True)
+class Member:
+    """A workload of a suite.
+
+    Attributes:
+        spec: The workload, as in `infopace train`.
+        epochs: The budget, which every method that plans is told.
+        validation: The share of the training examples that score a run.
+    """
+
+    spec: str
+    epochs: int
+    validation: float = 0.1
+
+    @property
+    def workload(self) -> Workload:
+        """The workload itself."""
+        return _workload(self.spec)
+
+    @property
+    def name(self) -> str:
+        """The workload's name."""
+        return self.workload.name
+
+
+@functools.cache
+def _workload(spec: str) -> Workload:
+    """A workload of one's own is in a file, which is to be run once."""
+    return find_workload(spec)
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A method of `infopace train` with its one configuration.
+
+    Attributes:
+        name: Its name in the tables.
+        method: Its name in `infopace train`.
+        optimizer: The optimizer of a paced method; None: the workload's.
+        budgets: The length of its run. A method that knows the length plans for one budget.
+        grid: Learning rates that it is tuned over. Such a method is a reference, and sets the targets.
+    """
+
+    name: str
+    method: str
+    optimizer: str | None = None
+    budgets: float = 1.0
+    grid: tuple[float, ...] = ()
+
+    @property
+    def paced(self) -> bool:
+        """Whether information paces it; it then needs a range test."""
+        return self.method not in BASELINES
+
+    def epochs(self, member: Member) -> int:
+        """The number of epochs of its run."""
+        return math.ceil(self.budgets * member.epochs)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Workloads, the methods that are scored, and the tuned baselines that set the targets."""
+
+    name: str
+    members: tuple[Member, ...]
+    contestants: tuple[Contestant, ...]
+    tuned: tuple[Contestant, ...]
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where there is nothing to compare, or a name stands for two things."""
+        for part, least in (("members", 1), ("contestants", 1), ("tuned", 1)):
+            if len(getattr(self, part)) < least:
+                raise ValueError(f"{part} must not be empty, got {getattr(self, part)!r}")
+        names = [contestant.name for contestant in (*self.contestants, *self.tuned)]
+        for kind, found in (("methods", names), ("workloads", [member.spec for member in self.members])):
+            twice = next((name for i, name in enumerate(found) if name in found[:i]), None)
+            if twice is not None:
+                raise ValueError(f"{kind} must differ, got {twice!r} twice")
+        untuned = next((contestant.name for contestant in self.tuned if not contestant.grid), None)
+        if untuned is not None:
+            raise ValueError(f"a tuned baseline must have a grid, got none for {untuned!r}")
+
+    def of_methods(self, names: tuple[str, ...]) -> Suite:
+        """The same with only these methods; the tuned baselines stay. Raises InputError for an unknown one."""
+        known = {contestant.name: contestant for contestant in self.contestants}
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise InputError(f"methods of the suite {self.name} are {', '.join(known)}; got {unknown[0]!r}")
+        return dataclasses.replace(self, contestants=tuple(known[name] for name in dict.fromkeys(names)))
+
+
+def untuned(method: str) -> Contestant:
+    """A baseline at its published learning rate."""
+    baseline = BASELINES[method]
+    return Contestant(method, method, budgets=1.0 if baseline.planned else LIMIT)
+
+
+def tuned(method: str) -> Contestant:
+    """A baseline, tuned over its own learning rates."""
+    return Contestant(f"{method}, tuned", method, grid=BASELINES[method].grid)
+
+
+def find_suite(spec: str) -> Suite:
+    """The suite of this name, or the one at "module:object". Raises InputError for an unknown one."""
+    if ":" in spec:
+        found = load_object(spec, "a suite of your own", Suite)[0]
+        assert isinstance(found, Suite), "load_object has checked it"
+        return found
+    if spec not in SUITES:
+        raise InputError(f"suite must be {' or '.join(SUITES)}, or path/to/file.py:OBJECT, got {spec!r}")
+    return SUITES[spec]
+
+
+# The default of `infopace train`, over two optimizers, and the published rule.
+_PACED = (
+    Contestant("infopace over SGD", OURS, "sgd"),
+    Contestant("infopace over AdamW", OURS, "adamw"),
+    Contestant("Vasudevan 2020 over SGD", PAPER, "sgd"),
+)
+SUITES: dict[str, Suite] = {}
