@@ -45,9 +45,8 @@ def lines_of(rows: list[dict[str, Any]]) -> list[Line]:
         if tuning:
             grid = sorted({outcome.cell.lr for outcome in tuning if outcome.cell.lr is not None})
             choice = choose(tuning, grid, workload.metric)
-            note = f"{choice.lr:g} is at the edge of its grid" if choice.at_edge else ""
             epochs = float(len(tuning) * rows[0]["epochs"])
-            methods.append(Method(name, choice.lr, choice.seconds, epochs, note))
+            methods.append(Method(name, choice.lr, choice.seconds, epochs, choice.edge))
         elif tested is not None and _has_bounds(name):
             methods.append(Method(name, None, tested["seconds"], tested["cost_epochs"], ""))
         else:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from infopace.lab.compare._cells import Bounds, Cell, Outcome, outcome
-from infopace.lab.compare._config import CompareConfig, ComparePlan
+from infopace.lab.compare._config import CompareConfig, ComparePlan, Entry
 from infopace.lab.compare._jobs import Job, RangeTestJob, RunJob, drop_checkpoints, found_bounds, performer
-from infopace.lab.compare._known import known_outcomes
+from infopace.lab.compare._known import key_of, known_outcomes
 from infopace.lab.farm import on_this_machine
 
 Say = Callable[[str], None]
@@ -30,9 +31,8 @@ class Bench:
     def run(self, jobs: Sequence[Job], what: str) -> None:
         """Do the jobs that are not done yet."""
         missing = [job for job in jobs if not self._done(job)]
-        for (
-            job
-        ) in jobs:  # a kill may have come after the end of a run and before its checkpoints were removed
+        # A kill may have come after the end of a run and before its checkpoints were removed.
+        for job in jobs:
             if isinstance(job, RunJob) and job not in missing:
                 drop_checkpoints(job.cell.folder(self._plan.folder))
         if jobs:
@@ -56,6 +56,16 @@ class Bench:
                 found.append(ended)
         return found
 
+    def known_with_other_epochs(self, entry: Entry) -> dict[int, int]:
+        """How many known runs of this method have another number of epochs than it has now, by that number."""
+        return dict(
+            Counter(
+                epochs
+                for name, _, _, epochs in self._known
+                if name == entry.name and epochs is not None and epochs != entry.epochs
+            )
+        )
+
     def range_test_failure(self) -> str:
         """Why the range test did not end; empty if it ended, with bounds or without."""
         return self._failures.get(RangeTestJob(), "")
@@ -66,9 +76,7 @@ class Bench:
         return self._ended(job.cell) is not None
 
     def _ended(self, cell: Cell) -> Outcome | None:
-        return outcome(cell, self._plan.folder, self._inputs) or self._known.get(
-            (cell.name, cell.lr, cell.seed)
-        )
+        return outcome(cell, self._plan.folder, self._inputs) or self._known.get(key_of(cell))
 
     def _ending(self, job: Job, failure: str | None) -> str:
         if failure is not None:

@@ -36,13 +36,18 @@ class Cell:
     @property
     def title(self) -> str:
         """For people: 'sgd-cosine lr 0.1 seed 3'."""
-        rate = "" if self.lr is None else f" lr {self.lr:g}"
+        rate = "" if self.lr is None else f" lr {_exact(self.lr)}"
         return f"{self.name}{rate} seed {self.seed}"
 
     def folder(self, comparison: Path) -> Path:
-        """The folder of the run."""
-        rate = "" if self.lr is None else f"-lr{self.lr:g}"
-        return comparison / "runs" / f"{self.name}{rate}-seed{self.seed}"
+        """The folder of the run. It names the epochs of an -as-ours run, which more seeds may change."""
+        epochs = "" if self.entry.epochs is None else f"-{self.entry.epochs}-epochs"
+        rate = "" if self.lr is None else f"-lr{_exact(self.lr)}"
+        return comparison / "runs" / f"{self.name}{epochs}{rate}-seed{self.seed}"
+
+    def epochs(self, plan: ComparePlan) -> int:
+        """How many epochs it has, or at most has."""
+        return self.entry.epochs or plan.epochs * (FREE_LIMIT if self.entry.free else 1)
 
     def command(self, plan: ComparePlan, device: str, bounds: Bounds) -> TrainConfig:
         """The `infopace train` of the run. `bounds` are those of a paced method; {} stands for the workload's own."""
@@ -61,7 +66,7 @@ class Cell:
             epsilon=bounds.get("epsilon"),
             layer_wise=self.entry.layer_wise,
             held_out=None if self.entry.held_out else 0.0,
-            epochs=plan.epochs * (FREE_LIMIT if self.entry.free else 1),
+            epochs=self.epochs(plan),
             seed=self.seed,
             device=device,
             threads=1,
@@ -101,6 +106,7 @@ class Outcome:
             "method": self.cell.name,
             "lr": self.cell.lr,
             "seed": self.cell.seed,
+            **({} if self.cell.entry.epochs is None else {"run_epochs": self.cell.entry.epochs}),
             "final": self.final,
             "best": None if best is None else self.test[best],
             "best_epoch": None if best is None else best + 1,
@@ -117,7 +123,8 @@ class Outcome:
         Raises KeyError, TypeError or IndexError for a row that holds no outcome.
         """
         name = row["method"]
-        cell = Cell(Entry(name, name, False, False, False, None), row["lr"], row["seed"])
+        entry = Entry(name, name, False, False, False, None, epochs=row.get("run_epochs"))
+        cell = Cell(entry, row["lr"], row["seed"])
         test = list(row["test"])
         # The curve is rounded; these two values are exact.
         if row["best"] is not None:
@@ -126,6 +133,11 @@ class Outcome:
             test[-1] = row["final"]
         lost, verified = row.get("ended") == "incomplete", "inputs" in row
         return cls(cell, tuple(test), tuple(row["seconds"]), row["failure"], lost, verified)
+
+
+def _exact(rate: float) -> str:
+    """A learning rate as short as it can be without becoming another one."""
+    return f"{rate:g}" if float(f"{rate:g}") == rate else repr(rate)
 
 
 def _rounded(value: float, metric: Metric) -> float:
@@ -137,11 +149,6 @@ def _rounded(value: float, metric: Metric) -> float:
 def final_cells(entry: Entry, lr: float | None, plan: ComparePlan) -> list[Cell]:
     """The runs whose results are in the table."""
     return [Cell(entry, lr, seed) for seed in plan.seeds]
-
-
-def tuning_cells(entry: Entry, plan: ComparePlan) -> list[Cell]:
-    """The runs that choose the learning rate of a baseline; none where it has none to choose."""
-    return [Cell(entry, lr, seed) for lr in entry.grid for seed in plan.tuning_seeds]
 
 
 def keep_divergence(folder: Path, message: str) -> None:

@@ -10,14 +10,14 @@ from typing import Any
 import torch
 
 from infopace.lab.bounds import as_json
-from infopace.lab.compare._bench import Bench, Say, bounds_text
-from infopace.lab.compare._cells import Cell, Outcome, final_cells, tuning_cells
-from infopace.lab.compare._config import CompareConfig, ComparePlan, Entry, inputs_of, resolve_comparison
-from infopace.lab.compare._jobs import FoundBounds, Job, RangeTestJob, RunJob, found_bounds
+from infopace.lab.compare._bench import Bench, Say
+from infopace.lab.compare._cells import Outcome
+from infopace.lab.compare._config import CompareConfig, ComparePlan, inputs_of, resolve_comparison
+from infopace.lab.compare._jobs import FoundBounds
 from infopace.lab.compare._known import keep_known, read_known
-from infopace.lab.compare._summary import Line, Method, report_fields, summarise
+from infopace.lab.compare._stages import make_all, method_of
+from infopace.lab.compare._summary import Line, report_fields, summarise
 from infopace.lab.compare._table import table_lines
-from infopace.lab.compare._tuning import Tuned, choose
 from infopace.lab.config import find_device
 from infopace.lab.environment import commit, hardware, versions
 from infopace.lab.errors import InputError, Unfinished
@@ -27,7 +27,6 @@ from infopace.lab.run_folder import RunFolder
 from infopace.lab.trial import load_tried
 
 ROWS, TABLE, REPORT, RECORD = "rows.jsonl", "table.md", "comparison.json", "compare.json"
-_NO_BOUNDS = FoundBounds({}, 0.0, 0.0)
 
 
 def compare(config: CompareConfig, say: Say) -> list[str]:
@@ -44,37 +43,13 @@ def compare(config: CompareConfig, say: Say) -> list[str]:
     with _held(plan, inputs):
         keep_known(known, plan, inputs)
         bench = Bench(config, plan, inputs, say)
-        tested = plan.bounds == "range-test" and any(entry.baseline is None for entry in plan.entries)
-        first: list[Job] = [RangeTestJob()] if tested else []
-        first += [RunJob(cell) for entry in plan.entries for cell in tuning_cells(entry, plan)]
-        bench.run(first, "tuning")
-
-        found = (found_bounds(plan.folder) if tested else _NO_BOUNDS) or FoundBounds(
-            {}, 0.0, 0.0, f"the range test failed: {bench.range_test_failure()}"
-        )
-        tuned = {
-            entry.name: choose(bench.outcomes(tuning_cells(entry, plan)), entry.grid, plan.workload.metric)
-            for entry in plan.entries
-            if entry.grid
-        }
-        finals = {entry.name: _finals(entry, plan, tuned, found) for entry in plan.entries}
-        bench.run(
-            [
-                RunJob(cell, found.bounds if entry.baseline is None else {})
-                for entry in plan.entries
-                for cell in finals[entry.name]
-            ],
-            "comparison",
-        )
-        outcomes = {name: bench.outcomes(cells) for name, cells in finals.items()}
+        ended, found = make_all(bench, plan, say)
         broken = bench.range_test_failure()
-        methods = [
-            _method(entry, tuned.get(entry.name), found, plan.epochs, outcomes[entry.name], broken)
-            for entry in plan.entries
-        ]
+        methods = [method_of(one, ended[0], found, plan, broken) for one in ended]
+        outcomes = {one.entry.name: one.finals for one in ended}
         lines = summarise(methods, outcomes, plan.workload.metric, plan.workload.levels)
-        tunings = [o for entry in plan.entries for o in bench.outcomes(tuning_cells(entry, plan))]
-        finals_made = [o for ended in outcomes.values() for o in ended]
+        tunings = [outcome for one in ended for outcome in one.tunings]
+        finals_made = [outcome for one in ended for outcome in one.finals]
         last_lines = _keep(plan, inputs, lines, tunings, finals_made, None if broken else found)
         if not any(o.final is not None for o in finals_made):
             why = next((o.failure for o in [*finals_made, *tunings] if o.failure), found.failure)
@@ -88,47 +63,6 @@ def compare(config: CompareConfig, say: Say) -> list[str]:
                 last_lines,
             )
         return last_lines
-
-
-def _finals(entry: Entry, plan: ComparePlan, tuned: Mapping[str, Tuned], found: FoundBounds) -> list[Cell]:
-    """The runs of a method for the table; none where its learning rate or its bounds were not found."""
-    if not entry.grid:
-        return [] if entry.baseline is None and found.failure else final_cells(entry, None, plan)
-    lr = tuned[entry.name].lr
-    return [] if lr is None else final_cells(entry, lr, plan)
-
-
-def _method(
-    entry: Entry,
-    choice: Tuned | None,
-    found: FoundBounds,
-    epochs: int,
-    finals: Sequence[Outcome],
-    broken: str,
-) -> Method:
-    unverified = sum(not outcome.verified for outcome in finals)
-    notes = (
-        [f"{unverified} of {len(finals)} runs come from rows that record neither data nor code"]
-        if unverified
-        else []
-    )
-    if entry.baseline is None:
-        text = f"bounds {bounds_text(found.bounds)}" if found.bounds else "the workload's bounds"
-        note = "; ".join([found.failure or text, *notes])
-        return Method(entry.name, None, found.seconds, found.epochs, note, missing=int(bool(broken)))
-    if choice is None:
-        return Method(entry.name, None, 0.0, 0.0, "; ".join(notes))
-    if choice.missing:
-        first, lost = choice.missing[0], len(choice.missing)
-        notes = [
-            f"incomplete, {lost} of {choice.runs} tuning runs are missing: {first.cell.title}: {first.failure}"
-        ]
-    elif choice.lr is None:
-        notes = ["every learning rate failed"]
-    elif choice.at_edge:
-        notes = [f"{choice.lr:g} is at the edge of its grid", *notes]
-    cost = float(choice.runs * epochs)
-    return Method(entry.name, choice.lr, choice.seconds, cost, "; ".join(notes), missing=len(choice.missing))
 
 
 def _keep(
@@ -152,15 +86,32 @@ def _keep(
         test = {"part": "range test", **found.bounds, "failure": found.failure, **cost}
         rows.insert(0, {**head, **test, **({"inputs": inputs} if found.verified else {})})
     write_atomically(plan.folder / ROWS, "".join(f"{json.dumps(row)}\n" for row in rows).encode())
-    table = table_lines(lines, metric)
+    tuned = any(entry.grid for entry in plan.entries)
+    table = [*table_lines(lines, metric), *([f"tuning: {_tuning_text(plan)}"] if tuned else [])]
     write_atomically(plan.folder / TABLE, "".join(f"{line}\n" for line in table).encode())
     caption = (
-        f"{plan.epochs} epochs each. Each baseline is tuned over its own learning rates, by the final test "
-        f"{metric.name} of runs with {len(plan.tuning_seeds)} other seed(s). Made by: infopace compare {plan.spec}"
+        f"{_epochs_text(plan)}. Tuning of the baselines, by the final test {metric.name}: {_tuning_text(plan)}. "
+        f"Made by: infopace compare {plan.spec}"
     )
     content = report_fields(lines, plan.workload.name, metric, caption)
     write_atomically(plan.folder / REPORT, as_json(content))
     return [*table, f"folder: {plan.folder}", f"report: infopace report {plan.folder} {plan.folder}/runs/*"]
+
+
+def _epochs_text(plan: ComparePlan) -> str:
+    late = any(entry.as_ours for entry in plan.entries)
+    ours = f", a baseline -as-ours as many as {plan.entries[0].name} on average" if late else ""
+    return f"{plan.epochs} epochs each{ours}"
+
+
+def _tuning_text(plan: ComparePlan) -> str:
+    """Which learning rates were tried with how many seeds."""
+    rates = (
+        f"the rates {', '.join(f'{rate:g}' for rate in plan.rates)}" if plan.rates else "all rates of a grid"
+    )
+    seeds = len(plan.tuning_seeds)
+    others = f", the best {plan.finalists} of them with {seeds} seeds" if seeds > 1 else ""
+    return f"{rates} with one seed{others}; no seed of the table"
 
 
 @contextlib.contextmanager

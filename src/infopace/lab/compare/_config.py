@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,7 @@ from infopace.lab.range_config import BEFORE_TRAINING
 from infopace.lab.workload import Data, Workload
 from infopace.lab.workloads import find_workload
 
-_FREE, _LAYER_WISE, _HELD_OUT = "-free", "-layer-wise", "-held-out"
+_FREE, _LAYER_WISE, _HELD_OUT, _AS_OURS = "-free", "-layer-wise", "-held-out", "-as-ours"
 # The baselines that take the optimizer of the run.
 OF_THE_RUN = tuple(name for name, baseline in BASELINES.items() if baseline.of_the_run)
 # What is compared where no methods are named.
@@ -56,22 +57,31 @@ FIRST_TUNING_SEED = 1000
 class CompareConfig:
     """Compare ways to train a workload: run what is missing, on all cores or GPUs, and sum up in a table.
 
-    A baseline is tuned first over its ten learning rates, with other seeds than those of the table. A paced method gets
-    the bounds of one range test. The same command again resumes. With more methods or seeds it runs only what is new.
+    A baseline is tuned first over its ten learning rates, with other seeds than those of the table: all rates with one
+    seed, the best also with more. A paced method gets the bounds of one range test. The same command again resumes.
+    With more methods or seeds it runs only what is new.
     """
 
     workload: Positional[str] = "digits"
     """As in infopace train."""
     methods: tuple[str, ...] = ()
     """Methods of infopace train; each is tested against the first. A paced method takes the ending -layer-wise,
-    hold-and-decay also -free and -held-out (a tenth). Default: hold-and-decay-held-out, hold-and-decay and
-    vasudevan-2020 without and with -layer-wise, hold-and-decay-free, and all baselines; of SGD only once."""
+    hold-and-decay also -free and -held-out (a tenth). A tuned baseline takes the ending -as-ours: as many epochs as
+    the runs of the first method had on average. Default: hold-and-decay-held-out, hold-and-decay and vasudevan-2020
+    without and with -layer-wise, hold-and-decay-free, and all baselines; of SGD only once."""
     optimizer: OptimizerName = None
     """As in infopace train. The other baselines have their own."""
     seeds: int = 10
     """Runs of each method, with seeds 0, 1, .."""
-    tuning_seeds: int = 1
-    """Runs at each learning rate of a baseline's grid."""
+    tuning_seeds: int = 3
+    """Seeds of the tuning runs. With the first one all rates of a baseline's grid are run, with the others the best."""
+    finalists: int = 3
+    """How many rates of each grid are run with all tuning seeds. The best mean wins. 10: all rates."""
+    rates: Annotated[
+        tuple[float, ...],
+        arg(metavar="FLOAT [FLOAT ...]", help_behavior_hint="(default: its own ten rates)"),
+    ] = ()
+    """Learning rates instead of the grid of every tuned baseline."""
     signal: Signal = "auto"
     """As in infopace train."""
     every: Every = None
@@ -94,7 +104,19 @@ class CompareConfig:
 
 @dataclass(frozen=True)
 class Entry:
-    """A method in the comparison."""
+    """A method in the comparison.
+
+    Attributes:
+        name: Its name there, with its endings.
+        method: Its name in `infopace train`.
+        free: It is not told the number of epochs, and stops by itself.
+        layer_wise: It has one learning rate a layer.
+        held_out: It holds examples out.
+        baseline: What it trains with; None for a paced method.
+        grid: The learning rates that it is tuned over; empty where there is nothing to tune.
+        as_ours: It trains as many epochs as the first method did on average.
+        epochs: That number, None before it is known and for all other methods.
+    """
 
     name: str
     method: str
@@ -102,8 +124,9 @@ class Entry:
     layer_wise: bool
     held_out: bool
     baseline: Baseline | None
-    # The learning rates that it is tuned over; empty where there is nothing to tune.
     grid: tuple[float, ...] = ()
+    as_ours: bool = False
+    epochs: int | None = None
 
     @property
     def takes_the_optimizer(self) -> bool:
@@ -121,6 +144,8 @@ class ComparePlan:
     entries: tuple[Entry, ...]
     seeds: tuple[int, ...]
     tuning_seeds: tuple[int, ...]
+    finalists: int
+    rates: tuple[float, ...]
     signal: Signal
     every: str | None
     bounds: str
@@ -137,6 +162,8 @@ class ComparePlan:
             **measured(self.signal, self.every),
             "epochs": self.epochs,
             "tuning_seeds": list(self.tuning_seeds),
+            "finalists": self.finalists,
+            **({"rates": list(self.rates)} if self.rates else {}),
             "bounds": self.bounds,
             "device": self.devices[0].partition(":")[0],
         }
@@ -162,6 +189,8 @@ def resolve_comparison(config: CompareConfig) -> ComparePlan:
         if not 1 <= value <= FIRST_TUNING_SEED:
             raise InputError(f"{name} must be in 1..{FIRST_TUNING_SEED}, got {name} = {value}")
     check_every(config.every)
+    if config.finalists < 1:
+        raise InputError(f"finalists must be >= 1, got finalists = {config.finalists}")
     if config.jobs is not None and config.jobs < 1:
         raise InputError(f"jobs must be >= 1, got jobs = {config.jobs}")
     optimizer = find_recipe(config.optimizer, workload.optimizer)
@@ -176,13 +205,18 @@ def resolve_comparison(config: CompareConfig) -> ComparePlan:
     twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
     if twice is not None:
         raise InputError(f"methods must differ, got {twice!r} twice")
+    rates = _checked_rates(config.rates)
+    entries = tuple(entry_of(name, optimizer, rates) for name in names)
+    _check_entries(entries, rates)
     return ComparePlan(
         workload=workload,
         optimizer=optimizer,
         spec=config.workload,
-        entries=tuple(entry_of(name, optimizer) for name in names),
+        entries=entries,
         seeds=tuple(range(config.seeds)),
         tuning_seeds=tuple(range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + config.tuning_seeds)),
+        finalists=config.finalists,
+        rates=rates,
         signal=config.signal,
         every=config.every,
         bounds=config.bounds,
@@ -192,19 +226,49 @@ def resolve_comparison(config: CompareConfig) -> ComparePlan:
     )
 
 
-def entry_of(name: str, optimizer: Recipe) -> Entry:
-    """A method by name, for runs with this optimizer.
+def _checked_rates(rates: tuple[float, ...]) -> tuple[float, ...]:
+    """In ascending order."""
+    wrong = next((rate for rate in rates if not (math.isfinite(rate) and rate > 0)), None)
+    if wrong is not None:
+        raise InputError(f"rates must be positive numbers, got {wrong:g}")
+    twice = next((rate for i, rate in enumerate(rates) if rate in rates[:i]), None)
+    if twice is not None:
+        raise InputError(f"rates must differ, got {twice:g} twice")
+    return tuple(sorted(rates))
 
-    A paced one may end in -layer-wise, hold-and-decay also in -free and -held-out.
+
+def _check_entries(entries: tuple[Entry, ...], rates: tuple[float, ...]) -> None:
+    """Raises InputError where methods or options do not go together."""
+    if rates and not any(entry.grid for entry in entries):
+        names = ", ".join(entry.name for entry in entries)
+        raise InputError(f"rates needs a baseline that is tuned, got rates = {rates} for {names}")
+    first = entries[0]
+    late = next((entry for entry in entries if entry.as_ours), None)
+    if late is not None and first.baseline is not None:
+        raise InputError(
+            f"{late.name} trains as many epochs as the first method, which must measure information, got {first.name}"
+            f" first; name one such as {DEFAULT_METHODS[0]} before the others"
+        )
+
+
+def entry_of(name: str, optimizer: Recipe, rates: tuple[float, ...] = ()) -> Entry:
+    """A method by name, for runs with this optimizer. `rates` replace the grid of a baseline that is tuned.
+
+    A paced one may end in -layer-wise, hold-and-decay also in -free and -held-out, a tuned baseline in -as-ours.
     """
     whole = name.removesuffix(_HELD_OUT) if name.startswith(OURS) else name
     stem = whole.removesuffix(_LAYER_WISE)
     method = stem.removesuffix(_FREE) if stem == OURS + _FREE else stem
     if method not in PACED:
-        baseline = find_baseline(name)
-        assert baseline is not None, "the method is not paced"
+        method = name.removesuffix(_AS_OURS)
+        baseline = find_baseline(method)
+        if baseline is None:
+            raise InputError(f"a method that measures information takes no ending {_AS_OURS}, got {name!r}")
         grid = optimizer.grid if baseline.of_the_run else baseline.grid
-        return Entry(name, name, False, False, False, baseline, grid)
+        if method != name and not grid:
+            raise InputError(f"only a baseline that is tuned takes the ending {_AS_OURS}, got {name!r}")
+        grid = rates if grid and rates else grid
+        return Entry(name, method, False, False, False, baseline, grid, as_ours=method != name)
     return Entry(name, method, stem != method, whole != stem, name != whole, None)
 
 

@@ -9,9 +9,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
-from infopace.lab.compare._cells import Outcome
+from infopace.lab.compare._cells import Cell, Outcome
 from infopace.lab.compare._config import FIRST_TUNING_SEED, FREE_LIMIT, ComparePlan, entry_of
 from infopace.lab.compare._jobs import BOUNDS, FoundBounds, found_bounds, found_in, keep_bounds
 from infopace.lab.config import OURS, PACED
@@ -22,7 +22,8 @@ from infopace.lab.run_folder import is_number
 from infopace.lab.tasks import ACCURACY, Metric
 
 Row = dict[str, Any]
-Key = tuple[str, float | None, int]
+# The name of the method, the learning rate, the seed, and the number of epochs of an -as-ours run.
+Key = tuple[str, float | None, int, int | None]
 _KEPT, _RANGE_TEST = "known.jsonl", "range test"
 # The seeds of the runs of each part: from the first, below the second.
 _PARTS = {"tuning": (FIRST_TUNING_SEED, 2 * FIRST_TUNING_SEED), "test": (0, FIRST_TUNING_SEED)}
@@ -140,7 +141,7 @@ def _wrong_run(row: Row, plan: ComparePlan) -> str:
     if entry is None or not isinstance(failure, str):
         return f"method and failure must be texts, got {row.get('method')!r} and {failure!r}"
     least, most = _PARTS[row["part"]]
-    if not (isinstance(seed, int) and not isinstance(seed, bool) and least <= seed < most):
+    if not (_count(seed) and least <= seed < most):
         return f"seed must be in {least}..{most - 1}, got {seed!r}"
     if not (_positive(lr) if entry.grid else lr is None):
         return f"lr must be {'a positive number' if entry.grid else 'null'}, got {lr!r}"
@@ -152,14 +153,21 @@ def _wrong_run(row: Row, plan: ComparePlan) -> str:
     impossible = next((v for v in [*test, *ends] if not _possible(v, plan.workload.metric)), None)
     if impossible is not None or None in ends:
         return f"{impossible!r} is no value of {plan.workload.metric.name}"
-    limit = plan.epochs * (FREE_LIMIT if entry.free else 1)
+    own = row.get("run_epochs")
+    if not (_count(own) and own >= 1 if entry.as_ours else own is None):
+        return f"run_epochs must be {'a whole number >= 1' if entry.as_ours else 'absent'}, got {own!r}"
+    limit = own or plan.epochs * (FREE_LIMIT if entry.free else 1)
     whole = bool(failure) or len(test) == limit or (entry.method == OURS and test)
     if len(test) > limit or not whole:
         return f"{len(test)} epochs instead of {limit}"
     at = row.get("best_epoch")
-    if not failure and not (isinstance(at, int) and not isinstance(at, bool) and 1 <= at <= len(test)):
+    if not failure and not (_count(at) and 1 <= at <= len(test)):
         return f"best_epoch must be in 1..{len(test)}, got {at!r}"
     return ""
+
+
+def _count(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _positive(value: object) -> bool:
@@ -179,7 +187,12 @@ def _possible(value: object, metric: Metric) -> bool:
 
 
 def _key(row: Row) -> Key:
-    return row["method"], row["lr"], row["seed"]
+    return row["method"], row["lr"], row["seed"], row.get("run_epochs")
+
+
+def key_of(cell: Cell) -> Key:
+    """What a run is known by."""
+    return cell.name, cell.lr, cell.seed, cell.entry.epochs
 
 
 def _found(row: Row) -> FoundBounds:
