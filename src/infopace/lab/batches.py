@@ -92,16 +92,19 @@ def hold_out(data: Data, share: float) -> tuple[Data, Rows]:
     return _part(data, ~kept), _part(data, kept).train_set()
 
 
-def set_aside(data: Data, share: float) -> Data:
-    """The data with this share of the training examples as `validation`, chosen by `held_out_examples`."""
+def set_aside(data: Data, share: float, most: int) -> Data:
+    """The data with this share of the training examples taken out, chosen by `held_out_examples`, as `validation`.
+
+    At most `most` of them, evenly spread, score a run. The others are not used at all, because neighbours in time or in
+    a text would be.
+    """
     if not isinstance(data.train_inputs, Tensor):
-        raise InputError(
-            "validation examples need inputs in memory, got images that are decoded batch by batch"
-        )
+        raise InputError("validation examples must be in memory, got images that are decoded batch by batch")
     kept = held_out_examples(data.train_targets, share, "validation")
-    return dataclasses.replace(
-        _part(data, ~kept), validation=(data.train_inputs[kept], data.train_targets[kept])
-    )
+    examples = kept.nonzero()[:, 0]
+    spread = examples[torch.linspace(0, len(examples) - 1, min(most, len(examples))).long()]
+    validation = data.train_inputs[spread], data.train_targets[spread]
+    return dataclasses.replace(_part(data, ~kept), validation=validation)
 
 
 def held_out_examples(targets: Tensor, share: float, option: str = "held_out") -> Tensor:

@@ -27,6 +27,7 @@ from infopace.lab.range_progress import make_range_progress
 from infopace.lab.range_run import run_range_test
 from infopace.lab.report import ReportConfig, report
 from infopace.lab.run import train
+from infopace.lab.scoreboard import compare_suite, resolve_suite
 from infopace.lab.trackers import tracked
 from infopace.model import ProcessError
 
@@ -69,7 +70,11 @@ def run(arguments: list[str]) -> int:
             print(*measure(config), sep="\n")
             return 0
         if isinstance(config, CompareConfig):
-            print(*compare(config, functools.partial(print, flush=True)), sep="\n")
+            say = functools.partial(print, flush=True)
+            lines = (
+                compare(config, say) if config.suite is None else compare_suite(resolve_suite(config), say)
+            )
+            print(*lines, sep="\n")
             return 0
         if isinstance(config, RangeTestConfig):
             with contextlib.closing(make_range_progress()) as progress:

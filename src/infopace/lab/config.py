@@ -114,8 +114,8 @@ class TrainConfig:
     """Share of the training examples, the last of each class, that hold-and-decay holds out until the decay phase, to
     detect overfitting. With them a run may end before its last epoch. 0: none."""
     validation: float = 0.0
-    """Share of the training examples, the last of each class, that only score the run after each epoch. No method sees
-    them."""
+    """Share of the training examples, the last of each class, that no method sees. At most as many as a probe has score
+    the run after each epoch."""
     decay: Literal["linear", "printed", "none"] = "linear"
     """Time decay of the paper's rule: 1 - e/E, 1 - epsilon/E as printed, or none."""
     saturation: Literal["absolute", "signed"] = "absolute"

@@ -172,7 +172,9 @@ def _loaded(plan: Plan, processes: Processes) -> Data:
     processes.from_first("the data", lambda: loaded.append(load_tried(plan.workload, plan.device)))
     data = loaded[0] if loaded else load_tried(plan.workload, plan.device)
     # Before a range test and before anything is held out, so that nothing but the score depends on them.
-    return set_aside(data, plan.config.validation) if plan.config.validation else data
+    if not plan.config.validation:
+        return data
+    return set_aside(data, plan.config.validation, plan.workload.probe_size)
 
 
 def _untrained(plan: Plan, training: Training) -> Row:

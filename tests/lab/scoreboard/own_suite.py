@@ -11,8 +11,8 @@ SUITE = Suite(
     "small",
     members=(Member(f"{_OWN}:MINE", 4, 0.2), Member(f"{_OWN}:WIDE", 6, 0.2)),
     contestants=(
-        Contestant("infopace over SGD", "hold-and-decay", "sgd"),
+        Contestant("infopace-sgd", "hold-and-decay", "sgd"),
         Contestant("adam", "adam", budgets=1.5),
     ),
-    tuned=(Contestant("cosine, tuned", "sgd-cosine", grid=(0.003, 0.03, 0.1, 0.3)),),
+    tuned=(Contestant("cosine-tuned", "sgd-cosine", grid=(0.003, 0.03, 0.1, 0.3)),),
 )

@@ -15,7 +15,7 @@ from infopace.lab.scoreboard._board import Board
 from infopace.lab.scoreboard._cells import is_row
 from infopace.lab.scoreboard._tables import cost_table, final_table, score_table, target_table
 
-TUNED = Contestant("cosine, tuned", "sgd-cosine", grid=(0.1, 0.3))
+TUNED = Contestant("cosine-tuned", "sgd-cosine", grid=(0.1, 0.3))
 PLAIN = Contestant("adam", "adam", budgets=1.5)
 PACED = Contestant("infopace", "hold-and-decay", "sgd")
 MEMBER = Member("digits", 4)
@@ -43,7 +43,7 @@ def row(
 
 
 def tuning(lr: float, *finals: float) -> list[dict[str, Any]]:
-    return [row("cosine, tuned", 1000 + i, [0.1, final], lr) for i, final in enumerate(finals)]
+    return [row("cosine-tuned", 1000 + i, [0.1, final], lr) for i, final in enumerate(finals)]
 
 
 def board(*rows: dict[str, Any], seeds: int = 1, tuning_seeds: int = 1, **options: Any) -> Board:
@@ -51,7 +51,7 @@ def board(*rows: dict[str, Any], seeds: int = 1, tuning_seeds: int = 1, **option
     return Board(SUITE, range(seeds), seeds_of_tuning, rows, **options)
 
 
-BEST = row("cosine, tuned", 0, [0.5, 0.6, 0.7, 0.8], 0.3)
+BEST = row("cosine-tuned", 0, [0.5, 0.6, 0.7, 0.8], 0.3)
 
 
 def test_the_rate_is_chosen_over_all_tuning_seeds() -> None:
@@ -61,7 +61,7 @@ def test_the_rate_is_chosen_over_all_tuning_seeds() -> None:
     assert found.finalists(MEMBER, TUNED, 1) == [0.3]
     # A rate that was not run with all seeds, or failed with one, is not chosen.
     assert board(*rows[:3], tuning_seeds=2).rate(MEMBER, TUNED) == 0.1
-    failed = [*rows[:2], *tuning(0.3, 0.9), row("cosine, tuned", 1001, [], 0.3, failure="diverged")]
+    failed = [*rows[:2], *tuning(0.3, 0.9), row("cosine-tuned", 1001, [], 0.3, failure="diverged")]
     assert board(*failed, tuning_seeds=2).rate(MEMBER, TUNED) == 0.1
     assert board(*tuning(0.1, 0.8), *tuning(0.3, 0.8)).rate(MEMBER, TUNED) == 0.1  # the smaller of equal ones
 
@@ -70,12 +70,12 @@ def test_the_tuned_baseline_reaches_its_own_target_at_the_end() -> None:
     found = board(*tuning(0.3, 0.9), BEST)
     assert found.best_tuned(MEMBER) == (TUNED, 0.8)
     assert found.cost(MEMBER, TUNED) == 1.0
-    assert found.finals(MEMBER)["cosine, tuned"].p is None
+    assert found.finals(MEMBER)["cosine-tuned"].p is None
 
 
 def test_the_median_seed_of_the_tuned_baseline_reaches_the_target() -> None:
     ends = (0.80, 0.82, 0.79, 0.85, 0.70)
-    finals = [row("cosine, tuned", i, [0.1, 0.2, 0.3, end], 0.3) for i, end in enumerate(ends)]
+    finals = [row("cosine-tuned", i, [0.1, 0.2, 0.3, end], 0.3) for i, end in enumerate(ends)]
     found = board(*tuning(0.3, 0.9), *finals, seeds=5)
     assert found.best_tuned(MEMBER) == (TUNED, 0.80)
     assert found.cost(MEMBER, TUNED) == 1.0
@@ -127,7 +127,7 @@ def test_an_easier_target_is_never_later() -> None:
 
 def test_tables_say_what_is_missing() -> None:
     found = board(*tuning(0.3, 0.9), BEST)
-    assert [line.split("|")[1].strip() for line in score_table(found)[2:]] == ["cosine, tuned"]
+    assert [line.split("|")[1].strip() for line in score_table(found)[2:]] == ["cosine-tuned"]
     assert "80.00 %" in target_table(found)[2]
     assert "1.00" in cost_table(found)[2]
     assert "79.00" in final_table(found)[2]

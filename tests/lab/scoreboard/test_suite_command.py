@@ -58,7 +58,7 @@ def test_it_ends_with_the_tables_and_the_pictures(whole: tuple[Path, list[str], 
         "comparison, seed 0: 2 jobs, 0 of them done already",
     ]
     assert re.match(r"\| adam +\| \d\.\d{3} ", last[2])
-    assert re.match(r"\| cosine, tuned +\| 1\.000 ", last[3])
+    assert re.match(r"\| cosine-tuned +\| 1\.000 ", last[3])
     for name in ("profiles.png", "curves.png"):
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
     assert "## Final test value" in (folder / "tables.md").read_text()
@@ -106,7 +106,7 @@ def test_the_report_shows_the_scores(
     assert main(["report", str(whole[0])]) == 0
     page = (tmp_path / "report.html").read_text()
     assert "area under the profile" in page
-    assert "cosine, tuned" in page
+    assert "cosine-tuned" in page
 
 
 @pytest.mark.slow
@@ -138,7 +138,7 @@ def test_a_run_that_is_lost_is_named_and_made_by_the_next_command(tmp_path: Path
     suite = tmp_path / "scoreboard" / "suite.py"
     suite.write_text(Path(__file__).with_name("own_suite.py").read_text())
     (tmp_path / "bomb").write_text("3")
-    with pytest.raises(Unfinished, match=r"runs are missing: 1; the first: mine: cosine, tuned.*SIGKILL"):
+    with pytest.raises(Unfinished, match=r"runs are missing: 1; the first: mine: cosine-tuned.*SIGKILL"):
         run(tmp_path / "board", "adam", suite=f"{suite}:SUITE", workers=1)
     _, last = run(tmp_path / "board", "adam", suite=f"{suite}:SUITE", workers=1)
-    assert re.match(r"\| cosine, tuned +\| 1\.000 ", last[3])
+    assert re.match(r"\| cosine-tuned +\| 1\.000 ", last[3])

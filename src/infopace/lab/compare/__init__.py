@@ -9,7 +9,9 @@ from __future__ import annotations
 from infopace.lab.compare._cells import Outcome as Outcome
 from infopace.lab.compare._command import compare as compare
 from infopace.lab.compare._config import DEFAULT_METHODS as DEFAULT_METHODS
+from infopace.lab.compare._config import FIRST_TUNING_SEED as FIRST_TUNING_SEED
 from infopace.lab.compare._config import CompareConfig as CompareConfig
+from infopace.lab.compare._config import cores as cores
 from infopace.lab.compare._statistics import holm as holm
 from infopace.lab.compare._statistics import interval as interval
 from infopace.lab.compare._statistics import paired_p as paired_p

@@ -71,7 +71,12 @@ class CompareConfig:
     without and with -layer-wise, hold-and-decay-free, and all baselines; of SGD only once."""
     optimizer: OptimizerName = None
     """As in infopace train. The other baselines have their own."""
-    seeds: int = 10
+    suite: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: none)")] = None
+    """tuning-free: score methods without tuning by the time that they need to reach a target, on ten workloads; or
+    path/to/file.py:OBJECT. Of the other options it takes methods, seeds, tuning-seeds, finalists, jobs, known, out."""
+    quick: bool = False
+    """With --suite: one seed, one tuning seed, and every second rate of the tuned baselines."""
+    seeds: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: 10, of a suite 5)")] = None
     """Runs of each method, with seeds 0, 1, .."""
     tuning_seeds: int = 3
     """Seeds of the tuning runs. With the first one all rates of a baseline's grid are run, with the others the best."""
@@ -184,8 +189,10 @@ def resolve_comparison(config: CompareConfig) -> ComparePlan:
     workload = find_workload(config.workload)
     epochs = workload.epochs if config.epochs is None else config.epochs
     check_common(epochs, 0, None)
-    for name in ("seeds", "tuning_seeds"):
-        value = getattr(config, name)
+    if config.quick:
+        raise InputError("quick is an option of --suite, got quick without it")
+    seeds = 10 if config.seeds is None else config.seeds
+    for name, value in (("seeds", seeds), ("tuning_seeds", config.tuning_seeds)):
         if not 1 <= value <= FIRST_TUNING_SEED:
             raise InputError(f"{name} must be in 1..{FIRST_TUNING_SEED}, got {name} = {value}")
     check_every(config.every)
@@ -213,7 +220,7 @@ def resolve_comparison(config: CompareConfig) -> ComparePlan:
         optimizer=optimizer,
         spec=config.workload,
         entries=entries,
-        seeds=tuple(range(config.seeds)),
+        seeds=tuple(range(seeds)),
         tuning_seeds=tuple(range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + config.tuning_seeds)),
         finalists=config.finalists,
         rates=rates,
@@ -278,5 +285,9 @@ def _devices(device: str, jobs: int | None) -> tuple[str, ...]:
     if device == "cuda":
         available = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
         return tuple(available[i % len(available)] for i in range(jobs or len(available)))
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return (device,) * (jobs or (cores if device == "cpu" else 1))
+    return (device,) * (jobs or (cores() if device == "cpu" else 1))
+
+
+def cores() -> int:
+    """The number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

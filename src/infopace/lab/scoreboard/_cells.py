@@ -85,7 +85,7 @@ class RunCell:
     def folder(self, board: Path) -> Path:
         """Its folder."""
         rate = "" if self.lr is None else f"-lr{self.lr:g}"
-        name = self.contestant.name.replace(",", "").replace(" ", "-")
+        name = self.contestant.name
         return board / "runs" / f"{self.member.name}-{name}{rate}-seed{self.seed}"
 
     def command(self, board: Path, bounds: Mapping[str, float]) -> TrainConfig:
@@ -94,6 +94,7 @@ class RunCell:
             workload=self.member.spec,
             method=self.contestant.method,
             optimizer=self.contestant.optimizer,
+            signal=self.contestant.signal,
             lr=self.lr,
             lr_min=bounds.get("lr_min"),
             lr_max=bounds.get("lr_max"),
@@ -163,7 +164,7 @@ def _tested(cell: RangeCell, board: Path) -> Row:
     device = torch.device("cpu")
     set_determinism(1, device)
     workload = cell.member.workload
-    data = set_aside(load_tried(workload, device), cell.member.validation)
+    data = set_aside(load_tried(workload, device), cell.member.validation, workload.probe_size)
     optimizer = find_recipe(cell.optimizer, workload.optimizer)
     plan = RangePlan.before_training(workload, optimizer, cell.member.epochs, cell.seed, device)
     folder = cell.folder(board)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ import torch
 
 from infopace.lab.batches import batches_of_an_epoch, set_aside
 from infopace.lab.bounds import as_json
+from infopace.lab.compare import FIRST_TUNING_SEED, CompareConfig, cores
 from infopace.lab.errors import InputError, Unfinished
 from infopace.lab.farm import on_this_machine
 from infopace.lab.files import held_folder, parse_json, write_atomically
@@ -20,7 +22,7 @@ from infopace.lab.identity import differing, identity_of
 from infopace.lab.scoreboard._board import Board, Key
 from infopace.lab.scoreboard._cells import Cell, RangeCell, Row, RunCell, is_row, key_of, perform, read_row
 from infopace.lab.scoreboard._picture import draw_curves, draw_profiles
-from infopace.lab.scoreboard._suite import Member, Suite
+from infopace.lab.scoreboard._suite import Member, Suite, find_suite
 from infopace.lab.scoreboard._tables import (
     cost_table,
     failures,
@@ -33,6 +35,8 @@ from infopace.lab.trial import load_tried
 
 ROWS, TABLES, SUMMARY = "rows.jsonl", "tables.md", "scoreboard.json"
 Say = Callable[[str], None]
+# The options of `infopace compare` that a suite takes.
+_OPTIONS = ("suite", "quick", "methods", "seeds", "tuning_seeds", "finalists", "jobs", "known", "out")
 # The rows of so many cells may be lost from rows.jsonl by a kill; those in the folders of the cells are not.
 _ROWS_EVERY = 10
 
@@ -67,6 +71,40 @@ class _Job:
     bounds: dict[str, float]
 
 
+def resolve_suite(config: CompareConfig) -> SuitePlan:
+    """Check a command line and fill in the defaults. Raises InputError with one line."""
+    for field in dataclasses.fields(CompareConfig):
+        value = getattr(config, field.name)
+        if field.name not in _OPTIONS and value != field.default:
+            raise InputError(f"{field.name} is no option of --suite, got {field.name} = {value}")
+    assert config.suite is not None, "a suite is asked for"
+    suite = find_suite(config.suite)
+    if config.methods:
+        suite = suite.of_methods(config.methods)
+    seeds = 5 if config.seeds is None else config.seeds
+    tuning_seeds = config.tuning_seeds
+    if config.quick:
+        seeds, tuning_seeds = 1, 1
+        suite = dataclasses.replace(
+            suite, tuned=tuple(dataclasses.replace(c, grid=c.grid[::2]) for c in suite.tuned)
+        )
+    for name, value in (("seeds", seeds), ("tuning_seeds", tuning_seeds)):
+        if not 1 <= value <= FIRST_TUNING_SEED:
+            raise InputError(f"{name} must be in 1..{FIRST_TUNING_SEED}, got {name} = {value}")
+    for name, value in (("finalists", config.finalists), ("jobs", config.jobs)):
+        if value is not None and value < 1:
+            raise InputError(f"{name} must be >= 1, got {name} = {value}")
+    return SuitePlan(
+        suite,
+        tuple(range(seeds)),
+        tuple(range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + tuning_seeds)),
+        config.finalists,
+        config.jobs or cores(),
+        config.out or Path("runs") / f"suite-{suite.name}",
+        config.known,
+    )
+
+
 def compare_suite(plan: SuitePlan, say: Say) -> list[str]:
     """Run a suite; the lines to end with. The same command again resumes and ends with the same tables.
 
@@ -90,7 +128,7 @@ def compare_suite(plan: SuitePlan, say: Say) -> list[str]:
 def _inputs(member: Member) -> dict[str, Any]:
     """What the rows of a workload depend on, and the number of steps of its budget."""
     workload = member.workload
-    data = set_aside(load_tried(workload, torch.device("cpu")), member.validation)
+    data = set_aside(load_tried(workload, torch.device("cpu")), member.validation, workload.probe_size)
     steps = member.epochs * batches_of_an_epoch(workload, len(data.train_targets))
     own = {"epochs": member.epochs, "validation": member.validation, "steps": steps}
     return json.loads(json.dumps({**identity_of(workload, data, workload.optimizer), **own}))

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 
 from infopace.lab.baselines import BASELINES
-from infopace.lab.config import OURS, PAPER
+from infopace.lab.config import OURS, PAPER, Signal
 from infopace.lab.errors import InputError
 from infopace.lab.workload import Workload
 from infopace.lab.workloads import find_workload, load_object
@@ -56,6 +56,7 @@ class Contestant:
         name: Its name in the tables.
         method: Its name in `infopace train`.
         optimizer: The optimizer of a paced method; None: the workload's.
+        signal: What drives a paced method.
         budgets: The length of its run. A method that knows the length plans for one budget.
         grid: Learning rates that it is tuned over. Such a method is a reference, and sets the targets.
     """
@@ -63,6 +64,7 @@ class Contestant:
     name: str
     method: str
     optimizer: str | None = None
+    signal: Signal = "auto"
     budgets: float = 1.0
     grid: tuple[float, ...] = ()
 
@@ -116,7 +118,7 @@ def untuned(method: str) -> Contestant:
 
 def tuned(method: str) -> Contestant:
     """A baseline, tuned over its own learning rates."""
-    return Contestant(f"{method}, tuned", method, grid=BASELINES[method].grid)
+    return Contestant(f"{method}-tuned", method, grid=BASELINES[method].grid)
 
 
 def find_suite(spec: str) -> Suite:
@@ -130,10 +132,10 @@ def find_suite(spec: str) -> Suite:
     return SUITES[spec]
 
 
-# The default of `infopace train`, over two optimizers, and the published rule.
+# As the library drives them by default: by usable information, and the published rule by neighbours.
 _PACED = (
-    Contestant("infopace over SGD", OURS, "sgd"),
-    Contestant("infopace over AdamW", OURS, "adamw"),
-    Contestant("Vasudevan 2020 over SGD", PAPER, "sgd"),
+    Contestant("infopace-sgd", OURS, "sgd", "usable"),
+    Contestant("infopace-adamw", OURS, "adamw", "usable"),
+    Contestant("vasudevan-2020-sgd", PAPER, "sgd"),
 )
 SUITES: dict[str, Suite] = {}
