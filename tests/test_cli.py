@@ -132,7 +132,7 @@ BAD_INPUT = {
     "report": r"report needs at least one run folder, got none",
     "report nowhere": r"no folder nowhere",
     "measure": r"Missing from infopace measure: X .*; see infopace measure --help",
-    "train --method sgd-cosin": r"unknown method 'sgd-cosin'; did you mean 'sgd-cosine' or 'sgd-\w+'\?"
+    "train --method sgd-cosin": r"unknown method 'sgd-cosin'; did you mean 'sgd-cosine' or 'sgd-[\w-]+'\?"
     r" The methods are: hold-and-decay, vasudevan-2020, vasudevan-2018-a,",
     "train --method Adam_W": r"unknown method 'Adam_W'; did you mean 'adam' or '\w+'\?",
     "train --method sgd-cosine": r"sgd-cosine has no published learning rate; give --lr",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -64,3 +64,14 @@ def _value(
     if not math.isfinite(value):
         raise NotFinite(f"the {name} {metric.name} is {value}")
     return value
+
+
+@contextlib.contextmanager
+def in_eval_mode(model: nn.Module) -> Iterator[None]:
+    """Within it a model that is in train mode is in eval mode, and no gradients are recorded."""
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train()

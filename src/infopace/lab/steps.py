@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -48,8 +48,11 @@ class Steps:
         """The learning rate of each parameter group, times d if the optimizer finds a scale d itself."""
         return [float(group["lr"]) * float(group.get("d", 1.0)) for group in self.optimizer.param_groups]
 
-    def step(self, loss: Tensor) -> None:
-        """Update the weights, after the backward pass of `loss`."""
+    def step(self, loss: Tensor, again: Callable[[], Tensor] | None = None) -> None:
+        """Update the weights, after the backward pass of `loss`.
+
+        `again` computes the loss of the same batch at the present weights, in eval mode, for a line search.
+        """
         if self.wants_loss:
             self.optimizer.step(lambda: float(loss.detach()))
         else:

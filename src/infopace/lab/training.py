@@ -19,7 +19,7 @@ from infopace.lab.baselines import Setting
 from infopace.lab.batches import batches_of_an_epoch, caster, drawn_batches, hold_out, in_batches
 from infopace.lab.config import OURS, PACED, SWITCHES, Plan, signal_of
 from infopace.lab.errors import InputError, NotFinite
-from infopace.lab.evaluation import values
+from infopace.lab.evaluation import in_eval_mode, values
 from infopace.lab.lazy_images import in_turn
 from infopace.lab.processes import Parts, as_one, own_draws
 from infopace.lab.run_folder import Row
@@ -162,6 +162,7 @@ class Training:
             self.plan.optimizer,
             workload.sgd,
             self._settle_norms,
+            workload.adamw,
         )
 
     def _probe(self, rows: Rows, n: int) -> Probe:
@@ -240,10 +241,8 @@ class Training:
         try:
             with self._autocast():
                 self.steps.end_epoch(loss)
-        except (
-            ValueError,
-            RollBackError,
-        ) as error:  # the weights may be finite, and an activation of the probe not
+        # The weights may be finite, and an activation of the probe not.
+        except (ValueError, RollBackError) as error:
             raise NotFinite(str(error)) from error
 
     def _roll_back(self, why: str) -> bool:
@@ -287,7 +286,10 @@ class Training:
             with self.processes.exchange("a training step"):
                 loss = self._loss(self._trained, batch, inputs)
                 parts.weighted(loss, i).backward()
-            self._step(parts.of_all(loss, i) if self.steps.wants_loss else loss)
+            self._step(
+                parts.of_all(loss, i) if self.steps.wants_loss else loss,
+                functools.partial(self._again, parts, i, inputs),
+            )
             losses.append(loss.detach())
             on_batch(i + 1, len(parts.own))
         # Steps of a unit of time may have been rolled back; its batches may have had no finite loss.
@@ -300,6 +302,11 @@ class Training:
         if self._not_finite() > self._never_finite:
             raise NotFinite("a weight is not finite")
         return mean
+
+    def _again(self, parts: Parts, number: int, inputs: Tensor) -> Tensor:
+        """The loss of a batch at the present weights, in eval mode, so that the statistics of batch norm stay."""
+        with in_eval_mode(self.model):
+            return parts.of_all(self._loss(self.model, parts.own[number], inputs), number)
 
     def _loss(self, model: nn.Module, batch: Tensor, inputs: Tensor | None = None) -> Tensor:
         """The training loss of some examples, whose inputs may be given, augmented."""
@@ -348,20 +355,17 @@ class Training:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, torch.bfloat16)
 
-    def _step(self, loss: Tensor) -> None:
+    def _step(self, loss: Tensor, again: Callable[[], Tensor]) -> None:
         by_steps = self.steps.by_steps
         try:
             # The scheduler may measure at the end of a step.
             with self._autocast() if by_steps else contextlib.nullcontext():
-                self.steps.step(loss)
+                self.steps.step(loss, again)
         except (ValueError, RollBackError) as error:
             if not by_steps:
                 raise
             raise NotFinite(str(error)) from error
-        except (
-            OverflowError,
-            RuntimeError,
-        ) as error:  # torch refuses a step beyond float32
+        except (OverflowError, RuntimeError) as error:  # torch refuses a step beyond float32
             if isinstance(error, RuntimeError) and "overflow" not in str(error):
                 raise
             raise NotFinite("a step is not finite") from error

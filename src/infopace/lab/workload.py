@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from infopace import Bounds
 from infopace.lab.lazy_images import LazyImages, Pairs
-from infopace.lab.optimizers import Recipe, SGDRecipe
+from infopace.lab.optimizers import AdamWRecipe, Recipe, SGDRecipe
 from infopace.lab.tasks import Metric, Task
 
 # Inputs and targets, in a form from which `Probe.sample` draws.
@@ -165,3 +165,8 @@ class Workload:
     def sgd(self) -> SGDRecipe:
         """SGD as the workload has it, for baselines that are SGD: its own optimizer, or else the usual numbers."""
         return self.optimizer if isinstance(self.optimizer, SGDRecipe) else SGDRecipe()
+
+    @property
+    def adamw(self) -> AdamWRecipe:
+        """AdamW as the workload has it: its own optimizer, or else torch's constants."""
+        return self.optimizer if isinstance(self.optimizer, AdamWRecipe) else AdamWRecipe()

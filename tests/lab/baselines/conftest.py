@@ -33,6 +33,16 @@ RATES = {
     "dog": 1.0,
     "l4": 0.15,
     "yamadam": 1.0,
+    "schedule-free-adamw-algoperf": 0.05,
+    "sgd-warmup-cosine": 0.05,
+    "adamw-warmup-cosine": 0.02,
+    "nadamw-cosine": 0.02,
+    "wsd": 0.02,
+    "adamw-linear": 0.02,
+    "ademamix": 0.02,
+    "muon": 0.02,
+    "greedylr": 0.02,
+    "greedylr-repaired": 0.02,
 }
 
 

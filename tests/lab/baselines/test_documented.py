@@ -7,7 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from infopace.lab.baselines import BASELINES
+from infopace.lab.compare import DEFAULT_METHODS
+from infopace.scheduler import Optimizers
 
 ROOT = Path(__file__).parents[3]
 
@@ -35,7 +39,18 @@ def test_the_package_is_where_the_optimizer_comes_from(setting: Callable[..., An
     extra = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["lab"]
     wanted = {"torch", "own", *(text.split(">")[0] for text in extra)}
     for name, (_, package, *_) in rows().items():
-        optimizer = BASELINES[name].build(setting()).optimizer
-        module = type(optimizer).__module__.split(".")[0].replace("_", "-")
+        model = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2))
+        optimizer = BASELINES[name].build(setting(model=model)).optimizer
+        first = optimizer.parts[0] if isinstance(optimizer, Optimizers) else optimizer
+        module = type(first).__module__.split(".")[0].replace("_", "-")
         assert package == {"infopace": "own"}.get(module, module), name
         assert package in wanted, name
+
+
+def test_the_methods_of_the_scoreboard_do_not_lengthen_a_comparison() -> None:
+    # What `infopace compare digits` ran before the scoreboard.
+    usual = (
+        "sgd-constant sgd-step sgd-cosine sgd-linear sgd-one-cycle sgd-cyclic sgd-plateau adam adamw-cosine rmsprop lars"
+        " schedule-free-sgd schedule-free-adamw dog prodigy d-adaptation l4 yamadam"
+    )
+    assert [name for name in DEFAULT_METHODS if name in BASELINES] == usual.split()

@@ -10,6 +10,8 @@ from infopace.lab.baselines._lars import LARS_BASELINES
 from infopace.lab.baselines._of_the_run import BASELINES_OF_THE_RUN
 from infopace.lab.baselines._self_tuned import SELF_TUNED_BASELINES
 from infopace.lab.baselines._sgd import SGD_BASELINES
+from infopace.lab.baselines._signals import SIGNAL_BASELINES
+from infopace.lab.baselines._warmed import WARMED_BASELINES
 
 _FAMILIES = (
     BASELINES_OF_THE_RUN,
@@ -18,6 +20,8 @@ _FAMILIES = (
     LARS_BASELINES,
     AVERAGED_BASELINES,
     SELF_TUNED_BASELINES,
+    WARMED_BASELINES,
+    SIGNAL_BASELINES,
 )
 
 BASELINES: dict[str, Baseline] = {baseline.name: baseline for family in _FAMILIES for baseline in family}

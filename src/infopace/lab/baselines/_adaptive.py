@@ -31,7 +31,7 @@ def _rmsprop(setting: Setting) -> Steps:
 
 
 ADAPTIVE_BASELINES = (
-    Baseline("adam", "Adam at one learning rate", _adam, ADAM_GRID, 1e-3),
+    Baseline("adam", "Adam at one learning rate", _adam, ADAM_GRID, 1e-3, planned=False),
     Baseline("adamw-cosine", "AdamW, decay 0.01, cosine to zero", _adamw_cosine, ADAM_GRID, 1e-3),
-    Baseline("rmsprop", "RMSprop at one learning rate", _rmsprop, _RMSPROP_GRID, 1e-3),
+    Baseline("rmsprop", "RMSprop at one learning rate", _rmsprop, _RMSPROP_GRID, 1e-3, planned=False),
 )

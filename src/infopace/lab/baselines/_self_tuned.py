@@ -63,7 +63,12 @@ SELF_TUNED_BASELINES = (
         1.0,
     ),
     Baseline(
-        "l4", "SGD with momentum whose step follows the loss still to lose (Rolínek 2018)", _l4, (), 0.15
+        "l4",
+        "SGD with momentum whose step follows the loss still to lose (Rolínek 2018)",
+        _l4,
+        (),
+        0.15,
+        planned=False,
     ),
-    Baseline("yamadam", "Adam without a learning rate (Yamada 2018)", _yamadam, (), 1.0),
+    Baseline("yamadam", "Adam without a learning rate (Yamada 2018)", _yamadam, (), 1.0, planned=False),
 )

@@ -56,7 +56,7 @@ def _one_cycle(setting: Setting) -> Steps:
 def _cyclic(setting: Setting) -> Steps:
     optimizer = sgd(setting)
     # Smith (2017) advises a lower end of a quarter or a third, and two to ten epochs for half a cycle.
-    half_cycle = max(1, min(4, setting.epochs // 4)) * setting.batches
+    half_cycle = max(1, min(4, setting.budget_epochs // 4)) * setting.batches
     schedule = CyclicLR(
         optimizer, setting.lr / 4, setting.lr, half_cycle, mode="triangular2", cycle_momentum=False
     )
@@ -65,18 +65,28 @@ def _cyclic(setting: Setting) -> Steps:
 
 def _plateau(setting: Setting) -> Steps:
     optimizer = sgd(setting)
-    patience = min(_PLATEAU_PATIENCE, setting.epochs // (2 * _PLATEAU_CUTS))
+    patience = min(_PLATEAU_PATIENCE, setting.budget_epochs // (2 * _PLATEAU_CUTS))
     return Steps(optimizer, per_epoch=ReduceLROnPlateau(optimizer, patience=patience))
 
 
 SGD_BASELINES = (
-    Baseline("sgd-constant", "SGD at one learning rate", _constant, SGD_GRID),
+    Baseline("sgd-constant", "SGD at one learning rate", _constant, SGD_GRID, planned=False),
     Baseline("sgd-step", "SGD, divided by ten after half and three quarters of the epochs", _step, SGD_GRID),
     Baseline("sgd-cosine", "SGD, cosine to zero", _cosine, SGD_GRID),
     Baseline("sgd-linear", "SGD, linear to zero", _linear, SGD_GRID),
     Baseline("sgd-one-cycle", "SGD, up and down once (Smith 2018), torch's OneCycleLR", _one_cycle, SGD_GRID),
     Baseline(
-        "sgd-cyclic", "SGD, triangles of halving height (Smith 2017), torch's CyclicLR", _cyclic, SGD_GRID
+        "sgd-cyclic",
+        "SGD, triangles of halving height (Smith 2017), torch's CyclicLR",
+        _cyclic,
+        SGD_GRID,
+        planned=False,
     ),
-    Baseline("sgd-plateau", "SGD, divided by ten where the training loss stops falling", _plateau, SGD_GRID),
+    Baseline(
+        "sgd-plateau",
+        "SGD, divided by ten where the training loss stops falling",
+        _plateau,
+        SGD_GRID,
+        planned=False,
+    ),
 )

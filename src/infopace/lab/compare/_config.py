@@ -45,7 +45,7 @@ DEFAULT_METHODS = (
     OURS + _LAYER_WISE,
     PAPER,
     PAPER + _LAYER_WISE,
-    *(name for name in BASELINES if name not in OF_THE_RUN),
+    *(name for name, baseline in BASELINES.items() if baseline.by_default and not baseline.of_the_run),
 )
 # A -free run stops by itself. It is cut off after this many times the epochs of the others.
 FREE_LIMIT = 3
