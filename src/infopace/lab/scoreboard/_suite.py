@@ -138,4 +138,31 @@ _PACED = (
     Contestant("infopace-adamw", OURS, "adamw", "usable"),
     Contestant("vasudevan-2020-sgd", PAPER, "sgd"),
 )
-SUITES: dict[str, Suite] = {}
+_UNTUNED = (
+    "nadamw-cosine",
+    "adamw-warmup-cosine",
+    "sgd-warmup-cosine",
+    "wsd",
+    "schedule-free-adamw-algoperf",
+    "schedule-free-adamw",
+    "prodigy",
+    "dog",
+    "ademamix",
+    "muon",
+    "greedylr",
+    "greedylr-repaired",
+)
+TUNING_FREE = Suite(
+    "tuning-free",
+    members=(
+        Member("digits", 60, 0.2),
+        Member("deep-mlp", 40),
+        Member("california-housing", 60),
+        Member("uci-temperature", 200),
+        Member("noisy-mlp", 30),
+        Member("tinyshakespeare", 20),
+    ),
+    contestants=(*_PACED, *map(untuned, _UNTUNED)),
+    tuned=(tuned("sgd-warmup-cosine"), tuned("adamw-warmup-cosine")),
+)
+SUITES: dict[str, Suite] = {TUNING_FREE.name: TUNING_FREE}
