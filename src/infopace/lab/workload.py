@@ -30,7 +30,7 @@ class Data:
     train_targets: Tensor
     test_inputs: Tensor | LazyImages
     test_targets: Tensor
-    validation: tuple[Tensor | LazyImages, Tensor] | None = None
+    validation: tuple[Tensor | LazyImages, Tensor] | None = field(default=None, kw_only=True)
 
     def to(self, device: torch.device) -> Data:
         """The same data on `device`: tensors as a whole, lazy images when they are indexed."""
@@ -39,7 +39,7 @@ class Data:
             self.train_targets.to(device),
             self.test_inputs.to(device),
             self.test_targets.to(device),
-            None
+            validation=None
             if self.validation is None
             else (self.validation[0].to(device), self.validation[1].to(device)),
         )

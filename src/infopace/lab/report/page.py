@@ -18,6 +18,7 @@ from infopace.lab.report.markup import Markup, joined, script_data, tag, text
 from infopace.lab.report.range_curves import layer_table, range_test_charts
 from infopace.lab.report.range_tests import RangeTest
 from infopace.lab.report.reading import Contents, Experiment
+from infopace.lab.report.scoreboards import Scoreboard, profile_chart, scoreboard_table
 from infopace.lab.report.sections import Comparison
 from infopace.lab.report.tables import provenance, reasons, results, swatch
 
@@ -78,6 +79,7 @@ def page(contents: Contents) -> str:
     of = {name: f"{name}: " if len(_workloads(contents)) > 1 else "" for name in _workloads(contents)}
     sections = [
         *([_refused_section(contents.refused)] if contents.refused else []),
+        *(_scoreboard_section(found, charts) for found in contents.scoreboards),
         *(_comparison_section(found, of[found.workload]) for found in contents.comparisons),
         *(_experiment_section(found, of[found.workload], charts) for found in contents.experiments),
         *(_range_test_section(found, of[found.workload], charts) for found in contents.range_tests),
@@ -87,7 +89,7 @@ def page(contents: Contents) -> str:
     digest = base64.b64encode(hashlib.sha256(f"\n{script}".encode()).digest()).decode()
     return Template(_resource("template.html")).substitute(
         policy=f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",
-        title=text(", ".join(_workloads(contents))),
+        title=text(", ".join([*(found.suite for found in contents.scoreboards), *_workloads(contents)])),
         lead=text(_lead(contents)),
         palette=_palette(),
         style=_resource("report.css"),
@@ -125,7 +127,12 @@ def _workloads(contents: Contents) -> list[str]:
 def _lead(contents: Contents) -> str:
     runs = sum(len(method.runs) for found in contents.experiments for method in found.methods)
     parts = [f"{runs} training run{'s' * (runs != 1)}"] if runs else []
-    for count, what in ((len(contents.range_tests), "range test"), (len(contents.comparisons), "comparison")):
+    others = (
+        (len(contents.range_tests), "range test"),
+        (len(contents.comparisons), "comparison"),
+        (len(contents.scoreboards), "scoreboard"),
+    )
+    for count, what in others:
         parts += [f"{count} {what}{'s' * (count != 1)}"] if count else []
     return f"{', '.join(parts)}. Learning rates set from mutual information." if runs else ", ".join(parts)
 
@@ -187,3 +194,16 @@ def _range_test_section(found: RangeTest, of: str, charts: _Charts) -> Markup:
 
 def _comparison_section(found: Comparison, of: str) -> Markup:
     return tag("section", tag("h2", _heading(of, "comparison")), comparison_table(found))
+
+
+def _scoreboard_section(found: Scoreboard, charts: _Charts) -> Markup:
+    chart = profile_chart(found)
+    entries = [Entry(series.key, series.label, series.colour, series.dash) for series in chart.series]
+    return tag(
+        "section",
+        tag("h2", f"Scoreboard: {found.suite}"),
+        _legend(entries),
+        charts.figure(chart),
+        scoreboard_table(found),
+        data_charts="",
+    )

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from infopace.lab.errors import InputError
 from infopace.lab.report.json_fields import read_json
 from infopace.lab.report.range_tests import RangeTest, holds_test, read_range_test
+from infopace.lab.report.scoreboards import Scoreboard
 from infopace.lab.report.sections import Comparison
 from infopace.lab.run_folder import Row, RunFolder
 
@@ -139,6 +140,7 @@ class Contents:
     experiments: tuple[Experiment, ...]
     range_tests: tuple[RangeTest, ...]
     comparisons: tuple[Comparison, ...]
+    scoreboards: tuple[Scoreboard, ...] = ()
     refused: tuple[str, ...] = ()
 
 
@@ -153,22 +155,27 @@ def read_folders(folders: Sequence[Path]) -> Contents:
     runs: list[Run] = []
     range_tests: dict[Path, RangeTest] = {}
     comparisons: list[Comparison] = []
+    scoreboards: list[Scoreboard] = []
     refused: list[str] = []
     for folder in {path.resolve(): path for path in folders}.values():  # a folder named twice counts once
         try:
-            run, tests, comparison = _read_folder(folder)
+            run, tests, comparison, scoreboard = _read_folder(folder)
         except InputError as error:
             refused.append(str(error))
             continue
         runs += [] if run is None else [run]
         range_tests |= tests
         comparisons += [] if comparison is None else [comparison]
-    if not (runs or range_tests or comparisons):
+        scoreboards += [] if scoreboard is None else [scoreboard]
+    if not (runs or range_tests or comparisons or scoreboards):
         raise InputError("; ".join(refused))
-    return Contents(_experiments(runs), tuple(range_tests.values()), tuple(comparisons), tuple(refused))
+    parts = tuple(range_tests.values()), tuple(comparisons), tuple(scoreboards), tuple(refused)
+    return Contents(_experiments(runs), *parts)
 
 
-def _read_folder(folder: Path) -> tuple[Run | None, dict[Path, RangeTest], Comparison | None]:
+def _read_folder(
+    folder: Path,
+) -> tuple[Run | None, dict[Path, RangeTest], Comparison | None, Scoreboard | None]:
     """Everything that one folder holds. Raises InputError where a part is damaged."""
     _check_folder(folder)
     record = RunFolder(folder).read_json("run.json")
@@ -180,9 +187,10 @@ def _read_folder(folder: Path) -> tuple[Run | None, dict[Path, RangeTest], Compa
     }
     content = read_json(folder / COMPARISON_FILE)
     comparison = None if content is None else Comparison.from_json(f"{folder / COMPARISON_FILE}", content)
-    if run is None and not tests and comparison is None:
+    scoreboard = Scoreboard.from_folder(folder)
+    if run is None and not tests and comparison is None and scoreboard is None:
         raise InputError(f"{folder} must hold a run, and has no readable run.json{_hint(folder)}")
-    return run, tests, comparison
+    return run, tests, comparison, scoreboard
 
 
 def _check_folder(folder: Path) -> None:

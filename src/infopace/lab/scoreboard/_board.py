@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean, median
@@ -256,29 +256,39 @@ class Board:
         return next((c.failure for c in self.curves(member, contestant) if c.failure), "")
 
     def summary(self) -> dict[str, Any]:
-        """The scores as plain data, for the report and for tables in the documents."""
-        areas: Mapping[float, Mapping[str, float]] = {share: self.areas(share) for share in RELAXED}
-        targets = {}
+        """The scores as plain data, for `infopace report`."""
+        areas, ratios_of = [self.areas(share) for share in RELAXED], self.profiles()
+        workloads = []
         for member in self.members:
             best = self.best_tuned(member)
             assert best is not None, "the members have targets"
-            targets[member.name] = {"target": best[1], "by": best[0].name, "rate": self.rate(member, best[0])}
-        costs = {
-            contestant.name: {
-                member.name: [_or_none(self.cost(member, contestant, share)) for share in RELAXED]
-                for member in self.members
+            shown = self.metric(member).show(best[1])
+            workloads.append({"name": member.name, "target": shown, "set_by": best[0].name})
+        methods = [
+            {
+                "name": contestant.name,
+                "tuned": bool(contestant.grid),
+                "areas": [found[contestant.name] for found in areas],
+                "ratios": [_or_none(ratio) for ratio in ratios_of[contestant.name]],
+                "costs": [_or_none(self.cost(member, contestant)) for member in self.members],
             }
-            for contestant in (*self.suite.contestants, *self.suite.tuned)
-        }
+            for contestant in self.ranked()
+        ]
+        relaxed_by = list(RELAXED)
         return {
             "suite": self.suite.name,
-            "seeds": list(self.seeds),
-            "relaxed": list(RELAXED),
-            "targets": targets,
-            "costs": costs,
-            "areas": {name: [areas[share].get(name) for share in RELAXED] for name in areas[0.0]},
-            "ratios": {name: [_or_none(ratio) for ratio in own] for name, own in self.profiles().items()},
+            "seeds": len(self.seeds),
+            "relaxed": relaxed_by,
+            "workloads": workloads,
+            "methods": methods,
         }
+
+    def ranked(self) -> list[Contestant]:
+        """The methods that were run, the largest area first, then the tuned baselines."""
+        areas = self.areas()
+        scored = [contestant for contestant in self.suite.contestants if contestant.name in areas]
+        references = [contestant for contestant in self.suite.tuned if contestant.name in areas]
+        return [*sorted(scored, key=lambda contestant: -areas[contestant.name]), *references]
 
 
 def _or_none(value: float | None) -> float | None:

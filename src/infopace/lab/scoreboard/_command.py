@@ -27,7 +27,6 @@ from infopace.lab.scoreboard._tables import (
     cost_table,
     failures,
     final_table,
-    ranked,
     score_table,
     target_table,
 )
@@ -224,7 +223,7 @@ class _Bench:
         write_atomically(folder / SUMMARY, as_json(board.summary()))
         last = [*next(iter(parts.values()), []), f"folder: {folder}"]
         if board.members:
-            paced = [contestant for contestant in ranked(board) if contestant.paced]
+            paced = [contestant for contestant in board.ranked() if contestant.paced]
             draw_profiles(board, folder / "profiles.png")
             draw_curves(board, folder / "curves.png", paced[0] if paced else None)
             last += [

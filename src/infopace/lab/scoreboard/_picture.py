@@ -15,7 +15,6 @@ from infopace.lab.palette import COLOURS, GREY, GRID
 from infopace.lab.scoreboard._board import Board
 from infopace.lab.scoreboard._score import MOST, RELAXED, profile
 from infopace.lab.scoreboard._suite import LIMIT, Contestant, Member
-from infopace.lab.scoreboard._tables import ranked
 
 # As many methods have a colour of their own; the others are grey.
 _COLOURED = len(COLOURS) - 1
@@ -24,7 +23,7 @@ _COLUMNS = 2
 
 def draw_profiles(board: Board, path: Path) -> None:
     """Profiles at the target, with the area of each method; beside it the area at easier targets."""
-    methods = ranked(board)
+    methods = board.ranked()
     figure = Figure(figsize=(12.0, 5.2), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2, width_ratios=(1.25, 1.0))

@@ -17,7 +17,7 @@ def score_table(board: Board) -> list[str]:
     areas = {share: board.areas(share) for share in RELAXED}
     heads = [f"area, target relaxed by {share:.0%}" if share else "area" for share in RELAXED]
     rows = [["method", *heads, "reached", "time for measuring"]]
-    for contestant in ranked(board):
+    for contestant in board.ranked():
         costs = [board.cost(member, contestant) for member in board.members]
         reached = sum(cost is not None and math.isfinite(cost) for cost in costs)
         shares = [curve.measuring for member in board.members for curve in board.curves(member, contestant)]
@@ -32,20 +32,12 @@ def score_table(board: Board) -> list[str]:
     return markdown(rows)
 
 
-def ranked(board: Board) -> list[Contestant]:
-    """The methods that were run, the largest area first, then the tuned baselines."""
-    areas = board.areas()
-    scored = [contestant for contestant in board.suite.contestants if contestant.name in areas]
-    references = [contestant for contestant in board.suite.tuned if contestant.name in areas]
-    return [*sorted(scored, key=lambda contestant: -areas[contestant.name]), *references]
-
-
 def cost_table(board: Board, share: float = 0.0) -> list[str]:
     """A row for each method: the median cost to reach each workload's target, in budgets."""
     head = ["method", *(member.name for member in board.members)]
     rows = [
         [contestant.name, *(_cost(board, member, contestant, share) for member in board.members)]
-        for contestant in ranked(board)
+        for contestant in board.ranked()
     ]
     return markdown([head, *rows])
 
@@ -79,7 +71,7 @@ def final_table(board: Board) -> list[str]:
     finals = {member: board.finals(member) for member in board.members}
     heads = [f"{member.name}, {board.metric(member).unit or board.metric(member).name}" for member in finals]
     rows = [["method", *heads]]
-    for contestant in ranked(board):
+    for contestant in board.ranked():
         cells = []
         for member, found in finals.items():
             final, metric = found[contestant.name], board.metric(member)
