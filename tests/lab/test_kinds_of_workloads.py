@@ -13,10 +13,11 @@ from infopace.lab.batches import Batches, held_out_examples
 from infopace.lab.errors import InputError
 from infopace.lab.tasks import IGNORED
 from infopace.lab.workloads import WORKLOADS
+from infopace.lab.workloads._text import numbered, vocabulary
 from infopace.lab.workloads._transformer import Block
 from infopace.lab.workloads.california_housing import FILE as HOUSING
 from infopace.lab.workloads.california_housing import read_housing
-from infopace.lab.workloads.clinc150 import FILES, RequestNet, numbered, vocabulary
+from infopace.lab.workloads.clinc150 import FILES, RequestNet
 from infopace.lab.workloads.digit_scenes import overlaid, scenes
 from infopace.lab.workloads.tinyshakespeare import FILE as SHAKESPEARE
 from infopace.lab.workloads.tinyshakespeare import LENGTH, SmallGPT, read_windows
@@ -25,13 +26,15 @@ TEXTS = ["How do I say pasta", "say it, please: pasta!", "What's pasta?"]
 
 
 def test_rare_words_are_unknown_and_the_end_is_padded() -> None:
-    known = vocabulary(TEXTS)
+    known = vocabulary(TEXTS, fewest=2)
     assert known == {"pasta": 2, "say": 3}
-    found = numbered(TEXTS, known)
+    found = numbered(TEXTS, known, words=20)
     assert found.shape == (3, 20)
     assert found[:, :6].tolist() == [[1, 1, 1, 3, 2, 0], [3, 1, 1, 2, 0, 0], [1, 2, 0, 0, 0, 0]]
     assert not found[:, 6:].any()
-    assert numbered(["say " * 30], known).tolist() == [[3] * 20]
+    assert numbered(["say " * 30], known, words=20).tolist() == [[3] * 20]
+    assert vocabulary(TEXTS, fewest=3) == {"pasta": 2}
+    assert numbered(TEXTS, known, words=2).tolist() == [[1, 1], [3, 1], [1, 2]]
 
 
 def test_padding_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
