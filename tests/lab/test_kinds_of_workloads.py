@@ -7,17 +7,21 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from infopace.lab.batches import Batches, held_out_examples
 from infopace.lab.errors import InputError
 from infopace.lab.tasks import IGNORED
 from infopace.lab.workloads import WORKLOADS
+from infopace.lab.workloads._text import load_texts, numbered, vocabulary
 from infopace.lab.workloads._transformer import Block
 from infopace.lab.workloads.california_housing import FILE as HOUSING
 from infopace.lab.workloads.california_housing import read_housing
-from infopace.lab.workloads.clinc150 import FILES, RequestNet, numbered, vocabulary
+from infopace.lab.workloads.clinc150 import FILES, RequestNet
 from infopace.lab.workloads.digit_scenes import overlaid, scenes
+from infopace.lab.workloads.movie_polarity import FILES as POLARITY
+from infopace.lab.workloads.movie_polarity import SentenceNet
+from infopace.lab.workloads.small_cifar10 import ResidualBlock, SmallViT
 from infopace.lab.workloads.tinyshakespeare import FILE as SHAKESPEARE
 from infopace.lab.workloads.tinyshakespeare import LENGTH, SmallGPT, read_windows
 
@@ -25,13 +29,15 @@ TEXTS = ["How do I say pasta", "say it, please: pasta!", "What's pasta?"]
 
 
 def test_rare_words_are_unknown_and_the_end_is_padded() -> None:
-    known = vocabulary(TEXTS)
+    known = vocabulary(TEXTS, fewest=2)
     assert known == {"pasta": 2, "say": 3}
-    found = numbered(TEXTS, known)
+    found = numbered(TEXTS, known, words=20)
     assert found.shape == (3, 20)
     assert found[:, :6].tolist() == [[1, 1, 1, 3, 2, 0], [3, 1, 1, 2, 0, 0], [1, 2, 0, 0, 0, 0]]
     assert not found[:, 6:].any()
-    assert numbered(["say " * 30], known).tolist() == [[3] * 20]
+    assert numbered(["say " * 30], known, words=20).tolist() == [[3] * 20]
+    assert vocabulary(TEXTS, fewest=3) == {"pasta": 2}
+    assert numbered(TEXTS, known, words=2).tolist() == [[1, 1], [3, 1], [1, 2]]
 
 
 def test_padding_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,6 +54,54 @@ def test_padding_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         empty = model(torch.zeros(1, 20, dtype=torch.int64))
     assert torch.allclose(before, after, atol=1e-5)
     assert bool(torch.isfinite(empty).all())
+
+
+def test_padding_has_no_part_in_the_class_of_a_sentence() -> None:
+    torch.manual_seed(0)
+    model = SentenceNet(9).eval()
+    short = torch.zeros(2, 12, dtype=torch.int64)
+    short[:, :5] = torch.tensor([4, 2, 3, 8, 5])
+    with torch.no_grad():
+        alone, padded = model(short[:, :5]), model(short)
+        empty = model(torch.zeros(2, 12, dtype=torch.int64))
+    assert padded.shape == (2, 2)
+    assert torch.allclose(alone, padded, atol=1e-6)
+    assert not torch.allclose(model(short.flip(1)), padded, atol=1e-4)  # the order of the words counts
+    assert empty.tolist() == [[0.0, 0.0]] * 2
+
+
+def test_only_training_texts_make_the_vocabulary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pandas
+
+    texts = {"train.parquet": ["Good film", "bad film!", "a good one"], "test.parquet": ["new new good film"]}
+    for file, of_file in texts.items():
+        pandas.DataFrame({"text": of_file, "label": range(len(of_file))}).to_parquet(tmp_path / file)
+    monkeypatch.setenv("INFOPACE_DATA", str(tmp_path))
+    data = load_texts("mine", ("train.parquet", "test.parquet"), "two files", words=4, fewest=2)
+    assert data.train_inputs[:].tolist() == [[3, 2, 0, 0], [1, 2, 0, 0], [1, 3, 1, 0]]
+    assert data.test_inputs[:].tolist() == [[1, 1, 3, 2]]
+    assert data.train_targets.tolist() == [0, 1, 2] and data.test_targets.tolist() == [0]
+
+
+def test_a_residual_block_without_convolutions_keeps_every_pixel_of_its_stride() -> None:
+    block = ResidualBlock(2, 3, 2).eval()
+    nn.init.zeros_(block.conv2.weight)
+    x = torch.rand(1, 2, 4, 6)
+    found = block(x)
+    assert torch.equal(found[:, :2], x[:, :, ::2, ::2])
+    assert found.shape == (1, 3, 2, 3) and not found[:, 2].any()
+
+
+def test_a_vision_transformer_knows_where_a_patch_is() -> None:
+    """Two patches that change places are another image, and only because of the places."""
+    torch.manual_seed(0)
+    model, image = SmallViT().eval(), torch.randn(1, 3, 32, 32)
+    moved = image.clone()
+    moved[..., :4, :4], moved[..., 8:12, 20:24] = image[..., 8:12, 20:24], image[..., :4, :4]
+    with torch.no_grad():
+        assert not torch.allclose(model(image), model(moved), atol=1e-5)
+        model.place.zero_()
+        assert torch.allclose(model(image), model(moved), atol=1e-5)
 
 
 def test_a_causal_block_does_not_see_what_comes() -> None:
@@ -183,7 +237,12 @@ def test_a_table_of_houses_that_is_another_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "file"),
-    [("clinc150", FILES[0]), ("tinyshakespeare", SHAKESPEARE), ("california-housing", HOUSING)],
+    [
+        ("clinc150", FILES[0]),
+        ("movie-polarity", POLARITY[0]),
+        ("tinyshakespeare", SHAKESPEARE),
+        ("california-housing", HOUSING),
+    ],
 )
 def test_data_that_are_not_there_are_one_line(
     name: str, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -24,6 +24,7 @@ from infopace.lab.workloads import WORKLOADS, find_workload, load_workload
 from infopace.lab.workloads.california_housing import FILE as HOUSING_FILE
 from infopace.lab.workloads.california_housing import NUMBERS_OF
 from infopace.lab.workloads.clinc150 import FILES as CLINC150_FILES
+from infopace.lab.workloads.movie_polarity import FILES as POLARITY_FILES
 from infopace.lab.workloads.tinyshakespeare import FILE as SHAKESPEARE_FILE
 from infopace.probe import Measuring
 
@@ -31,6 +32,12 @@ from infopace.probe import Measuring
 PARAMETERS = {
     "mnist-lenet": 1_663_370,
     "mnist-10k": 1_663_370,
+    # Convolutions, a scale and a shift for each of their channels, and a linear layer. The identity has no weights.
+    "cifar10-resnet": 9 * (3 * 16 + 2 * 16**2 + 16 * 32 + 32**2 + 32 * 64 + 64**2)
+    + 2 * (3 * 16 + 2 * 32 + 2 * 64)
+    + 650,
+    # Patches, places, two blocks of 12 w^2 + 13 w weights, a norm and a linear layer, of width 32.
+    "cifar10-vit": (3 * 16 + 1) * 32 + 64 * 32 + 2 * (12 * 32**2 + 13 * 32) + 2 * 32 + 330,
     "cifar10-allconv": 1_369_738,
     "cifar10-vgg16": 14_714_688 + 2 * (512 * 512 + 512) + 512 * 10 + 10,
     "cifar100-wrn28-10": 36_536_884,
@@ -40,6 +47,8 @@ INPUTS = {
     "mnist-lenet": ((1, 28, 28), 10),
     "mnist-10k": ((1, 28, 28), 10),
     "cifar10-small": ((3, 32, 32), 10),
+    "cifar10-resnet": ((3, 32, 32), 10),
+    "cifar10-vit": ((3, 32, 32), 10),
     "cifar10-allconv": ((3, 32, 32), 10),
     "cifar10-vgg16": ((3, 32, 32), 10),
     "cifar100-wrn28-10": ((3, 32, 32), 100),
@@ -69,7 +78,7 @@ def test_recipes_are_those_of_the_paper() -> None:
     recipes = {
         name: (w.batch_size, w.epochs, w.sgd.weight_decay, w.augment, w.bounds)
         for name, w in WORKLOADS.items()
-        if name.startswith(("cifar10-a", "cifar10-v", "cifar100", "imagenet"))
+        if name.startswith(("cifar10-allconv", "cifar10-vgg16", "cifar100", "imagenet"))
     }
     assert recipes == {
         "cifar10-allconv": (256, 350, 0.0, None, Bounds(0.00075, 0.04)),
@@ -128,7 +137,10 @@ def make_folders(folder: Path) -> None:
 MADE: dict[str, Any] = {
     "mnist-lenet": lambda root: make_parquet(root / "mnist", 10, (28, 28), "image", "label"),
     "mnist-10k": lambda root: make_parquet(root / "mnist", 10_050, (28, 28), "image", "label"),
-    "cifar10-small": lambda root: make_parquet(root / "cifar10", 10_050, (32, 32, 3), "img", "label"),
+    **dict.fromkeys(
+        ("cifar10-small", "cifar10-resnet", "cifar10-vit"),
+        lambda root: make_parquet(root / "cifar10", 10_050, (32, 32, 3), "img", "label"),
+    ),
     "cifar10-allconv": lambda root: make_parquet(root / "cifar10", 10, (32, 32, 3), "img", "label"),
     "cifar10-vgg16": lambda root: make_parquet(root / "cifar10", 10, (32, 32, 3), "img", "label"),
     "cifar100-wrn28-10": lambda root: make_parquet(root / "cifar100", 10, (32, 32, 3), "img", "fine_label"),
@@ -145,6 +157,16 @@ def make_requests(root: Path) -> None:
         texts = [f"word{label} of request {i}" for i in range(count) for label in range(150)]
         table = pandas.DataFrame({"text": texts, "label": [*range(150)] * count})
         table.to_parquet(root / file)
+
+
+def make_sentences(root: Path) -> None:
+    """Sentence polarity's two files: 200 sentences to train, half of them for the movie, and ten to test."""
+    import pandas
+
+    (root / "movie-review-polarity").mkdir(parents=True)
+    for file, count in zip(POLARITY_FILES, (200, 10), strict=True):
+        texts = [f"a {('bad', 'good')[i % 2]} movie number {i}" for i in range(count)]
+        pandas.DataFrame({"text": texts, "label": [i % 2 for i in range(count)]}).to_parquet(root / file)
 
 
 def make_text(root: Path) -> None:
@@ -173,6 +195,7 @@ ON_SUBSETS: dict[str, Any] = {
     "turned": lambda root: make_parquet(root / "mnist", 10_050, (28, 28), "image", "label", tests=2_000),
     "cifar-plain": MADE["cifar10-small"],
     "clinc150": make_requests,
+    "movie-polarity": make_sentences,
     "tinyshakespeare": make_text,
     **dict.fromkeys(("two-digits", "digit-pixels"), MADE["mnist-lenet"]),
     "california-housing": make_blocks,
@@ -231,7 +254,7 @@ def test_one_step_of_the_recipe_on_made_data(name: str, root: Path) -> None:
     MADE[name](root)
     workload = dataclasses.replace(WORKLOADS[name], batch_size=4, probe_size=4)
     data = workload.load()
-    if "10k" in name or "small" in name:
+    if name in ("mnist-10k", "cifar10-small", "cifar10-resnet", "cifar10-vit"):
         assert torch.bincount(data.train_targets).tolist() == 10 * [1000]
     if isinstance(data.train_inputs, torch.Tensor) and isinstance(data.test_inputs, torch.Tensor):
         # Twice two classes: the information in their labels is ln 2.

@@ -102,8 +102,11 @@ def load_large_images(
     return Data(LazyImages(train, column, size), labels, LazyImages(test, test_column, size), test_labels)
 
 
-def stratified_subset(data: Data, n: int) -> Data:
-    """n training images, stratified by class and the same for every seed, and the whole test set."""
+def stratified_subset(data: Data, n: int, *, tests: int | None = None) -> Data:
+    """n training images, stratified by class and the same for every seed, and the first `tests` test images.
+
+    None: all test images. Raises InputError for too few training images, or if they cannot be stratified.
+    """
     from sklearn.model_selection import train_test_split
 
     if not isinstance(data.train_inputs, Tensor):
@@ -121,7 +124,8 @@ def stratified_subset(data: Data, n: int) -> Data:
                 f"{n} of {there} images cannot be chosen stratified by class: {error}"
             ) from error
     index = torch.from_numpy(np.sort(picked))
-    return Data(data.train_inputs[index], data.train_targets[index], data.test_inputs, data.test_targets)
+    test_inputs, test_targets = data.test_inputs[:tests], data.test_targets[:tests]
+    return Data(data.train_inputs[index], data.train_targets[index], test_inputs, test_targets)
 
 
 def _find(name: str, hub_name: str, test_splits: Sequence[str] = TEST_SPLITS) -> _Source:

@@ -16,6 +16,8 @@ from infopace.lab.workloads.digit_scenes import DIGIT_PIXELS, TWO_DIGITS
 from infopace.lab.workloads.digits import DIGITS, DIGITS_MLP
 from infopace.lab.workloads.imagenet_resnet50 import IMAGENET_RESNET50
 from infopace.lab.workloads.mnist import MNIST_10K, MNIST_LENET
+from infopace.lab.workloads.movie_polarity import MOVIE_POLARITY
+from infopace.lab.workloads.small_cifar10 import CIFAR10_RESNET, CIFAR10_VIT
 from infopace.lab.workloads.small_images import (
     CIFAR_PLAIN,
     DEEP_MLP,
@@ -33,12 +35,15 @@ _ALL = (
     MNIST_10K,
     MNIST_LENET,
     CIFAR10_SMALL,
+    CIFAR10_RESNET,
+    CIFAR10_VIT,
     CIFAR10_ALLCONV,
     CIFAR10_VGG16,
     CIFAR100_WRN28_10,
     IMAGENET_RESNET50,
     UCI_TEMPERATURE,
     CLINC150,
+    MOVIE_POLARITY,
     TINYSHAKESPEARE,
     TWO_DIGITS,
     DIGIT_PIXELS,

@@ -37,10 +37,7 @@ def plain_conv() -> nn.Module:
 
 def cifar_5k() -> Data:
     """5,000 training images, stratified, and 2,000 of the test images."""
-    data = stratified_subset(CIFAR10_SMALL.load(), 5_000)
-    return dataclasses.replace(
-        data, test_inputs=data.test_inputs[:2_000], test_targets=data.test_targets[:2_000]
-    )
+    return stratified_subset(CIFAR10_SMALL.load(), 5_000, tests=2_000)
 
 
 def relabelled_digits(share: float) -> Data:
@@ -55,10 +52,7 @@ def relabelled_digits(share: float) -> Data:
 
 def mnist_1k() -> Data:
     """1,000 training images, stratified, and 2,000 of the test images."""
-    data = stratified_subset(MNIST_10K.load(), 1_000)
-    return dataclasses.replace(
-        data, test_inputs=data.test_inputs[:2_000], test_targets=data.test_targets[:2_000]
-    )
+    return stratified_subset(MNIST_10K.load(), 1_000, tests=2_000)
 
 
 def small_conv() -> nn.Module:
