@@ -76,7 +76,7 @@ def _beside_the_cosine() -> tuple[list[list[str]], int, int]:
         if not {COSINE, HELD_OUT} <= set(finals):
             continue
         workload = workload_of(rows)
-        seeds = _that_train(finals, workload.metric)
+        seeds = seeds_that_train(finals, workload.metric)
         row = [workload.name, str(len(seeds))]
         for method in _SHOWN:
             if method not in finals:
@@ -93,7 +93,7 @@ def _beside_the_cosine() -> tuple[list[list[str]], int, int]:
     return out, same, both
 
 
-def _that_train(finals: dict[str, dict[int, float]], metric: Metric) -> list[int]:
+def seeds_that_train(finals: dict[str, dict[int, float]], metric: Metric) -> list[int]:
     """The seeds that all methods have, without those where one ends at five times the usual error or more.
 
     Two seeds of uci-temperature are such: under SGD their output is constant from the start at every learning rate.

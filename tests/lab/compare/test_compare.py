@@ -17,33 +17,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infopace.cli import main
-from infopace.lab.compare import CompareConfig, compare
 from infopace.lab.compare._cells import Cell, Outcome
 from infopace.lab.compare._config import Entry
 from infopace.lab.errors import InputError, Unfinished
 from infopace.lab.report import ReportConfig, report
 from infopace.lab.tasks import ACCURACY, MAE_CELSIUS, Metric
 
-FILE = Path(__file__).parent.with_name("own.py")
-OWN = f"{FILE}:MINE"
-METHODS = ("vasudevan-2020", "sgd-cosine")
-OPTIONS: dict[str, Any] = {"bounds": "workload", "seeds": 2, "jobs": 1}
+from .comparing import FILE, METHODS, OWN, cells_of, rows, run
+
 Whole = tuple[Path, list[str], list[str]]
-
-
-def run(out: Path, *methods: str, workload: str = OWN, **options: Any) -> tuple[list[str], list[str]]:
-    """The lines while it ran, and the last ones."""
-    said: list[str] = []
-    config = CompareConfig(workload, methods or METHODS, out=out, **{**OPTIONS, **options})
-    return said, compare(config, said.append)
-
-
-def rows(out: Path) -> list[dict[str, Any]]:
-    """The rows but for how long they took."""
-    found = [json.loads(line) for line in (out / "rows.jsonl").read_text().splitlines()]
-    for row in found:
-        row.pop("seconds", None)
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -66,17 +48,19 @@ def test_workers_clean_up_after_themselves(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_killed_twice_it_ends_with_the_same_table(tmp_path: Path, whole: Whole) -> None:
+def test_killed_in_every_stage_it_ends_with_the_same_table(tmp_path: Path, whole: Whole) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     options = ["--methods", *METHODS, "--bounds", "workload", "--seeds", "2", "--jobs", "2"]
     command = [sys.executable, "-m", "infopace.cli", "compare", OWN, *options, "--out", "cut"]
-    for _ in range(2):
+    for stage in ("tuning:", "tuning, finalists:", "comparison:"):
+        begun = False
         with subprocess.Popen(
             command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
         ) as process:
             assert process.stdout is not None
             for line in process.stdout:
-                if re.match(r" *3/", line):
+                begun = begun or line.startswith(stage)
+                if begun and re.match(r" *2/", line):
                     process.send_signal(signal.SIGKILL)
         assert process.returncode == -signal.SIGKILL
         assert not (tmp_path / "cut" / "rows.jsonl").exists()
@@ -93,7 +77,7 @@ def test_what_is_done_is_not_done_again_and_what_is_added_is(whole: Whole, tmp_p
     copy = shutil.copytree(out, tmp_path / "copy")
     assert said[0] == "tuning: 10 jobs, 0 of them done already"
     before = {path: path.stat().st_mtime_ns for path in copy.glob("runs/*/epochs.jsonl")}
-    assert len(before) == 14
+    assert len(before) == 10 + 6 + 4
     left = next(copy.glob("runs/*")) / "epoch-0003-0123456789abcdef.pt"  # by a kill just after the run's end
     left.touch()
     again, same = run(copy)
@@ -101,7 +85,7 @@ def test_what_is_done_is_not_done_again_and_what_is_added_is(whole: Whole, tmp_p
     assert [line for line in again if "/" in line] == []
     assert same[:-2] == lines[:-2]
     more, _ = run(copy, *METHODS, "sgd-linear", "dog", seeds=3)  # dog has no rate to tune
-    assert len([line for line in more if re.match(r" *\d+/", line)]) == 10 + 3 + 3 + 2
+    assert len([line for line in more if re.match(r" *\d+/", line)]) == (10 + 6) + 3 + 3 + 2
     assert [row["failure"] for row in rows(copy) if row["failure"]] == []
     assert all(path.stat().st_mtime_ns == then for path, then in before.items())
     with pytest.raises(InputError, match=r"holds another comparison: epochs is 3 there and 4 here; choose"):
@@ -111,17 +95,21 @@ def test_what_is_done_is_not_done_again_and_what_is_added_is(whole: Whole, tmp_p
 def test_the_table_says_what_the_rows_say(whole: Whole, tmp_path: Path) -> None:
     out, _, lines = whole
     found = rows(out)
-    tuning = {row["lr"]: row["final"] for row in found if row["part"] == "tuning"}
+    tuning: dict[float, dict[int, float]] = {}
+    for row in found:
+        if row["part"] == "tuning":
+            tuning.setdefault(row["lr"], {})[row["seed"]] = row["final"]
     finals = {
         name: [row["final"] for row in found if row["part"] == "test" and row["method"] == name]
         for name in METHODS
     }
     assert len(tuning) == 10
     chosen = {row["lr"] for row in found if row["part"] == "test" and row["method"] == "sgd-cosine"}
-    assert chosen == {min(lr for lr, final in tuning.items() if final == max(tuning.values()))}
-    by_name = {
-        cells[0]: cells for cells in ([c.strip() for c in line.strip("| ").split("|")] for line in lines)
-    }
+    means = {lr: sum(finals.values()) for lr, finals in tuning.items() if len(finals) == 3}
+    assert len(means) == 3
+    assert min(tuning[lr][1000] for lr in means) >= max(tuning[lr][1000] for lr in tuning if lr not in means)
+    assert chosen == {min(lr for lr, total in means.items() if total == max(means.values()))}
+    by_name = cells_of(lines)
     for name in METHODS:
         mean = sum(finals[name]) / 2
         assert by_name[name][2] == "2"
@@ -130,7 +118,7 @@ def test_the_table_says_what_the_rows_say(whole: Whole, tmp_path: Path) -> None:
         assert by_name[name][6] == f"{100 * peak:.2f} %"
     assert by_name["vasudevan-2020"][5] == ""
     assert float(by_name["sgd-cosine"][5].strip("< ")) <= 1
-    assert by_name["sgd-cosine"][7:9] == ["3", "30"]
+    assert by_name["sgd-cosine"][7:9] == ["3", "48"]
     # No test seed is a tuning seed.
     seeds = {part: {row["seed"] for row in found if row["part"] == part} for part in ("tuning", "test")}
     assert not seeds["tuning"] & seeds["test"]
@@ -219,6 +207,7 @@ def test_known_runs_are_not_made_again(whole: Whole, tmp_path: Path) -> None:
     said, _ = run(out, seeds=3, known=(whole[0] / "rows.jsonl",))
     assert [line for line in said if "jobs" in line] == [
         "tuning: 10 jobs, 10 of them done already",
+        "tuning, finalists: 6 jobs, 6 of them done already",
         "comparison: 6 jobs, 4 of them done already",
     ]
     assert len(list(out.glob("runs/*"))) == 2
@@ -322,6 +311,17 @@ BAD_INPUT = {
     "--methods sgd-cosine sgd-cosine": r"methods must differ, got 'sgd-cosine' twice",
     "--seeds 0": r"seeds must be in 1\.\.1000, got seeds = 0",
     "--tuning-seeds 1001": r"tuning_seeds must be in 1\.\.1000, got tuning_seeds = 1001",
+    "--finalists 0": r"finalists must be >= 1, got finalists = 0",
+    "--rates 0.1 -1": r"rates must be positive numbers, got -1",
+    "--rates nan": r"rates must be positive numbers, got nan",
+    "--rates inf": r"rates must be positive numbers, got inf",
+    "--rates 0.1 0.3 0.1": r"rates must differ, got 0\.1 twice",
+    "--methods hold-and-decay dog --rates 0.1": r"rates needs a baseline that is tuned, .*hold-and-decay, dog",
+    "--methods sgd-cosine sgd-cosine-as-ours": r"first method, which must measure information, got sgd-cosine",
+    "--methods sgd-cosine-as-ours": r"first method, which must measure information, got sgd-cosine-as-ours",
+    "--methods hold-and-decay dog-as-ours": r"only a baseline that is tuned .* -as-ours, got 'dog-as-ours'",
+    "--methods hold-and-decay-as-ours": r"takes no ending -as-ours, got 'hold-and-decay-as-ours'",
+    "--methods sgd-cosin-as-ours": r"unknown method 'sgd-cosin'; did you mean 'sgd-cosine'",
     "--jobs 0": r"jobs must be >= 1, got jobs = 0",
     "--epochs 0": r"epochs must be >= 1, got epochs = 0",
     "--device tpu": r"device must be cpu, cuda or cuda:<index>, got device = 'tpu'",

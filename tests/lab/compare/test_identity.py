@@ -12,8 +12,8 @@ from infopace.cli import main
 from infopace.lab.compare import CompareConfig, compare
 from infopace.lab.compare._cells import Cell, Outcome
 from infopace.lab.compare._config import inputs_of, resolve_comparison
-from infopace.lab.compare._known import keep_known, known_outcomes, read_known
-from infopace.lab.compare._tuning import choose
+from infopace.lab.compare._known import keep_known, key_of, known_outcomes, read_known
+from infopace.lab.compare._tuning import choose, tuning_cells
 from infopace.lab.errors import InputError
 
 from ..small import ONE_PAPER_TRIAL, ROW
@@ -178,6 +178,12 @@ def test_published_rows_record_no_inputs_and_are_taken_with_a_note(tmp_path: Pat
     taken = known_outcomes(plan, inputs)
     assert len(taken) == rows - 1
     assert not any(outcome.verified for outcome in taken.values())
+    # They were made with one tuning seed. So the finalists of the cosine have two runs each to make.
+    (cosine,) = (entry for entry in plan.entries if entry.name == "sgd-cosine")
+    first = tuning_cells(cosine, plan, [])
+    assert all(key_of(cell) in taken for cell in first)
+    cells = tuning_cells(cosine, plan, [taken[key_of(cell)] for cell in first])
+    assert [cell.seed for cell in cells if key_of(cell) not in taken] == [1001, 1002] * 3
 
 
 def test_a_rate_whose_run_was_lost_is_no_bad_rate() -> None:

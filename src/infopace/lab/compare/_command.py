@@ -111,7 +111,7 @@ def _tuning_text(plan: ComparePlan) -> str:
     )
     seeds = len(plan.tuning_seeds)
     others = f", the best {plan.finalists} of them with {seeds} seeds" if seeds > 1 else ""
-    return f"{rates} with one seed{others}; no seed of the table"
+    return f"{rates} with one seed{others}; the table has other seeds"
 
 
 @contextlib.contextmanager

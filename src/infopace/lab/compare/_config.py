@@ -114,7 +114,7 @@ class Entry:
     Attributes:
         name: Its name there, with its endings.
         method: Its name in `infopace train`.
-        free: It is not told the number of epochs, and stops by itself.
+        free: It does not know the number of epochs, and stops by itself.
         layer_wise: It has one learning rate a layer.
         held_out: It holds examples out.
         baseline: What it trains with; None for a paced method.

@@ -58,7 +58,7 @@ def make_all(bench: Bench, plan: ComparePlan, say: Say) -> tuple[list[Ended], Fo
         for entry in late:
             for other, runs in bench.known_with_other_epochs(entry).items():
                 say(
-                    f"note: {runs} known runs of {entry.name} have {other} epochs, not {epochs}, and are not used"
+                    f"note: known runs of {entry.name} with {other} epochs instead of {epochs}, not used: {runs}"
                 )
         tunings = _tune(bench, late, plan, [], "tuning -as-ours")
         ended |= _make_finals(bench, late, plan, tunings, found, "comparison -as-ours")
@@ -94,8 +94,8 @@ def method_of(ended: Ended, first: Ended, found: FoundBounds, plan: ComparePlan,
     if entry.as_ours and entry.epochs is None:
         lost = sum(outcome.lost for outcome in first.finals) or int(bool(broken))
         name = first.entry.name
-        note = f"{lost} runs of {name} are missing" if lost else f"no run of {name} has finished"
-        return Method(entry.name, None, 0.0, 0.0, f"its number of epochs is not known: {note}", missing=lost)
+        note = f"runs of {name} that are missing: {lost}" if lost else f"no run of {name} has finished"
+        return Method(entry.name, None, 0.0, 0.0, f"its number of epochs is not known; {note}", missing=lost)
     if choice is None:
         return Method(entry.name, None, 0.0, 0.0, "; ".join(notes))
     if choice.missing:

@@ -36,7 +36,7 @@ class Tuned:
 
 
 def tuning_cells(entry: Entry, plan: ComparePlan, outcomes: Sequence[Outcome]) -> list[Cell]:
-    """The runs that choose the learning rate of a baseline, as far as those that ended tell; none without a grid.
+    """The runs that choose the learning rate of a baseline, as far as they are known; none without a grid.
 
     More of them are known once the first round has ended, and once a finalist has diverged. No run is ever taken back,
     so a command that was killed between the two rounds goes on to the same runs.
