@@ -84,7 +84,8 @@ class TrainConfig:
     information: cosine | linear | sgd-constant | sgd-step | sgd-cosine | sgd-linear | sgd-one-cycle | sgd-cyclic |
     sgd-plateau | adam | adamw-cosine | rmsprop | lars | schedule-free-sgd | schedule-free-adamw | prodigy |
     d-adaptation | dog | l4 | yamadam; of the scoreboard: schedule-free-adamw-algoperf | sgd-warmup-cosine |
-    adamw-warmup-cosine | nadamw-cosine | wsd | adamw-linear | ademamix | muon | greedylr | greedylr-repaired."""
+    adamw-warmup-cosine | nadamw-cosine | wsd | adamw-linear | ademamix | muon | greedylr | greedylr-repaired |
+    abel | sasa-plus | sasa-plus-repaired | salsa | salsa-repaired | refined-linear."""
     optimizer: OptimizerName = None
     """Optimizer of the paced methods, of cosine and of linear: sgd | adamw | muon | lion | adafactor. muon has AdamW
     for all weights but hidden matrices."""

@@ -43,6 +43,12 @@ RATES = {
     "muon": 0.02,
     "greedylr": 0.02,
     "greedylr-repaired": 0.02,
+    "abel": 0.05,
+    "sasa-plus": 0.5,
+    "sasa-plus-repaired": 0.5,
+    "salsa": 0.01,
+    "salsa-repaired": 0.01,
+    "refined-linear": 0.05,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -17,6 +18,10 @@ from infopace.lab.optimizers import AdamWRecipe
 Settings = Callable[..., Setting]
 
 
+def _loss(model: nn.Module) -> torch.Tensor:
+    return model(torch.ones(4, 3)).square().mean()
+
+
 def rates(setting: Setting, name: str, loss: float = 1.0) -> list[float]:
     """The rate of each batch, multiplied by no scale that was found, and the one after the last."""
     steps = BASELINES[name].build(setting)
@@ -25,9 +30,10 @@ def rates(setting: Setting, name: str, loss: float = 1.0) -> list[float]:
         for _ in range(setting.batches):
             found.append(steps.optimizer.param_groups[0]["lr"])
             steps.optimizer.zero_grad()
-            output = setting.model(torch.ones(4, 3)).square().mean()
+            again = functools.partial(_loss, setting.model)
+            output = again()
             output.backward()
-            steps.step(output)
+            steps.step(output, again)
         steps.end_epoch(loss)
     return [*found, steps.optimizer.param_groups[0]["lr"]]
 

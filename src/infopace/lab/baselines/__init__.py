@@ -8,6 +8,7 @@ from infopace.lab.baselines._baseline import Baseline as Baseline
 from infopace.lab.baselines._baseline import Setting as Setting
 from infopace.lab.baselines._lars import LARS_BASELINES
 from infopace.lab.baselines._of_the_run import BASELINES_OF_THE_RUN
+from infopace.lab.baselines._refined import REFINED_BASELINES
 from infopace.lab.baselines._self_tuned import SELF_TUNED_BASELINES
 from infopace.lab.baselines._sgd import SGD_BASELINES
 from infopace.lab.baselines._signals import SIGNAL_BASELINES
@@ -22,6 +23,7 @@ _FAMILIES = (
     SELF_TUNED_BASELINES,
     WARMED_BASELINES,
     SIGNAL_BASELINES,
+    REFINED_BASELINES,
 )
 
 BASELINES: dict[str, Baseline] = {baseline.name: baseline for family in _FAMILIES for baseline in family}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from infopace.lab.optimizers._abel import ABEL as ABEL
 from infopace.lab.optimizers._dog import DoG as DoG
 from infopace.lab.optimizers._l4 import L4Mom as L4Mom
 from infopace.lab.optimizers._recipes import ADAM_GRID as ADAM_GRID
@@ -14,4 +15,6 @@ from infopace.lab.optimizers._recipes import MuonRecipe as MuonRecipe
 from infopace.lab.optimizers._recipes import Recipe as Recipe
 from infopace.lab.optimizers._recipes import SGDRecipe as SGDRecipe
 from infopace.lab.optimizers._recipes import find_recipe as find_recipe
+from infopace.lab.optimizers._sasa import SALSA as SALSA
+from infopace.lab.optimizers._sasa import SASA as SASA
 from infopace.lab.optimizers._yamadam import YamAdam as YamAdam
