@@ -138,6 +138,7 @@ _PACED = (
     Contestant("infopace-adamw", OURS, "adamw", "usable"),
     Contestant("vasudevan-2020-sgd", PAPER, "sgd"),
 )
+# Those of our own kind, in which a signal decides when, are last but for the older ones that need no rate.
 _UNTUNED = (
     "nadamw-cosine",
     "adamw-warmup-cosine",
@@ -146,23 +147,40 @@ _UNTUNED = (
     "schedule-free-adamw-algoperf",
     "schedule-free-adamw",
     "prodigy",
-    "dog",
     "ademamix",
     "muon",
+    "dog",
     "greedylr",
     "greedylr-repaired",
+    "salsa",
+    "salsa-repaired",
+    "sasa-plus",
+    "sasa-plus-repaired",
+    "abel",
+    "d-adaptation",
+    "l4",
+    "yamadam",
 )
 TUNING_FREE = Suite(
     "tuning-free",
     members=(
         Member("digits", 60, 0.2),
         Member("deep-mlp", 40),
+        Member("cifar10-resnet", 20),
+        Member("cifar10-vit", 20),
+        Member("clinc150", 10),
+        Member("movie-polarity", 30),
+        Member("tinyshakespeare", 20),
         Member("california-housing", 60),
         Member("uci-temperature", 200),
         Member("noisy-mlp", 30),
-        Member("tinyshakespeare", 20),
     ),
-    contestants=(*_PACED, *map(untuned, _UNTUNED)),
+    contestants=(
+        *_PACED,
+        *map(untuned, _UNTUNED),
+        # Its first half is the run from which the second half learns the schedule.
+        Contestant("refined-linear", "refined-linear", budgets=2.0),
+    ),
     tuned=(tuned("sgd-warmup-cosine"), tuned("adamw-warmup-cosine")),
 )
 SUITES: dict[str, Suite] = {TUNING_FREE.name: TUNING_FREE}
