@@ -1,10 +1,12 @@
 """`infopace compare --suite`: methods without tuning, by the time that they need to reach a target.
 
-`compare_suite` is the command. `Suite`, `Member` and `Contestant` make a suite of one's own.
+`compare_suite` is the command. `Suite`, `Member` and `Contestant` make a suite of one's own. `Board` has the scores of
+rows that there are, and the functions with `table` in their names show them.
 """
 
 from __future__ import annotations
 
+from infopace.lab.scoreboard._board import Board as Board
 from infopace.lab.scoreboard._command import compare_suite as compare_suite
 from infopace.lab.scoreboard._command import resolve_suite as resolve_suite
 from infopace.lab.scoreboard._score import area as area
@@ -15,3 +17,7 @@ from infopace.lab.scoreboard._suite import Contestant as Contestant
 from infopace.lab.scoreboard._suite import Member as Member
 from infopace.lab.scoreboard._suite import Suite as Suite
 from infopace.lab.scoreboard._suite import find_suite as find_suite
+from infopace.lab.scoreboard._tables import cost_table as cost_table
+from infopace.lab.scoreboard._tables import final_table as final_table
+from infopace.lab.scoreboard._tables import score_table as score_table
+from infopace.lab.scoreboard._tables import target_table as target_table
