@@ -269,3 +269,10 @@ def test_known_rows_say_how_many_epochs_ours_had(
     file.write_text(json.dumps({**ROW, "method": method, "run_epochs": own}))
     with pytest.raises(InputError, match=error):
         run(tmp_path / "out", known=(file,))
+
+
+def test_runs_with_other_epochs_of_ours_have_other_folders(tmp_path: Path) -> None:
+    """More seeds may change the mean length. A finished run of the old length must not count as one of the new."""
+    (entry,) = plan_of(3, ACCURACY).entries
+    folders = {Cell(dataclasses.replace(entry, epochs=n), 0.1, 0).folder(tmp_path) for n in (None, 8, 9)}
+    assert len(folders) == 3
