@@ -29,14 +29,16 @@ TEXTS = ["How do I say pasta", "say it, please: pasta!", "What's pasta?"]
 
 
 def test_rare_words_are_unknown_and_the_end_is_padded() -> None:
-    known = vocabulary(TEXTS, fewest=2)
+    known = vocabulary(TEXTS, fewest=2, numbers=100)
     assert known == {"pasta": 2, "say": 3}
     found = numbered(TEXTS, known, words=20)
     assert found.shape == (3, 20)
     assert found[:, :6].tolist() == [[1, 1, 1, 3, 2, 0], [3, 1, 1, 2, 0, 0], [1, 2, 0, 0, 0, 0]]
     assert not found[:, 6:].any()
     assert numbered(["say " * 30], known, words=20).tolist() == [[3] * 20]
-    assert vocabulary(TEXTS, fewest=3) == {"pasta": 2}
+    assert vocabulary(TEXTS, fewest=3, numbers=100) == {"pasta": 2}
+    # The commonest words are kept, and no number reaches the size of an embedding.
+    assert vocabulary(TEXTS, fewest=1, numbers=3) == {"pasta": 2}
     assert numbered(TEXTS, known, words=2).tolist() == [[1, 1], [3, 1], [1, 2]]
 
 
@@ -77,7 +79,7 @@ def test_only_training_texts_make_the_vocabulary(tmp_path: Path, monkeypatch: py
     for file, of_file in texts.items():
         pandas.DataFrame({"text": of_file, "label": range(len(of_file))}).to_parquet(tmp_path / file)
     monkeypatch.setenv("INFOPACE_DATA", str(tmp_path))
-    data = load_texts("mine", ("train.parquet", "test.parquet"), "two files", words=4, fewest=2)
+    data = load_texts("mine", ("train.parquet", "test.parquet"), "two files", words=4, fewest=2, numbers=100)
     assert data.train_inputs[:].tolist() == [[3, 2, 0, 0], [1, 2, 0, 0], [1, 3, 1, 0]]
     assert data.test_inputs[:].tolist() == [[1, 1, 3, 2]]
     assert data.train_targets.tolist() == [0, 1, 2] and data.test_targets.tolist() == [0]

@@ -25,11 +25,15 @@ def words_of(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
-def vocabulary(texts: Sequence[str], *, fewest: int) -> dict[str, int]:
-    """The numbers of the words that occur `fewest` times or more, from 2 on, by frequency and then by the alphabet."""
+def vocabulary(texts: Sequence[str], *, fewest: int, numbers: int) -> dict[str, int]:
+    """The numbers of the words that occur `fewest` times or more, from 2 on, by frequency and then by the alphabet.
+
+    `numbers` are there at most, 0 and 1 among them; the words of the others are unknown.
+    """
     counts = Counter(word for text in texts for word in words_of(text))
     kept = sorted((word for word, n in counts.items() if n >= fewest), key=lambda word: (-counts[word], word))
-    return {word: number for number, word in enumerate(kept, UNKNOWN + 1)}
+    first = UNKNOWN + 1
+    return {word: number for number, word in enumerate(kept[: numbers - first], first)}
 
 
 def numbered(texts: Sequence[str], known: dict[str, int], *, words: int) -> Tensor:
@@ -44,7 +48,9 @@ def numbered(texts: Sequence[str], known: dict[str, int], *, words: int) -> Tens
     return found
 
 
-def load_texts(workload: str, files: tuple[str, str], what: str, *, words: int, fewest: int) -> Data:
+def load_texts(
+    workload: str, files: tuple[str, str], what: str, *, words: int, fewest: int, numbers: int
+) -> Data:
     """Texts and labels of two parquet files under INFOPACE_DATA, for training and for testing.
 
     The inputs are (n, words) word numbers. Only the training texts make the vocabulary.
@@ -55,6 +61,7 @@ def load_texts(workload: str, files: tuple[str, str], what: str, *, words: int, 
         what: What the files are, for the error.
         words: As for `numbered`.
         fewest: As for `vocabulary`.
+        numbers: As for `vocabulary`.
 
     Raises:
         InputError: A file is not there.
@@ -62,7 +69,7 @@ def load_texts(workload: str, files: tuple[str, str], what: str, *, words: int, 
     import pandas
 
     train, test = (pandas.read_parquet(data_file(name, workload, what)) for name in files)
-    known = vocabulary(train["text"].tolist(), fewest=fewest)
+    known = vocabulary(train["text"].tolist(), fewest=fewest, numbers=numbers)
     labels = [torch.tensor(part["label"].to_numpy()) for part in (train, test)]
     inputs = [numbered(part["text"].tolist(), known, words=words) for part in (train, test)]
     return Data(inputs[0], labels[0], inputs[1], labels[1])
