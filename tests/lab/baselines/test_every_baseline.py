@@ -72,6 +72,20 @@ def test_a_stopped_run_ends_as_one_that_was_not(
     small.assert_same_ending(tmp_path / "whole", tmp_path / "cut")
 
 
+def test_a_run_stopped_after_its_pilot_ends_as_one_that_was_not(
+    normed: Any, stop_at: Any, stopped: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "_CHECKPOINT_SHARE", float("inf"))
+    options = {"method": "refined-linear", "lr": 0.05}  # the pilot has three of the six epochs
+    normed.run(tmp_path / "whole", **options)
+    with pytest.raises(stopped):
+        normed.run(tmp_path / "cut", stop_at(6), **options)
+    listener = stop_at()
+    normed.run(tmp_path / "cut", listener, **options)
+    assert "resuming after epoch 5" in listener.heard[1]
+    normed.assert_same_ending(tmp_path / "whole", tmp_path / "cut")
+
+
 @pytest.mark.needs_cuda
 @every_baseline
 def test_cuda_resumes_bit_for_bit(

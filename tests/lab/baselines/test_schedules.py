@@ -155,7 +155,7 @@ def test_what_goes_on_after_the_plan_does_not_depend_on_the_length_of_the_run(se
         runs: list[list[float]] = []
         for epochs in (8, 12):
             model.load_state_dict(weights)
-            runs.append(rates(setting(model=model, epochs=epochs, budget=8), name)[:64])
+            runs.append(rates(setting(model=model, epochs=epochs, batches=3, budget=8), name)[:24])
         assert (runs[0] == runs[1]) != baseline.planned, name
 
 
