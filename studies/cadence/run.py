@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from infopace import Bounds, HoldAndDecay, MutualInformationLR, Probe
-from infopace.lab.training import set_determinism
+from infopace.lab.environment import set_determinism
 from infopace.lab.workload import Data, mlp, pixels_to_unit
 from infopace.lab.workloads.mnist import load_mnist
 from infopace.probe import Measuring

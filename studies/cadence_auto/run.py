@@ -19,8 +19,7 @@ import torch
 
 from infopace import MutualInformationLR, Probe
 from infopace.lab.batches import caster, drawn_batches, hold_out
-from infopace.lab.environment import hardware, versions
-from infopace.lab.training import set_determinism
+from infopace.lab.environment import hardware, set_determinism, versions
 from infopace.lab.workload import Data, Workload
 from infopace.lab.workloads import find_workload
 from infopace.probe import Measuring

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from infopace import Bounds
 from infopace.lab.config import TrainConfig, resolve
-from infopace.lab.environment import hardware, versions
+from infopace.lab.environment import hardware, set_determinism, versions
 from infopace.lab.errors import NotFinite
-from infopace.lab.training import Training, set_determinism
+from infopace.lab.training import Training
 
 RESULTS = Path(__file__).resolve().parents[2] / "results" / "constant_lr_grid.jsonl"
 GRID = [float(f"{m}e{e}") for e in (-6, -5, -4, -3, -2, -1) for m in (1, 3)]

@@ -20,13 +20,13 @@ import torch
 from infopace import RangeTestError
 from infopace.lab.bounds import bounds_of_plan
 from infopace.lab.config import Plan, TrainConfig, resolve
-from infopace.lab.environment import hardware, versions
+from infopace.lab.environment import hardware, set_determinism, versions
 from infopace.lab.errors import NotFinite
 from infopace.lab.farm import on_this_machine
 from infopace.lab.files import write_atomically
 from infopace.lab.range_config import BEFORE_TRAINING, RangePlan
 from infopace.lab.steps import PacedSteps
-from infopace.lab.training import Training, set_determinism
+from infopace.lab.training import Training
 from infopace.lab.workload import Data
 from studies.shared.rows import RESULTS, Setting, read
 

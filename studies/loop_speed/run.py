@@ -13,8 +13,8 @@ import torch
 
 from infopace.lab.batches import caster
 from infopace.lab.config import TrainConfig, resolve
-from infopace.lab.environment import hardware, versions
-from infopace.lab.training import Training, set_determinism
+from infopace.lab.environment import hardware, set_determinism, versions
+from infopace.lab.training import Training
 from infopace.lab.workload import Data, Workload
 from infopace.lab.workloads import find_workload
 

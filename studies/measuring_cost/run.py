@@ -10,8 +10,8 @@ from statistics import median
 import torch
 
 from infopace.lab.config import TrainConfig, resolve
-from infopace.lab.environment import hardware, versions
-from infopace.lab.training import Training, set_determinism
+from infopace.lab.environment import hardware, set_determinism, versions
+from infopace.lab.training import Training
 
 RESULTS = Path(__file__).resolve().parents[2] / "results" / "measuring_share.jsonl"
 BARS = {False: 0.01, True: 0.05}

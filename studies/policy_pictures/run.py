@@ -17,8 +17,8 @@ from pathlib import Path
 import torch
 
 from infopace.lab.config import TrainConfig, resolve
-from infopace.lab.environment import hardware, versions
-from infopace.lab.training import Training, set_determinism
+from infopace.lab.environment import hardware, set_determinism, versions
+from infopace.lab.training import Training
 from infopace.lab.workload import Data
 
 RESULTS = Path(__file__).resolve().parents[2] / "results" / "policy_traces.jsonl"

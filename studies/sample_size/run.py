@@ -26,10 +26,10 @@ from infopace import Estimate, Probe, mutual_information
 from infopace.estimators import decoder_bound, entropy
 from infopace.lab.config import TrainConfig, resolve
 from infopace.lab.data import cache_folder
-from infopace.lab.environment import hardware, versions
+from infopace.lab.environment import hardware, set_determinism, versions
 from infopace.lab.files import write_atomically
 from infopace.lab.palette import COLOURS, GREY
-from infopace.lab.training import Training, set_determinism
+from infopace.lab.training import Training
 from infopace.lab.workload import Data
 from infopace.lab.workloads import find_workload
 from studies.sample_size.section import expectations

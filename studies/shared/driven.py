@@ -14,9 +14,10 @@ from torch import Tensor
 from infopace import Bounds, Decision, Policy, Probe
 from infopace.lab.batches import caster
 from infopace.lab.config import Plan, TrainConfig, resolve
+from infopace.lab.environment import set_determinism
 from infopace.lab.errors import NotFinite
 from infopace.lab.steps import Steps
-from infopace.lab.training import Training, set_determinism
+from infopace.lab.training import Training
 from infopace.lab.workload import Data
 from infopace.policies import Observed
 from infopace.probe import reference_of

@@ -12,7 +12,8 @@ import time
 from typing import Any
 
 from infopace.lab.config import TrainConfig, resolve
-from infopace.lab.training import Training, set_determinism
+from infopace.lab.environment import set_determinism
+from infopace.lab.training import Training
 from studies.shared.rows import Setting, make_missing, tested_bounds
 
 WORKLOADS = (

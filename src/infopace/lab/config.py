@@ -21,6 +21,7 @@ from infopace.lab.baselines import BASELINES, Baseline
 from infopace.lab.errors import InputError
 from infopace.lab.identity import recipe_of
 from infopace.lab.optimizers import Recipe, find_recipe
+from infopace.lab.options import check_common, check_every, find_device
 from infopace.lab.workload import Workload
 from infopace.lab.workloads import find_workload
 from infopace.policies import Vasudevan2018, Wang2024
@@ -43,8 +44,6 @@ _OF_BOUNDS = "(default: as --bounds says)"
 _TESTED = "range test"
 # The share of the training examples that hold-and-decay holds out until the decay. studies/held_out_constants tests it.
 HELD_OUT = 0.1
-# More threads than any machine gains by. The machine that resumes a run may have fewer cores than the first one.
-_MOST_THREADS = 1024
 # Options of paced methods. A baseline takes none of them.
 _PACING = (
     "signal",
@@ -127,6 +126,8 @@ class TrainConfig:
     """First learning rate: lr_top, or the untrained network's information times lr_max."""
     epochs: Annotated[int | None, arg(metavar="INT", help_behavior_hint=_OF_WORKLOAD)] = None
     """Number of epochs."""
+    budget: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: all epochs)")] = None
+    """Of the epochs, those that were planned, for a baseline that can go on after them and takes its warm-up from them."""
     seed: int = 0
     """Seed of the weights, the order of the batches, dropout and the probe."""
     device: str = "cpu"
@@ -201,6 +202,8 @@ class Plan:
             "augment": _named(self.workload.augment),
             **recipe,
         }
+        if self.config.budget is not None:
+            common["budget"] = self.config.budget
         if self.config.validation:
             common["validation"] = self.config.validation
         if self.workload.code:
@@ -250,6 +253,7 @@ def resolve(config: TrainConfig) -> Plan:
             " optimizer are cosine and linear"
         )
     optimizer = find_recipe(config.optimizer, workload.optimizer)
+    _check_budget(config, baseline, epochs)
     if baseline is not None:
         used = optimizer if baseline.of_the_run else workload.sgd
         lr = _rate(config, baseline)
@@ -283,6 +287,19 @@ def _default_bounds(config: TrainConfig, workload: Workload, optimizer: Recipe) 
             " --lr-min and --lr-max, or --bounds range-test"
         )
     return dataclasses.replace(workload.bounds, lr_top=workload.bounds.lr_max)
+
+
+def _check_budget(config: TrainConfig, baseline: Baseline | None, epochs: int) -> None:
+    """Raise InputError for a budget that is no part of the epochs, or of a method that ends with its plan."""
+    if config.budget is None:
+        return
+    if baseline is None or baseline.planned:
+        raise InputError(
+            f"budget is an option of baselines that can go on after a plan, not of {config.method}, got budget ="
+            f" {config.budget}"
+        )
+    if not 1 <= config.budget <= epochs:
+        raise InputError(f"budget must be in 1..{epochs}, the epochs, got budget = {config.budget}")
 
 
 def find_baseline(method: str) -> Baseline | None:
@@ -335,16 +352,6 @@ def _named(augment: object) -> str | None:
     return None if augment is None else getattr(augment, "__qualname__", None) or repr(augment)
 
 
-def check_common(epochs: int, seed: int, threads: int | None) -> None:
-    """Raise InputError for numbers that no command can use."""
-    if epochs < 1:
-        raise InputError(f"epochs must be >= 1, got epochs = {epochs}")
-    if not 0 <= seed < 2**63:
-        raise InputError(f"seed must be in 0..2^63-1, got seed = {seed}")
-    if threads is not None and not 1 <= threads <= _MOST_THREADS:
-        raise InputError(f"threads must be in 1..{_MOST_THREADS}, got threads = {threads}")
-
-
 def measured(signal: Signal, every: int | str | None) -> dict[str, Any]:
     """The signal and the cadence as records have them: no entries where they are the usual ones."""
     named = {} if signal == "auto" else {"signal": signal}
@@ -358,13 +365,6 @@ def signal_of(wanted: Signal, probe: Probe) -> Signal:
     runs of both would not be comparable.
     """
     return "neighbours" if wanted == "auto" and probe.has_distance else wanted
-
-
-def check_every(every: str | None) -> None:
-    """Raise InputError for a cadence that is neither a number of steps nor auto."""
-    number = every is not None and every.isascii() and every.isdigit() and int(every) >= 1
-    if not (every is None or every == "auto" or number):
-        raise InputError(f"every must be a number of steps of at least 1, or auto, got every = {every}")
 
 
 def _bounds(config: TrainConfig, default: Bounds) -> Bounds:
@@ -382,19 +382,3 @@ def _bounds(config: TrainConfig, default: Bounds) -> Bounds:
         )
     except ValueError as error:
         raise InputError(str(error)) from error
-
-
-def find_device(name: str) -> torch.device:
-    """The device called `name`; InputError where there is none."""
-    kind, _, index = name.partition(":")
-    if kind not in ("cpu", "cuda") or (index and not (kind == "cuda" and index.isdigit())):
-        raise InputError(f"device must be cpu, cuda or cuda:<index>, got device = {name!r}")
-    if kind == "cuda":
-        if not torch.cuda.is_available():
-            raise InputError(
-                f"device = {name!r} needs a GPU, and torch {torch.__version__} finds none; use --device cpu"
-            )
-        count = torch.cuda.device_count()
-        if index and int(index) >= count:
-            raise InputError(f"device index must be in 0..{count - 1}, got device = {name!r}")
-    return torch.device(name)

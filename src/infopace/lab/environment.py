@@ -83,3 +83,11 @@ def keep_freed_memory() -> bool:
     return mallopt is not None and all(
         mallopt(option, value) == 1 for option, value in ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1))
     )
+
+
+def set_determinism(threads: int, device: torch.device) -> None:
+    """Fix what changes the last bits: the number of threads, and CUDA kernels that differ from call to call."""
+    torch.set_num_threads(threads)
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = False
+        torch.use_deterministic_algorithms(True)

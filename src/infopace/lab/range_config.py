@@ -11,9 +11,10 @@ from typing import Annotated, Any, Literal
 import torch
 from tyro.conf import Positional, arg
 
-from infopace.lab.config import OptimizerName, Signal, check_common, find_device, measured
+from infopace.lab.config import OptimizerName, Signal, measured
 from infopace.lab.errors import InputError
 from infopace.lab.optimizers import Recipe, SGDRecipe, find_recipe
+from infopace.lab.options import check_common, find_device
 from infopace.lab.workload import Workload
 from infopace.lab.workloads import find_workload
 from infopace.range_test import Algorithm2, Race

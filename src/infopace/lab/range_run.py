@@ -11,7 +11,7 @@ import torch
 from infopace import RangeTest, RangeTestError
 from infopace.lab.batches import Batches
 from infopace.lab.bounds import as_json, bounds_of_plan, keep_result, workload_of
-from infopace.lab.environment import commit, hardware, versions
+from infopace.lab.environment import commit, hardware, set_determinism, versions
 from infopace.lab.errors import InputError
 from infopace.lab.files import held_for_a_write, names_in, write_atomically, writing
 from infopace.lab.identity import differing, identity_of
@@ -19,7 +19,6 @@ from infopace.lab.range_config import RangePlan, RangeTestConfig, check_options,
 from infopace.lab.range_farm import farm_trials
 from infopace.lab.range_progress import RangeListener, row_lines
 from infopace.lab.run_folder import RunFolder
-from infopace.lab.training import set_determinism
 from infopace.lab.trial import load_tried
 from infopace.lab.workload import Data
 from infopace.range_test import merge_trials

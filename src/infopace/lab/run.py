@@ -17,14 +17,14 @@ from infopace import Bounds, Policy, RangeTestError
 from infopace.lab.batches import held_out_examples, set_aside
 from infopace.lab.bounds import RANGE_TEST_FILE, bounds_of_plan, keep_result
 from infopace.lab.config import Plan, TrainConfig, resolve
-from infopace.lab.environment import commit, hardware, versions
+from infopace.lab.environment import commit, hardware, set_determinism, versions
 from infopace.lab.errors import Diverged, InputError, NotFinite
 from infopace.lab.picture import draw_run
 from infopace.lab.progress import Listener
 from infopace.lab.range_config import RangePlan
 from infopace.lab.resume import check_same_data, check_same_run, recorded_run, take_up
 from infopace.lab.run_folder import Row, RunFolder, sound_rows
-from infopace.lab.training import Training, set_determinism
+from infopace.lab.training import Training
 from infopace.lab.trial import load_tried
 from infopace.lab.workload import Data
 from infopace.model import Processes, processes_of

@@ -163,6 +163,7 @@ class Training:
             workload.sgd,
             self._settle_norms,
             workload.adamw,
+            self.plan.config.budget,
         )
 
     def _probe(self, rows: Rows, n: int) -> Probe:
@@ -391,11 +392,3 @@ class Training:
         draws = np.random.SeedSequence([self.plan.config.seed, epoch]).generate_state(2, np.uint64)
         torch.manual_seed(int(draws[0]) >> 1)
         return torch.Generator().manual_seed(int(draws[1]) >> 1)
-
-
-def set_determinism(threads: int, device: torch.device) -> None:
-    """Fix what changes the last bits: the number of threads, and CUDA kernels that differ from call to call."""
-    torch.set_num_threads(threads)
-    if device.type == "cuda":
-        torch.backends.cudnn.benchmark = False
-        torch.use_deterministic_algorithms(True)

@@ -18,11 +18,11 @@ from infopace.lab.compare._known import keep_known, read_known
 from infopace.lab.compare._stages import make_all, method_of
 from infopace.lab.compare._summary import Line, report_fields, summarise
 from infopace.lab.compare._table import table_lines
-from infopace.lab.config import find_device
 from infopace.lab.environment import commit, hardware, versions
 from infopace.lab.errors import InputError, Unfinished
 from infopace.lab.files import held_folder, names_in, write_atomically
 from infopace.lab.identity import differing
+from infopace.lab.options import find_device
 from infopace.lab.run_folder import RunFolder
 from infopace.lab.trial import load_tried
 

@@ -21,15 +21,13 @@ from infopace.lab.config import (
     Every,
     OptimizerName,
     Signal,
-    check_common,
-    check_every,
     find_baseline,
-    find_device,
     measured,
 )
 from infopace.lab.errors import InputError
 from infopace.lab.identity import identity_of
 from infopace.lab.optimizers import Recipe, SGDRecipe, find_recipe
+from infopace.lab.options import check_common, check_every, find_device
 from infopace.lab.range_config import BEFORE_TRAINING
 from infopace.lab.workload import Data, Workload
 from infopace.lab.workloads import find_workload

@@ -16,13 +16,13 @@ from infopace import RangeTestError
 from infopace.lab.bounds import bounds_of_plan, keep_result
 from infopace.lab.compare._cells import Bounds, Cell, keep_divergence
 from infopace.lab.compare._config import CompareConfig, ComparePlan, resolve_comparison
+from infopace.lab.environment import set_determinism
 from infopace.lab.errors import Diverged, InputError
 from infopace.lab.files import parse_json, write_atomically
 from infopace.lab.progress import Silent
 from infopace.lab.range_config import RangePlan
 from infopace.lab.run import train
 from infopace.lab.run_folder import is_number
-from infopace.lab.training import set_determinism
 from infopace.lab.trial import load_tried
 
 _FOUND = "bounds.json"

@@ -15,6 +15,7 @@ from infopace import RangeTestError
 from infopace.lab.batches import set_aside
 from infopace.lab.bounds import bounds_of_plan
 from infopace.lab.config import TrainConfig
+from infopace.lab.environment import set_determinism
 from infopace.lab.errors import Diverged, InputError
 from infopace.lab.files import parse_json, write_atomically
 from infopace.lab.identity import differing
@@ -23,8 +24,7 @@ from infopace.lab.progress import Silent
 from infopace.lab.range_config import RangePlan
 from infopace.lab.run import train
 from infopace.lab.run_folder import RunFolder, is_number
-from infopace.lab.scoreboard._suite import Contestant, Member
-from infopace.lab.training import set_determinism
+from infopace.lab.scoreboard._suite import LIMIT, Contestant, Member
 from infopace.lab.trial import load_tried
 
 Row = dict[str, Any]
@@ -102,6 +102,7 @@ class RunCell:
             epsilon=bounds.get("epsilon"),
             validation=self.member.validation,
             epochs=self.contestant.epochs(self.member),
+            budget=self.member.epochs if self.contestant.budgets == LIMIT else None,
             seed=self.seed,
             threads=1,
             out=self.folder(board),
