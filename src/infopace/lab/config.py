@@ -127,7 +127,7 @@ class TrainConfig:
     epochs: Annotated[int | None, arg(metavar="INT", help_behavior_hint=_OF_WORKLOAD)] = None
     """Number of epochs."""
     budget: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: all epochs)")] = None
-    """Of the epochs, those that were planned, for a baseline that can go on after them and takes its warm-up from them."""
+    """Of these, those that were planned: a baseline that can go on after them takes its warm-up from them."""
     seed: int = 0
     """Seed of the weights, the order of the batches, dropout and the probe."""
     device: str = "cpu"
