@@ -16,6 +16,7 @@ command that made its rows. All runs were on CPUs. What needs a GPU was not run.
 # The studies in the order of the page, after the comparisons; each has a section.py.
 ORDER = (
     "tuned_cosine",
+    "scoreboard",
     "fair_tuning",
     "kinds_and_optimizers",
     "held_out_constants",

@@ -132,7 +132,9 @@ def test_tables_say_what_is_missing() -> None:
     assert "1.00" in cost_table(found)[2]
     assert "79.00" in final_table(found)[2]
     assert board().members == ()
-    assert json.loads(json.dumps(found.summary()))["targets"]["digits"]["target"] == 0.8
+    summary = json.loads(json.dumps(found.summary()))
+    assert summary["workloads"] == [{"name": "digits", "target": "80.00 %", "set_by": "cosine-tuned"}]
+    assert summary["methods"][0]["costs"] == [1.0]
 
 
 @pytest.mark.parametrize(

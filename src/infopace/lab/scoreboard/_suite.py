@@ -23,7 +23,7 @@ class Member:
 
     Attributes:
         spec: The workload, as in `infopace train`.
-        epochs: The budget, which every method that plans is told.
+        epochs: The budget; a method that needs the length of its run plans for it.
         validation: The share of the training examples that score a run.
     """
 
