@@ -25,6 +25,7 @@ class Curve:
 
     Attributes:
         costs: Range test, steps, and measuring as its share of the time.
+        before: Of these, the range test.
         validation: The validation metric.
         test: The test metric.
         measuring: Time for measuring over time for training.
@@ -34,6 +35,7 @@ class Curve:
     costs: tuple[float, ...]
     validation: tuple[float, ...]
     test: tuple[float, ...]
+    before: float = 0.0
     measuring: float = 0.0
     failure: str = ""
 
@@ -69,6 +71,7 @@ class Board:
         tuning_seeds: Of the runs that choose a learning rate.
         rows: The rows of range tests and runs. What is missing is left out.
         clock: Whether measuring counts by its share of the time. Without it a score does not depend on the machine.
+        tests: Whether range tests count.
     """
 
     def __init__(
@@ -79,10 +82,11 @@ class Board:
         rows: Iterable[Row],
         *,
         clock: bool = True,
+        tests: bool = True,
     ) -> None:
         self.suite, self.seeds, self.tuning_seeds = suite, tuple(seeds), tuple(tuning_seeds)
         self._rows: dict[Key, Row] = {key_of(row): row for row in rows}
-        self._clock = clock
+        self._clock, self._tests = clock, tests
 
     @cached_property
     def members(self) -> tuple[Member, ...]:
@@ -161,7 +165,7 @@ class Board:
         train, measure = ([*itertools.accumulate(row[name])] for name in ("train", "measure"))
         shares = [m / t if self._clock and t else 0.0 for m, t in zip(measure, train, strict=True)]
         before = 0.0
-        if tested is not None:
+        if tested is not None and self._tests:
             before = float(tested["steps"])
             if self._clock and steps and train[-1]:
                 before = max(before, tested["seconds"] * steps[-1] / train[-1])
@@ -171,6 +175,7 @@ class Board:
             tuple(costs),
             tuple(row["validation"]),
             tuple(row["test"]),
+            before / budget,
             shares[-1] if shares else 0.0,
             row["failure"],
         )

@@ -47,6 +47,32 @@ def _cost(board: Board, member: Member, contestant: Contestant, share: float) ->
     return "not run" if cost is None else "never" if math.isinf(cost) else f"{cost:.2f}"
 
 
+def price_table(board: Board, without: Board) -> list[str]:
+    """A row for each paced method: on each workload the cost of the range test, and that of the run to the target.
+
+    `without` has the scores of the same rows in which range tests do not count; its areas are in the last column.
+    """
+    areas = without.areas()
+    head = ["method", *(member.name for member in board.members), "area without range tests"]
+    rows = [
+        [
+            contestant.name,
+            *(_price(board, without, member, contestant) for member in board.members),
+            f"{areas[contestant.name]:.3f}",
+        ]
+        for contestant in board.ranked()
+        if contestant.paced
+    ]
+    return markdown([head, *rows])
+
+
+def _price(board: Board, without: Board, member: Member, contestant: Contestant) -> str:
+    curves = [curve for curve in board.curves(member, contestant) if curve.costs]
+    if not curves:
+        return "no answer" if board.curves(member, contestant) else "not run"
+    return f"{fmean(curve.before for curve in curves):.2f} + {_cost(without, member, contestant, 0.0)}"
+
+
 def target_table(board: Board) -> list[str]:
     """A row for each workload: the target, the baseline and the learning rate that set it, both tuned rates."""
     rows = [["workload", "epochs", "target (validation)", "set by", *(c.name for c in board.suite.tuned)]]
