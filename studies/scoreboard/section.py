@@ -12,6 +12,7 @@ from infopace.lab.scoreboard import (
     cost_table,
     final_table,
     find_suite,
+    price_table,
     score_table,
     target_table,
 )
@@ -36,6 +37,9 @@ def text() -> str:
     )
     parts = [intro, score_table(board), target_table(board)]
     parts += ["The median cost to reach the target, in budgets:", cost_table(board)]
+    without = Board(board.suite, board.seeds, board.tuning_seeds, read(NAME), tests=False)
+    price = "Of that, the range test, and the run after it. The area is that where range tests do not count:"
+    parts += [price, price_table(board, without)]
     parts += ["The same with targets relaxed by 5 %:", cost_table(board, 0.05), final, final_table(board)]
     paragraphs = [part if isinstance(part, str) else "\n".join(part) for part in parts]
     return section(

@@ -13,7 +13,7 @@ from infopace.lab.errors import InputError
 from infopace.lab.scoreboard import Contestant, Member, Suite, find_suite
 from infopace.lab.scoreboard._board import Board
 from infopace.lab.scoreboard._cells import is_row
-from infopace.lab.scoreboard._tables import cost_table, final_table, score_table, target_table
+from infopace.lab.scoreboard._tables import cost_table, final_table, price_table, score_table, target_table
 
 TUNED = Contestant("cosine-tuned", "sgd-cosine", grid=(0.1, 0.3))
 PLAIN = Contestant("adam", "adam", budgets=1.5)
@@ -92,6 +92,10 @@ def test_everything_counts() -> None:
     assert board(*rows).cost(MEMBER, PACED) == pytest.approx((15 + 30) / 40)
     assert board(*rows, clock=False).cost(MEMBER, PACED) == pytest.approx((10 + 20) / 40)
     assert board(*rows).curves(MEMBER, PACED)[0].measuring == pytest.approx(0.5)
+    without = board(*rows, tests=False)
+    assert without.cost(MEMBER, PACED) == pytest.approx(30 / 40)
+    # The tuned baseline needs one budget, so the paced method is first where its range test does not count.
+    assert price_table(board(*rows), without)[2].replace(" ", "") == "|infopace|0.38+0.75|1.000|"
 
 
 def test_a_range_test_without_an_answer_is_a_failure() -> None:

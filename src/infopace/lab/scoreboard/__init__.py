@@ -19,5 +19,6 @@ from infopace.lab.scoreboard._suite import Suite as Suite
 from infopace.lab.scoreboard._suite import find_suite as find_suite
 from infopace.lab.scoreboard._tables import cost_table as cost_table
 from infopace.lab.scoreboard._tables import final_table as final_table
+from infopace.lab.scoreboard._tables import price_table as price_table
 from infopace.lab.scoreboard._tables import score_table as score_table
 from infopace.lab.scoreboard._tables import target_table as target_table

@@ -27,6 +27,7 @@ from infopace.lab.scoreboard._tables import (
     cost_table,
     failures,
     final_table,
+    price_table,
     score_table,
     target_table,
 )
@@ -187,10 +188,10 @@ class _Bench:
         """The cells that did not end, with the reason."""
         return list(self._failures.values())
 
-    def board(self, *, clock: bool = True) -> Board:
-        """The scores of what has ended."""
+    def board(self, *, tests: bool = True) -> Board:
+        """The scores of what has ended; `tests`: whether range tests count."""
         plan = self._plan
-        return Board(plan.suite, plan.seeds, plan.tuning_seeds, self._rows.values(), clock=clock)
+        return Board(plan.suite, plan.seeds, plan.tuning_seeds, self._rows.values(), tests=tests)
 
     def run(self, title: str, cells: Sequence[Cell]) -> None:
         """Do the cells that are not done yet."""
@@ -217,7 +218,7 @@ class _Bench:
     def finish(self) -> list[str]:
         """Write the tables, the pictures and the file for the report; the lines to end with."""
         board, folder = self.board(), self._plan.folder
-        parts = _tables(board)
+        parts = _tables(board, self.board(tests=False))
         text = "\n\n".join("\n".join([f"## {title}", "", *lines]) for title, lines in parts.items())
         write_atomically(folder / TABLES, f"{text}\n".encode())
         write_atomically(folder / SUMMARY, as_json(board.summary()))
@@ -284,7 +285,7 @@ class _Bench:
         write_atomically(self._plan.folder / ROWS, rows.encode())
 
 
-def _tables(board: Board) -> dict[str, list[str]]:
+def _tables(board: Board, without: Board) -> dict[str, list[str]]:
     """Every table with its title."""
     if not board.members:
         return {}
@@ -293,6 +294,7 @@ def _tables(board: Board) -> dict[str, list[str]]:
         "Targets": target_table(board),
         "Cost to reach the target, in budgets": cost_table(board),
         "Cost to reach the target relaxed by 5 %, in budgets": cost_table(board, 0.05),
+        "Range test + run to the target, in budgets": price_table(board, without),
         "Final test value, 95 % interval (p against the best tuned baseline)": final_table(board),
     }
     found = failures(board)
