@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from importlib import import_module
 
+from studies.scoreboard.section import update_pages
 from studies.shared.page import ROOT
 from studies.tuned_cosine.comparisons import comparisons
-from studies.tuned_cosine.section import update_readme
 
 HEAD = """# Results
 
@@ -58,9 +58,9 @@ def page() -> str:
 
 
 def main() -> None:
-    """Write the page, and the rows of the README."""
+    """Write the page, and the tables of the scoreboard on other pages."""
     (ROOT / "docs" / "results.md").write_text(page())
-    update_readme()
+    update_pages()
 
 
 if __name__ == "__main__":

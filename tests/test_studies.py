@@ -38,12 +38,14 @@ def test_the_table_of_studies_names_every_folder() -> None:
 @pytest.mark.usefixtures("_studies")
 def test_the_results_page_is_what_its_rows_give() -> None:
     from studies.results_page import page
-    from studies.tuned_cosine.section import readme_with_rows
+    from studies.scoreboard.section import PAGES, with_tables
 
     again = "python -m studies.results_page writes it anew"
     assert (ROOT / "docs" / "results.md").read_text() == page(), again
-    readme = (ROOT / "README.md").read_text()
-    assert readme == readme_with_rows(readme), again
+    for name in PAGES:
+        shown = (ROOT / name).read_text()
+        assert "<!-- scoreboard: " in shown
+        assert shown == with_tables(shown), again
 
 
 @pytest.mark.usefixtures("_studies")

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+import math
+import re
+import statistics
+from collections.abc import Callable, Sequence
 
+from infopace.lab.compare import FIRST_TUNING_SEED
+from infopace.lab.config import OURS
 from infopace.lab.scoreboard import (
     Board,
     Contestant,
@@ -16,9 +21,12 @@ from infopace.lab.scoreboard import (
     score_table,
     target_table,
 )
-from studies.shared.page import read, section
+from studies.shared.page import ROOT, read, section, table
 
 NAME = "scoreboard"
+# The pages with tables of the scoreboard between marks.
+PAGES = ("README.md", "docs/how-good-is-it.md")
+_MARKED = re.compile(r"(<!-- scoreboard: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _TUNING_SEEDS = 3
 
 
@@ -37,7 +45,7 @@ def text() -> str:
     )
     parts = [intro, score_table(board), target_table(board)]
     parts += ["The median cost to reach the target, in budgets:", cost_table(board)]
-    without = Board(board.suite, board.seeds, board.tuning_seeds, read(NAME), tests=False)
+    without = _without_tests()
     price = "Of that, the range test, and the run after it. The area is that where range tests do not count:"
     parts += [price, price_table(board, without)]
     parts += ["The same with targets relaxed by 5 %:", cost_table(board, 0.05), final, final_table(board)]
@@ -49,35 +57,123 @@ def text() -> str:
 
 def seeds_in_words(board: Board) -> str:
     """How many seeds the numbers rest on."""
+    several = ", the second and later ones for the best three rates" if len(board.tuning_seeds) > 1 else ""
+    missing = f" Not run yet: {', '.join(_not_run())}." if _not_run() else ""
     return (
-        f"Seeds of each method: {len(board.seeds)}. Seeds that tuned the baselines: {len(board.tuning_seeds)}, the "
-        "second and later ones for the best three rates."
+        f"Seeds of each method: {len(board.seeds)}. Seeds that tuned the baselines: {len(board.tuning_seeds)}{several}."
+        f"{missing}"
     )
+
+
+def with_tables(page: str) -> str:
+    """A page with the tables of the scoreboard between its marks: <!-- scoreboard: NAME --> and <!-- end -->."""
+    return _MARKED.sub(lambda match: f"{match[1]}{_TABLES[match[2]]()}\n{match[3]}", page)
+
+
+def update_pages() -> None:
+    """Put the tables on every page that has marks for them."""
+    for name in PAGES:
+        path = ROOT / name
+        path.write_text(with_tables(path.read_text()))
+
+
+def _summary() -> str:
+    """Three rows: the method with the largest area, infopace, and infopace where range tests do not count."""
+    board, without = scoreboard(), _without_tests()
+    first = next(contestant for contestant in board.ranked() if not contestant.paced)
+    ours = max(_ours(board), key=lambda contestant: without.areas()[contestant.name])
+    rows = [
+        (first.name, board, first),
+        (ours.name, board, ours),
+        (f"{ours.name}, range test not counted", without, ours),
+    ]
+    head = ["method", "area", "area, target relaxed by 5 %", "targets reached"]
+    return table(head, [[name, *_scores(of, contestant)] for name, of, contestant in rows])
+
+
+def _scores(board: Board, contestant: Contestant) -> list[str]:
+    costs = [board.cost(member, contestant) for member in board.members]
+    reached = sum(cost is not None and math.isfinite(cost) for cost in costs)
+    areas = [f"{board.areas(share)[contestant.name]:.2f}" for share in (0.0, 0.05)]
+    return [*areas, f"{reached} of {len(board.members)}"]
+
+
+def _ranking() -> str:
+    """A row for each method."""
+    board = scoreboard()
+    head = ["method", "area", "area, target relaxed by 5 %", "targets reached"]
+    return table(head, [[contestant.name, *_scores(board, contestant)] for contestant in board.ranked()])
+
+
+def _ends() -> str:
+    """A row for each workload: the ends of the better tuned baseline and of infopace, and what its range test costs."""
+    board = scoreboard()
+    ours = _ours(board)
+    head = ["workload", "better tuned baseline, test"]
+    head += [f"{contestant.name}, test (range test, budgets)" for contestant in ours]
+    rows = []
+    for member in board.members:
+        best, finals, metric = board.best_tuned(member), board.finals(member), board.metric(member)
+        assert best is not None, "the members have targets"
+        row = [member.name, f"{metric.show(finals[best[0].name].mean or 0.0)}, {best[0].name}"]
+        for contestant in ours:
+            mean, curves = finals[contestant.name].mean, board.curves(member, contestant)
+            price = statistics.fmean(curve.before for curve in curves)
+            row.append("no answer" if mean is None else f"{metric.show(mean)} ({price:.2f})")
+        rows.append(row)
+    return table(head, rows)
+
+
+def _ours(board: Board) -> list[Contestant]:
+    """The default rule, over each optimizer."""
+    return [contestant for contestant in board.suite.contestants if contestant.method == OURS]
+
+
+_TABLES: dict[str, Callable[[], str]] = {
+    "summary": _summary,
+    "ranking": _ranking,
+    "ends": _ends,
+    "seeds": lambda: seeds_in_words(scoreboard()),
+}
+
+
+@functools.cache
+def _without_tests() -> Board:
+    board = scoreboard()
+    return Board(board.suite, board.seeds, board.tuning_seeds, read(NAME), tests=False)
 
 
 @functools.cache
 def scoreboard() -> Board:
-    """The scores of the rows that there are: of the seeds with which every method was run on every workload."""
+    """The scores of the rows that there are: of the methods that were run on every workload, with the seeds of all."""
     rows, suite = read(NAME), find_suite("tuning-free")
-    there = {(row["workload"], row["method"], row["lr"], row["seed"]) for row in rows}
-    tuning = [seed for seed in range(1000, 1000 + _TUNING_SEEDS) if _tuned_with(there, suite, seed)]
-    begun = sorted({row["seed"] for row in rows if row["seed"] < 1000})
-    seeds = [seed for seed in begun if _complete(Board(suite, [seed], tuning, rows), suite.contestants, seed)]
+    keys = {(row["workload"], row["method"], row["seed"]) for row in rows}
+    tuning = [seed for seed in range(1000, 1000 + _TUNING_SEEDS) if _ran(keys, suite, suite.tuned, seed)]
+    first = Board(suite, [0], tuning, rows)
+    run = [contestant for contestant in suite.contestants if _whole(first, contestant, 0)]
+    suite = suite.of_methods(tuple(contestant.name for contestant in run))
+    begun = sorted({row["seed"] for row in rows if row["seed"] < FIRST_TUNING_SEED})
+    everyone = (*suite.contestants, *suite.tuned)
+    seeds = [
+        seed
+        for seed in begun
+        if all(_whole(Board(suite, [seed], tuning, rows), one, seed) for one in everyone)
+    ]
     return Board(suite, seeds, tuning, rows)
 
 
-def _tuned_with(there: set[tuple[str, str, float | None, int]], suite: Suite, seed: int) -> bool:
-    """Whether there are tuning runs with this seed on every workload."""
-    return all(
-        any(key[0] == member.spec and key[1] == contestant.name and key[3] == seed for key in there)
-        for member in suite.members
-        for contestant in suite.tuned
-    )
+def _not_run() -> list[str]:
+    """The methods that were not run on every workload."""
+    run = {contestant.name for contestant in scoreboard().suite.contestants}
+    return [
+        contestant.name for contestant in find_suite("tuning-free").contestants if contestant.name not in run
+    ]
 
 
-def _complete(board: Board, contestants: Sequence[Contestant], seed: int) -> bool:
-    return all(
-        board.curve(member, contestant, seed) is not None
-        for member in board.suite.members
-        for contestant in (*contestants, *board.suite.tuned)
-    )
+def _ran(keys: set[tuple[str, str, int]], suite: Suite, methods: Sequence[Contestant], seed: int) -> bool:
+    """Whether these methods were run with this seed on every workload."""
+    return all((member.spec, one.name, seed) in keys for member in suite.members for one in methods)
+
+
+def _whole(board: Board, contestant: Contestant, seed: int) -> bool:
+    return all(board.curve(member, contestant, seed) is not None for member in board.suite.members)

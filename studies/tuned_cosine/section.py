@@ -1,8 +1,7 @@
-"""The section of the results page, and the three rows of the README."""
+"""The section of the results page."""
 
 from __future__ import annotations
 
-import re
 import statistics
 from collections import defaultdict
 
@@ -14,8 +13,6 @@ OURS, HELD_OUT, COSINE = "hold-and-decay", "hold-and-decay-held-out", "sgd-cosin
 FREE = f"{OURS}-free-held-out"
 _SHOWN = (HELD_OUT, OURS, COSINE)
 _FEWEST_SEEDS = 3
-_IN_README = ("flipped", "digits", "cifar-plain")
-_README = re.compile(r"(<!-- three rows, by studies/results_page.py -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def text() -> str:
@@ -38,21 +35,6 @@ def text() -> str:
         "uci-temperature two seeds are left out, whose output is constant from the start under SGD. Without a planned "
         f"number of epochs, `{FREE}` ends the same in {same} of {both} runs.\n\n{table(head, rows)}",
     )
-
-
-def update_readme() -> None:
-    """Put three workloads between the two marks in the README: the largest lead, digits, the largest shortfall."""
-    path = ROOT / "README.md"
-    path.write_text(readme_with_rows(path.read_text()))
-
-
-def readme_with_rows(readme: str) -> str:
-    """The README with the three workloads between its two marks."""
-    found = {row[0]: row for row in _beside_the_cosine()[0]}
-    rows = [[name, found[name][2], found[name][4], found[name][5]] for name in _IN_README]
-    head = ["workload", "default rule, epochs", "tuned cosine, epochs", "p"]
-    body = table(head, rows)
-    return _README.sub(lambda match: f"{match[1]}{body}\n{match[2]}", readme)
 
 
 def _beside_the_cosine() -> tuple[list[list[str]], int, int]:

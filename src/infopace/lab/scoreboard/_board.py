@@ -168,7 +168,8 @@ class Board:
         if tested is not None and self._tests:
             before = float(tested["steps"])
             if self._clock and steps and train[-1]:
-                before = max(before, tested["seconds"] * steps[-1] / train[-1])
+                seconds = tested["seconds"] / tested.get("load", 1.0)
+                before = max(before, seconds * steps[-1] / (train[-1] / row.get("load", 1.0)))
         budget = row["inputs"]["steps"]
         costs = [(before + n * (1.0 + share)) / budget for n, share in zip(steps, shares, strict=True)]
         return Curve(

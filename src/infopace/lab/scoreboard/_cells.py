@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,6 +140,7 @@ def is_row(row: object) -> bool:
         return False
     texts = all(isinstance(row.get(name), str) for name in ("workload", "method", "failure"))
     numbers = is_number(row.get("seed")) and (row.get("lr") is None or is_number(row["lr"]))
+    numbers &= is_number(row.get("load", 1.0))
     if not (texts and numbers):
         return False
     if "bounds" in row:
@@ -154,8 +156,11 @@ def is_row(row: object) -> bool:
 def perform(cell: Cell, board: Path, inputs: Mapping[str, Any], bounds: Mapping[str, float]) -> None:
     """Do a cell and keep its row. Done again, it resumes or does nothing."""
     head = dict(zip(("workload", "method", "lr", "seed"), cell.key, strict=True))
+    clock, processor = time.perf_counter(), time.process_time()
     row = _tested(cell, board) if isinstance(cell, RangeCell) else _run(cell, board, bounds)
-    content = json.dumps({**head, **row, "inputs": dict(inputs)})
+    # A run has one thread. What it waited for others on a busy machine is no cost of its method.
+    load = (time.perf_counter() - clock) / max(time.process_time() - processor, 1e-9)
+    content = json.dumps({**head, **row, "load": round(max(load, 1.0), 3), "inputs": dict(inputs)})
     write_atomically(cell.folder(board) / _ROW, f"{content}\n".encode())
     for checkpoint in cell.folder(board).glob("epoch-*.pt"):  # hundreds of them fill a disk
         checkpoint.unlink(missing_ok=True)

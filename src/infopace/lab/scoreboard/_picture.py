@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,8 +18,6 @@ from infopace.lab.scoreboard._board import Board
 from infopace.lab.scoreboard._score import MOST, RELAXED, profile
 from infopace.lab.scoreboard._suite import LIMIT, Contestant, Member
 
-# As many methods have a colour of their own; the others are grey.
-_COLOURED = len(COLOURS) - 1
 _COLUMNS = 2
 
 
@@ -29,8 +29,9 @@ def draw_profiles(board: Board, path: Path) -> None:
     left, right = figure.subplots(1, 2, width_ratios=(1.25, 1.0))
     ratios, areas = board.profiles(), [board.areas(share) for share in RELAXED]
     taus = np.unique([1.0, MOST, *(ratio for own in ratios.values() for ratio in own if ratio <= MOST)])
-    for place, contestant in reversed([*enumerate(methods)]):
-        style = _style(board, contestant, place)
+    styles = _styles(board, methods)
+    for contestant in reversed(methods):
+        style = styles[contestant]
         shares = [profile(ratios[contestant.name], tau) for tau in taus]
         label = f"{areas[0][contestant.name]:.2f}  {contestant.name}"
         left.step(taus, shares, where="post", label=label, **style)
@@ -97,12 +98,24 @@ def _draw_member(axes: Axes, board: Board, member: Member, ours: Contestant | No
     axes.legend(fontsize=6.5, frameon=False)
 
 
-def _style(board: Board, contestant: Contestant, place: int) -> dict[str, object]:
-    if contestant in board.suite.tuned:
-        return {"color": "black", "linestyle": ":", "linewidth": 1.4}
-    if place < _COLOURED:
-        return {"color": COLOURS[place], "linewidth": 2.4 if contestant.paced else 1.5}
-    return {"color": GREY, "linewidth": 2.0 if contestant.paced else 0.8, "alpha": 0.8}
+def _styles(board: Board, methods: Sequence[Contestant]) -> dict[Contestant, dict[str, Any]]:
+    """Wide lines for paced methods. The others have the colours that are left, the largest area first, or are grey."""
+    paced = [contestant for contestant in methods if contestant.paced]
+    others = [c for c in methods if not c.paced and c not in board.suite.tuned]
+    coloured = [*paced, *others][: len(COLOURS) - 1]
+    styles: dict[Contestant, dict[str, Any]] = {
+        c: {"color": GREY, "linewidth": 0.8, "alpha": 0.8} for c in others
+    }
+    styles |= {
+        contestant: {"color": colour, "linewidth": 2.6 if contestant.paced else 1.4}
+        for contestant, colour in zip(coloured, COLOURS, strict=False)
+    }
+    tuned = ((0, (1, 1)), (0, (4, 2)))
+    styles |= {
+        contestant: {"color": "black", "linestyle": tuned[place % len(tuned)], "linewidth": 1.3}
+        for place, contestant in enumerate(board.suite.tuned)
+    }
+    return styles
 
 
 def _tidy(*every: Axes) -> None:
