@@ -15,6 +15,8 @@ from infopace.lab.scoreboard import (
     Contestant,
     Suite,
     cost_table,
+    draw_curves,
+    draw_profiles,
     final_table,
     find_suite,
     price_table,
@@ -71,17 +73,20 @@ def with_tables(page: str) -> str:
 
 
 def update_pages() -> None:
-    """Put the tables on every page that has marks for them."""
+    """Put the tables on every page that has marks for them, and draw the pictures."""
     for name in PAGES:
         path = ROOT / name
         path.write_text(with_tables(path.read_text()))
+    board, images = scoreboard(), ROOT / "docs" / "images"
+    draw_profiles(board, images / "scoreboard-profiles.png")
+    draw_curves(board, images / "scoreboard-curves.png", _best_of_ours(board))
 
 
 def _summary() -> str:
     """Three rows: the method with the largest area, infopace, and infopace where range tests do not count."""
     board, without = scoreboard(), _without_tests()
     first = next(contestant for contestant in board.ranked() if not contestant.paced)
-    ours = max(_ours(board), key=lambda contestant: without.areas()[contestant.name])
+    ours = _best_of_ours(board)
     rows = [
         (first.name, board, first),
         (ours.name, board, ours),
@@ -127,6 +132,12 @@ def _ends() -> str:
 def _ours(board: Board) -> list[Contestant]:
     """The default rule, over each optimizer."""
     return [contestant for contestant in board.suite.contestants if contestant.method == OURS]
+
+
+def _best_of_ours(board: Board) -> Contestant:
+    """That with the largest area where range tests do not count."""
+    areas = _without_tests().areas()
+    return max(_ours(board), key=lambda contestant: areas[contestant.name])
 
 
 _TABLES: dict[str, Callable[[], str]] = {

@@ -9,6 +9,8 @@ from __future__ import annotations
 from infopace.lab.scoreboard._board import Board as Board
 from infopace.lab.scoreboard._command import compare_suite as compare_suite
 from infopace.lab.scoreboard._command import resolve_suite as resolve_suite
+from infopace.lab.scoreboard._picture import draw_curves as draw_curves
+from infopace.lab.scoreboard._picture import draw_profiles as draw_profiles
 from infopace.lab.scoreboard._score import area as area
 from infopace.lab.scoreboard._score import cost_to_reach as cost_to_reach
 from infopace.lab.scoreboard._score import profile as profile
