@@ -61,8 +61,11 @@ def seeds_in_words(board: Board) -> str:
     """How many seeds the numbers rest on."""
     several = ", the second and later ones for the best three rates" if len(board.tuning_seeds) > 1 else ""
     missing = f" Not run yet: {', '.join(_not_run())}." if _not_run() else ""
+    rates = {(row["method"], row["lr"]) for row in read(NAME) if row["seed"] >= FIRST_TUNING_SEED}
+    tried = len(rates) // len(board.suite.tuned)
     return (
         f"Seeds of each method: {len(board.seeds)}. Seeds that tuned the baselines: {len(board.tuning_seeds)}{several}."
+        f" Learning rates tried: {tried} each."
         f"{missing}"
     )
 
