@@ -62,28 +62,26 @@ def test_a_stopped_run_ends_as_one_that_was_not(
 ) -> None:
     monkeypatch.setattr(run_module, "_CHECKPOINT_SHARE", float("inf"))  # one each epoch
     small = request.getfixturevalue(workload)
-    options = {"method": name, "lr": rates[name]}
-    small.run(tmp_path / "whole", **options)
+    check_stopped(small, 3, stop_at, stopped, tmp_path, method=name, lr=rates[name])
+
+
+def check_stopped(small: Any, epoch: int, stop_at: Any, stopped: Any, folder: Path, **options: Any) -> None:
+    """Stop a run in an epoch and resume it: it ends as one that was not stopped."""
+    small.run(folder / "whole", **options)
     with pytest.raises(stopped):
-        small.run(tmp_path / "cut", stop_at(3), **options)
+        small.run(folder / "cut", stop_at(epoch), **options)
     listener = stop_at()
-    small.run(tmp_path / "cut", listener, **options)
-    assert "resuming after epoch 2" in listener.heard[1]
-    small.assert_same_ending(tmp_path / "whole", tmp_path / "cut")
+    small.run(folder / "cut", listener, **options)
+    assert f"resuming after epoch {epoch - 1}" in listener.heard[1]
+    small.assert_same_ending(folder / "whole", folder / "cut")
 
 
 def test_a_run_stopped_after_its_pilot_ends_as_one_that_was_not(
     normed: Any, stop_at: Any, stopped: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_module, "_CHECKPOINT_SHARE", float("inf"))
-    options = {"method": "refined-linear", "lr": 0.05}  # the pilot has three of the six epochs
-    normed.run(tmp_path / "whole", **options)
-    with pytest.raises(stopped):
-        normed.run(tmp_path / "cut", stop_at(6), **options)
-    listener = stop_at()
-    normed.run(tmp_path / "cut", listener, **options)
-    assert "resuming after epoch 5" in listener.heard[1]
-    normed.assert_same_ending(tmp_path / "whole", tmp_path / "cut")
+    # The pilot has three of the six epochs.
+    check_stopped(normed, 6, stop_at, stopped, tmp_path, method="refined-linear", lr=0.05)
 
 
 @pytest.mark.needs_cuda

@@ -162,8 +162,11 @@ def test_a_known_range_test_that_none_can_have_given(part: str, tmp_path: Path) 
 def test_a_known_range_test_alone_leaves_a_folder_that_goes_on(tmp_path: Path) -> None:
     known = write(tmp_path / "rows.jsonl", TEST)
     start(OWN, tmp_path / "out", known)
+    there = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir() if path.is_file()}
     start(OWN, tmp_path / "out")
     start(OWN, tmp_path / "out", known)
+    assert there
+    assert {name: (tmp_path / "out" / name).read_bytes() for name in there} == there
 
 
 def test_published_rows_record_no_inputs_and_are_taken_with_a_note(tmp_path: Path) -> None:
