@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from infopace._checks import shown
+from infopace.estimators._student import two_sided_quantile
 
 
 class HeldOut:
@@ -26,6 +27,7 @@ class HeldOut:
 
     Attributes:
         nats: (epochs,) the information: the mean over the examples.
+        errors: (epochs,) its standard error.
         pointwise: (epochs - begin, n) the values that are kept.
         begin: Epochs whose values are no longer kept.
 
@@ -47,6 +49,8 @@ class HeldOut:
                 f"got shape {self.pointwise.shape}"
             )
         self.nats: list[float] = self.pointwise.mean(1).tolist()
+        n = self.pointwise.shape[1]
+        self.errors: list[float] = (self.pointwise.std(1, ddof=1) / math.sqrt(n)).tolist()
         wrong = next((i for i, value in enumerate(self.nats) if not math.isfinite(value)), None)
         if wrong is not None:
             raise ValueError(f"information must be finite, got {self.nats[wrong]} at index {wrong}")
@@ -58,7 +62,8 @@ class HeldOut:
 
     def until(self, epoch: int) -> HeldOut:
         """The values that were known when an epoch began."""
-        return self._with(self.pointwise[: max(epoch - self.begin, 0)], self.nats[:epoch], self.begin)
+        kept = self.pointwise[: max(epoch - self.begin, 0)]
+        return self._with(kept, self.nats[:epoch], self.errors[:epoch], self.begin)
 
     def rise(self, first: int, last: int) -> tuple[float, float]:
         """Rise of the least-squares line through nats[first..last], and its standard error, in nats.
@@ -90,6 +95,26 @@ class HeldOut:
             )
         return self._rises[first, last]
 
+    def wander(self, first: int, last: int) -> float:
+        """The rise that counts as none by the noise of SGD: 97.5 % of lines through steady values rise by less.
+
+        It is Student's quantile times the standard error of the rise, by the scatter of nats[first..last] around their
+        line. `rise` gives the error by the choice of the examples, which does not know how the network wanders.
+
+        Raises:
+            ValueError: fewer than three epochs.
+        """
+        n = last - first + 1
+        if not 0 <= first <= last < len(self) or n < 3:
+            raise ValueError(
+                f"noise must be that of three of {len(self)} epochs or more, got first = {first} and last = {last}"
+            )
+        values = np.array(self.nats[first : last + 1])
+        x = np.arange(n) - (n - 1) / 2
+        left = values - values.mean() - (x @ values) / (x @ x) * x
+        error = math.sqrt(float(left @ left) / (n - 2) / float(x @ x)) * (n - 1)
+        return two_sided_quantile(float(n - 2)) * error
+
     def knows(self, first: int, last: int) -> bool:
         """Whether `rise(first, last)` can still be given."""
         return 0 <= first < last < len(self) and (first >= self.begin or (first, last) in self._rises)
@@ -97,21 +122,21 @@ class HeldOut:
     def grown(self, pointwise: ArrayLike) -> HeldOut:
         """With one epoch more. `pointwise`: (n,), what each example contributes after it."""
         more = HeldOut(np.asarray(pointwise)[None])
-        return self._with(
-            np.concatenate([self.pointwise, more.pointwise]), [*self.nats, *more.nats], self.begin
-        )
+        both = np.concatenate([self.pointwise, more.pointwise])
+        return self._with(both, [*self.nats, *more.nats], [*self.errors, *more.errors], self.begin)
 
     def trimmed(self, *, wholly: bool = False) -> HeldOut:
         """Without the values that no rise needs any more: those before the last rise, or all of them."""
         latest = [first for first, last in self._rises if last == len(self) - 1]
         begin = len(self) if wholly else max(min(latest, default=0), self.begin)
-        return self._with(self.pointwise[begin - self.begin :].copy(), self.nats, begin)
+        return self._with(self.pointwise[begin - self.begin :].copy(), self.nats, self.errors, begin)
 
     def parts(self) -> dict[str, NDArray[np.float64]]:
-        """All that is kept, as arrays: nats (epochs,), pointwise, and rises (k, 4) of first, last, rise, error."""
+        """All that is kept, as arrays: nats and errors (epochs,), pointwise, rises (k, 4): first, last, rise, error."""
         rises = [[*ends, *found] for ends, found in sorted(self._rises.items())]
         return {
             "nats": np.array(self.nats),
+            "errors": np.array(self.errors),
             "pointwise": self.pointwise,
             "rises": np.array(rises, dtype=np.float64).reshape(-1, 4),
         }
@@ -123,19 +148,28 @@ class HeldOut:
         Raises:
             ValueError: a part that is missing or does not fit the others.
         """
-        nats, pointwise, rises = (np.asarray(parts.get(name, ())) for name in ("nats", "pointwise", "rises"))
+        names = ("nats", "errors", "pointwise", "rises")
+        nats, errors, pointwise, rises = (np.asarray(parts.get(name, ())) for name in names)
         found = cls(pointwise)
-        if nats.ndim != 1 or rises.ndim != 2 or rises.shape[1] != 4 or len(nats) < len(found):
+        fits = nats.ndim == 1 and errors.shape == nats.shape and rises.ndim == 2 and rises.shape[1] == 4
+        if not fits or len(nats) < len(found):
             raise ValueError(
-                "held-out information must have nats (epochs,), pointwise (up to epochs, n) and rises (k, 4), "
-                f"got shapes {nats.shape}, {pointwise.shape} and {rises.shape}"
+                "held-out information must have nats and errors (epochs,), pointwise (up to epochs, n) and rises "
+                f"(k, 4), got shapes {nats.shape}, {errors.shape}, {pointwise.shape} and {rises.shape}"
             )
-        found = found._with(found.pointwise, nats.tolist(), len(nats) - len(found))
+        found = found._with(found.pointwise, nats.tolist(), errors.tolist(), len(nats) - len(found))
         found._rises = {(int(first), int(last)): (rise, error) for first, last, rise, error in rises.tolist()}
         return found
 
-    def _with(self, pointwise: NDArray[np.float64], nats: list[float], begin: int) -> HeldOut:
+    def _with(
+        self, pointwise: NDArray[np.float64], nats: list[float], errors: list[float], begin: int
+    ) -> HeldOut:
         other = object.__new__(HeldOut)
-        other.pointwise, other.nats, other.begin = pointwise, nats, min(begin, len(nats))
+        other.pointwise, other.nats, other.errors, other.begin = (
+            pointwise,
+            nats,
+            errors,
+            min(begin, len(nats)),
+        )
         other._rises = {ends: found for ends, found in self._rises.items() if ends[1] < len(nats)}
         return other

@@ -9,48 +9,56 @@ from dataclasses import KW_ONLY, dataclass
 from itertools import accumulate
 from typing import ClassVar
 
-from infopace._checks import number, positive, share, whole
+from infopace._checks import positive, share, whole
 from infopace.policies._bounds import Bounds
+from infopace.policies._decay import decaying, finished, middle
 from infopace.policies._held_out import HeldOut
 from infopace.policies._policy import Decision, Observed, Policy, planned_number
+from infopace.policies._within_plan import decide_within_plan
 
 
 @dataclass(frozen=True)
 class HoldAndDecay(Policy):
-    """Hold a rate while information rises significantly; then decay it linearly to LR_min.
+    """Hold a rate, then decay it linearly to LR_min.
 
         hold:      LR = LR_top in epoch 1, then LR_hold = sqrt(LR_top * LR_max)
         decay:     LR = max(LR_held * (N - e + 1/2) / (N - a), LR_min)      epochs e = a + 1 .. N
-        N = E where the number of epochs E is known, otherwise 2 a - s: as long as the hold was
 
     Information is what the scheduler measures: usable information at the output, unless another is asked for. Any
-    signal in nats will do that rises while the network learns.
+    signal in nats will do that rises while the network learns. Where the scheduler counts optimizer steps, an epoch is
+    a unit of time of a fixed number of steps (`Observed.unit`), and the decay falls with each step. LR_held is the rate
+    of the hold's last epoch.
 
-    Where the scheduler counts optimizer steps, an epoch is a unit of time of a fixed number of steps (`Observed.unit`),
-    and the decay falls with each step.
+    **With a plan of E epochs** the rule seeks the best network by its end. The hold takes half of the epochs, the decay
+    the other half: a = E / 2, N = E. Two things change that:
 
-    A range test's LR_top is the smallest rate that is not significantly behind the best. Its LR_max is the largest that
-    does not fail. LR_hold is the middle of the two on a log scale, as far from too slow as from failing. Epoch 1 takes
-    the safer LR_top, because a network is most easily damaged when it is new.
+        fell:      I < least - 1.96 * sqrt(2) * max(epsilon * |least|, error of H)
+                   the hold goes on from epoch b, at half the rate (at LR_top the first time, if that is lower)
+        overfits:  rise < -max(1.96 * error, t * wander)    or    I - H > H + 2 * 1.96 * error of H
+                   the decay begins from epoch b, and takes b epochs, four or more: N = min(a + b, E)
 
-    The hold begins after s epochs and ends after a epochs: as soon as the rise over its second half is not significant,
+    least is the least value of the hold's second half. Information falls below it where the rate is too high. b is the
+    epoch with the highest information, about held-out examples if there are any. The network returns to what it was
+    then, where the scheduler can. rise is that of the least-squares line through the information about held-out
+    examples in the second half of the hold (at least four values). Each example's contribution has a line of its own;
+    the rise is the mean of theirs, and error its standard error. wander is the standard error of the rise by the
+    scatter of the values around the line, which is the noise of SGD, and t the 97.5 % quantile of Student's
+    distribution for so few values. H is the information about held-out examples; the network overfits too where it
+    knows more of its own examples by heart, I - H less that of the first value, than it knows about others.
 
-        rise <= 1.96 * epsilon * I
+    **With `stop_early`, and without a plan**, the rule seeks the end itself. The hold that began after s epochs lasts
+    while information rises significantly, and the decay as long as the hold: N = 2 a - s, and E at the latest.
 
-    rise is that of the least-squares line through the information in the second half of the hold (at least four
-    values). epsilon * I is the noise of the estimate. The line's own error, from the noise of SGD, does not count. A
-    rise within that error does not mean that learning is over, and to decay too early costs more than a few epochs too
-    many. Where E is known, the hold takes at most half of the epochs that were left when it began. So there always is
-    time to decay. LR_held is the rate of the hold's last epoch.
-
-    LR_hold is too high if information falls significantly in one epoch of the hold, the second or a later one. The hold
-    then begins anew at LR_top,
-
+        ends:      rise <= 1.96 * epsilon * I    of the probe, over the second half of the hold, four values or more
+                   rise <= 1.96 * error          of held-out examples instead, where there are any, three or more
         fell:      I < before - 1.96 * sqrt(2) * epsilon * before
+                   the hold begins anew at LR_top, and then at half the rate each time
 
-    before is the value of the epoch before. Information may fall there too, to significantly less than that hold began
-    with. Then the hold begins anew at half the rate, and so on, but never below LR_min. In the decay phase, either of
-    these twice in a row says that something else has changed, such as the data. The rule then holds again, from there.
+    epsilon * I is the noise of the estimate. The line's own error, from the noise of SGD, does not count there. A rise
+    within that error does not mean that learning is over, and to decay too early costs more than a few epochs too many.
+    before is the value of the epoch before, of the second epoch or a later one. At LR_top or below, information must
+    also fall below what that hold began with. In the decay phase, either of these twice in a row says that something
+    else has changed, such as the data. The rule then holds again, from there.
 
         lost:      I < end - 1.96 * noise
         leapt:     I > before + max(rise, 0) + 1.96 * sqrt(2) * noise
@@ -60,31 +68,32 @@ class HoldAndDecay(Policy):
     before. A leap is an epoch that brought more than half of the hold did. The decay raises information too, by
     removing SGD's noise, but over many epochs.
 
-    The run is over after epoch N. The rate stays at LR_min from then on, and the phase is "finished", unless something
-    changes. After epoch E nothing is read any more, and no hold begins anew where less than two epochs are left.
+    A range test's LR_top is the smallest rate that is not significantly behind the best. Its LR_max is the largest that
+    does not fail. LR_hold is the middle of the two on a log scale, as far from too slow as from failing. Epoch 1 takes
+    the safer LR_top, because a network is most easily damaged when it is new. A search in the run gives one rate for
+    all three.
 
-    Held-out examples separate learning from overfitting. The hold ends when information about them does not rise
-    significantly (at least three values), and the run ends with E at the latest,
+    The run is over after epoch N. The rate stays at LR_min from then on, and the phase is "finished". After epoch E
+    nothing is read any more. Held-out examples may join the training set when the decay begins. They need not be
+    measured from then on.
 
-        rise <= 1.96 * error         N = 2 a - s where that is before E, otherwise E
-
-    rise is that of the line through the held-out information in the second half of the hold, error its standard error.
-    Each example's contribution has a line of its own, and the rise is the mean of theirs. Held-out examples may join
-    the training set when the decay begins. They need not be measured from then on.
+    The shape is that of warm-up, stable, decay (Hu et al. 2024, MiniCPM). That the slope of a signal ends a stage is in
+    SALSA (Zhang et al. 2020, Statistical Adaptive Stochastic Gradient Methods).
 
     Attributes:
         epochs: E, the planned number of epochs; None: the rule finds it. Epochs that were rolled back, or were over
             when the history began, are taken off.
         steps: The planned number of optimizer steps instead, for a scheduler that counts them.
+        stop_early: With a planned end: the same result sooner, instead of the best result within the plan.
         z: 1.96, the two-sided 95 % quantile of the normal distribution: what counts as significant.
         window: 1/2, the share of the hold in which the rule looks for a rise.
-        longest: 1/2, the largest share of the epochs that a hold takes, where E is known.
+        longest: 1/2, the largest share of the planned epochs that a hold takes.
         middle: 1/2, where the held rate lies between LR_top (0) and LR_max (1), on a log scale.
-        lowered: 1/2, the share of the rate that is held after information has fallen at LR_top too.
+        lowered: 1/2, the share of the rate that is held after information has fallen.
         fewest: 4, the fewest values for a line. A line through three has one degree of freedom left, and the scatter
             around it means nothing.
-        fewest_held_out: 3, the same for held-out information. Only the rise counts there, and each epoch too many
-            is one more of overfitting.
+        fewest_held_out: 3, the same for a rise of held-out information. Only the rise counts there, and each epoch too
+            many is one more of overfitting.
         shape: The share of the held rate, by the share of the decay phase that is over; None: a straight line.
 
     Raises:
@@ -96,6 +105,7 @@ class HoldAndDecay(Policy):
     epochs: int | None = None
     _: KW_ONLY
     steps: int | None = None
+    stop_early: bool = False
     z: float = 1.96
     window: float = 0.5
     longest: float = 0.5
@@ -116,14 +126,23 @@ class HoldAndDecay(Policy):
             put(name, share(name, getattr(self, name), zero=name == "middle"))
         for name, least in (("fewest", 3), ("fewest_held_out", 2)):
             put(name, whole(name, getattr(self, name), least))
+        if not isinstance(self.stop_early, bool):
+            raise ValueError(f"stop_early must be True or False, got {self.stop_early!r}")
         if not (self.shape is None or callable(self.shape)):
             raise ValueError(f"shape must be a function of the share that is over, got {self.shape!r}")
+
+    @property
+    def goes_back(self) -> bool:
+        """Whether a decision may return to an earlier network: where the rule uses a planned number of epochs."""
+        return (self.epochs is not None or self.steps is not None) and not self.stop_early
 
     def decide(self, observed: Observed) -> Decision:
         """The learning rate of the epoch about to run."""
         run = _Run(self, observed)
         if run.epochs is not None and observed.epoch - 1 >= run.epochs:
-            return _finished(observed, run.epochs)
+            return finished(observed, run.epochs)
+        if run.epochs is not None and not self.stop_early:
+            return decide_within_plan(self, observed, run.epochs)
         cycle = _Cycle(0)
         for done in range(observed.epoch):
             cycle = self._next(cycle, done, run)
@@ -189,32 +208,13 @@ class HoldAndDecay(Policy):
         )
 
     def _decision(self, cycle: _Cycle, observed: Observed) -> Decision:
-        epoch, bounds, time = observed.epoch, observed.bounds, observed.time
+        epoch, bounds = observed.epoch, observed.bounds
         if cycle.hold_end is None:
             return self._hold_decision(cycle, epoch, bounds)
         if epoch - 1 >= cycle.end:
-            return _finished(observed, cycle.end)
-        held, epochs = self._held_rate(cycle, cycle.hold_end, bounds), cycle.end - cycle.hold_end
-        if self.shape is None:
-            lr = held * (cycle.end - epoch + 0.5) / epochs
-            falls_by = held / epochs
-        else:
-            over = (epoch - cycle.hold_end - 0.5) / epochs
-            lr = held * self._shaped(over)
-            ends = (max(over - 0.5 / epochs, 0.0), min(over + 0.5 / epochs, 1.0))
-            falls_by = held * (self._shaped(ends[0]) - self._shaped(ends[1]))
-        since = f" since {time(cycle.hold_end + (observed.unit is None))}"
-        if observed.rolled_back:  # perhaps after the decay began, and then that moment has another number
-            since = ""
-        why = f"decaying{since}, to end with {time(cycle.end)}: {cycle.why}"
-        if lr <= bounds.lr_min:
-            return Decision(bounds.lr_min, "decay", f"{why}; at the floor lr_min = {bounds.lr_min:g}")
-        return Decision(lr, "decay", why, change=-falls_by)
-
-    def _shaped(self, over: float) -> float:
-        """The share of the held rate where this share of the decay phase is over."""
-        assert self.shape is not None, "asked for only where there is one"
-        return number(f"shape({over:.3g})", self.shape(over))
+            return finished(observed, cycle.end)
+        held = self._held_rate(cycle, cycle.hold_end, bounds)
+        return decaying(self, observed, held, cycle.hold_end, cycle.end, cycle.why)
 
     def _hold_decision(self, cycle: _Cycle, epoch: int, bounds: Bounds) -> Decision:
         lr = self._held_rate(cycle, epoch, bounds)
@@ -235,15 +235,7 @@ class HoldAndDecay(Policy):
         """The learning rate of an epoch of a hold."""
         if cycle.lowered or epoch == 1:
             return max(bounds.lr_top * self.lowered ** max(cycle.lowered - 1, 0), bounds.lr_min)
-        middle = bounds.lr_top ** (1 - self.middle) * bounds.lr_max**self.middle
-        return min(
-            max(middle, bounds.lr_top), bounds.lr_max
-        )  # where the two are one, rounding may leave them
-
-
-def _finished(observed: Observed, end: float | int) -> Decision:
-    """The run is over after epoch `end`."""
-    return Decision(observed.bounds.lr_min, "finished", f"finished after {observed.time(end)}")
+        return middle(self, bounds)
 
 
 @dataclass(frozen=True)

@@ -26,9 +26,11 @@ class Decision:
         change: How far the rate moves until the next decision, negative where it falls; `lr` is its mean over that
             time. A scheduler that sets the rate before each step goes in a straight line from lr - change / 2 to
             lr + change / 2.
+        back: The network returns to what it was after so many units of time; None: it goes on from where it is.
 
     Raises:
-        ValueError: an lr that is not finite or is negative, a change that is not finite, another phase.
+        ValueError: an lr that is not finite or is negative, a change that is not finite, another phase, a negative
+            number of units.
         TypeError: a reason that is no text.
     """
 
@@ -36,12 +38,15 @@ class Decision:
     phase: Phase
     reason: str
     change: float = 0.0
+    back: int | None = None
 
     def __post_init__(self) -> None:
         # Plain numbers: a rule may compute with numpy, and a state holds none of its kinds.
         object.__setattr__(self, "lr", number("lr", self.lr, 0))
         object.__setattr__(self, "change", number("change", self.change))
         check_choice("phase", self.phase, get_args(Phase))
+        if self.back is not None:
+            whole("back", self.back, 0)
         if not isinstance(self.reason, str):
             raise TypeError(f"reason must be a sentence, got {shown(self.reason)}")
 
@@ -67,6 +72,7 @@ class Observed:
         rolled_back: Units that were rolled back. The history holds none of them.
         begun: Units that were over when the history began: it is that of a layer which was added later.
         unit: Optimizer steps in a unit of time; None: a unit is an epoch.
+        returns: Whether the network can return to an earlier one (`Decision.back`).
 
     Raises:
         TypeError: a history that is no list, bounds or held-out information of another kind.
@@ -81,6 +87,7 @@ class Observed:
     rolled_back: int = 0
     begun: int = 0
     unit: int | None = None
+    returns: bool = False
 
     def __post_init__(self) -> None:
         _check_nats("history", self.history)
@@ -167,6 +174,11 @@ class Policy(Protocol):
     reads_reference: ClassVar[bool] = False
     reads_held_out: ClassVar[bool] = False
 
+    @property
+    def goes_back(self) -> bool:
+        """Whether a decision may return to an earlier network (`Decision.back`). A copy of the best is kept then."""
+        return False
+
     @abstractmethod
     def decide(self, observed: Observed) -> Decision:
         """The learning rate of the epoch about to run."""
@@ -181,6 +193,7 @@ def simulate(
     reference: float | None = None,
     held_out: HeldOut | None = None,
     unit: int | None = None,
+    returns: bool = False,
 ) -> list[Decision]:
     """The decisions of a policy along a trace of information. Nothing is trained.
 
@@ -191,6 +204,7 @@ def simulate(
         reference: I(X;Y) in nats; only a policy that does not read it does without.
         held_out: Information about held-out examples, for a policy that reads it; it may end before the trace.
         unit: Optimizer steps from one value to the next; None: epochs.
+        returns: Whether the network can return to an earlier one.
 
     Returns:
         The decisions for epochs 1 .. len(trace).
@@ -225,6 +239,7 @@ def simulate(
                 bounds,
                 held_out=None if held_out is None else held_out.until(epoch),
                 unit=unit,
+                returns=returns,
             ),
         )
         for epoch in range(1, len(trace) + 1)
