@@ -116,7 +116,6 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
     ),
     ("MutualInformationLR(policy='wang-2024')", scheduled(policy="wang-2024"), ("policy", "wang-2024")),
     ("MutualInformationLR(policy=Bounds)", scheduled(policy=BOUNDS), ("policy", "Bounds")),
-    ("MutualInformationLR(bounds=None)", scheduled(bounds=None), ("bounds", "None")),
     ("MutualInformationLR(bounds=0.1)", scheduled(bounds=0.1), ("bounds", "float")),
     ("MutualInformationLR(measuring='all')", scheduled(measuring="all"), ("measuring", "'all'")),
     ("find_bounds(measuring='all')", test(measuring="all"), ("measuring", "'all'")),

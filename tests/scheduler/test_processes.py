@@ -108,6 +108,24 @@ def test_all_processes_roll_back_together(four: Team, kind: str) -> None:
     assert "rolled back" in found[0]["explain"] and found[0]["history"]["output"][-1] > 0.5
 
 
+def searched(kind: str) -> dict[str, Any]:
+    """A run that finds its learning rate, in steps of all processes."""
+    run = Run(kind, bounds=None, policy=HoldAndDecay(steps=180), every=10)
+    run.rates.clear()
+    run.optimizer.register_step_pre_hook(lambda *_: run.rates.append(run.optimizer.param_groups[0]["lr"]))
+    for epoch in range(60):
+        run.train(epoch)
+    assert not run.scheduler.finding
+    return run.facts()
+
+
+@pytest.mark.parametrize("kind", ["DDP", "FSDP"])
+def test_all_processes_search_together(four: Team, kind: str) -> None:
+    found = four.run(searched, kind)
+    assert same(found)
+    assert "found lr" in found[0]["explain"] and found[0]["history"]["output"][-1] > 0.8
+
+
 def one_asks() -> dict[str, Any]:
     """One process knows that the epoch is lost, the others do not."""
     run = Run("DDP")

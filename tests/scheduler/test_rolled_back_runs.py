@@ -14,7 +14,7 @@ from infopace.policies import simulate
 from infopace.range_test import Race
 from infopace.scheduler import RollBack, uncounted_steps
 
-from ..small_run import BOUNDS, EPOCHS, OURS, Run, data
+from ..small_run import BOUNDS, EPOCHS, OURS, Run, data, same
 
 
 def collapsed(model: nn.Module) -> None:
@@ -74,7 +74,7 @@ def test_an_epoch_that_damages_the_network_is_rolled_back(layer_wise: bool, dama
         one.scheduler.observe = type(one.scheduler).observe.__get__(one.scheduler)
         one.epoch(2)
         one.scheduler.step()
-    assert again.scheduler.state_dict() == run.scheduler.state_dict()
+    assert same(again.scheduler.state_dict(), run.scheduler.state_dict())
     assert len(run.scheduler.history["output"]) == 3 and len(run.scheduler.decisions) == 4
 
 

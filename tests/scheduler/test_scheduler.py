@@ -195,10 +195,6 @@ def test_our_rule_is_the_one_that_need_not_be_named() -> None:
     [
         ({"optimizer": []}, "optimizers must be one or more torch Optimizers, got none"),
         (
-            {"bounds": None},
-            "bounds must be given, Bounds(lr_min, lr_max) or those that find_bounds gives, got None",
-        ),
-        (
             {"policy": BOUNDS},
             "policy must be a Policy, with a method decide, got "
             "Bounds(lr_min=0.001, lr_max=0.2, lr_top=0.2, epsilon=0.01)",

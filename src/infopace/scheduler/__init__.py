@@ -1,7 +1,7 @@
 """Probe -> policy -> optimizer, as a torch learning-rate scheduler."""
 
+from infopace.scheduler._kept import Snapshot as Snapshot
 from infopace.scheduler._pacer import Pacer as Pacer
-from infopace.scheduler._pacer import Snapshot as Snapshot
 from infopace.scheduler._roll_back import RollBack as RollBack
 from infopace.scheduler._roll_back import RollBackError as RollBackError
 from infopace.scheduler._scheduler import MutualInformationLR as MutualInformationLR

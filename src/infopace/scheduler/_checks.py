@@ -7,16 +7,21 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, get_args
 
+from torch import nn
+from torch.optim import Optimizer
+
 from infopace._checks import shown
-from infopace.model.layers import unknown_layer
+from infopace.model.layers import holds_all, unknown_layer
+from infopace.model.processes import Processes
 from infopace.policies import Bounds, Decision, HoldAndDecay, Phase, Policy, Vasudevan2020
 from infopace.policies._policy import check_policy, check_reads_held_out
 from infopace.probe import Probe
+from infopace.scheduler._ledger import Ledger
 from infopace.scheduler._units import Cadence, check_unit_state, is_unit_state
 
 _Fits = Callable[[Any], bool]
 
-VERSION = 5
+VERSION = 6
 _PHASES = get_args(Phase)
 
 
@@ -36,7 +41,8 @@ def _is_decision(value: object) -> bool:
     if not (isinstance(value, Mapping) and set(value) == {field.name for field in fields(Decision)}):
         return False
     numbers = _is_rate(value["lr"]) and _is_number(value["change"])
-    return numbers and isinstance(value["reason"], str) and value["phase"] in _PHASES
+    back = value["back"] is None or _is_count(value["back"])
+    return numbers and back and isinstance(value["reason"], str) and value["phase"] in _PHASES
 
 
 def _is_ends(value: object) -> bool:
@@ -64,6 +70,14 @@ PACER: dict[str, tuple[_Fits, str]] = {
     "held_out_size": _COUNT,
     "every": (lambda value: value is None or (_is_count(value) and value > 0), "a number of steps, or None"),
     "unit": (lambda value: value is None or (_is_count(value) and value > 0), "a number of steps, or None"),
+    "gone": (
+        _list_of(lambda part: _list_of(_is_count)(part) and len(part) == 2),
+        "pairs of a unit and a number of steps",
+    ),
+    "best": (
+        lambda value: value is None or isinstance(value, Mapping),
+        "the network to go back to, or None",
+    ),
     "time": (is_unit_state, "what was measured in the unit of time that runs"),
     "reference": (lambda value: value is None or _is_rate(value), "a number of nats, or None"),
     "rolled_back": (_list_of(_is_count), "numbers of epochs"),
@@ -85,6 +99,10 @@ TORCH: dict[str, tuple[_Fits, str]] = {
     "steps": _COUNT,
     "taken": _COUNT,
     "first": (lambda value: value is None or _RATES[0](value), "rates by layer, or None"),
+    "finding": (
+        lambda value: value is None or isinstance(value, Mapping),
+        "what the search for the rate found, or None",
+    ),
     "last_lr": _RATES,
     "group_lrs": _RATES,
     "factors": _RATES,
@@ -130,6 +148,20 @@ def planned_steps(policy: Policy) -> int | None:
     return policy.steps if isinstance(policy, HoldAndDecay | Vasudevan2020) else None
 
 
+def planned_epochs(policy: Policy) -> int | None:
+    """The epochs that a policy of this library plans; None: it plans none."""
+    return policy.epochs if isinstance(policy, HoldAndDecay | Vasudevan2020) else None
+
+
+def check_can_search(optimizer: Optimizer, model: nn.Module) -> None:
+    """Raise ValueError where the rate cannot be found in the run: trials could not be put back."""
+    if not holds_all(optimizer, model):
+        raise ValueError(
+            "bounds must be given where the optimizer does not hold all trainable weights, got None; trials at other "
+            "rates could not be rolled back"
+        )
+
+
 def check_held_out(held_out: object, probe: Probe, policy: Policy) -> None:
     """Raise TypeError for no probe, or one that the policy does not read; ValueError for other classes."""
     if not isinstance(held_out, Probe):
@@ -140,6 +172,22 @@ def check_held_out(held_out: object, probe: Probe, policy: Policy) -> None:
         raise ValueError(
             f"held_out must have the classes of the probe, {probe.classes}, got {held_out.classes}"
         )
+
+
+def check_alike(
+    processes: Processes, probe: Probe, held_out: Probe | None, reference: float | None, ledger: Ledger
+) -> None:
+    """Raise ProcessError where processes were given other examples, bounds or layers, or find another reference."""
+    if not processes.several:
+        return
+    values = {
+        "the probe": probe.digest,
+        "the held-out examples": None if held_out is None else held_out.digest,
+        "the reference": None if reference is None else f"{reference:.6g} nats",
+        "the bounds": repr(ledger.bounds),
+        "the driving layers": list(ledger.begun),
+    }
+    processes.agree(values, "draw the examples from the same data with the same seed")
 
 
 def check_bounds(layers: Iterable[str], bounds: Bounds | Mapping[str, Bounds]) -> None:

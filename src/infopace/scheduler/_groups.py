@@ -127,6 +127,11 @@ class ParameterGroups:
         return rates
 
     @property
+    def rate(self) -> float:
+        """The largest initial learning rate; 1e-3 where all are 0."""
+        return max(self.scales.values()) or 1e-3
+
+    @property
     def places(self) -> list[tuple[int, int]]:
         """Of each group, the number of its optimizer and its own number there."""
         if isinstance(self._optimizer, Optimizers):

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from infopace.model.layers import nearest_measured, weight_layers, with_neighbours
 from infopace.policies import Bounds, Decision, HeldOut, Observed, Policy
@@ -19,6 +18,7 @@ from infopace.policies._policy import decide
 from infopace.probe import Measurement
 from infopace.scheduler._explain import Line
 from infopace.scheduler._groups import ParameterGroups
+from infopace.scheduler._held_out_record import HeldOutRecord
 
 # A rate in float32 differs by less from the one that was decided.
 _SAME = 1e-6
@@ -58,70 +58,6 @@ def nats_by_layer(
     return nats
 
 
-class HeldOutRecord:
-    """Held-out information per driving layer, after 0, 1, 2, .. units of time. Methods that change it return another.
-
-    Attributes:
-        history: Information in nats.
-        examples: What each example contributed to that, as far as the policy still reads it.
-    """
-
-    def __init__(
-        self, history: Mapping[str, list[float]] | None = None, examples: Mapping[str, HeldOut] | None = None
-    ) -> None:
-        self.history, self.examples = dict(history or {}), dict(examples or {})
-
-    def grown(self, found: Mapping[str, tuple[float, list[float]]]) -> HeldOutRecord:
-        """With one unit of time more: by layer the information, and what each example contributes."""
-        history, examples = dict(self.history), dict(self.examples)
-        for layer, (nats, values) in found.items():
-            history[layer] = [*history.get(layer, ()), nats]
-            examples[layer] = examples[layer].grown(values) if layer in examples else HeldOut([values])
-        return HeldOutRecord(history, examples)
-
-    def trimmed(self, over: Iterable[str]) -> HeldOutRecord:
-        """Without the values that no decision reads any more; `over`: the layers of which none is read."""
-        over = set(over)
-        return HeldOutRecord(
-            self.history,
-            {layer: found.trimmed(wholly=layer in over) for layer, found in self.examples.items()},
-        )
-
-    def state(self) -> dict[str, Any]:
-        """The examples' numbers as tensors."""
-        return {
-            "held_out_history": {layer: list(values) for layer, values in self.history.items()},
-            "held_out_examples": {
-                layer: {name: torch.from_numpy(part.copy()) for name, part in found.parts().items()}
-                for layer, found in self.examples.items()
-            },
-        }
-
-    @classmethod
-    def of_state(cls, state: Mapping[str, Any]) -> HeldOutRecord:
-        """From what `state` returned.
-
-        Raises:
-            ValueError: what is no such state, or not whole.
-        """
-        examples: dict[str, HeldOut] = {}
-        for layer, parts in state["held_out_examples"].items():
-            wrong = [name for name, part in parts.items() if not isinstance(part, Tensor)]
-            if wrong:
-                raise ValueError(
-                    f"scheduler state must hold held-out examples as tensors, got others in {wrong}"
-                )
-            examples[layer] = HeldOut.of_parts({name: part.cpu().numpy() for name, part in parts.items()})
-        history = {layer: list(values) for layer, values in state["held_out_history"].items()}
-        measured = {layer: len(values) for layer, values in history.items()}
-        kept = {layer: len(found) for layer, found in examples.items()}
-        if measured != kept:
-            raise ValueError(
-                f"scheduler state must hold the held-out examples of all measurements, {measured}, got {kept}"
-            )
-        return cls(history, examples)
-
-
 class Ledger:
     """Measurements and decisions by driving layer, from the first unit of time to the next.
 
@@ -134,6 +70,8 @@ class Ledger:
         lowered: What a unit that is rolled back leaves of lr_top and lr_max.
         layers: The driving layers.
         unit: Optimizer steps in a unit of time; None: epochs.
+        gone: Optimizer steps, or epochs, that were over when the history began.
+        returns: Whether the network can return to an earlier one.
 
     Attributes:
         history: Per layer that is measured, information in nats after 0, 1, 2, .. units.
@@ -151,9 +89,12 @@ class Ledger:
         lowered: float,
         layers: Iterable[str],
         unit: int | None = None,
+        gone: int = 0,
+        returns: bool = False,
     ) -> None:
         self.policy, self.bounds, self.reference, self._lowered = policy, bounds, reference, lowered
-        self.unit = unit
+        self._returns = returns
+        self.unit, self._gone = unit, [(0, gone)] if gone else []
         self.history: dict[str, list[float]] = {}
         self.held_out = HeldOutRecord()
         self.decided: list[dict[str, Decision]] = []
@@ -198,6 +139,17 @@ class Ledger:
         said = f"{self._name(epoch)} rolled back, lr_top and lr_max times {self._lowered:g}: {why}; then "
         self._add({layer: replace(d, reason=said + d.reason) for layer, d in decided.items()}, used)
 
+    def say(self, what: str) -> None:
+        """What has happened comes before the reasons of the last decisions."""
+        self.decided[-1] = {
+            layer: replace(one, reason=what + one.reason) for layer, one in self.decided[-1].items()
+        }
+
+    def moment(self, units: int) -> str:
+        """The point in time after so many units of the history, as people count time."""
+        units += self.before(max(units, 1)) + sum(epoch <= units for epoch in self.rolled_back)
+        return f"epoch {units}" if self.unit is None else f"step {units * self.unit}"
+
     def first(self, layer: str) -> Decision:
         """The first decision of a layer that drives from now on: its history begins with the last value."""
         return self._decide(layer, self.history[layer], len(self.history[layer]) - 1)
@@ -216,6 +168,25 @@ class Ledger:
         left = self._lowered ** len(self.rolled_back)
         top, high = (max(lr * left, bounds.lr_min) for lr in (bounds.lr_top, bounds.lr_max))
         return Bounds(bounds.lr_min, high, top, bounds.epsilon)
+
+    def go_on(self, bounds: Bounds, gone: int) -> None:
+        """Decide anew for the next unit, within other bounds; so many steps, or epochs, before it count as none."""
+        self.bounds = bounds
+        self._gone.append((len(self) - 1, gone))
+        self.decided[-1] = {
+            layer: self._decide(layer, self.history[layer], begun, self.held_out.examples.get(layer))
+            for layer, begun in self.begun.items()
+        }
+
+    def before(self, unit: int | None = None) -> int:
+        """Units of time that were over when the history began, or lie between it and a unit, from 1; None: the next."""
+        gone = sum(gone for place, gone in self._gone if unit is None or place < unit)
+        return gone if self.unit is None else round(gone / self.unit)
+
+    @property
+    def returns(self) -> bool:
+        """Whether a decision may return to an earlier network. With a rate for each layer none is best for all."""
+        return self._returns and self.policy.goes_back and len(self.begun) == 1
 
     @property
     def rates(self) -> dict[str, float]:
@@ -284,6 +255,7 @@ class Ledger:
     def _name(self, first: int, last: int | None = None) -> str:
         """Units from `first`, from 1, as people count time."""
         last = first if last is None else last
+        first, last = (unit + self.before(unit) for unit in (first, last))
         if self.unit is None:
             return f"epoch {first}"
         return f"steps {(first - 1) * self.unit + 1} to {last * self.unit}"
@@ -293,6 +265,7 @@ class Ledger:
         return {
             "reference": self.reference,
             "unit": self.unit,
+            "gone": [list(part) for part in self._gone],
             "rolled_back": list(self.rolled_back),
             "history": {layer: list(values) for layer, values in self.history.items()},
             **self.held_out.state(),
@@ -314,6 +287,7 @@ class Ledger:
             ValueError: held-out examples that are not whole.
         """
         found = Ledger(self.policy, self.bounds, self.reference, self._lowered, (), state["unit"])
+        found._returns, found._gone = self._returns, [(place, gone) for place, gone in state["gone"]]
         found.held_out = HeldOutRecord.of_state(state)
         found.history = {layer: list(values) for layer, values in state["history"].items()}
         found.rolled_back = list(state["rolled_back"])
@@ -338,8 +312,9 @@ class Ledger:
                 self.bounds_of(layer),
                 held_out=held_out,
                 rolled_back=len(self.rolled_back),
-                begun=begun,
+                begun=begun + self.before(),
                 unit=self.unit,
+                returns=self.returns,
             ),
         )
 

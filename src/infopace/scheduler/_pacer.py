@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from torch import Tensor, nn
 
 from infopace._checks import whole
 from infopace.estimators import OutOfRangeError
-from infopace.model.layers import weight_layers, with_neighbours
 from infopace.model.processes import Processes, processes_of
 from infopace.policies import Bounds, Decision, HoldAndDecay, Policy
+from infopace.policies._within_plan import best_epoch
 from infopace.probe import Measurement, Measuring, Probe
 from infopace.scheduler._checks import (
     VERSION,
+    check_alike,
     check_arguments,
     check_bounds,
     check_driven,
@@ -24,31 +25,12 @@ from infopace.scheduler._checks import (
     check_state,
     planned_steps,
 )
+from infopace.scheduler._finding import Found, measure_trial
+from infopace.scheduler._held_out_record import measure_held_out
+from infopace.scheduler._kept import Best, Snapshot
 from infopace.scheduler._ledger import Ledger, Used, nats_by_layer
 from infopace.scheduler._roll_back import RollBack, check_that_a_rate_may_help, collapse
 from infopace.scheduler._units import Cadence, Unit
-
-
-@runtime_checkable
-class Snapshot(Protocol):
-    """What training changes in a unit of time, as it was when the unit began; for the roll-back of a `Pacer`."""
-
-    @property
-    def known(self) -> bool:
-        """Whether there is something to put back: training steps since `keep`."""
-        ...
-
-    def divergence(self) -> str | None:
-        """How training has diverged since `keep`, in words, such as "a weight is not finite"; None: it has not."""
-        ...
-
-    def keep(self) -> None:
-        """A unit begins: keep all that it will change, now or before its first step."""
-        ...
-
-    def put_back(self) -> None:
-        """Put back what was kept; a unit begins."""
-        ...
 
 
 class Pacer:
@@ -69,6 +51,7 @@ class Pacer:
         policy: The rule; None: `HoldAndDecay()`.
         apply: Called with the learning rate of each driving layer, by its name, whenever they were decided.
         snapshot: What is rolled back where a unit of time makes the network diverge or collapse; None: nothing is.
+        best: Keeps the network that a policy returns to; None: the network goes on from where it is.
         layers: The driving layers: "output", or names of layers.
         held_out: A probe of examples that are not trained on, for a policy that reads it.
         roll_back: The thresholds of the roll-back.
@@ -80,8 +63,7 @@ class Pacer:
         measurement: The latest measurement; None just after loading a state.
         seconds: What it took, with that of held-out examples.
         ledger: What was measured and decided so far.
-        unit: The unit of time that runs now.
-        cadence: How often is measured.
+        unit, cadence: The unit of time that runs now, and how often is measured.
 
     Raises:
         TypeError: not a probe, not a policy, no bounds, a held_out that is no probe or that the policy does not read,
@@ -99,6 +81,7 @@ class Pacer:
         *,
         apply: Callable[[Mapping[str, float]], None] | None = None,
         snapshot: Snapshot | None = None,
+        best: Best | None = None,
         layers: Iterable[str] = ("output",),
         held_out: Probe | None = None,
         roll_back: RollBack | None = None,
@@ -113,7 +96,7 @@ class Pacer:
         layers = [layers] if isinstance(layers, str) else list(dict.fromkeys(layers))
         check_bounds(layers, bounds)
         self.model, self._probe, self._held_out = model, probe, held_out
-        self.apply, self.snapshot = apply, snapshot
+        self.apply, self.snapshot, self.best = apply, snapshot, best
         usual = Measuring(layers=layers, strict=False)
         if policy.reads_reference:
             if probe.forward is not None:  # it makes the targets, which are known after one pass
@@ -123,14 +106,31 @@ class Pacer:
         self._measuring = usual if measuring is None else measuring
         self._rule = RollBack() if roll_back is None else roll_back
         self.cadence, self.unit = Cadence(every, planned_steps(policy)), Unit()
-        own = self._reference(policy)
+        own = probe.reference(self._measuring) if policy.reads_reference else None
         reference = self._processes.from_first("the reference", lambda: own)
-        self.ledger = Ledger(policy, bounds, reference, self._rule.lowered, layers, self.cadence.unit)
+        self.ledger = self._ledger(policy, bounds, reference, layers)
         self.measurement: Measurement | None = None
         self.seconds = 0.0
-        self._check_alike(own)
+        check_alike(self._processes, probe, held_out, own, self.ledger)
         self.observe()
         self._times = [time.perf_counter()]  # the starts of steps, where `decide` counts them
+
+    def begin(self, bounds: Bounds, gone: int) -> None:
+        """Begin anew within bounds that were found, after so many steps, or epochs where the caller observes them."""
+        old = self.ledger
+        self.ledger = self._ledger(old.policy, bounds, old.reference, old.begun, gone)
+        self.unit = Unit()
+        self.observe()
+
+    def go_on(self, bounds: Bounds, gone: int) -> None:
+        """Go on within other bounds, after so many steps, or epochs, that count as none."""
+        self.ledger.go_on(bounds, gone)
+        self._next_unit()
+
+    def measured(self) -> Found | None:
+        """The information in the outputs of a trial, now, as the first process has it; None: they are not finite."""
+        own = measure_trial(self._probe, self.model, self._measuring)
+        return self._processes.from_first("what a trial gave", lambda: own)
 
     def decide(self, steps: int | None = None) -> dict[str, Decision]:
         """Measure, and decide where a unit of time is over; call it once, at the end of an epoch.
@@ -204,12 +204,39 @@ class Pacer:
         if self._unit_is_over:
             self.ledger.observe(unit.nats, unit.held_out, used if used is not None else self._rates_used())
             self._decided()
+            self._follow_best()
             over = self.unit.steps - (self.cadence.unit or self.unit.steps)
             self._next_unit(max(over, 0))
         else:
             self.unit = unit
         self.measurement = measurement
         return measurement
+
+    def _follow_best(self) -> None:
+        """Keep the network where information is highest, and return to it where the policy says so."""
+        if self.best is None or not self.ledger.returns:
+            return
+        layer = next(iter(self.ledger.begun))
+        values = self.ledger.held_out.history.get(layer, self.ledger.history[layer])
+        decision = self.ledger.decided[-1][layer]
+        if decision.back is not None and self.best:
+            self.best.put_back()
+            self.ledger.say(f"back to {self.ledger.moment(decision.back)}; ")
+        if decision.phase != "hold":
+            self.best.forget()
+        elif best_epoch(values, self.ledger.bounds_of(layer).epsilon) == len(values) - 1:
+            self.best.keep()
+
+    def _ledger(
+        self,
+        policy: Policy,
+        bounds: Bounds | Mapping[str, Bounds],
+        reference: float | None,
+        layers: Iterable[str],
+        gone: int = 0,
+    ) -> Ledger:
+        known = (self._rule.lowered, layers, self.cadence.unit, gone, self.best is not None)
+        return Ledger(policy, bounds, reference, *known)
 
     @property
     def can_roll_back(self) -> bool:
@@ -231,6 +258,8 @@ class Pacer:
     def _put_back(self, why: str, used: Used | None) -> Measurement:
         assert self.snapshot is not None, "something was kept"
         self.snapshot.put_back()
+        if self.best is not None and self.ledger.returns and self.best:
+            self.best.put_back()  # what came after it may have been harmed already
         self.unit = Unit()
         measurement = self.last_measurement()
         check_that_a_rate_may_help(self.ledger, why)
@@ -279,6 +308,7 @@ class Pacer:
             "held_out_size": 0 if self._held_out is None else self._held_out.n,
             "every": self.cadence.every,
             "time": self.unit.state(),
+            "best": None if self.best is None else self.best.state(),
             **self.ledger.state(),
         }
 
@@ -298,6 +328,8 @@ class Pacer:
             self.cadence.every = state["every"]
         self.ledger.begin({layer: self.ledger.first(layer) for layer in fresh})
         self.measurement = None
+        if self.best is not None:
+            self.best.load(state["best"])
         if self.snapshot is not None:
             self.snapshot.keep()
         self._apply()
@@ -322,20 +354,6 @@ class Pacer:
     def _processes(self) -> Processes:
         # Found anew each time, because a copy of a pacer may have a model that others train.
         return processes_of(self.model)
-
-    def _check_alike(self, reference: float | None) -> None:
-        """Raise ValueError where processes were given other examples, bounds or layers, or find another reference."""
-        processes = self._processes
-        if not processes.several:
-            return
-        values = {
-            "the probe": self._probe.digest,
-            "the held-out examples": None if self._held_out is None else self._held_out.digest,
-            "the reference": None if reference is None else f"{reference:.6g} nats",
-            "the bounds": repr(self.ledger.bounds),
-            "the driving layers": list(self.ledger.begun),
-        }
-        processes.agree(values, "draw the examples from the same data with the same seed")
 
     def _reason_of_any(self, why: str | None, used: Used | None) -> str | None:
         """Why to roll back, if any process has a reason. All must have trained alike until now."""
@@ -374,19 +392,9 @@ class Pacer:
         )
         return Used(first, last, set_here=True)
 
-    def _reference(self, policy: Policy) -> float | None:
-        """I(X;Y) in nats, if the policy reads it."""
-        return self._probe.reference(self._measuring) if policy.reads_reference else None
-
     def _measure_held_out(self) -> dict[str, tuple[float, Tensor]]:
         """Held-out information of the driving layers, if it is still to be measured."""
         if self._held_out is None or not self.holds_out:
             return {}
-        measurement = self._held_out.measure(self.model, self._measuring, together=True)
-        found = with_neighbours(measurement.layers, measurement.left_out, list(weight_layers(self.model)))
-        measured = {}
-        for layer in self.ledger.held_out.examples or self.ledger.begun:
-            estimate = found[layer].estimate
-            assert estimate.pointwise is not None, "what drives is a mean over examples"
-            measured[layer] = (estimate.nats, estimate.pointwise.double().cpu())
-        return measured
+        layers = self.ledger.held_out.examples or self.ledger.begun
+        return measure_held_out(self._held_out, self.model, self._measuring, layers)

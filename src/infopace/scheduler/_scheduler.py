@@ -9,28 +9,46 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from infopace._checks import shown
+from infopace._checks import shown, whole
 from infopace.model.layers import check_model, check_parameters, holds_all, unwrap
-from infopace.policies import Bounds, Decision, HeldOut, HoldAndDecay, Policy
+from infopace.policies import Bounds, HoldAndDecay, Policy
 from infopace.probe import Measurement, Measuring, Probe
-from infopace.scheduler._checks import PACER, TORCH, check_bounds, check_driven, check_fields, check_groups
+from infopace.scheduler._checks import (
+    PACER,
+    TORCH,
+    check_bounds,
+    check_can_search,
+    check_driven,
+    check_fields,
+    check_groups,
+    planned_epochs,
+    planned_steps,
+)
+from infopace.scheduler._finding import Finding, Found
 from infopace.scheduler._groups import ParameterGroups
 from infopace.scheduler._ledger import Used
 from infopace.scheduler._pacer import Pacer
+from infopace.scheduler._readings import Readings
 from infopace.scheduler._roll_back import LastEpoch, RollBack
+from infopace.scheduler._searching import Searching
 from infopace.scheduler._several import as_one
 from infopace.scheduler._steps import Misuse, OptimizerSteps
+from infopace.scheduler._trained import Kept, Trained
 from infopace.scheduler._warmup import warmup_steps
 
 
-class MutualInformationLR(LRScheduler):
+class MutualInformationLR(Readings, LRScheduler):
     """Sets the learning rate by the information between a model's layers and the targets.
 
-        scheduler = MutualInformationLR(optimizer, model, probe, bounds)
+        scheduler = MutualInformationLR(optimizer, model, probe)
         for epoch in range(epochs):
             train_one_epoch()
             scheduler.observe()
             scheduler.step()
+
+    Without bounds the first steps of the run find the rate. They are trials at several rates, from the same weights, on
+    the batches that come. The network goes on from where the best trial ended. Of planned steps they take a tenth at
+    most, and `explain` says what they gave. Losses of these steps jump, and some may not be finite.
 
     The untrained model is measured at once, which sets the learning rate of the first epoch. `observe` measures and
     decides, once an epoch. `step` applies the last decision; extra calls change nothing. Each parameter group gets a
@@ -69,7 +87,7 @@ class MutualInformationLR(LRScheduler):
         model: The model; the plain module inside is measured, by all processes that train it, which then decide as one.
         probe: The examples to measure on.
         bounds: The range of the learning rate; or one for each driving layer, by its name (what a layer-wise
-            `find_bounds` finds).
+            `find_bounds` finds). None: the run finds the rate, beginning with the optimizer's own.
         policy: The rule; None: `HoldAndDecay()`, which needs no number of epochs.
         held_out: A probe of examples that are not trained on, with the same layers, for a policy that reads it:
             `HoldAndDecay` separates learning from overfitting by it. It is measured while `holds_out` is true.
@@ -80,6 +98,8 @@ class MutualInformationLR(LRScheduler):
             all trainable weights.
         every: Optimizer steps between two measurements, fewer than planned; "auto": chosen so that measuring takes less
             than 1 % of the time, but at least twice in a plan. None: `observe` is called at the end of each epoch.
+        steps_per_epoch: Optimizer steps in an epoch, `len(loader)`, for a policy that plans epochs: a search for the
+            rate then takes a tenth of the planned steps at most. Without it, that is known after the first epoch.
         warmup: Steps of a linear warm-up, from 1 / warmup of the rate. "auto": none, but for Adam-like optimizers
             min(2 / (1 - beta2), 5 % of the planned steps), or at most 40 where none are planned. For a warm-up of your
             own give 0; to compose with `SequentialLR`, call `observe` in every epoch all the same.
@@ -103,11 +123,12 @@ class MutualInformationLR(LRScheduler):
         optimizer: Optimizer | Sequence[Optimizer],
         model: nn.Module,
         probe: Probe,
-        bounds: Bounds | Mapping[str, Bounds],
+        bounds: Bounds | Mapping[str, Bounds] | None = None,
         policy: Policy | None = None,
         *,
         held_out: Probe | None = None,
         every: int | str | None = None,
+        steps_per_epoch: int | None = None,
         warmup: int | str = "auto",
         roll_back: bool | RollBack = True,
         also: Sequence[Any] = (),
@@ -122,24 +143,36 @@ class MutualInformationLR(LRScheduler):
         self._groups = ParameterGroups(optimizer, one_scale=not isinstance(bounds, Mapping))
         self._warmup = warmup_steps(warmup, optimizer, policy)
         # Where another optimizer trains the rest, its part of an epoch could not be rolled back.
-        whole = roll_back is not False and holds_all(optimizer, model)
+        keeps = roll_back is not False and holds_all(optimizer, model)
         # Its hook comes first: it may measure what another optimizer's step ended, and begin a unit of time.
         self._steps = OptimizerSteps(
             optimizer, unwrap(model), self._adopt, self._before_step, self._after_step
         )
-        self._last = LastEpoch(unwrap(model), optimizer, also) if whole else None
+        self._last = LastEpoch(unwrap(model), optimizer, also) if keeps else None
+        trained = Trained(unwrap(model), optimizer, also)
+        finding = None
+        if bounds is None:
+            check_can_search(optimizer, model)
+            planned = planned_steps(policy)
+            if planned is None and steps_per_epoch is not None and (epochs := planned_epochs(policy)):
+                planned = epochs * whole("steps_per_epoch", steps_per_epoch, 1)
+            finding = Finding(self._groups.rate, planned, trained, self._measure_output)
+            bounds, self._warmup = finding.bounds, 0  # each trial has one of its own
         self._pacer = Pacer(
             model,
             probe,
             bounds,
             policy,
             snapshot=self._last,
+            best=Kept(trained) if keeps else None,
             layers=self.driving_layers,
             held_out=held_out,
             roll_back=roll_back if isinstance(roll_back, RollBack) else None,
             every=every,
             measuring=measuring,
         )
+        parts = (self._pacer, self._steps, self._set_rates)
+        self._search = None if finding is None else Searching(finding, *parts)
         self._steps.warner.begin()
         super().__init__(optimizer)
 
@@ -150,6 +183,8 @@ class MutualInformationLR(LRScheduler):
         """
         self._adopt()
         self._steps.warner.observed()
+        if self._search is not None and (measurement := self._search.observed()) is not None:
+            return measurement
         by_steps = self._pacer.cadence.by_steps
         if not (self._pacer.unit.since if by_steps else self._steps.any):
             if self._pacer.measurement is not None and not by_steps:
@@ -160,7 +195,7 @@ class MutualInformationLR(LRScheduler):
     @property
     def can_roll_back(self) -> bool:
         """Whether there is an epoch to roll back: steps since the last observation, and roll_back was not False."""
-        return self._pacer.can_roll_back
+        return self.finding or self._pacer.can_roll_back
 
     def roll_back(self, why: str) -> Measurement:
         """Roll back the epoch that has just been trained, instead of `observe`, which does so by itself where needed.
@@ -172,6 +207,9 @@ class MutualInformationLR(LRScheduler):
             RollBackError: no rate helps: the third epoch in a row, or a later one, at lr_min, or the tenth at any rate.
                 The network is put back all the same.
         """
+        if self._search is not None and self.finding:
+            self._search.diverged()
+            return self._pacer.last_measurement()
         return self._measured(lambda used: self._pacer.roll_back(why, used))
 
     def step(self, epoch: int | None = None) -> None:
@@ -189,80 +227,19 @@ class MutualInformationLR(LRScheduler):
             self._steps.applied = self._steps.rates()
 
     @property
-    def policy(self) -> Policy:
-        """The rule."""
-        return self._pacer.ledger.policy
+    def finding(self) -> bool:
+        """Whether the run still searches for its learning rate."""
+        return self._search is not None and self._search.running
 
     @property
-    def bounds(self) -> Bounds | Mapping[str, Bounds]:
-        """The range of the learning rate as it was given, or that of each driving layer."""
-        return self._pacer.ledger.bounds
-
-    @property
-    def reference(self) -> float | None:
-        """I(X;Y) in nats; None: the policy does not read it."""
-        return self._pacer.ledger.reference
-
-    @property
-    def measurement(self) -> Measurement | None:
-        """The latest measurement; None just after loading a state."""
-        return self._pacer.measurement
-
-    @property
-    def unit(self) -> int | None:
-        """Optimizer steps in a unit of time; None: units are epochs."""
-        return self._pacer.cadence.unit
-
-    @property
-    def every(self) -> int | None:
-        """Optimizer steps between two measurements; None: not chosen yet, or observed by the caller."""
-        return self._pacer.cadence.every
-
-    @property
-    def history(self) -> dict[str, list[float]]:
-        """Per layer, information in nats after 0, 1, 2, .. epochs or units, without those that were rolled back."""
-        return self._pacer.ledger.history
-
-    @property
-    def rolled_back(self) -> list[int]:
-        """The epochs or units, from 1, that were rolled back."""
-        return self._pacer.ledger.rolled_back
-
-    @property
-    def driving_layers(self) -> list[str]:
-        """Per parameter group, the layer whose information drives it."""
-        return self._groups.layers
-
-    @property
-    def decisions(self) -> list[list[Decision]]:
-        """Per epoch or unit from the first to the next, rolled back or not, the decision of each parameter group.
-
-        Its lr is the group's own; a group whose layer drove none yet has one of lr 0.
-        """
-        return self._pacer.ledger.table(self._groups)
-
-    @property
-    def held_out_history(self) -> dict[str, list[float]]:
-        """The same as `history` of the held-out examples, for as long as they were measured; empty without any."""
-        return self._pacer.ledger.held_out.history
-
-    @property
-    def held_out_examples(self) -> dict[str, HeldOut]:
-        """Per driving layer, what each held-out example contributed to that, as far as the policy still reads it."""
-        return self._pacer.ledger.held_out.examples
-
-    @property
-    def holds_out(self) -> bool:
-        """Whether examples are still to be kept out of training: until every group of the first has left its hold."""
-        return self._pacer.holds_out
-
-    @property
-    def finished(self) -> bool:
-        """Whether the policy says of every parameter group that the run is over."""
-        return self._pacer.finished
+    def found(self) -> list[str]:
+        """What the search for the rate and each look since have found; empty where bounds were given."""
+        return [] if self._search is None else self._search.finding.explain().splitlines()
 
     def get_lr(self) -> list[float]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Learning rate of each parameter group, as last decided."""
+        if self._search is not None and self.finding:
+            return self._groups.spread({}, dict.fromkeys(self._groups.layers, self._search.finding.rate))
         rates = self._groups.spread({}, self._pacer.rates())
         if self._steps.total >= self._warmup:
             return rates
@@ -273,7 +250,8 @@ class MutualInformationLR(LRScheduler):
 
         The rate is named with which an epoch was trained, also where other code has set it, such as a warm-up.
         """
-        return self._pacer.ledger.explain(self._groups)
+        moves = [] if self.finding else [self._pacer.ledger.explain(self._groups)]
+        return "\n".join([*self.found, *moves])
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed run needs, by the layers' names: numbers, strings, lists, dicts and tensors."""
@@ -283,6 +261,7 @@ class MutualInformationLR(LRScheduler):
             "steps": self._steps.total,
             "taken": self._steps.taken,
             "first": None if self._steps.first is None else self._groups.by_layer(self._steps.first),
+            "finding": None if self._search is None else self._search.finding.state(),
             "last_lr": self._groups.by_layer(self.get_last_lr()),
             "group_lrs": self._groups.by_layer(self._steps.rates()),
             **self._groups.state(),
@@ -303,6 +282,14 @@ class MutualInformationLR(LRScheduler):
         check_fields(state_dict, PACER | TORCH)
         self._pacer.check_state(state_dict)
         check_groups(state_dict)
+        if (state_dict["finding"] is None) != (self._search is None):
+            its = "without" if state_dict["finding"] is None else "with"
+            raise ValueError(
+                f"scheduler state must be of a scheduler {its} a search for the rate, got bounds = {self.bounds}"
+            )
+        if self._search is not None:
+            self._search.finding.load(state_dict["finding"])
+            self._pacer.ledger.bounds = self._search.finding.bounds
         self._pacer.load_state_dict(state_dict)
         self.last_epoch = state_dict["last_epoch"]
         self._step_count = state_dict["step_count"]
@@ -340,6 +327,10 @@ class MutualInformationLR(LRScheduler):
 
     def _before_step(self) -> list[float] | None:
         """Set the rates of a step where they change from step to step; None: they were not set."""
+        if self._search is not None:
+            self._search.before_step()
+            if self.finding:
+                return self._set(self.get_lr())
         by_steps = self._pacer.cadence.by_steps
         if not (by_steps or self._steps.total <= self._warmup > 0):
             return None
@@ -354,6 +345,9 @@ class MutualInformationLR(LRScheduler):
     def _after_step(self) -> None:
         """Measure where that is due by the number of steps."""
         pacer = self._pacer
+        if self._search is not None and self.finding:
+            self._search.after_step()
+            return
         pacer.unit.stepped()
         if not pacer.cadence.by_steps:
             return
@@ -381,9 +375,17 @@ class MutualInformationLR(LRScheduler):
             self._steps.go_back()
         elif len(self._pacer.ledger) > decided:
             self._steps.begin()
+            if self._search is not None:
+                self._search.look()
         if self._pacer.cadence.by_steps and len(self._pacer.ledger) > decided:
             self._set(self.get_lr())
         return measurement
+
+    def _measure_output(self) -> Found | None:
+        return self._pacer.measured()
+
+    def _set_rates(self) -> None:
+        self._set(self.get_lr())
 
     def _set(self, rates: list[float]) -> list[float]:
         rates = self._groups.set_rates(rates)

@@ -1,0 +1,289 @@
+"""Finding the learning rate in the first steps of a run, from the batches that the run itself trains on."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from infopace.estimators import OutOfRangeError
+from infopace.policies import Bounds
+from infopace.probe import Measuring, Probe
+from infopace.scheduler._search import Trial, best, chosen, next_place, raised, rate_of
+from infopace.scheduler._trained import Kept, Trained
+
+# The share of the planned steps that trials may put back.
+SHARE = 0.1
+# A search takes about so many trials. Steps of a trial: where steps are planned from LEAST to MOST, otherwise USUAL.
+# [measured] Of AdamW the best rate stands out after 16 steps, of SGD after 64, on workloads of this project.
+_TRIALS, _LEAST, _MOST, _USUAL = 7, 4, 128, 32
+# The shares of the planned steps after which nobody waits any longer for something to be learned, or looks again.
+_LONGEST, _LAST_LOOK = 0.5, 0.25
+# The share of a trial in which its rate rises in a line.
+WARMUP = 0.5
+# lr_min, as a share of the rate that was found.
+_FLOOR = 1e-3
+
+
+def steps_of_a_trial(planned: int | None) -> int:
+    """Optimizer steps of a trial, for a run of so many planned steps; None: none are planned."""
+    if planned is None:
+        return _USUAL
+    return min(max(math.floor(SHARE * planned / _TRIALS), _LEAST), _MOST)
+
+
+Found = tuple[float, Tensor]
+"""Information in nats, and what each example of the probe contributes to it, (n,)."""
+
+
+def measure_trial(probe: Probe, model: nn.Module, measuring: Measuring) -> Found | None:
+    """Usable information in the outputs, where there are scores; None where the trial has ruined the network."""
+    usable = measuring.replace(layers="output", signal="auto")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        try:
+            estimate = probe.measure(model, usable, together=True).output.estimate
+        except OutOfRangeError:
+            return None
+    assert estimate.pointwise is not None, "what is measured is a mean over examples"
+    return estimate.nats, estimate.pointwise.detach().cpu()
+
+
+class Finding:
+    """The search for the rate, in trials on the batches that come. Each trains for the same number of steps.
+
+    Search: trials begin at the weights of the first step. The rate rises in a line over the first half of a trial.
+    `_search` says which rate is next, by the information after these steps. The network goes on from where the best
+    trial ended.
+
+    Wait: where no trial has learned anything, the last one goes on instead, at the optimizer's own rate if that did no
+    harm. Whenever its steps have doubled, and still nothing is learned, the rate is raised. This ends at half of the
+    planned steps.
+
+    Look: after the search, and whenever the steps have doubled since, the network trains on at its rate, and then at
+    one half a decade above from the same weights. While information is significantly higher there, a still higher one
+    is next. The rate is raised to the one below the highest that was better. Few steps from new weights may find a rate
+    that is too low for a warm network.
+
+    Args:
+        first: The rate of the first trial, the optimizer's own.
+        planned: The planned number of steps; None: none, or not known yet.
+        trained: What trials change.
+        measure: Measures the network; None where it has diverged.
+
+    Attributes:
+        steps: Optimizer steps of a trial.
+        trials: What the trials of the search gave, in their order.
+        over: Whether no trial runs.
+        gone: Optimizer steps of the search, or of the last look.
+        epochs: Epochs that ended in it.
+    """
+
+    def __init__(
+        self, first: float, planned: int | None, trained: Trained, measure: Callable[[], Found | None]
+    ) -> None:
+        self._first, self._planned, self._measure = first, planned, measure
+        self._before = 0.0
+        self.steps = steps_of_a_trial(planned)
+        self.trials: list[Trial] = []
+        self.over, self.gone, self.epochs = False, 0, 0
+        self._stage = "search"
+        # Of the trial that runs: its place, its steps so far, and after how many steps to measure.
+        self._place, self._taken, self._until = 0, 0, self.steps
+        # Steps that were put back, and after how many of the run to look again.
+        self._wasted, self._next_look = 0, 0
+        self._looked: list[Trial] = []
+        self._looks: list[str] = []
+        self._start, self._best = Kept(trained), Kept(trained)
+
+    @property
+    def rate(self) -> float:
+        """The rate of the next step of the trial that runs, or the one that was found."""
+        share = 1.0
+        if not self.over and self._stage != "look":
+            share = min((self._taken + 1) / max(round(WARMUP * self.steps), 1), 1.0)
+        return rate_of(self._first, self._place) * share
+
+    @property
+    def looked(self) -> bool:
+        """Whether the search is over, and what runs, or ran last, is a look."""
+        return self._stage == "look"
+
+    @property
+    def bounds(self) -> Bounds:
+        """The range of the learning rate, as it is known now."""
+        rate = rate_of(self._first, self._place)
+        return Bounds(_FLOOR * rate, rate, rate)
+
+    def before_step(self) -> None:
+        """A step is about to begin."""
+        if not self._start:
+            self._before = self._measured().nats
+            self._start.keep()
+
+    def after_step(self) -> None:
+        """A step is over; after the last one of a trial the network is measured, and the next trial begins."""
+        self._taken += 1
+        self.gone += 1
+        if self._taken >= self._until:
+            self.end_trial()
+
+    def epoch_over(self, steps: int, planned: int | None) -> None:
+        """An epoch of so many steps is over; so many epochs are planned."""
+        self.epochs += 1
+        if self._planned is None and planned is not None:
+            self._planned = planned * steps
+
+    def end_trial(self, diverged: bool = False) -> None:
+        """The trial that runs is over."""
+        trial = Trial(self._place, -math.inf) if diverged else self._measured()
+        {"search": self._after_search, "wait": self._after_wait, "look": self._after_look}[self._stage](trial)
+
+    def look(self, total: int) -> bool:
+        """Whether to look whether a higher rate is better now, after so many steps of the run; begins to."""
+        may_look = self._next_look and total >= self._next_look and self._may_take(_LAST_LOOK, total)
+        if not may_look or not self._may_waste(1):
+            return False
+        self.over, self._stage, self._looked = False, "look", []
+        self.gone = self.epochs = 0
+        self._taken, self._until, self._next_look = 0, self.steps, 2 * total
+        return True
+
+    def _after_search(self, trial: Trial) -> None:
+        self.trials.append(trial)
+        if best(self.trials) is trial and trial.each is not None:
+            self._best.keep()
+        place = next_place(self.trials)
+        alive = any(one.each is not None for one in self.trials)
+        if place is not None and (self._may_waste(len(self.trials)) or not alive):
+            self._go(place)
+        elif best(self.trials).learned:
+            self._wasted += (len(self.trials) - 1) * self.steps
+            self._next_look = self.gone
+            self._end(chosen(self.trials), self._best)
+        else:
+            self._stage = "wait"
+            self._go(raised(self.trials, self._before))
+
+    def _after_wait(self, trial: Trial) -> None:
+        self.trials = [*(one for one in self.trials if one.place != self._place), trial]
+        if trial.each is None:
+            self._end(raised(self.trials, self._before), self._start)
+        elif trial.learned or not self._may_take(_LONGEST, self.gone):
+            self._end(self._place)
+        else:
+            self._until, self._place = 2 * self._taken, raised(self.trials, self._before, self._place)
+
+    def _after_look(self, trial: Trial) -> None:
+        kept = self._looked[-1] if self._looked else None
+        self._looked.append(trial)
+        if kept is None and trial.each is None:
+            self._end_look(trial.place - 1, self._start)
+            return
+        if kept is None or trial.beats(kept):
+            kept = trial
+            self._best.keep()
+            if self._may_waste(len(self._looked)):
+                self._go(trial.place + (2 if len(self._looked) == 1 else 1))
+                return
+        self._wasted += (len(self._looked) - 1) * self.steps
+        first = self._looked[0]
+        self._end_look(kept.place if kept is first else kept.place - 1, self._best)
+
+    def _end_look(self, place: int, begin: Kept) -> None:
+        found = ", ".join(f"{one.found} at {rate_of(self._first, one.place):.3g}" for one in self._looked)
+        what = "raised to" if place > self._looked[0].place else "kept"
+        self._looks.append(
+            f"{what} lr {rate_of(self._first, place):.4g}, looks of {self.steps} steps: {found}"
+        )
+        self._end(place, begin)
+
+    def _may_take(self, share: float, total: int) -> bool:
+        """Whether so many steps are within a share of the planned ones."""
+        return self._planned is None or total <= share * self._planned
+
+    def _may_waste(self, trials: int) -> bool:
+        """Whether so many trials may still be put back."""
+        return self._planned is None or self._wasted + trials * self.steps <= SHARE * self._planned
+
+    def _go(self, place: int) -> None:
+        """A trial begins."""
+        self._start.put_back()
+        self._place, self._taken, self._until = place, 0, self.steps
+
+    def _end(self, place: int, begin: Kept | None = None) -> None:
+        """No trial runs any more; the network goes on from `begin`."""
+        if begin is not None:
+            begin.put_back()
+        self.over, self._place = True, place
+        self._start.forget()
+        self._best.forget()
+
+    def _measured(self) -> Trial:
+        found = self._measure()
+        return Trial(self._place, -math.inf) if found is None else Trial(self._place, *found)
+
+    def explain(self) -> str:
+        """What was tried and found, in a line for the search and for each look."""
+        tried = ", ".join(
+            f"{trial.found} at {rate_of(self._first, trial.place):.3g}"
+            for trial in sorted(self.trials, key=lambda trial: trial.place)
+        )
+        what = f"trials of {self.steps} steps: {tried or 'the first runs'}"
+        if self._stage == "wait":
+            found = f"no trial learned, lr {self.rate:.4g} after {self.gone} steps"
+        elif self._stage == "search" and not self.over:
+            found = "finding the learning rate"
+        else:
+            found = f"found lr {rate_of(self._first, chosen(self.trials)):.4g}"
+        return "\n".join([f"{found}, {what}", *self._looks])
+
+    def state(self) -> dict[str, Any]:
+        """As plain numbers, lists, dicts and tensors."""
+        return {
+            "first": self._first,
+            "before": self._before,
+            "planned": self._planned,
+            "steps": self.steps,
+            "gone": self.gone,
+            "epochs": self.epochs,
+            "over": self.over,
+            "stage": self._stage,
+            "place": self._place,
+            "taken": self._taken,
+            "until": self._until,
+            "wasted": self._wasted,
+            "next_look": self._next_look,
+            "looks": list(self._looks),
+            "trials": _as_state(self.trials, self._stage == "look"),
+            "looked": _as_state(self._looked, self.over),
+            "start": self._start.state(),
+            "best": self._best.state(),
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        self._first, self._before = float(state["first"]), float(state["before"])
+        self._planned, self.over, self._stage = state["planned"], bool(state["over"]), str(state["stage"])
+        self.steps, self.gone, self.epochs = (int(state[name]) for name in ("steps", "gone", "epochs"))
+        self._place, self._taken, self._until = (int(state[name]) for name in ("place", "taken", "until"))
+        self._wasted, self._next_look = int(state["wasted"]), int(state["next_look"])
+        self._looks = list(state["looks"])
+        self.trials, self._looked = ([Trial(**one) for one in state[name]] for name in ("trials", "looked"))
+        self._start.load(state["start"])
+        self._best.load(state["best"])
+
+
+def _as_state(trials: Sequence[Trial], over: bool) -> list[dict[str, Any]]:
+    """Of trials that are over only the numbers are read again, and whether there were any."""
+    return [
+        {
+            "place": one.place,
+            "nats": one.nats,
+            "each": None if one.each is None else one.each[: 2 if over else None].clone(),
+        }
+        for one in trials
+    ]

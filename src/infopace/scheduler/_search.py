@@ -1,0 +1,161 @@
+"""Which learning rate to try next, and which is the best: the search for the rate that a run begins with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+# Rates lie on a grid of so many a decade around the first one.
+_A_DECADE = 4
+# Neighbours of the best are tried first so many places away, twice that where nothing has been learned yet.
+_STRIDE = 2
+# What counts as significant: the two-sided 95 % quantile of the normal distribution.
+_Z = 1.96
+# The share of the best information that is left where a network has not collapsed.
+_LEFT = 0.5
+# No rate is tried further away from the first than so many decades.
+_FARTHEST = 5
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What some steps at one learning rate gave, from the weights that the search began with.
+
+    Attributes:
+        place: The rate is first * 10^(place / 4).
+        nats: Information in nats after the steps; -inf where the network diverged.
+        each: (n,) what each example of the probe contributes to it; None where the network diverged.
+    """
+
+    place: int
+    nats: float
+    each: Tensor | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def found(self) -> str:
+        """In words."""
+        return "diverged" if self.each is None else f"{self.nats:.3g} nats"
+
+    @property
+    def learned(self) -> bool:
+        """Whether the network predicts significantly more than the frequencies of the targets."""
+        return self.each is not None and self.nats > _Z * _error(self.each)
+
+    def beats(self, other: Trial) -> bool:
+        """Whether there is significantly more information than after another trial, example by example."""
+        if self.each is None or other.each is None:
+            return self.each is not None
+        more = (self.each - other.each).double()
+        return float(more.mean()) > _Z * _error(more)
+
+    def collapsed(self, other: Trial) -> bool:
+        """Whether there is significantly less than half of the information after another trial."""
+        if self.each is None or other.each is None:
+            return self.each is None
+        less = _LEFT * other.each.double() - self.each.double()
+        return float(less.mean()) > _Z * _error(less)
+
+    def harmed(self, before: float) -> bool:
+        """Whether it diverged, or predicts significantly less than the frequencies, and less than `before`."""
+        return self.each is None or self.nats < min(before, 0.0) - _Z * _error(self.each)
+
+
+def rate_of(first: float, place: int) -> float:
+    """The rate at a place of the grid."""
+    return first * 10 ** (place / _A_DECADE)
+
+
+def next_place(trials: Sequence[Trial]) -> int | None:
+    """Where to try next; None: the best rate is known to a factor of 1.8.
+
+    Whole decades on both sides of the first rate come first while nothing has been learned. Then the search climbs by
+    half a decade, or by a decade where information has doubled, until the rates beside the best are worse. Then it
+    tries the nearer neighbours of the best, and whether a rate half a decade above it collapses.
+    """
+    if not trials:
+        return 0
+    nats = {trial.place: trial.nats for trial in trials}
+    top = best(trials)
+    if not top.learned:
+        return _next_in_the_dark(trials)
+    for stride in (2 * _STRIDE, _STRIDE, 1):
+        # Upwards first: a rate that is too high shows at once, one that is too low only looks slow.
+        for sign in (1, -1):
+            place = top.place + sign * stride
+            between = range(min(place, top.place) + 1, max(place, top.place))
+            passed = any(p in nats for p in between)
+            if stride > _STRIDE and not _doubled(top, nats, sign):
+                continue
+            if place not in nats and not passed and abs(place) <= _FARTHEST * _A_DECADE:
+                return place
+    # `chosen` asks for half a decade above the best.
+    above = top.place + _STRIDE
+    wanted = top.learned and above not in nats and above <= _FARTHEST * _A_DECADE
+    near = any(trial.place == top.place + 1 and trial.collapsed(top) for trial in trials)
+    return above if wanted and not near else None
+
+
+def _doubled(top: Trial, nats: Mapping[int, float], sign: int) -> bool:
+    """Whether the best rate is the last one in this direction, with twice the information of the one before it."""
+    before = [place for place in nats if sign * place < sign * top.place]
+    if not before or len(before) < len(nats) - 1:
+        return False
+    return top.nats >= 2 * nats[max(before, key=lambda place: sign * place)]
+
+
+def _next_in_the_dark(trials: Sequence[Trial]) -> int | None:
+    """Where nothing is learned yet: a decade above the first rate, one below, two above and so on.
+
+    A network that a high rate has ruined may look like one that a low rate has not changed.
+    """
+    tried = [trial.place for trial in trials]
+    ruined = min((trial.place for trial in trials if trial.each is None), default=math.inf)
+    for decades in range(1, _FARTHEST + 1):
+        for place in (decades * _A_DECADE, -decades * _A_DECADE):
+            if place not in tried and place < ruined:
+                return place
+    return None
+
+
+def best(trials: Sequence[Trial]) -> Trial:
+    """The trial with the most information, the lowest rate of equal ones."""
+    return max(trials, key=lambda trial: (trial.nats, -trial.place))
+
+
+def chosen(trials: Sequence[Trial]) -> int:
+    """The place to train at: the best one, or so far below it that no rate within half a decade above collapses.
+
+    Collapsed is less than half of the best information, as for `RollBack`. Few steps overestimate the best rate by up
+    to a factor of three: what a network can bear falls while it learns. Where information falls gently above the best
+    rate, that does no harm. Where it falls steeply, as it does for SGD and deep networks, it ruins the network.
+    """
+    top = best(trials)
+    collapsed = [trial.place for trial in trials if trial.place > top.place and trial.collapsed(top)]
+    return min([top.place, *(max(place - _STRIDE - 1, top.place - _STRIDE) for place in collapsed)])
+
+
+def raised(trials: Sequence[Trial], before: float, place: int | None = None) -> int:
+    """Where to wait while no trial has learned: at the first rate, and then half a decade above `place`.
+
+    The rate stays below all that did harm.
+
+    Args:
+        trials: What was tried.
+        before: Information in nats that the search began with.
+        place: Where it has waited until now.
+    """
+    ceiling = min(
+        (trial.place for trial in trials if trial.harmed(before)), default=_FARTHEST * _A_DECADE + 1
+    )
+    wanted = 0 if place is None else place + _STRIDE
+    if wanted < ceiling:
+        return wanted
+    return place if place is not None and place < ceiling else ceiling - _STRIDE
+
+
+def _error(values: Tensor) -> float:
+    """The standard error of the mean."""
+    return float(values.double().std()) / math.sqrt(len(values)) if len(values) > 1 else math.inf

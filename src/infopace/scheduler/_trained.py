@@ -1,0 +1,117 @@
+"""What training changes, and copies of it to go back to: the start of a search, the best of a run."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from infopace.model.layers import parameters_of
+from infopace.model.snapshot import Buffers, Contents, OptimizerState, Weights, contents_of
+
+
+class Trained:
+    """What training changes: trainable weights, buffers, the optimizer's state, and what else is named.
+
+    Copies of a model on a GPU lie in the computer's memory.
+
+    Args:
+        model: The plain model.
+        optimizer: Its optimizer.
+        also: Tensors, modules or objects with a state.
+    """
+
+    def __init__(self, model: nn.Module, optimizer: Optimizer, also: Sequence[Any] = ()) -> None:
+        self._model, self._optimizer, self._also = model, optimizer, tuple(also)
+
+    def copied(self) -> list[Contents]:
+        """A copy of it, as it is now."""
+        on_gpu = any(weight.device.type != "cpu" for weight in self._model.parameters())
+        keep_on = torch.device("cpu") if on_gpu else None
+        trainable = [weight for weight in parameters_of(self._model) if weight.requires_grad]
+        return [
+            Weights(trainable, keep_on),
+            Buffers(self._model, keep_on),
+            OptimizerState(self._optimizer, keep_on),
+            *(part for holder in self._also for part in contents_of(holder, keep_on)),
+        ]
+
+    def state(self) -> dict[str, Any]:
+        """The same in a form that can be saved."""
+        also = [
+            one.detach().clone() if isinstance(one, Tensor) else copy.deepcopy(one.state_dict())
+            for one in self._also
+        ]
+        return {
+            "model": {name: _cloned(value) for name, value in self._model.state_dict().items()},
+            "optimizer": copy.deepcopy(self._optimizer.state_dict()),
+            "also": also,
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """All as `state` gave it."""
+        self._model.load_state_dict(state["model"])
+        self._optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
+        for one, its in zip(self._also, state["also"], strict=True):
+            if isinstance(one, Tensor):
+                one.detach().copy_(its)
+            else:
+                one.load_state_dict(copy.deepcopy(its))
+
+
+class Kept:
+    """A copy of what training changes, as it was at one moment; at first there is none.
+
+    A copy that comes from a saved state stays as it was saved until it is put back. By then all else has been loaded.
+    """
+
+    def __init__(self, trained: Trained) -> None:
+        self._trained = trained
+        self._parts: list[Contents] | None = None
+        self._saved: Mapping[str, Any] | None = None
+
+    def __bool__(self) -> bool:
+        return self._parts is not None or self._saved is not None
+
+    def keep(self) -> None:
+        """Copy all as it is now."""
+        self._parts, self._saved = self._trained.copied(), None
+
+    def take(self, other: Kept) -> None:
+        """The copy of another."""
+        self._parts, self._saved = other._parts, other._saved
+
+    def forget(self) -> None:
+        """No copy is needed any more."""
+        self._parts = self._saved = None
+
+    def put_back(self) -> None:
+        """All as it was when it was copied."""
+        if self._saved is not None:
+            self._trained.load(self._saved)
+        for part in self._parts or ():
+            part.put_back()
+
+    def state(self) -> Mapping[str, Any] | None:
+        """The copy in a form that can be saved; None: there is none. What is trained stays as it is."""
+        if self._parts is None:
+            return self._saved
+        now = self._trained.copied()
+        self.put_back()
+        found = self._trained.state()
+        for part in now:
+            part.put_back()
+        return found
+
+    def load(self, state: Mapping[str, Any] | None) -> None:
+        """From what `state` gave."""
+        self._parts, self._saved = None, state
+
+
+def _cloned(value: Any) -> Any:
+    """A state dict may hold what is no tensor."""
+    return value.detach().clone() if isinstance(value, Tensor) else copy.deepcopy(value)

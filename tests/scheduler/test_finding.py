@@ -1,0 +1,379 @@
+"""A run without bounds finds its learning rate in its first steps."""
+
+from __future__ import annotations
+
+import functools
+import io
+import math
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from infopace import HoldAndDecay, MutualInformationLR, Policy, Probe, layer_groups
+from infopace.probe import Measuring
+from infopace.scheduler._finding import SHARE, Finding, steps_of_a_trial
+from infopace.scheduler._search import chosen, rate_of
+from infopace.scheduler._trained import Trained
+
+from ..small_run import data, same
+
+STEPS = 1400  # trials of 20 steps
+MEASURING = Measuring(std_error=False)
+
+
+class Loop:
+    """A step-based loop that knows of no scheduler, or epochs of `epoch` steps that observe."""
+
+    def __init__(
+        self,
+        lr: float = 0.1,
+        *,
+        policy: Policy | None = None,
+        every: int | None = 20,
+        labels: torch.Tensor | None = None,
+        optimizer: str = "SGD",
+        held_out: bool = False,
+        layer_wise: bool = False,
+        **options: Any,
+    ) -> None:
+        torch.manual_seed(1)
+        self.model = nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 4))
+        extra = {"momentum": 0.9} if optimizer == "SGD" else {}
+        groups = layer_groups(self.model) if layer_wise else self.model.parameters()
+        self.optimizer = getattr(torch.optim, optimizer)(groups, lr=lr, **extra)
+        self.inputs, known = data()
+        self.labels = known if labels is None else labels
+        self.scheduler = MutualInformationLR(
+            self.optimizer,
+            self.model,
+            Probe(self.inputs[:200], self.labels[:200]),
+            policy=HoldAndDecay(steps=STEPS) if policy is None else policy,
+            held_out=Probe(self.inputs[500:], self.labels[500:]) if held_out else None,
+            every=every,
+            measuring=MEASURING if not layer_wise else MEASURING.replace(layers="all"),
+            **options,
+        )
+        self.rates: list[float] = []
+        self.finding: list[bool] = []
+        self.step = 0
+
+    def train(self, steps: int, scale: float = 1.0) -> None:
+        for _ in range(steps):
+            self.finding.append(self.scheduler.finding)
+            order = torch.randperm(500, generator=torch.Generator().manual_seed(self.step))[:50]
+            self.optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(self.model(self.inputs[order]), self.labels[order])
+            (scale * loss).backward()
+            handle = self.optimizer.register_step_pre_hook(lambda *_: self.rates.append(self.rate))
+            self.optimizer.step()
+            handle.remove()
+            self.step += 1
+
+    @property
+    def rate(self) -> float:
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def weights(self) -> torch.Tensor:
+        return torch.cat([one.detach().flatten().clone() for one in self.model.state_dict().values()])
+
+
+def found(loop: Loop) -> Any:
+    assert loop.scheduler._search is not None
+    return loop.scheduler._search.finding
+
+
+@pytest.mark.parametrize("optimizer", ["SGD", "AdamW"])
+def test_from_rates_five_decades_apart_it_finds_rates_that_are_as_good(optimizer: str) -> None:
+    nats, rates = [], []
+    for lr in (1e-5, 1e-2, 1.0):
+        loop = Loop(lr, optimizer=optimizer, policy=HoldAndDecay(steps=4000))
+        loop.train(900)
+        assert not loop.scheduler.finding
+        place = chosen(found(loop).trials)
+        rates.append(rate_of(lr, place))
+        nats += [trial.nats for trial in found(loop).trials if trial.place == place]
+    assert min(nats) > 0.9 * max(nats) > 1.0
+    assert max(rates) / min(rates) < 15  # of AdamW a whole decade is as good here
+    assert loop.scheduler.found[0].startswith("found lr")
+    assert "\n".join(loop.scheduler.found) in loop.scheduler.explain()
+
+
+def test_what_is_put_back_is_a_tenth_of_the_plan_and_the_run_ends_with_the_plan() -> None:
+    loop = Loop()
+    loop.train(STEPS)
+    assert found(loop)._wasted <= SHARE * STEPS
+    assert sum(loop.finding) <= SHARE * STEPS + 4 * found(loop).steps
+    assert loop.finding[0] and not any(loop.finding[STEPS // 2 :])
+    assert loop.scheduler.finished
+    # Half of the steps after the search are for the decay.
+    phases = [taken[0].phase for taken in loop.scheduler.decisions]
+    assert abs(phases.count("decay") * 40 - (STEPS - loop.finding.index(False)) // 2) <= 80
+
+
+def test_the_network_goes_on_from_where_the_best_trial_ended() -> None:
+    loop = Loop()
+    starts, ends, rates = [], [], []
+    loop.train(1)
+    steps, loop.step = found(loop).steps, 1
+    while loop.scheduler.finding:
+        if found(loop)._taken == steps - 1:
+            rates.append(rate_of(0.1, found(loop)._place))
+            hooked = loop.optimizer.register_step_post_hook(lambda *_: ends.append(loop.weights()))
+            hooked_first = next(reversed(loop.optimizer._optimizer_step_post_hooks))
+            loop.optimizer._optimizer_step_post_hooks.move_to_end(hooked_first, last=False)
+            loop.train(1)
+            hooked.remove()
+            starts.append(loop.weights())
+        else:
+            loop.train(1)
+    nats = [one.nats for one in found(loop).trials]
+    best = max(range(len(nats)), key=nats.__getitem__)
+    assert len(rates) == len(nats)
+    # All trials but the last end where the search began, bit for bit; then the best goes on.
+    assert all(torch.equal(one, starts[0]) for one in starts[:-1])
+    assert torch.equal(loop.weights(), ends[best])
+    assert not torch.equal(ends[best], starts[0])
+
+
+def test_the_rate_of_a_trial_rises_over_its_first_half() -> None:
+    loop = Loop()
+    loop.train(found(loop).steps)
+    ramp = [0.1 * min((step + 1) / 10, 1.0) for step in range(20)]
+    assert loop.rates == pytest.approx(ramp)
+
+
+@functools.cache
+def resumed() -> Loop:
+    whole = Loop(held_out=True)
+    whole.train(STEPS)
+    return whole
+
+
+@pytest.mark.parametrize("stop", [7, 20, 51, 139, 181, 700])
+def test_a_state_saved_in_the_middle_resumes_bit_for_bit(stop: int) -> None:
+    whole = resumed()
+    first = Loop(held_out=True)
+    first.train(stop)
+    file = io.BytesIO()
+    torch.save([part.state_dict() for part in (first.model, first.optimizer, first.scheduler)], file)
+    file.seek(0)
+    second = Loop(held_out=True)
+    states = torch.load(file, weights_only=True)
+    # In any order: the scheduler's first.
+    for part, state in reversed(
+        list(zip((second.model, second.optimizer, second.scheduler), states, strict=True))
+    ):
+        part.load_state_dict(state)
+    second.step = stop
+    second.train(STEPS - stop)
+    assert second.rates == whole.rates[stop:]
+    assert torch.equal(second.weights(), whole.weights())
+    assert same(second.scheduler.state_dict(), whole.scheduler.state_dict())
+
+
+def test_a_trial_that_diverges_is_put_back() -> None:
+    loop = Loop(1e4)
+    loop.train(STEPS)
+    places = {one.place: one.nats for one in found(loop).trials}
+    assert places[0] < 0
+    assert loop.scheduler.bounds.lr_max < 10  # type: ignore[union-attr]
+    assert all(one.isfinite().all() for one in loop.model.parameters())
+    assert "at 1e+04" in loop.scheduler.explain()
+
+
+def test_where_nothing_is_to_be_learned_it_keeps_the_first_rate_and_says_so() -> None:
+    labels = torch.randint(0, 4, (600,), generator=torch.Generator().manual_seed(7))
+    loop = Loop(1e-6, labels=labels, optimizer="AdamW")
+    loop.train(STEPS)
+    assert loop.scheduler.finished and not loop.scheduler.finding
+    assert "no trial learned" in loop.scheduler.explain()
+    assert loop.finding.index(False) <= STEPS // 2 + 700
+    # It waited at the first rate, and raised it as the steps doubled.
+    waited = [rate for rate, finding in zip(loop.rates, loop.finding, strict=True) if finding]
+    assert max(waited[-10:]) > 1e-6
+
+
+EACH = torch.randn(200, generator=torch.Generator().manual_seed(0)).double()
+
+
+class Course:
+    """A network that is one number, its information: a step adds what the curve says of the rate."""
+
+    def __init__(self, curve: Callable[[float], float], planned: int = 1400) -> None:
+        self.weight = nn.Parameter(torch.zeros(1, dtype=torch.float64))
+        module = nn.Module()
+        module.weight = self.weight
+        self.curve, self.total = curve, 0
+        optimizer = torch.optim.SGD([self.weight], lr=1.0)
+        self.finding = Finding(0.1, planned, Trained(module, optimizer), self.measure)
+
+    def measure(self) -> tuple[float, torch.Tensor] | None:
+        nats = float(self.weight.detach())
+        return (nats, nats + 0.1 * (EACH - EACH.mean())) if math.isfinite(nats) else None
+
+    def train(self) -> None:
+        """Steps until no trial runs."""
+        while not self.finding.over:
+            self.finding.before_step()
+            with torch.no_grad():
+                self.weight += self.curve(self.finding.rate)
+            self.finding.after_step()
+            self.total += 1
+
+
+def hump(best: float) -> Callable[[float], float]:
+    return lambda rate: 0.02 * math.exp(-((math.log10(rate / best) / 0.7) ** 2))
+
+
+def test_a_look_raises_a_rate_that_was_found_too_low() -> None:
+    course = Course(hump(0.1))
+    course.train()
+    found = course.finding.bounds.lr_max
+    assert 0.03 <= found <= 0.1
+    course.curve = hump(1.0)  # a warm network can use a higher rate
+    assert course.finding.look(course.total)
+    course.train()
+    assert found * 1.5 < course.finding.bounds.lr_max <= 1.0
+    assert "raised to lr" in course.finding.explain()
+    before = float(course.weight.detach())
+    course.curve = hump(0.01)
+    if course.finding.look(2 * course.total):
+        rate = course.finding.bounds.lr_max
+        course.train()
+        assert course.finding.bounds.lr_max == rate  # a look never lowers it
+        assert "kept lr" in course.finding.explain()
+    assert float(course.weight.detach()) >= before
+
+
+def test_looks_come_as_the_steps_double_and_end_at_a_quarter_of_the_plan() -> None:
+    course = Course(hump(0.1), planned=100_000)
+    course.train()
+    finding = course.finding
+    assert not finding.look(course.total - 1)
+    looked = [
+        total for total in range(course.total, 40_000, 10) if finding.look(total) and course.train() is None
+    ]
+    assert len(looked) >= 3
+    assert all(after >= 2 * before for before, after in pairwise(looked))
+    assert looked[-1] <= 25_000
+    assert finding._wasted <= 10_000
+
+
+def test_a_look_whose_first_trial_diverges_goes_back_and_lowers_the_rate() -> None:
+    course = Course(hump(0.1))
+    course.train()
+    rate, before = course.finding.bounds.lr_max, float(course.weight.detach())
+    course.curve = lambda rate: math.inf
+    assert course.finding.look(course.total)
+    course.train()
+    assert course.finding.bounds.lr_max < rate
+    assert float(course.weight.detach()) == before
+
+
+def test_epochs_of_known_length_are_a_plan_too() -> None:
+    loop = Loop(policy=HoldAndDecay(epochs=14), every=None, steps_per_epoch=100)
+    assert found(loop).steps == steps_of_a_trial(1400) == 20
+    for _ in range(14):
+        loop.train(100)
+        loop.scheduler.observe()
+        loop.scheduler.step()
+    assert loop.scheduler.finished
+    phases = [taken[0].phase for taken in loop.scheduler.decisions]
+    # An epoch or two went into the search; the others are held and decayed.
+    assert 6 <= phases.count("decay") <= 7 and 4 <= phases.count("hold") <= 7
+
+
+def test_without_the_length_of_an_epoch_it_is_known_after_the_first() -> None:
+    loop = Loop(policy=HoldAndDecay(epochs=10), every=None)
+    assert found(loop).steps == 32
+    for _ in range(10):
+        loop.train(40)
+        loop.scheduler.observe()
+        loop.scheduler.step()
+    assert loop.scheduler.finished
+    assert found(loop)._wasted <= 40 + SHARE * 400
+
+
+def test_an_epoch_that_ends_with_the_search_is_no_misuse(recwarn: pytest.WarningsRecorder) -> None:
+    loop = Loop(policy=HoldAndDecay(epochs=14), every=None, steps_per_epoch=100)
+    while loop.scheduler.finding:
+        loop.train(1)
+    loop.scheduler.observe()
+    loop.scheduler.step()
+    loop.train(100)
+    loop.scheduler.observe()
+    assert not [one for one in recwarn if "observe" in str(one.message)]
+
+
+@pytest.mark.parametrize("optimizer", ["SGD", "AdamW"])
+def test_layers_share_the_rate_that_is_found(optimizer: str) -> None:
+    loop = Loop(1e-4, optimizer=optimizer, layer_wise=True)
+    loop.train(STEPS)
+    assert loop.scheduler.finished
+    assert len({group["lr"] for group in loop.optimizer.param_groups}) <= 2
+
+
+def test_several_optimizers_are_searched_as_one() -> None:
+    torch.manual_seed(1)
+    first, last = nn.Linear(8, 16), nn.Linear(16, 4)
+    model = nn.Sequential(first, nn.ReLU(), last)
+    inputs, labels = data()
+    muon = torch.optim.Muon([first.weight], lr=1e-4)
+    parts: list[torch.optim.Optimizer] = [muon]
+    parts.append(torch.optim.AdamW([first.bias, *last.parameters()], lr=1e-4))
+    scheduler = MutualInformationLR(
+        parts, model, Probe(inputs[:200], labels[:200]), policy=HoldAndDecay(steps=STEPS), every=20
+    )
+    for step in range(STEPS):
+        batch = torch.randperm(600, generator=torch.Generator().manual_seed(step))[:50]
+        for part in parts:
+            part.zero_grad()
+        nn.functional.cross_entropy(model(inputs[batch]), labels[batch]).backward()
+        for part in parts:
+            part.step()
+    assert scheduler.finished
+    assert scheduler.bounds.lr_max > 1e-3  # type: ignore[union-attr]
+    assert (model(inputs).argmax(1) == labels).float().mean() > 0.9
+
+
+def test_a_network_that_overfits_returns_to_its_best() -> None:
+    labels = data()[1].clone()
+    noise = torch.randperm(500, generator=torch.Generator().manual_seed(3))[:250]
+    labels[noise] = torch.randint(0, 4, (250,), generator=torch.Generator().manual_seed(4))
+    loop = Loop(labels=labels, optimizer="AdamW", held_out=True, policy=HoldAndDecay(steps=3000))
+    backs = []
+    best = loop.scheduler._pacer.best
+    assert best is not None
+    put_back = best.put_back
+
+    def noted() -> None:
+        put_back()
+        backs.append(loop.weights())
+
+    best.put_back = noted
+    kept: dict[int, torch.Tensor] = {}
+    while not loop.scheduler.finished and loop.step < 3000:
+        loop.train(1)
+        values = loop.scheduler.held_out_history.get("output", [])
+        if loop.scheduler.finding and len(values) < 2:
+            kept = {}
+        elif values and len(values) - 1 not in kept and not backs:
+            kept[len(values) - 1] = loop.weights()
+    assert len(backs) == 1 and loop.step < 2800
+    values = loop.scheduler.held_out_history["output"]
+    assert torch.equal(backs[0], kept[values.index(max(values))])
+    assert "back to step" in loop.scheduler.explain()
+
+
+def test_without_all_trainable_weights_bounds_are_needed() -> None:
+    model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4))
+    inputs, labels = data()
+    optimizer = torch.optim.SGD(model[2].parameters(), lr=0.1)
+    with pytest.raises(
+        ValueError, match=r"^bounds must be given where the optimizer does not hold all trainable"
+    ):
+        MutualInformationLR(optimizer, model, Probe(inputs, labels))

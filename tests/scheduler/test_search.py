@@ -1,0 +1,142 @@
+"""Which rate is tried next and which is taken, on curves of information over the learning rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from infopace.scheduler._search import Trial, best, chosen, next_place, raised, rate_of
+
+N = 400
+NOISE = torch.randn(N, generator=torch.Generator().manual_seed(0)).double()
+
+
+def trial(place: int, nats: float) -> Trial:
+    """A trial on examples that scatter by 0.2 nats: an error of 0.01."""
+    if math.isinf(nats):
+        return Trial(place, nats)
+    return Trial(place, nats, nats + 0.2 * (NOISE - NOISE.mean()))
+
+
+def searched(curve: Callable[[int], float], most: int = 40) -> list[Trial]:
+    """All trials of a search that nothing limits."""
+    trials: list[Trial] = []
+    while (place := next_place(trials)) is not None:
+        assert place not in [one.place for one in trials], "no rate is tried twice"
+        trials.append(trial(place, curve(place)))
+        assert len(trials) < most
+    return trials
+
+
+def hump(top: float, width: float = 4.0, cliff: float = math.inf) -> Callable[[int], float]:
+    """Two nats at the top and less on both sides; from `cliff` places above it the network diverges."""
+    return lambda place: (
+        -math.inf if place >= top + cliff else 2 * math.exp(-(((place - top) / width) ** 2)) - 0.05
+    )
+
+
+@settings(deadline=None)
+@given(st.floats(-12, 12), st.sampled_from((2.0, 4.0, 8.0)), st.sampled_from((1.5, 3.0, math.inf)))
+def test_from_three_decades_away_it_finds_the_best_rate(top: float, width: float, cliff: float) -> None:
+    curve = hump(top, width, cliff)
+    trials = searched(curve)
+    tried = {one.place: one.nats for one in trials}
+    # The best of the whole grid, and the rates on both sides of it.
+    exact = max(range(-20, 21), key=curve)
+    assert curve(best(trials).place) == pytest.approx(curve(exact), abs=1e-12)
+    assert {best(trials).place - 1, best(trials).place + 1} <= tried.keys()
+    assert len(trials) <= 13
+
+
+@settings(deadline=None)
+@given(st.floats(-12, 12), st.sampled_from((2.0, 4.0, 8.0)), st.sampled_from((1.5, 3.0, math.inf)))
+def test_no_rate_within_half_a_decade_above_collapses(top: float, width: float, cliff: float) -> None:
+    curve = hump(top, width, cliff)
+    trials = searched(curve)
+    highest, found = best(trials), chosen(trials)
+    assert highest.place - 2 <= found <= highest.place
+
+    def bears(place: int) -> bool:
+        above = (one for one in range(place + 1, place + 3) if one > highest.place)
+        return all(curve(one) >= highest.nats / 2 for one in above)
+
+    assert bears(found)
+    assert found == highest.place or not bears(found + 1)
+
+
+def test_a_collapse_must_be_significant() -> None:
+    assert trial(1, 0.4).collapsed(trial(0, 1.0)) and not trial(1, 0.6).collapsed(trial(0, 1.0))
+    assert trial(1, -math.inf).collapsed(trial(0, 1.0))
+    # Where hardly anything is known yet, half of it is noise.
+    scattered = Trial(1, 0.004, 0.004 + 0.2 * NOISE.flip(0))
+    assert not scattered.collapsed(Trial(0, 0.03, 0.03 + 0.2 * NOISE))
+
+
+def test_where_the_rates_above_were_not_tried_it_takes_the_best() -> None:
+    assert chosen([trial(0, 0.5)]) == 0
+    assert chosen([trial(0, 0.5), trial(2, 1.0), trial(6, 0.3)]) == 2
+    assert chosen([trial(0, 0.5), trial(2, 1.0), trial(4, 0.3)]) == 1
+    assert chosen([trial(0, 0.5), trial(2, 1.0), trial(3, 0.3)]) == 0
+
+
+def test_a_first_rate_in_the_right_place_costs_five_trials() -> None:
+    assert [one.place for one in searched(hump(0.0))] == [0, 2, -2, 1, -1]
+
+
+def test_where_nothing_is_learned_it_goes_both_ways_by_decades() -> None:
+    flat = searched(lambda place: 0.0)
+    assert [one.place for one in flat] == [0, 4, -4, 8, -8, 12, -12, 16, -16, 20, -20]
+    assert not best(flat).learned
+    # Where the network diverges no higher rate is tried.
+    cliff = searched(lambda place: 0.0 if place < 7 else -math.inf)
+    assert [one.place for one in cliff] == [0, 4, -4, 8, -8, -12, -16, -20]
+    # A rate that ruins the network may leave as much as one that changes nothing.
+    dead = searched(lambda place: hump(-9.0)(place) if place < -4 else 0.0)
+    assert best(dead).place == -9
+    # A plateau of class frequencies above the best rate is not taken for learning.
+    far = searched(lambda place: 1.0 if place == 8 else -0.3 if place > 8 else 0.0)
+    assert best(far).place == 8
+
+
+def test_no_rate_is_further_away_than_five_decades() -> None:
+    for slope in (1e-3, -1e-3):
+        places = [one.place for one in searched(lambda place, slope=slope: 1 + slope * place)]
+        assert max(map(abs, places)) <= 20
+        assert any(abs(place) == 20 for place in places)
+
+
+def test_a_trial_beats_another_only_significantly() -> None:
+    assert not trial(1, 1.0).beats(trial(0, 1.0))
+    # Paired: the scatter of the examples is the same in both, so hardly anything is noise.
+    assert trial(1, 1.001).beats(trial(0, 1.0))
+    other = Trial(0, 1.0, 1.0 + 0.2 * NOISE.flip(0))
+    assert not Trial(1, 1.01, 1.01 + 0.2 * NOISE).beats(other)
+    assert trial(1, 1.0).beats(trial(0, -math.inf)) and not trial(0, -math.inf).beats(trial(1, 1.0))
+
+
+def test_learned_and_harmed_are_significant_too() -> None:
+    assert trial(0, 0.03).learned and not trial(0, 0.01).learned
+    assert trial(0, -0.03).harmed(before=0.1) and not trial(0, -0.01).harmed(before=0.1)
+    # A network may begin far below the frequencies, and rise.
+    assert not trial(0, -0.5).harmed(before=-0.9) and trial(0, -1.0).harmed(before=-0.9)
+    assert Trial(0, -math.inf).harmed(before=0.0) and not Trial(0, -math.inf).learned
+
+
+def test_it_waits_below_all_that_did_harm() -> None:
+    nothing = [trial(0, 0.0), trial(4, 0.0)]
+    assert raised(nothing, 0.0) == 0
+    assert [raised(nothing, 0.0, place) for place in (0, 2, 18, 20)] == [2, 4, 20, 20]
+    harm = [*nothing, trial(8, -1.0)]
+    assert [raised(harm, 0.0, place) for place in (4, 6)] == [6, 6]
+    assert raised([trial(0, -1.0)], 0.0) == -2
+    assert raised([trial(0, -1.0), Trial(-2, -math.inf)], 0.0) == -4
+
+
+def test_places_are_a_quarter_of_a_decade_apart() -> None:
+    assert rate_of(0.01, 4) == pytest.approx(0.1)
+    assert rate_of(0.01, -2) == pytest.approx(0.01 / math.sqrt(10))
