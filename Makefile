@@ -40,7 +40,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@printf '%s' "$(CURDIR)" > $(STAMP)
 
 demo: $(STAMP)
-	$(BIN)/infopace train --bounds workload
+	$(BIN)/infopace train
 
 test: $(STAMP)
 	@if [ -z "$$INFOPACE_DATA" ] && [ -d "$(DATA)" ]; then INFOPACE_DATA="$$(cd "$(DATA)" && pwd)"; fi; \

@@ -24,17 +24,18 @@ from infopace.lab.workloads import WORKLOADS
 # The frozen command line. A change here is a change of the public interface: CHANGELOG.
 FLAGS = {
     "workload": "digits",
-    "method": "hold-and-decay",
+    "method": "infopace",
     "optimizer": None,
     "lr": None,
     "signal": "auto",
     "every": None,
-    "bounds": "range-test",
+    "bounds": "auto",
     "lr_min": None,
     "lr_max": None,
     "lr_top": None,
     "epsilon": None,
     "horizon": "known",
+    "stop_early": False,
     "layer_wise": False,
     "held_out": None,
     "validation": 0.0,
@@ -137,19 +138,19 @@ BAD_INPUT = {
     "report nowhere": r"no folder nowhere",
     "measure": r"Missing from infopace measure: X .*; see infopace measure --help",
     "train --method sgd-cosin": r"unknown method 'sgd-cosin'; did you mean 'sgd-cosine' or 'sgd-[\w-]+'\?"
-    r" The methods are: hold-and-decay, vasudevan-2020, vasudevan-2018-a,",
+    r" The methods are: infopace, hold-and-decay, vasudevan-2020, vasudevan-2018-a,",
     "train --method Adam_W": r"unknown method 'Adam_W'; did you mean 'adam' or '\w+'\?",
     "train --method sgd-cosine": r"sgd-cosine has no published learning rate; give --lr",
     "train --method sgd-cosine --lr 0": r"lr must be a positive number, got 0",
     "train --method adam --lr inf": r"lr must be a positive number, got inf",
-    "train --lr 0.1": r"lr is an option of baselines, got lr = 0\.1; hold-and-decay takes --lr-min and --lr-max",
-    "train --decay none": r"decay is an option of vasudevan-2020, not of hold-and-decay, got decay = none",
-    "train --saturation signed": r"saturation is an option of vasudevan-2020, not of hold-and-decay, got",
+    "train --lr 0.1": r"lr is an option of baselines, got lr = 0\.1; infopace takes --lr-min and --lr-max",
+    "train --decay none": r"decay is an option of vasudevan-2020, not of infopace, got decay = none",
+    "train --saturation signed": r"saturation is an option of vasudevan-2020, not of infopace, got",
     "train --method wang-2024 --first-lr information": r"first_lr is an option of vasudevan-2020, not of wang",
-    "train --method vasudevan-2020 --horizon free": r"horizon is an option of hold-and-decay, not of vasu",
+    "train --method vasudevan-2020 --horizon free": r"horizon is an option of infopace and hold-and-decay, not",
     "train --method adam --layer-wise": r"layer_wise is an option of paced methods, not of adam, got layer_wise = True",
     "train --method adam --held-out 0.2": r"held_out is an option of paced methods, not of adam, got held_out = 0\.2",
-    "train --method wang-2024 --held-out 0.2": r"held_out is an option of hold-and-decay, not of wang-2024, got",
+    "train --method wang-2024 --held-out 0.2": r"held_out is an option of infopace and hold-and-decay, not",
     "train --held-out 1": r"held_out must be a share in \[0, 1\), got held_out = 1",
     "train --held-out nan": r"held_out must be a share in \[0, 1\), got held_out = nan",
     "train --method dog --lr-max 0.2": r"lr_max is an option of paced methods, not of dog, got lr_max = 0\.2",
@@ -243,7 +244,7 @@ def test_train_ends_with_the_metric_the_folder_and_the_picture(
     assert main(command) == 0
     *_, metric, folder, picture = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"test accuracy \d\d\.\d\d % after 1 epoch \(best \d\d\.\d\d %, epoch 1\)", metric)
-    found = re.fullmatch(r"run folder: (runs/digits-hold-and-decay-held-out-seed3-[0-9a-f]{6})", folder)
+    found = re.fullmatch(r"run folder: (runs/digits-infopace-held-out-seed3-[0-9a-f]{6})", folder)
     assert found is not None
     assert picture == f"picture: {found[1]}/picture.png"
     assert Path(found[1], "picture.png").read_bytes().startswith(b"\x89PNG")
@@ -268,9 +269,7 @@ def test_train_ends_with_the_metric_the_folder_and_the_picture(
     with open(Path(found[1], "lock"), "a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert main(command) == 2
-    assert (
-        "another process is running in runs/digits-hold-and-decay-held-out-seed3" in capsys.readouterr().err
-    )
+    assert "another process is running in runs/digits-infopace-held-out-seed3" in capsys.readouterr().err
 
 
 def test_what_affects_the_numbers_gives_another_folder(
@@ -300,9 +299,8 @@ def test_what_affects_the_numbers_gives_another_folder(
     folders = {resolve(TrainConfig(**command)).folder() for command in commands}
     assert len(folders) == len(commands) == 1 + len(other) + 1 + len(switches)
     assert resolve(TrainConfig(threads=3)).folder() == resolve(TrainConfig()).folder()
-    assert (
-        resolve(TrainConfig(lr_max=0.04, bounds="workload")).bounds.lr_top == 0.04
-    )  # the workload's, cut to lr_max
+    bounds = resolve(TrainConfig(lr_max=0.04, bounds="workload")).bounds
+    assert bounds is not None and bounds.lr_top == 0.04  # the workload's, cut to lr_max
 
 
 def test_the_installed_command_reports_through_a_real_process(tmp_path: Path) -> None:

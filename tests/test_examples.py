@@ -50,7 +50,7 @@ def test_own_workload(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     result = run("own_workload")
-    assert result.folder.name.startswith("breast-cancer-hold-and-decay-held-out-seed0-")
+    assert result.folder.name.startswith("breast-cancer-infopace-held-out-seed0-")
     assert result.picture.is_file()
     found = re.search(r"test accuracy (\d\d\.\d\d) % after (?:8|9|10) epochs", capsys.readouterr().out)
     assert found is not None

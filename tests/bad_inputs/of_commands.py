@@ -81,7 +81,7 @@ COMMAND_LINES: list[Row] = [
     ("train --validation -0.1", {}, ("validation", "-0.1")),
     ("train --validation 1", {}, ("validation", "1")),
     ("train --validation 0.001", {}, ("validation", "0.001")),
-    ("train --budget 3", {}, ("budget", "3", "hold-and-decay")),
+    ("train --budget 3", {}, ("budget", "3", "infopace")),
     ("train --method sgd-cosine --lr 0.1 --budget 3", {}, ("budget", "3", "sgd-cosine")),
     ("train --method adam --budget 0", {}, ("budget", "0")),
     ("train --method adam --budget 99", {}, ("budget", "99")),

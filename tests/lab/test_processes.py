@@ -29,7 +29,7 @@ OWN = Path(__file__).with_name("own.py")
 
 def ask(out: Path, **choices: Any) -> TrainConfig:
     bounds = None if "lr" in choices or choices.get("method") == "l4" else "workload"
-    settings = {"bounds": bounds or "range-test", "epochs": 4, "threads": 1, "out": out, **choices}
+    settings = {"bounds": bounds or "auto", "epochs": 4, "threads": 1, "out": out, **choices}
     return TrainConfig(workload=f"{OWN}:MINE", **settings)
 
 

@@ -37,7 +37,7 @@ def started(progress: Any, plan: Plan) -> None:
 def test_plain_lines_of_an_epoch(tiny: Any) -> None:
     lines: list[str] = []
     progress = PlainProgress(lines.append)
-    started(progress, resolve(TrainConfig(workload="tiny")))
+    started(progress, resolve(TrainConfig(workload="tiny", bounds="workload")))
     progress.batch(1, 8)
     progress.epoch(row(1, [0.05]))
     progress.epoch(row(2, [0.05]))

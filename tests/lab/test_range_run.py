@@ -250,7 +250,7 @@ def test_a_refusal_has_an_exit_code_of_its_own(
     tiny.change(task=Task(lambda outputs, targets: (outputs * 0).sum() + 1.0, ACCURACY))
     assert main(["range-test", "tiny", "--threads", "1", "--trials", "1"]) == 4
     assert re.fullmatch(r"infopace: every candidate from 10 down to [^\n]*\n", capsys.readouterr().err)
-    assert main(["train", "tiny", "--threads", "1"]) == 4
+    assert main(["train", "tiny", "--threads", "1", "--bounds", "range-test"]) == 4
     assert "give --lr-min and --lr-max, or --bounds workload" in capsys.readouterr().err
 
 
@@ -258,7 +258,7 @@ def test_a_refusal_has_an_exit_code_of_its_own(
 def test_train_without_bounds_runs_it_first_and_keeps_it(
     small: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["train", "tiny", "--threads", "1", "--epochs", "2", "--out", "run"]
+    command = ["train", "tiny", "--threads", "1", "--epochs", "2", "--bounds", "range-test", "--out", "run"]
     assert main(command) == 0
     assert "so a range test runs first, in run/range-test" in capsys.readouterr().out
     found = bounds(small / "run/range-test")

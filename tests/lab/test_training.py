@@ -202,7 +202,8 @@ def test_an_epoch_that_diverges_or_collapses_is_rolled_back(
     assert [row["epoch"] for row in rows if row["train_loss"] is None] == [0, 3, 4]
     for epoch in (3, 4):  # nothing of it is left
         for what in ("test", "information", *(["held_out"] if held_out else [])):
-            assert rows[epoch][what] == rows[2][what]
+            # With held-out examples the network returns to the best epoch, which may be the one before the last.
+            assert rows[epoch][what] in [row[what] for row in rows[1 if held_out else 2 : 3]]
     if held_out and "held" in rows[6]["decisions"][0]["phase"]:
         assert rows[5]["held_out"] != rows[2]["held_out"]
     for epoch in (4, 5):
@@ -344,7 +345,7 @@ def test_a_regression_is_a_workload_like_any_other(tiny: Any, tmp_path: Path) ->
     assert rows[0]["information"]["output"]["decoder"] is None
     best = min(row["test"] for row in rows[1:])
     assert result.lines[0].startswith(
-        f"test MAE {rows[-1]['test']:.3f} °C after 6 epochs (best {best:.3f} °C, epoch "
+        f"test MAE {rows[-1]['test']:.3f} °C after {len(rows) - 1} epochs (best {best:.3f} °C, epoch "
     )
     # Nobody has read the reference, so there is none. The picture and the page do without.
     assert rows[-1]["reference"] is None

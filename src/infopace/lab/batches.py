@@ -136,3 +136,12 @@ def _part(data: Data, chosen: Tensor) -> Data:
     inputs = data.train_inputs
     some = inputs.take(chosen) if isinstance(inputs, LazyImages) else inputs[chosen]
     return dataclasses.replace(data, train_inputs=some, train_targets=data.train_targets[chosen])
+
+
+def some_batches(workload: Workload, data: Data, count: int, seed: int) -> Iterator[Tensor]:
+    """The inputs of so many training batches, augmented; the same for the same seed."""
+    draws = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(data.train_targets), generator=draws).to(data.train_targets.device)
+    batches = in_batches(order, workload.batch_size)[:count]
+    for inputs in in_turn(data.train_inputs, batches):
+        yield inputs if workload.augment is None else workload.augment(inputs, draws)

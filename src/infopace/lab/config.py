@@ -21,28 +21,31 @@ from infopace.lab.baselines import BASELINES, Baseline
 from infopace.lab.errors import InputError
 from infopace.lab.identity import recipe_of
 from infopace.lab.optimizers import Recipe, find_recipe
-from infopace.lab.options import check_common, check_every, find_device
+from infopace.lab.options import check_budget, check_common, check_every, find_device
 from infopace.lab.workload import Workload
 from infopace.lab.workloads import find_workload
 from infopace.policies import Vasudevan2018, Wang2024
 
 PAPER = "vasudevan-2020"
+DEFAULT = "infopace"
+# Our rule within bounds of a range test, which ends as soon as information no longer rises.
 OURS = "hold-and-decay"
 # The policies by their names on the command line. Each is made of the planned number of epochs or steps, {} where it is
-# left open, and of the switches of the paper's rule.
+# open, and of switches.
 PACED: dict[str, Callable[..., Policy]] = {
-    OURS: lambda planned, **switches: HoldAndDecay(**planned),
-    PAPER: lambda planned, **switches: Vasudevan2020(**planned, **switches),
+    DEFAULT: lambda planned, stop_early, **switches: HoldAndDecay(**planned, stop_early=stop_early),
+    OURS: lambda planned, stop_early, **switches: HoldAndDecay(**planned, stop_early=True),
+    PAPER: lambda planned, stop_early, **switches: Vasudevan2020(**planned, **switches),
     "vasudevan-2018-a": lambda planned, **switches: Vasudevan2018("A"),
     "vasudevan-2018-b": lambda planned, **switches: Vasudevan2018("B"),
     "wang-2024": lambda planned, **switches: Wang2024(),
 }
-SWITCHES = ("decay", "saturation", "first_lr")
+OWN, SWITCHES = (DEFAULT, OURS), ("decay", "saturation", "first_lr")
 
 _OF_WORKLOAD = "(default: the workload's)"
 _OF_BOUNDS = "(default: as --bounds says)"
-_TESTED = "range test"
-# The share of the training examples that hold-and-decay holds out until the decay. studies/held_out_constants tests it.
+_TESTED, _FOUND = "range test", "the run"
+# The share of the training examples that our rules hold out until the decay. studies/held_out_constants tests it.
 HELD_OUT = 0.1
 # Options of paced methods. A baseline takes none of them.
 _PACING = (
@@ -55,6 +58,7 @@ _PACING = (
     "epsilon",
     "layer_wise",
     "horizon",
+    "stop_early",
     "held_out",
     *SWITCHES,
 )
@@ -78,13 +82,13 @@ class TrainConfig:
     small ones for studies: digits-mlp | mnist-mlp | deep-mlp | noisy-mlp |
     mnist-1k | turned | cifar-plain | cancer-mlp | diabetes | flipped | friedman-300 | friedman-2k; or your own:
     module:object or path/to/file.py:object."""
-    method: str = OURS
-    """hold-and-decay | vasudevan-2020 | vasudevan-2018-a | vasudevan-2018-b | wang-2024; or a baseline, which reads no
-    information: cosine | linear | sgd-constant | sgd-step | sgd-cosine | sgd-linear | sgd-one-cycle | sgd-cyclic |
-    sgd-plateau | adam | adamw-cosine | rmsprop | lars | schedule-free-sgd | schedule-free-adamw | prodigy |
-    d-adaptation | dog | l4 | yamadam; of the scoreboard: schedule-free-adamw-algoperf | sgd-warmup-cosine |
-    adamw-warmup-cosine | nadamw-cosine | wsd | adamw-linear | ademamix | muon | greedylr | greedylr-repaired |
-    abel | sasa-plus | sasa-plus-repaired | salsa | salsa-repaired | refined-linear."""
+    method: str = DEFAULT
+    """infopace | hold-and-decay | vasudevan-2020 | vasudevan-2018-a | vasudevan-2018-b | wang-2024; or a baseline,
+    which reads no information: cosine | linear | sgd-constant | sgd-step | sgd-cosine | sgd-linear | sgd-one-cycle |
+    sgd-cyclic | sgd-plateau | adam | adamw-cosine | rmsprop | lars | schedule-free-sgd | schedule-free-adamw | prodigy
+    | d-adaptation | dog | l4 | yamadam; of the scoreboard: schedule-free-adamw-algoperf | sgd-warmup-cosine |
+    adamw-warmup-cosine | nadamw-cosine | wsd | adamw-linear | ademamix | muon | greedylr | greedylr-repaired | abel |
+    sasa-plus | sasa-plus-repaired | salsa | salsa-repaired | refined-linear."""
     optimizer: OptimizerName = None
     """Optimizer of the paced methods, of cosine and of linear: sgd | adamw | muon | lion | adafactor. muon has AdamW
     for all weights but hidden matrices."""
@@ -94,27 +98,31 @@ class TrainConfig:
     """What drives: usable information or the neighbour estimate; auto: usable where the output has scores."""
     every: Every = None
     """Optimizer steps between two measurements, or auto: less than 1 % of the time is for measuring."""
-    bounds: Literal["range-test", "workload"] = "range-test"
-    """Where bounds that are not given come from: a range test before the run, or the workload's own."""
+    bounds: Literal["auto", "run", "range-test", "workload"] = "auto"
+    """Where bounds that are not given come from: the first steps of the run itself, a range test before it, or the
+    workload's own. auto: infopace finds them in the run where none is given; all others take a range test."""
     lr_min: _Rate = None
     """Lowest learning rate."""
     lr_max: _Rate = None
     """Highest learning rate."""
     lr_top: _Rate = None
-    """Learning rate of the first epoch; hold-and-decay then holds one midway between it and lr_max. The workload's is
-    cut to lr_max."""
+    """Learning rate of the first epoch; infopace then holds one midway between it and lr_max. The workload's is cut to
+    lr_max."""
     epsilon: _Rate = None
     """Relative change of information below which a layer counts as saturated."""
     horizon: Literal["known", "free"] = "known"
-    """free: hold-and-decay does not use the number of epochs and stops by itself, after --epochs at the latest."""
+    """free: infopace does not use the number of epochs and stops by itself, after --epochs at the latest."""
+    stop_early: bool = False
+    """infopace ends the hold as soon as information no longer rises, and the run soon after: the same result sooner,
+    instead of the best result within --epochs."""
     layer_wise: bool = False
     """One learning rate a layer, each paced by its own layer's information."""
     held_out: Annotated[
         float | None,
         arg(metavar="FLOAT", help_behavior_hint=f"(default: {HELD_OUT:g} if there are enough examples)"),
     ] = None
-    """Share of the training examples, the last of each class, that hold-and-decay holds out until the decay phase, to
-    detect overfitting. With them a run may end before its last epoch. 0: none."""
+    """Share of the training examples, the last of each class, that infopace holds out until the decay phase, to detect
+    overfitting. With them a run may end before its last epoch. 0: none."""
     validation: float = 0.0
     """Share of the training examples, the last of each class, that no method sees. At most as many as a probe has score
     the run after each epoch."""
@@ -150,12 +158,12 @@ class TrainConfig:
 class Plan:
     """A checked TrainConfig, with every default filled in.
 
-    If the bounds are to come from a range test, `bounds` are the workload's until `with_bounds` replaces them.
+    `bounds` are the workload's until `with_bounds` puts those of a range test there; None where the run finds them.
     """
 
     workload: Workload
     optimizer: Recipe
-    bounds: Bounds
+    bounds: Bounds | None
     epochs: int
     config: TrainConfig
     device: torch.device
@@ -167,7 +175,7 @@ class Plan:
         """The share of the training examples to hold out at first: with hold-and-decay a tenth unless given."""
         if self.config.held_out is not None:
             return self.config.held_out
-        return HELD_OUT if self.config.method == OURS else 0.0
+        return HELD_OUT if self.config.method in OWN else 0.0
 
     @property
     def every(self) -> int | str | None:
@@ -181,7 +189,7 @@ class Plan:
         if self.baseline is not None:
             return False
         given = self.config.lr_min is not None and self.config.lr_max is not None
-        return self.config.bounds == "range-test" and not given
+        return self.config.bounds in ("auto", "range-test") and self.bounds is not None and not given
 
     def with_bounds(self, found: Bounds) -> Plan:
         """The plan with the bounds that a range test found, except those that the command line gives."""
@@ -213,10 +221,15 @@ class Plan:
     def _pacing(self) -> dict[str, Any]:
         switches = SWITCHES if self.config.method == PAPER else ()
         chosen = {f: getattr(self.config, f) for f in ("layer_wise", "horizon", *switches)}
-        bounds = {f.name: getattr(self.bounds, f.name) for f in dataclasses.fields(Bounds)}
-        if self.wants_test:
-            given = {name: getattr(self.config, name) for name in bounds}
+        given = {field.name: getattr(self.config, field.name) for field in dataclasses.fields(Bounds)}
+        if self.bounds is None:
+            bounds = dict.fromkeys(given, _FOUND)
+        elif self.wants_test:
             bounds = {name: _TESTED if value is None else value for name, value in given.items()}
+        else:
+            bounds = {name: getattr(self.bounds, name) for name in given}
+        if self.config.method == DEFAULT:
+            chosen["stop_early"] = self.config.stop_early
         held_out = {"held_out": self.held_out} if self.held_out else {}
         return {**chosen, **measured(self.config.signal, self.every), **held_out, **bounds}
 
@@ -253,7 +266,8 @@ def resolve(config: TrainConfig) -> Plan:
             " optimizer are cosine and linear"
         )
     optimizer = find_recipe(config.optimizer, workload.optimizer)
-    _check_budget(config, baseline, epochs)
+    may_go_on = baseline is not None and not baseline.planned
+    check_budget(config.budget, config.method, may_go_on, epochs)
     if baseline is not None:
         used = optimizer if baseline.of_the_run else workload.sgd
         lr = _rate(config, baseline)
@@ -266,12 +280,27 @@ def resolve(config: TrainConfig) -> Plan:
     check_every(config.every)
     if config.held_out is not None and not 0 <= config.held_out < 1:
         raise InputError(f"held_out must be a share in [0, 1), got held_out = {config.held_out:g}")
+    if _finds_in_the_run(config):
+        return Plan(workload, optimizer, None, epochs, config, device)
     plan = Plan(workload, optimizer, workload.bounds, epochs, config, device)
     if plan.wants_test:
         # What is given must be valid by itself, whatever the range test finds.
         _bounds(config, Bounds(sys.float_info.min, sys.float_info.max))
         return plan
     return plan.with_bounds(_default_bounds(config, workload, optimizer))
+
+
+def _finds_in_the_run(config: TrainConfig) -> bool:
+    """Whether the run finds its learning rate. Raises InputError for bounds that it would not use."""
+    given = [f.name for f in dataclasses.fields(Bounds) if getattr(config, f.name) is not None]
+    if config.bounds == "auto":
+        return config.method == DEFAULT and not given
+    if config.bounds == "run" and config.method != DEFAULT:
+        raise InputError(f"bounds = run is an option of {DEFAULT}, not of {config.method}; take range-test")
+    if config.bounds == "run" and given:
+        value = getattr(config, given[0])
+        raise InputError(f"{given[0]} must not be given with bounds = run, got {given[0]} = {value:g}")
+    return config.bounds == "run"
 
 
 def _default_bounds(config: TrainConfig, workload: Workload, optimizer: Recipe) -> Bounds:
@@ -289,19 +318,6 @@ def _default_bounds(config: TrainConfig, workload: Workload, optimizer: Recipe) 
     return dataclasses.replace(workload.bounds, lr_top=workload.bounds.lr_max)
 
 
-def _check_budget(config: TrainConfig, baseline: Baseline | None, epochs: int) -> None:
-    """Raise InputError for a budget that is no part of the epochs, or of a method that ends with its plan."""
-    if config.budget is None:
-        return
-    if baseline is None or baseline.planned:
-        raise InputError(
-            f"budget is an option of baselines that can go on after a plan, not of {config.method}, got budget ="
-            f" {config.budget}"
-        )
-    if not 1 <= config.budget <= epochs:
-        raise InputError(f"budget must be in 1..{epochs}, the epochs, got budget = {config.budget}")
-
-
 def find_baseline(method: str) -> Baseline | None:
     """The baseline called `method`; None if it is a paced method. Raises InputError that lists the names otherwise."""
     if method in PACED:
@@ -316,13 +332,13 @@ def find_baseline(method: str) -> Baseline | None:
 
 def _check_switches(config: TrainConfig) -> None:
     """Raise InputError for a switch of another policy than the one chosen."""
-    owners = {**dict.fromkeys(SWITCHES, PAPER), "horizon": OURS, "held_out": OURS}
+    owners = {**dict.fromkeys(SWITCHES, (PAPER,)), "horizon": OWN, "held_out": OWN, "stop_early": (DEFAULT,)}
     for field in dataclasses.fields(TrainConfig):
         value = getattr(config, field.name)
-        owner = owners.get(field.name, config.method)
-        if owner != config.method and _given(field, value):
+        of = owners.get(field.name, (config.method,))
+        if config.method not in of and _given(field, value):
             raise InputError(
-                f"{field.name} is an option of {owner}, not of {config.method}, got {field.name} = {value}"
+                f"{field.name} is an option of {' and '.join(of)}, not of {config.method}, got {field.name} = {value}"
             )
 
 

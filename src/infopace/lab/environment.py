@@ -91,3 +91,10 @@ def set_determinism(threads: int, device: torch.device) -> None:
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = False
         torch.use_deterministic_algorithms(True)
+
+
+def seed_epoch(seed: int, epoch: int) -> torch.Generator:
+    """Seed dropout and the like; return the generator of the epoch's order, a stream of its own."""
+    draws = np.random.SeedSequence([seed, epoch]).generate_state(2, np.uint64)
+    torch.manual_seed(int(draws[0]) >> 1)
+    return torch.Generator().manual_seed(int(draws[1]) >> 1)

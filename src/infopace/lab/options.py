@@ -20,6 +20,18 @@ def check_common(epochs: int, seed: int, threads: int | None) -> None:
         raise InputError(f"threads must be in 1..{_MOST_THREADS}, got threads = {threads}")
 
 
+def check_budget(budget: int | None, method: str, may_go_on: bool, epochs: int) -> None:
+    """Raise InputError for a budget that is no part of the epochs, or of a method that ends with its plan."""
+    if budget is None:
+        return
+    if not may_go_on:
+        raise InputError(
+            f"budget is an option of baselines that can go on after a plan, not of {method}, got budget = {budget}"
+        )
+    if not 1 <= budget <= epochs:
+        raise InputError(f"budget must be in 1..{epochs}, the epochs, got budget = {budget}")
+
+
 def check_every(every: str | None) -> None:
     """Raise InputError for a cadence that is neither a number of steps nor auto."""
     number = every is not None and every.isascii() and every.isdigit() and int(every) >= 1

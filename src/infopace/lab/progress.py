@@ -72,6 +72,8 @@ def _pacing(plan: Plan, rows: list[Row]) -> str:
     if plan.baseline is not None:
         return f"{plan.baseline.name} at learning rate {plan.lr:g}"
     kind = "a learning rate a layer" if plan.config.layer_wise else "one learning rate"
+    if plan.bounds is None:
+        return f"{kind}, found in the run"
     first = rows[1]["lr"] if len(rows) > 1 else [plan.bounds.lr_top]
     return f"{kind} in [{plan.bounds.lr_min:g}, {plan.bounds.lr_max:g}] from {rates(first)}"
 

@@ -224,7 +224,7 @@ def _epochs(
     for epoch in range(len(rows), plan.epochs + 1):
         if training.steps.finished:
             return
-        lrs = ", ".join(f"{lr:g}" for lr in training.steps.lrs())
+        lrs, finding = ", ".join(f"{lr:g}" for lr in training.steps.lrs()), training.steps.finding
         try:
             row = training.run_epoch(epoch, listener.batch)
         except NotFinite as error:
@@ -233,13 +233,15 @@ def _epochs(
             raise Diverged(
                 f"training diverged in epoch {epoch} at learning rate {lrs}: {error}; {where}"
             ) from error
-        if row["train_loss"] is None and max(row["lr"]) <= plan.bounds.lr_min:
+        if row["train_loss"] is None and max(row["lr"]) <= training.steps.lr_min:
             raise Diverged(
                 f"training diverged in epoch {epoch} even at learning rate {lrs}, at or below lr_min"
             )
         rows.append(row)
         folder.append_row(row)
         listener.epoch(row)
+        if finding and not training.steps.finding:
+            listener.note(training.steps.found)
         started = time.monotonic()
         if epoch == plan.epochs or training.steps.finished or started - saved >= cost / _CHECKPOINT_SHARE:
             _save(folder, training, rows, record)
@@ -249,7 +251,7 @@ def _epochs(
 
 def _report_rolled_back(rows: list[Row], listener: Listener) -> None:
     """Note how many epochs were rolled back. A run of which every epoch was has diverged."""
-    rolled_back = [row for row in rows[1:] if row["train_loss"] is None]
+    rolled_back = [row for row in rows[1:] if row["train_loss"] is None and "finding" not in row]
     if not rolled_back:
         return
     last, least = rolled_back[-1]["decisions"][0], min(max(row["lr"]) for row in rolled_back)
@@ -287,7 +289,7 @@ def _record(plan: Plan, data: Data, training: Training, threads: int, std_error:
         "held_out_rows": training.n_held_out,
         "parameters": training.n_parameters,
         "groups": training.groups,
-        "bounds": None if plan.baseline else dataclasses.asdict(plan.bounds),
+        "bounds": None if plan.bounds is None or plan.baseline else dataclasses.asdict(plan.bounds),
         "metric": {
             "name": metric.name,
             "unit": metric.unit,

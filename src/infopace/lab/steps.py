@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from infopace import Measurement, MutualInformationLR
+from infopace import Bounds, Measurement, MutualInformationLR
 from infopace.lab.run_folder import Row
 from infopace.scheduler import Optimizers
 
@@ -79,6 +79,21 @@ class Steps:
     def decisions(self, epoch: int) -> list[dict[str, Any]]:
         """The decisions for `epoch` (1-based), one a parameter group; empty for a baseline."""
         return []
+
+    @property
+    def finding(self) -> bool:
+        """Whether trials at other learning rates run. Their losses may not be finite."""
+        return False
+
+    @property
+    def found(self) -> str:
+        """What the last trials gave, in a line; empty without any."""
+        return ""
+
+    @property
+    def lr_min(self) -> float:
+        """The lowest learning rate that is tried where epochs are rolled back."""
+        return 0.0
 
     @property
     def finished(self) -> bool:
@@ -187,7 +202,7 @@ class PacedSteps(Steps):
 
     def decisions(self, epoch: int) -> list[dict[str, Any]]:
         """Rate, phase and reason of each group's decision for `epoch`; by steps those that are valid at its start."""
-        decided = self.scheduler.decisions[-1 if self.by_steps else epoch - 1]
+        decided = self.scheduler.decisions[-1]
         return [
             {"layer": layer, "lr": d.lr, "phase": d.phase, "reason": d.reason}
             for layer, d in zip(self.groups, decided, strict=True)
@@ -202,6 +217,22 @@ class PacedSteps(Steps):
     def holds_out(self) -> bool:
         """True until every parameter group is in its decay phase."""
         return self.scheduler.holds_out
+
+    @property
+    def finding(self) -> bool:
+        """Whether the scheduler searches for the learning rate."""
+        return self.scheduler.finding
+
+    @property
+    def found(self) -> str:
+        """What the last trials gave, in a line; empty without any."""
+        return self.scheduler.found[-1] if self.scheduler.found else ""
+
+    @property
+    def lr_min(self) -> float:
+        """The lowest learning rate that is tried where epochs are rolled back."""
+        bounds = self.scheduler.bounds
+        return bounds.lr_min if isinstance(bounds, Bounds) else min(one.lr_min for one in bounds.values())
 
     def measured(self) -> Measurement:
         """The last measurement."""

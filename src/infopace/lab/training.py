@@ -6,7 +6,7 @@ import contextlib
 import functools
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,9 @@ from torch.optim.swa_utils import update_bn
 
 from infopace import MutualInformationLR, Policy, Probe
 from infopace.lab.baselines import Setting
-from infopace.lab.batches import batches_of_an_epoch, caster, drawn_batches, hold_out, in_batches
-from infopace.lab.config import OURS, PACED, SWITCHES, Plan, signal_of
+from infopace.lab.batches import batches_of_an_epoch, caster, drawn_batches, hold_out, some_batches
+from infopace.lab.config import OWN, PACED, SWITCHES, Plan, signal_of
+from infopace.lab.environment import seed_epoch
 from infopace.lab.errors import InputError, NotFinite
 from infopace.lab.evaluation import in_eval_mode, values
 from infopace.lab.lazy_images import in_turn
@@ -51,13 +52,12 @@ class Training:
         roll_back: bool | RollBack | None = None,
     ) -> None:
         workload = plan.workload
-        self.plan, self._std_error = plan, std_error
+        self.plan, self._std_error, self._seed = plan, std_error, plan.config.seed
         # A study may choose both. Otherwise they are the method's.
         self._policy, self._may_roll_back = policy, roll_back
-        self.device = plan.device
-        self.note = ""
+        self.device, self.note = plan.device, ""
         held_out: Rows | None = None
-        # All training examples, while some are held out; None once they have joined, or if none ever were.
+        # All training examples while some are held out; None once they have joined, or if none were.
         self._whole: Data | None = None
         if plan.held_out:
             try:
@@ -72,7 +72,7 @@ class Training:
         # By steps, epochs have as many steps after the held-out examples have joined as before, for the plan's sake.
         self._most = None if plan.every is None else len(data.train_targets)
         self._inputs = caster(workload)
-        self._seed_epoch(0)
+        seed_epoch(self._seed, 0)
         self.processes = processes_of()
         self.model = workload.build_model().to(plan.device)
         if workload.channels_last:
@@ -90,16 +90,19 @@ class Training:
     def _paced(self, held_out: Rows | None) -> PacedSteps:
         config = self.plan.config
         optimizer = self.plan.optimizer.build(
-            self.model, self.plan.bounds.lr_max, layer_wise=config.layer_wise
+            self.model,
+            self.plan.optimizer.usual if self.plan.bounds is None else self.plan.bounds.lr_max,
+            layer_wise=config.layer_wise,
         )
         probe, held_out_probe = self._probes(held_out)
         policy = self._policy or PACED[config.method](
             {} if config.horizon == "free" else self._planned,
+            stop_early=config.stop_early,
             **{name: getattr(config, name) for name in SWITCHES},
         )
-        self._reads_reference, roll_back = policy.reads_reference, self._may_roll_back
-        if roll_back is None:
-            roll_back = config.method == OURS  # the published rules do not roll back
+        self._reads_reference = policy.reads_reference
+        # The published rules do not roll back.
+        roll_back = config.method in OWN if self._may_roll_back is None else self._may_roll_back
         return PacedSteps(
             optimizer,
             MutualInformationLR(
@@ -111,6 +114,7 @@ class Training:
                 held_out=held_out_probe,
                 roll_back=roll_back,
                 every=self.plan.every,
+                steps_per_epoch=batches_of_an_epoch(self.plan.workload, len(self.data.train_targets)),
                 measuring=self._measuring(probe),
             ),
         )
@@ -128,10 +132,10 @@ class Training:
         # From all examples it is more precise than from the probe's, and takes time that only such a rule is worth.
         numbers = targets.is_floating_point() and not bool(((targets == 0) | (targets == 1)).all())
         if self._reads_reference and reference in ("auto", "ksg") and numbers:
-            reference = reference_of(self.data.train_set(), seed=self.plan.config.seed)
+            reference = reference_of(self.data.train_set(), seed=self._seed)
         return Measuring(
             layers="all" if self.plan.config.layer_wise else "output",
-            signal=signal_of(self.plan.config.signal, probe),
+            signal=signal_of(self.plan.config.signal, probe) if self.plan.bounds else self.plan.config.signal,
             reference=reference,
             std_error=self._std_error,
         )
@@ -152,23 +156,23 @@ class Training:
         return probe, held_out_probe
 
     def _setting(self) -> Setting:
-        workload = self.plan.workload
-        assert self.plan.lr is not None, "a plan with a baseline has a learning rate"
+        plan, workload = self.plan, self.plan.workload
+        assert plan.lr is not None, "a plan with a baseline has a learning rate"
         return Setting(
             self.model,
-            self.plan.epochs,
+            plan.epochs,
             batches_of_an_epoch(workload, len(self.data.train_targets)),
-            self.plan.lr,
-            self.plan.optimizer,
+            plan.lr,
+            plan.optimizer,
             workload.sgd,
             self._settle_norms,
             workload.adamw,
-            self.plan.config.budget,
+            plan.config.budget,
         )
 
     def _probe(self, rows: Rows, n: int) -> Probe:
         """A probe on a fixed sample of these examples, cast as a batch is and without augmentation."""
-        sample = Probe.sample(rows, n=n, seed=self.plan.config.seed)
+        sample = Probe.sample(rows, n=n, seed=self._seed)
         return Probe(self._inputs(sample.inputs), sample.targets).to(self.device)
 
     @property
@@ -188,8 +192,7 @@ class Training:
 
     def untrained_row(self) -> Row:
         """Epoch 0: the untrained network. Its information was measured when the steps were built."""
-        started = time.perf_counter()
-        found = self.evaluate()
+        started, found = time.perf_counter(), self.evaluate()
         seconds = {
             "train": 0.0,
             "evaluate": time.perf_counter() - started,
@@ -211,7 +214,8 @@ class Training:
         A paced epoch in which the network diverges or collapses is rolled back, and its row has no training loss. The
         test set is evaluated only here, and no decision depends on the result.
         """
-        lrs, decisions, rolled_back = self.steps.lrs(), self.steps.decisions(epoch), self.steps.rolled_back
+        steps, finding = self.steps, self.steps.finding
+        lrs, decisions, rolled_back = steps.lrs(), steps.decisions(epoch), steps.rolled_back
         times = [time.perf_counter()]
         try:
             loss: float | None = self.train_epoch(epoch, on_batch)
@@ -221,10 +225,10 @@ class Training:
                     raise
             loss = None
         times.append(time.perf_counter())
-        if loss is not None:
-            self._end_epoch(loss)
+        if loss is not None or finding:
+            self._end_epoch(loss or 0.0)
         times.append(time.perf_counter())
-        found = self.evaluate()
+        found = self._evaluated()
         times.append(time.perf_counter())
         spent = np.diff(times).tolist()
         return {
@@ -235,8 +239,19 @@ class Training:
             **self.steps.facts(),
             "decisions": decisions,
             "batches": self._batches,
+            **({"finding": True} if finding else {}),
             "seconds": dict(zip(("train", "measure", "evaluate"), spent, strict=True)),
         }
+
+    def _evaluated(self) -> dict[str, float]:
+        """As `evaluate`; a trial whose outputs are not finite ends."""
+        try:
+            return self.evaluate()
+        except NotFinite as error:
+            if not self.steps.finding:
+                raise
+            self._roll_back(str(error))
+            return self.evaluate()
 
     def _end_epoch(self, loss: float) -> None:
         try:
@@ -271,11 +286,15 @@ class Training:
         if self._whole is not None and not self.steps.holds_out:
             self.data, self._whole = self._whole, None
         data, workload = self.data, self.plan.workload
-        order, rolled_back = self._seed_epoch(epoch), self.steps.rolled_back
+        order, rolled_back, finding = (
+            seed_epoch(self._seed, epoch),
+            self.steps.rolled_back,
+            self.steps.finding,
+        )
         drawn = drawn_batches(workload, len(data.train_inputs), order, self._most)
         parts = Parts([batch.to(self.device) for batch in drawn], self.processes)
         self._batches = len(parts.own)
-        order = own_draws(self.plan.config.seed, epoch, self.processes, order)
+        order = own_draws(self._seed, epoch, self.processes, order)
         losses: list[torch.Tensor] = []
         self.model.train()
         for i, (batch, inputs) in enumerate(
@@ -294,7 +313,8 @@ class Training:
             losses.append(loss.detach())
             on_batch(i + 1, len(parts.own))
         # Steps of a unit of time may have been rolled back; its batches may have had no finite loss.
-        mean = parts.mean(losses, only_finite=self.steps.rolled_back > rolled_back)
+        put_back = finding or self.steps.rolled_back > rolled_back
+        mean = parts.mean(losses, only_finite=put_back and bool(torch.isfinite(losses[-1])))
         if not math.isfinite(mean):
             if (first := parts.first_not_finite(losses)) is not None:
                 check = functools.partial(self._check_untrained, epoch, first)
@@ -321,14 +341,14 @@ class Training:
     def _check_untrained(self, epoch: int, number: int) -> None:
         """Raise InputError if the loss of a batch of an epoch is not finite with untrained weights either."""
         data, workload = self.data, self.plan.workload
-        order = self._seed_epoch(epoch)
+        order = seed_epoch(self._seed, epoch)
         drawn = drawn_batches(workload, len(data.train_inputs), order, self._most)[: number + 1]
         batches = [batch.to(self.device) for batch in drawn]
         inputs = torch.empty(0)
         for inputs in in_turn(data.train_inputs, batches):
             if workload.augment is not None:
                 inputs = workload.augment(inputs, order)
-        self._seed_epoch(0)
+        seed_epoch(self._seed, 0)
         with self._autocast():
             where = f"in training batch {number} of epoch {epoch}"
             check_untrained(workload, self._inputs(inputs), data.train_targets[batches[-1]], where)
@@ -339,12 +359,11 @@ class Training:
 
         Raises NotFinite if a value, or an output, is not finite.
         """
+        workload, data = self.plan.workload, self.data
+        test = functools.partial(values, self.model, data, workload.metric, self._inputs, self._autocast)
         # All processes do this, because it may change the last bits of the weights.
         with self.steps.evaluating():
-            return self.processes.from_first("the test", self._evaluate)
-
-    def _evaluate(self) -> dict[str, float]:
-        return values(self.model, self.data, self.plan.workload.metric, self._inputs, self._autocast)
+            return self.processes.from_first("the test", test)
 
     def _not_finite(self) -> int:
         """Number of weights that are not finite."""
@@ -377,18 +396,5 @@ class Training:
         The batches are the same every time. Without batch norm none is drawn.
         """
         with self._autocast():
-            update_bn(self._some_inputs(), self.model)
-
-    def _some_inputs(self) -> Iterator[Tensor]:
-        data, workload = self.data, self.plan.workload
-        draws = torch.Generator().manual_seed(self.plan.config.seed)
-        order = torch.randperm(len(data.train_targets), generator=draws).to(self.device)
-        batches = in_batches(order, workload.batch_size)[:_SETTLING_BATCHES]
-        for inputs in in_turn(data.train_inputs, batches):
-            yield self._inputs(inputs if workload.augment is None else workload.augment(inputs, draws))
-
-    def _seed_epoch(self, epoch: int) -> torch.Generator:
-        """Seed dropout and the like; return the generator of the epoch's order, a stream of its own."""
-        draws = np.random.SeedSequence([self.plan.config.seed, epoch]).generate_state(2, np.uint64)
-        torch.manual_seed(int(draws[0]) >> 1)
-        return torch.Generator().manual_seed(int(draws[1]) >> 1)
+            some = some_batches(self.plan.workload, self.data, _SETTLING_BATCHES, self._seed)
+            update_bn(map(self._inputs, some), self.model)

@@ -164,7 +164,9 @@ def test_suites_that_cannot_be() -> None:
         InputError, match=r"suite must be tuning-free, or path/to/file\.py:OBJECT, got 'quick'"
     ):
         find_suite("quick")
-    with pytest.raises(InputError, match="methods of the suite made up are adam, infopace; got 'lion'"):
+    with pytest.raises(
+        InputError, match="must be of the suite made up, got 'lion'; the methods are: adam, infopace"
+    ):
         SUITE.of_methods(("adam", "lion"))
     with pytest.raises(InputError, match=r"must be an infopace\.lab\.scoreboard\.Suite, got Workload"):
         find_suite(f"{Path(__file__).parent.with_name('own.py')}:MINE")

@@ -61,7 +61,7 @@ def test_settings_and_reasons_are_texts(tiny: Any, tmp_path: Path) -> None:
 
 
 def test_a_baselines_run_has_no_information(tiny: Any, tmp_path: Path) -> None:
-    run(tiny, tmp_path, epochs=2, bounds="range-test", method="sgd-cosine", lr=0.1)
+    run(tiny, tmp_path, epochs=2, bounds="auto", method="sgd-cosine", lr=0.1)
     found = accumulator(tmp_path)
     seconds = {"seconds/train", "seconds/evaluate", "seconds/measure"}
     assert scalars(found).keys() == {"test_accuracy", "train_loss", "lr", *seconds}

@@ -114,7 +114,7 @@ def test_a_row_of_a_baseline_has_no_information_and_no_text(
 ) -> None:
     package = FakePackage()
     monkeypatch.setitem(sys.modules, "wandb", package)
-    baseline = {"bounds": "range-test", "method": "sgd-constant", "lr": 0.05}
+    baseline = {"bounds": "auto", "method": "sgd-constant", "lr": 0.05}
     tiny.run(tmp_path / "run", tracked(PlainProgress([].append), ["wandb"]), **baseline)
     (kept,) = package.server.values()
     seconds = {"seconds/train", "seconds/evaluate", "seconds/measure"}

@@ -59,7 +59,7 @@ class Cell:
             every=None if self.entry.baseline is not None else plan.every,
             horizon="free" if self.entry.free else "known",
             lr=self.lr,
-            bounds="range-test" if self.entry.baseline is not None or bounds else "workload",
+            bounds="workload" if self.entry.tested and not bounds else "auto",
             lr_min=bounds.get("lr_min"),
             lr_max=bounds.get("lr_max"),
             lr_top=bounds.get("lr_top"),

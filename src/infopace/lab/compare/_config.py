@@ -14,6 +14,7 @@ from tyro.conf import Positional, arg
 
 from infopace.lab.baselines import BASELINES, Baseline
 from infopace.lab.config import (
+    DEFAULT,
     HELD_OUT,
     OURS,
     PACED,
@@ -37,6 +38,7 @@ _FREE, _LAYER_WISE, _HELD_OUT, _AS_OURS = "-free", "-layer-wise", "-held-out", "
 OF_THE_RUN = tuple(name for name, baseline in BASELINES.items() if baseline.of_the_run)
 # What is compared where no methods are named.
 DEFAULT_METHODS = (
+    DEFAULT,
     OURS + _HELD_OUT,
     OURS,
     OURS + _FREE,
@@ -65,8 +67,8 @@ class CompareConfig:
     methods: tuple[str, ...] = ()
     """Methods of infopace train; each is tested against the first. A paced method takes the ending -layer-wise,
     hold-and-decay also -free and -held-out (a tenth). A tuned baseline takes the ending -as-ours: as many epochs as
-    the runs of the first method had on average. Default: hold-and-decay-held-out, hold-and-decay and vasudevan-2020
-    without and with -layer-wise, hold-and-decay-free, and all baselines; of SGD only once."""
+    the runs of the first method had on average. Default: infopace, hold-and-decay-held-out, hold-and-decay and
+    vasudevan-2020 without and with -layer-wise, hold-and-decay-free, and all baselines; of SGD only once."""
     optimizer: OptimizerName = None
     """As in infopace train. The other baselines have their own."""
     suite: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: none)")] = None
@@ -130,6 +132,11 @@ class Entry:
     grid: tuple[float, ...] = ()
     as_ours: bool = False
     epochs: int | None = None
+
+    @property
+    def tested(self) -> bool:
+        """Whether it gets the bounds of the comparison's range test; infopace finds its own in the run."""
+        return self.baseline is None and self.method != DEFAULT
 
     @property
     def takes_the_optimizer(self) -> bool:
@@ -274,7 +281,8 @@ def entry_of(name: str, optimizer: Recipe, rates: tuple[float, ...] = ()) -> Ent
             raise InputError(f"only a baseline that is tuned takes the ending {_AS_OURS}, got {name!r}")
         grid = rates if grid and rates else grid
         return Entry(name, method, False, False, False, baseline, grid, as_ours=method != name)
-    return Entry(name, method, stem != method, whole != stem, name != whole, None)
+    # infopace always holds out.
+    return Entry(name, method, stem != method, whole != stem, name != whole or method == DEFAULT, None)
 
 
 def _devices(device: str, jobs: int | None) -> tuple[str, ...]:

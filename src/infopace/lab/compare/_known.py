@@ -14,7 +14,7 @@ from typing import Any, TypeGuard
 from infopace.lab.compare._cells import Cell, Outcome
 from infopace.lab.compare._config import FIRST_TUNING_SEED, FREE_LIMIT, ComparePlan, entry_of
 from infopace.lab.compare._jobs import BOUNDS, FoundBounds, found_bounds, found_in, keep_bounds
-from infopace.lab.config import OURS, PACED
+from infopace.lab.config import DEFAULT, OWN, PACED
 from infopace.lab.errors import InputError
 from infopace.lab.files import parse_json, write_atomically
 from infopace.lab.identity import differing
@@ -55,7 +55,7 @@ def read_known(files: Sequence[Path], plan: ComparePlan, inputs: Mapping[str, An
             known = Known(known.runs, known.found, (*known.notes, note))
         found = next((_found(row) for row in rows if row["part"] == _RANGE_TEST), None)
         runs = [row for row in rows if row["part"] != _RANGE_TEST]
-        paced = any(row["method"].startswith(tuple(PACED)) for row in runs)
+        paced = any(row["method"].startswith(tuple(PACED)) and row["method"] != DEFAULT for row in runs)
         bounds = "workload" if found is None else "range-test"
         if paced and bounds != plan.bounds:
             raise InputError(f"{file} was made with bounds = {bounds!r}, not {plan.bounds!r}")
@@ -157,7 +157,7 @@ def _wrong_run(row: Row, plan: ComparePlan) -> str:
     if not (_count(own) and own >= 1 if entry.as_ours else own is None):
         return f"run_epochs must be {'a whole number >= 1' if entry.as_ours else 'absent'}, got {own!r}"
     limit = own or plan.epochs * (FREE_LIMIT if entry.free else 1)
-    whole = bool(failure) or len(test) == limit or (entry.method == OURS and test)
+    whole = bool(failure) or len(test) == limit or (entry.method in OWN and test)
     if len(test) > limit or not whole:
         return f"{len(test)} epochs instead of {limit}"
     at = row.get("best_epoch")

@@ -40,7 +40,7 @@ def make_all(bench: Bench, plan: ComparePlan, say: Say) -> tuple[list[Ended], Fo
 
     A baseline -as-ours waits until the runs of the first method have ended.
     """
-    tested = plan.bounds == "range-test" and any(entry.baseline is None for entry in plan.entries)
+    tested = plan.bounds == "range-test" and any(entry.tested for entry in plan.entries)
     at_once = [entry for entry in plan.entries if not entry.as_ours]
     tunings = _tune(bench, at_once, plan, [RangeTestJob()] if tested else [], "tuning")
     found = (found_bounds(plan.folder) if tested else _NO_BOUNDS) or FoundBounds(
@@ -88,6 +88,8 @@ def method_of(ended: Ended, first: Ended, found: FoundBounds, plan: ComparePlan,
             f"{unverified} of {len(ended.finals)} runs come from rows that record neither data nor code"
         )
     if entry.baseline is None:
+        if not entry.tested:
+            return Method(entry.name, None, 0.0, 0.0, "; ".join(["found in the run", *notes]))
         text = f"bounds {bounds_text(found.bounds)}" if found.bounds else "the workload's bounds"
         note = "; ".join([found.failure or text, *notes])
         return Method(entry.name, None, found.seconds, found.epochs, note, missing=int(bool(broken)))
@@ -141,7 +143,7 @@ def _make_finals(
     cells = {entry.name: _final_cells(entry, choices[entry.name], plan, found) for entry in entries}
     bench.run(
         [
-            RunJob(cell, found.bounds if entry.baseline is None else {})
+            RunJob(cell, found.bounds if entry.tested else {})
             for entry in entries
             for cell in cells[entry.name]
         ],
@@ -155,5 +157,5 @@ def _make_finals(
 
 def _final_cells(entry: Entry, choice: Tuned | None, plan: ComparePlan, found: FoundBounds) -> list[Cell]:
     if choice is None:
-        return [] if entry.baseline is None and found.failure else final_cells(entry, None, plan)
+        return [] if entry.tested and found.failure else final_cells(entry, None, plan)
     return [] if choice.lr is None else final_cells(entry, choice.lr, plan)

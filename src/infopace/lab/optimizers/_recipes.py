@@ -35,10 +35,12 @@ class Recipe(ABC):
 
     Attributes:
         name: Its name on the command line.
+        usual: The learning rate of one who has not tuned it, from which a search in the run begins.
         grid: The learning rates over which the baselines `cosine` and `linear` are tuned with it.
     """
 
     name: ClassVar[str]
+    usual: ClassVar[float] = 1e-3
     grid: ClassVar[tuple[float, ...]]
 
     def __post_init__(self) -> None:
@@ -76,6 +78,7 @@ class SGDRecipe(Recipe):
     """SGD with momentum. The weight decay is a penalty in the loss."""
 
     name: ClassVar[str] = "sgd"
+    usual: ClassVar[float] = 1e-2
     grid: ClassVar[tuple[float, ...]] = SGD_GRID
     momentum: float = 0.9
     nesterov: bool = True
@@ -137,6 +140,7 @@ class LionRecipe(Recipe):
     """Lion (Chen et al. 2023), which steps by the sign of an averaged gradient. Its decay is ten times AdamW's."""
 
     name: ClassVar[str] = "lion"
+    usual: ClassVar[float] = 1e-4
     grid: ClassVar[tuple[float, ...]] = _LION_GRID
     betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: float = 0.1
@@ -152,6 +156,7 @@ class AdafactorRecipe(Recipe):
     """Adafactor (Shazeer, Stern 2018), as torch has it: steps relative to the size of the weights."""
 
     name: ClassVar[str] = "adafactor"
+    usual: ClassVar[float] = 1e-2
     grid: ClassVar[tuple[float, ...]] = _ADAFACTOR_GRID
     weight_decay: float = 0.0
 

@@ -79,7 +79,7 @@ class RunCell:
     @property
     def before(self) -> RangeCell | None:
         """The range test that it needs."""
-        if not self.contestant.paced:
+        if not self.contestant.wants_test:
             return None
         return RangeCell(self.member, self.contestant.optimizer, self.seed)
 
@@ -96,6 +96,7 @@ class RunCell:
             method=self.contestant.method,
             optimizer=self.contestant.optimizer,
             signal=self.contestant.signal,
+            bounds=self.contestant.bounds if self.contestant.paced else "auto",
             lr=self.lr,
             lr_min=bounds.get("lr_min"),
             lr_max=bounds.get("lr_max"),

@@ -164,7 +164,7 @@ def _stages(plan: SuitePlan, bench: _Bench) -> Iterator[tuple[str, list[Cell]]]:
 def _unpaced(plan: SuitePlan, seed: int) -> list[Cell]:
     """Range tests and runs that need none, of one seed. The longest are first."""
     suite = plan.suite
-    optimizers = dict.fromkeys(c.optimizer for c in suite.contestants if c.paced)
+    optimizers = dict.fromkeys(c.optimizer for c in suite.contestants if c.wants_test)
     tests = [RangeCell(m, optimizer, seed) for optimizer in optimizers for m in suite.members]
     return [
         *tests,

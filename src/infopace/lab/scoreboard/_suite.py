@@ -6,9 +6,10 @@ import dataclasses
 import functools
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from infopace.lab.baselines import BASELINES
-from infopace.lab.config import OURS, PAPER, Signal
+from infopace.lab.config import DEFAULT, OURS, PAPER, Signal
 from infopace.lab.errors import InputError
 from infopace.lab.workload import Workload
 from infopace.lab.workloads import find_workload, load_object
@@ -57,6 +58,7 @@ class Contestant:
         method: Its name in `infopace train`.
         optimizer: The optimizer of a paced method; None: the workload's.
         signal: What drives a paced method.
+        bounds: Where the bounds of a paced method come from.
         budgets: The length of its run. A method that knows the length plans for one budget.
         grid: Learning rates that it is tuned over. Such a method is a reference, and sets the targets.
     """
@@ -65,13 +67,19 @@ class Contestant:
     method: str
     optimizer: str | None = None
     signal: Signal = "auto"
+    bounds: Literal["run", "range-test"] = "range-test"
     budgets: float = 1.0
     grid: tuple[float, ...] = ()
 
     @property
     def paced(self) -> bool:
-        """Whether information paces it; it then needs a range test."""
+        """Whether information paces it."""
         return self.method not in BASELINES
+
+    @property
+    def wants_test(self) -> bool:
+        """Whether it needs a range test."""
+        return self.paced and self.bounds == "range-test"
 
     def epochs(self, member: Member) -> int:
         """The number of epochs of its run."""
@@ -106,7 +114,9 @@ class Suite:
         known = {contestant.name: contestant for contestant in self.contestants}
         unknown = [name for name in names if name not in known]
         if unknown:
-            raise InputError(f"methods of the suite {self.name} are {', '.join(known)}; got {unknown[0]!r}")
+            raise InputError(
+                f"methods must be of the suite {self.name}, got {unknown[0]!r}; the methods are: {', '.join(known)}"
+            )
         return dataclasses.replace(self, contestants=tuple(known[name] for name in dict.fromkeys(names)))
 
 
@@ -134,8 +144,11 @@ def find_suite(spec: str) -> Suite:
 
 # As the library drives them by default: by usable information, and the published rule by neighbours.
 _PACED = (
-    Contestant("infopace-sgd", OURS, "sgd", "usable"),
-    Contestant("infopace-adamw", OURS, "adamw", "usable"),
+    Contestant("infopace-sgd", DEFAULT, "sgd", "usable", "run"),
+    Contestant("infopace-adamw", DEFAULT, "adamw", "usable", "run"),
+    # The default before: a range test before the run, which then ends as soon as nothing more is gained.
+    Contestant("hold-and-decay-sgd", OURS, "sgd", "usable"),
+    Contestant("hold-and-decay-adamw", OURS, "adamw", "usable"),
     Contestant("vasudevan-2020-sgd", PAPER, "sgd"),
 )
 # Those of our own kind, in which a signal decides when, are last but for the older ones that need no rate.

@@ -61,7 +61,7 @@ def price_table(board: Board, without: Board) -> list[str]:
             f"{areas[contestant.name]:.3f}",
         ]
         for contestant in board.ranked()
-        if contestant.paced
+        if contestant.wants_test
     ]
     return markdown([head, *rows])
 

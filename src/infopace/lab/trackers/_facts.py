@@ -59,7 +59,7 @@ class Tracker(Protocol):
 
 def config_of(plan: Plan, n_parameters: int) -> dict[str, Any]:
     """The settings of a run, flat."""
-    bounds = {} if plan.baseline is not None else dataclasses.asdict(plan.bounds)
+    bounds = {} if plan.bounds is None or plan.baseline is not None else dataclasses.asdict(plan.bounds)
     return {**plan.settings(), **bounds, "parameters": n_parameters}
 
 
