@@ -6,7 +6,7 @@ from torch.nn.functional import cross_entropy
 
 import infopace
 
-EPOCHS = 30  # at most: the rule says when the run is over
+EPOCHS = 20
 
 
 def make_data(n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -24,12 +24,13 @@ def main() -> float:
     model = nn.Sequential(
         nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(256, 10)
     )
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, nesterov=True)
+    optimizer = torch.optim.SGD(model.parameters(), momentum=0.9, nesterov=True)
     scheduler = infopace.MutualInformationLR(
         optimizer,
         model,
         infopace.Probe.sample((inputs, labels), n=500),
-        bounds=infopace.Bounds(lr_min=1e-3, lr_max=0.1),
+        policy=infopace.HoldAndDecay(EPOCHS),
+        steps_per_epoch=len(inputs) // 100,
     )
 
     for _ in range(EPOCHS):

@@ -17,6 +17,7 @@ command that made its rows. All runs were on CPUs. What needs a GPU was not run.
 ORDER = (
     "tuned_cosine",
     "scoreboard",
+    "rate_in_the_run",
     "fair_tuning",
     "kinds_and_optimizers",
     "held_out_constants",

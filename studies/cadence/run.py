@@ -58,7 +58,7 @@ def run(setting: Setting) -> dict[str, Any]:
         model,
         Probe(*_rows(data, kept[:1_000])),
         BOUNDS,
-        HoldAndDecay(steps=STEPS if setting["horizon"] == "known" else None),
+        HoldAndDecay(steps=STEPS if setting["horizon"] == "known" else None, stop_early=True),
         held_out=Probe(*_rows(data, out)),
         every=setting["every"],
         measuring=Measuring(std_error=False, signal=setting["signal"]),

@@ -23,7 +23,7 @@ class Blind(Policy):
     """The default rule, blind from its first decay on: every later value counts as the last of the hold."""
 
     def __init__(self, epochs: int) -> None:
-        self._rule = HoldAndDecay(epochs)
+        self._rule = HoldAndDecay(epochs, stop_early=True)
 
     def decide(self, observed: Observed) -> Decision:
         """See `Policy.decide`."""
@@ -83,7 +83,7 @@ def main() -> None:
         changes = [Change(epochs // 2, MIDWAY[change])]
         if change == "classes":
             changes.insert(0, Change(0, half_of_the_classes))
-        rule = HoldAndDecay(epochs) if setting["rule"] == "sees" else Blind(epochs)
+        rule = HoldAndDecay(epochs, stop_early=True) if setting["rule"] == "sees" else Blind(epochs)
         return train(workload, setting["seed"], rule, tested_bounds(workload), changes=changes)
 
     make_missing(

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 from infopace import Bounds
-from infopace.lab.config import TrainConfig, resolve
+from infopace.lab.config import OURS, TrainConfig, resolve
 from infopace.lab.environment import hardware, set_determinism, versions
 from infopace.lab.errors import NotFinite
 from infopace.lab.training import Training
@@ -38,7 +38,9 @@ def main() -> None:
 
 def run(workload: str, lr: float, epochs: int, seed: int) -> dict[str, object]:
     """Train at one learning rate."""
-    plan = resolve(TrainConfig(workload=workload, epochs=epochs, held_out=0.0, seed=seed, threads=1))
+    plan = resolve(
+        TrainConfig(workload=workload, method=OURS, epochs=epochs, held_out=0.0, seed=seed, threads=1)
+    )
     plan = dataclasses.replace(plan, bounds=Bounds(lr, lr))
     set_determinism(1, plan.device)
     training = Training(plan, plan.workload.load())

@@ -22,7 +22,7 @@ def main() -> None:
     workload, epochs = arguments.workload, find_workload(arguments.workload).epochs
 
     def run(setting: Setting) -> dict[str, Any]:
-        rule = HoldAndDecay(epochs if setting["horizon"] == "known" else None)
+        rule = HoldAndDecay(epochs if setting["horizon"] == "known" else None, stop_early=True)
         return train(workload, setting["seed"], rule, tested_bounds(workload), signal=setting["signal"])
 
     make_missing(

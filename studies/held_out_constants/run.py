@@ -30,7 +30,7 @@ def _run(setting: Setting) -> dict[str, Any]:
     rows = trained(
         name,
         tested_bounds(name),
-        HoldAndDecay(epochs, z=setting["z"], fewest_held_out=setting["fewest_held_out"]),
+        HoldAndDecay(epochs, stop_early=True, z=setting["z"], fewest_held_out=setting["fewest_held_out"]),
         epochs=epochs,
         held_out=setting["held_out"],
         horizon=setting["horizon"],

@@ -35,7 +35,7 @@ def main() -> None:
 def _run(setting: Setting) -> dict[str, Any]:
     name = setting["workload"]
     epochs = find_workload(name).epochs
-    rule = HoldAndDecay(epochs, middle=setting["middle"], shape=SHAPES[setting["shape"]])
+    rule = HoldAndDecay(epochs, stop_early=True, middle=setting["middle"], shape=SHAPES[setting["shape"]])
     rows = trained(name, tested_bounds(name), rule, held_out=HELD_OUT, epochs=epochs, seed=setting["seed"])
     return {"epochs": len(rows) - 1, "test": [row["test"] for row in rows[1:]]}
 

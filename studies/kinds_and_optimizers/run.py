@@ -19,7 +19,7 @@ import torch
 
 from infopace import RangeTestError
 from infopace.lab.bounds import bounds_of_plan
-from infopace.lab.config import Plan, TrainConfig, resolve
+from infopace.lab.config import OURS, Plan, TrainConfig, resolve
 from infopace.lab.environment import hardware, set_determinism, versions
 from infopace.lab.errors import NotFinite
 from infopace.lab.farm import on_this_machine
@@ -89,6 +89,7 @@ def run(setting: Setting, scratch: Path) -> dict[str, Any]:
     workload, epochs = KINDS[setting["kind"]]
     config = TrainConfig(
         workload,
+        method=OURS,
         optimizer=setting["optimizer"],
         horizon=setting["horizon"],
         every=str(EVERY),

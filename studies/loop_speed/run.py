@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from infopace.lab.batches import caster
-from infopace.lab.config import TrainConfig, resolve
+from infopace.lab.config import OURS, TrainConfig, resolve
 from infopace.lab.environment import hardware, set_determinism, versions
 from infopace.lab.training import Training
 from infopace.lab.workload import Data, Workload
@@ -66,7 +66,9 @@ def timed(workload: Workload, pairs: int) -> dict[str, object]:
 
 def lab(workload: Workload, data: Data, **options: object) -> Callable[[], float]:
     """An epoch of the lab: of a baseline, or with measuring."""
-    training = Training(resolve(TrainConfig(workload=workload.name, threads=1, **options)), data)  # pyright: ignore[reportArgumentType]
+    training = Training(
+        resolve(TrainConfig(workload=workload.name, threads=1, **{"method": OURS, **options})), data
+    )
     epochs = iter(range(1, 10**6))
 
     def run() -> float:

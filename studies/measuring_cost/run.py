@@ -9,7 +9,7 @@ from statistics import median
 
 import torch
 
-from infopace.lab.config import TrainConfig, resolve
+from infopace.lab.config import OURS, TrainConfig, resolve
 from infopace.lab.environment import hardware, set_determinism, versions
 from infopace.lab.training import Training
 
@@ -29,6 +29,7 @@ def main() -> None:
     for layer_wise, bar in BARS.items():
         config = TrainConfig(
             workload="mnist-lenet",
+            method=OURS,
             layer_wise=layer_wise,
             held_out=0.0,
             device=arguments.device,

@@ -14,7 +14,11 @@ from studies.shared.page import ROOT, read
 
 EPOCHS = 30  # of the runs that the traces are from
 PICTURES: dict[str, dict[str, Policy]] = {
-    "hold-and-decay": {"epochs=30": HoldAndDecay(EPOCHS), "no horizon": HoldAndDecay()},
+    "hold-and-decay": {
+        "epochs=30": HoldAndDecay(EPOCHS),
+        "epochs=30, stop_early=True": HoldAndDecay(EPOCHS, stop_early=True),
+        "no horizon": HoldAndDecay(),
+    },
     "vasudevan2020": {
         'decay="linear"': Vasudevan2020(EPOCHS),
         'decay="none"': Vasudevan2020(decay="none"),

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from infopace.lab.config import TrainConfig, resolve
+from infopace.lab.config import OURS, TrainConfig, resolve
 from infopace.lab.environment import hardware, set_determinism, versions
 from infopace.lab.training import Training
 from infopace.lab.workload import Data
@@ -33,10 +33,14 @@ def main() -> None:
             TrainConfig(method="vasudevan-2020", bounds="workload", threads=1),
             lambda data, epoch: data,
         ),
-        ("slow", TrainConfig(lr_min=slow, lr_max=slow, held_out=0.0, threads=1), lambda data, epoch: data),
+        (
+            "slow",
+            TrainConfig(method=OURS, lr_min=slow, lr_max=slow, held_out=0.0, threads=1),
+            lambda data, epoch: data,
+        ),
         (
             "jump",
-            TrainConfig(lr_min=jump, lr_max=jump, held_out=0.0, threads=1),
+            TrainConfig(method=OURS, lr_min=jump, lr_max=jump, held_out=0.0, threads=1),
             lambda data, epoch: low_digits(data) if epoch <= 15 else data,
         ),
     ]

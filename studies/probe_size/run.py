@@ -23,7 +23,9 @@ def main() -> None:
 
     def run(setting: Setting) -> dict[str, Any]:
         size = setting["probe_size"]
-        return train(name, setting["seed"], HoldAndDecay(epochs), tested_bounds(name), probe_size=size)
+        return train(
+            name, setting["seed"], HoldAndDecay(epochs, stop_early=True), tested_bounds(name), probe_size=size
+        )
 
     make_missing(
         "policy_probe_size",

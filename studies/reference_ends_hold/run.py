@@ -94,7 +94,11 @@ def main() -> None:
     def run(setting: Setting) -> dict[str, Any]:
         spec = SPECS[setting["workload"]]
         epochs = find_workload(spec).epochs
-        rule = EndsAtReference(epochs) if setting["rule"] == "reference" else HoldAndDecay(epochs)
+        rule = (
+            EndsAtReference(epochs)
+            if setting["rule"] == "reference"
+            else HoldAndDecay(epochs, stop_early=True)
+        )
         tested = setting["workload"] in ("diabetes", "uci-temperature")
         bounds = tested_bounds(setting["workload"]) if tested else find_workload(spec).bounds
         return train(spec, setting["seed"], rule, bounds)

@@ -26,6 +26,7 @@ def main() -> None:
     def run(setting: Setting) -> dict[str, Any]:
         rule = HoldAndDecay(
             epochs if setting["horizon"] == "known" else None,
+            stop_early=True,
             z=setting["z"],
             window=setting["window"],
             longest=setting["longest"],

@@ -5,11 +5,10 @@ from __future__ import annotations
 import functools
 import math
 import re
-import statistics
 from collections.abc import Callable, Sequence
 
 from infopace.lab.compare import FIRST_TUNING_SEED
-from infopace.lab.config import OURS
+from infopace.lab.config import DEFAULT
 from infopace.lab.scoreboard import (
     Board,
     Contestant,
@@ -86,17 +85,12 @@ def update_pages() -> None:
 
 
 def _summary() -> str:
-    """Three rows: the method with the largest area, infopace, and infopace where range tests do not count."""
-    board, without = scoreboard(), _without_tests()
-    first = next(contestant for contestant in board.ranked() if not contestant.paced)
-    ours = _best_of_ours(board)
-    rows = [
-        (first.name, board, first),
-        (ours.name, board, ours),
-        (f"{ours.name}, range test not counted", without, ours),
-    ]
+    """The tuned baseline, infopace over each optimizer, and the best of the other methods."""
+    board = scoreboard()
+    tuned = max(board.suite.tuned, key=lambda contestant: board.areas()[contestant.name])
+    other = next(contestant for contestant in board.ranked() if not contestant.paced and not contestant.grid)
     head = ["method", "area", "area, target relaxed by 5 %", "targets reached"]
-    return table(head, [[name, *_scores(of, contestant)] for name, of, contestant in rows])
+    return table(head, [[one.name, *_scores(board, one)] for one in (tuned, *_ours(board), other)])
 
 
 def _scores(board: Board, contestant: Contestant) -> list[str]:
@@ -114,32 +108,30 @@ def _ranking() -> str:
 
 
 def _ends() -> str:
-    """A row for each workload: the ends of the better tuned baseline and of infopace, and what its range test costs."""
+    """A row for each workload: the ends of the better tuned baseline and of infopace."""
     board = scoreboard()
     ours = _ours(board)
-    head = ["workload", "better tuned baseline, test"]
-    head += [f"{contestant.name}, test (range test, budgets)" for contestant in ours]
+    head = ["workload", "better tuned baseline, test", *(f"{contestant.name}, test" for contestant in ours)]
     rows = []
     for member in board.members:
         best, finals, metric = board.best_tuned(member), board.finals(member), board.metric(member)
         assert best is not None, "the members have targets"
         row = [member.name, f"{metric.show(finals[best[0].name].mean or 0.0)}, {best[0].name}"]
         for contestant in ours:
-            mean, curves = finals[contestant.name].mean, board.curves(member, contestant)
-            price = statistics.fmean(curve.before for curve in curves)
-            row.append("no answer" if mean is None else f"{metric.show(mean)} ({price:.2f})")
+            mean = finals[contestant.name].mean
+            row.append("no answer" if mean is None else metric.show(mean))
         rows.append(row)
     return table(head, rows)
 
 
 def _ours(board: Board) -> list[Contestant]:
     """The default rule, over each optimizer."""
-    return [contestant for contestant in board.suite.contestants if contestant.method == OURS]
+    return [contestant for contestant in board.suite.contestants if contestant.method == DEFAULT]
 
 
 def _best_of_ours(board: Board) -> Contestant:
-    """That with the largest area where range tests do not count."""
-    areas = _without_tests().areas()
+    """That with the largest area."""
+    areas = board.areas()
     return max(_ours(board), key=lambda contestant: areas[contestant.name])
 
 

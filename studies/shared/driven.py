@@ -13,7 +13,7 @@ from torch import Tensor
 
 from infopace import Bounds, Decision, Policy, Probe
 from infopace.lab.batches import caster
-from infopace.lab.config import Plan, TrainConfig, resolve
+from infopace.lab.config import OURS, Plan, TrainConfig, resolve
 from infopace.lab.environment import set_determinism
 from infopace.lab.errors import NotFinite
 from infopace.lab.steps import Steps
@@ -92,6 +92,7 @@ def train(
     plan = resolve(
         TrainConfig(
             workload,
+            method=OURS,
             held_out=0.0,
             seed=seed,
             threads=1,
@@ -170,6 +171,7 @@ def _driven(
         assert found.decoder is not None, "a classifier"
         return found.decoder.nats
 
+    assert plan.bounds is not None, "given, or found before"
     return Driven(training.steps.optimizer, policy, plan.bounds, reference, read)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from infopace import Bounds, Policy, RangeTestError
-from infopace.lab.config import TrainConfig
+from infopace.lab.config import OURS, TrainConfig
 from infopace.lab.environment import hardware, versions
 from infopace.lab.errors import Diverged
 from infopace.lab.progress import Silent
@@ -99,7 +99,9 @@ def trained_or_not(
             "epsilon": bounds.epsilon,
         }
     with tempfile.TemporaryDirectory() as folder:
-        command = TrainConfig(spec, threads=1, out=Path(folder) / "run", **limits, **choices)
+        command = TrainConfig(
+            spec, threads=1, out=Path(folder) / "run", **limits, **{"method": OURS, **choices}
+        )
         with contextlib.suppress(Diverged, RangeTestError):
             train(command, Silent(), picture=False, std_error=False, policy=policy, roll_back=roll_back)
         run = RunFolder(Path(folder) / "run")

@@ -11,7 +11,7 @@ import statistics
 import time
 from typing import Any
 
-from infopace.lab.config import TrainConfig, resolve
+from infopace.lab.config import OURS, TrainConfig, resolve
 from infopace.lab.environment import set_determinism
 from infopace.lab.training import Training
 from studies.shared.rows import Setting, make_missing, tested_bounds
@@ -48,6 +48,7 @@ def run(setting: Setting) -> dict[str, Any]:
     plan = resolve(
         TrainConfig(
             setting["workload"],
+            method=OURS,
             signal=setting["signal"],
             seed=setting["seed"],
             threads=1,
