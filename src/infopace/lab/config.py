@@ -172,7 +172,7 @@ class Plan:
 
     @property
     def held_out(self) -> float:
-        """The share of the training examples to hold out at first: with hold-and-decay a tenth unless given."""
+        """The share of the training examples to hold out at first: with our rules a tenth unless given."""
         if self.config.held_out is not None:
             return self.config.held_out
         return HELD_OUT if self.config.method in OWN else 0.0

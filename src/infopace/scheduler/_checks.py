@@ -64,7 +64,6 @@ def _by_layer(fits: _Fits) -> _Fits:
 
 _COUNT, _RATES = (_is_count, "a whole number"), (_by_layer(_list_of(_is_rate)), "rates by layer")
 _NATS = (_by_layer(_list_of(_is_number)), "finite numbers of nats by layer")
-_MAPPING = (lambda value: isinstance(value, Mapping), "a dict")
 # What a state must hold, each with a check and what it is: of a pacer, and what a torch scheduler has besides.
 PACER: dict[str, tuple[_Fits, str]] = {
     "held_out_size": _COUNT,

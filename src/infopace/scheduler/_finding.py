@@ -120,9 +120,11 @@ class Finding:
 
     def before_step(self) -> None:
         """A step is about to begin."""
-        if not self._start:
+        if self._start:
+            return
+        if self._stage == "search":
             self._before = self._measured().nats
-            self._start.keep()
+        self._start.keep()
 
     def after_step(self) -> None:
         """A step is over; after the last one of a trial the network is measured, and the next trial begins."""

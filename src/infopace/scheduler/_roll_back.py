@@ -33,7 +33,8 @@ class RollBack:
     untrained value, or to 0). What was not finite from the start does not count, and weights that begin at zero may
     grow as large as others are.
 
-    Weights, buffers and the optimizer's state return to the beginning of the epoch. From then on lr_top and lr_max are
+    Weights, buffers and the optimizer's state return to the beginning of the epoch, or to the best network where one is
+    kept, since what came after it may have been harmed already. From then on lr_top and lr_max are
     half of what they were, but never below lr_min, because the bounds were too high. The policy sees no value of such
     an epoch, only that there was one (`Observed.rolled_back`). Where epoch after epoch is rolled back, RollBackError
     says so. `studies/bounds_too_high` moves both thresholds.

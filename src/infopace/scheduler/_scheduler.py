@@ -47,8 +47,8 @@ class MutualInformationLR(Readings, LRScheduler):
             scheduler.step()
 
     Without bounds the first steps of the run find the rate. They are trials at several rates, from the same weights, on
-    the batches that come. The network goes on from where the best trial ended. Of planned steps they take a tenth at
-    most, and `explain` says what they gave. Losses of these steps jump, and some may not be finite.
+    the batches that come. The network goes on from where the best trial ended. What they put back is a tenth of the
+    planned steps at most, and `explain` says what they gave. Losses of these steps jump, and some may not be finite.
 
     The untrained model is measured at once, which sets the learning rate of the first epoch. `observe` measures and
     decides, once an epoch. `step` applies the last decision; extra calls change nothing. Each parameter group gets a
@@ -93,9 +93,9 @@ class MutualInformationLR(Readings, LRScheduler):
             `HoldAndDecay` separates learning from overfitting by it. It is measured while `holds_out` is true.
             Validation examples will do, or training examples that join the training set afterwards.
         roll_back: Whether an epoch that ruins the network is rolled back; a `RollBack` sets the thresholds. It takes a
-            copy of the weights and of the optimizer's state. With False such a network goes on,
-            or `observe` raises where an output is not finite. Nothing is rolled back where the optimizer does not hold
-            all trainable weights.
+            copy of weights and optimizer state, and with a plan one of the best network, to which the run may return.
+            With False there is neither: such a network goes on, or `observe` raises where an output is not finite.
+            Nothing is rolled back where the optimizer does not hold all trainable weights.
         every: Optimizer steps between two measurements, fewer than planned; "auto": chosen so that measuring takes less
             than 1 % of the time, but at least twice in a plan. None: `observe` is called at the end of each epoch.
         steps_per_epoch: Optimizer steps in an epoch, `len(loader)`, for a policy that plans epochs: a search for the

@@ -81,10 +81,6 @@ class Kept:
         """Copy all as it is now."""
         self._parts, self._saved = self._trained.copied(), None
 
-    def take(self, other: Kept) -> None:
-        """The copy of another."""
-        self._parts, self._saved = other._parts, other._saved
-
     def forget(self) -> None:
         """No copy is needed any more."""
         self._parts = self._saved = None
