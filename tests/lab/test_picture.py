@@ -98,7 +98,7 @@ def test_a_run_is_drawn(
 def test_held_out_examples_are_drawn_in_the_epochs_that_have_them(
     tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tiny.run(tmp_path, epochs=12, held_out=0.25)
+    tiny.run(tmp_path, epochs=7, held_out=0.25)
     figure, rows = drawn(tmp_path, monkeypatch)
     (line,) = (one for one in figure.axes[1].get_lines() if one.get_label() == "held out")
     kept = [row for row in rows if "held_out" in row]

@@ -63,10 +63,31 @@ def test_a_rise_that_was_asked_for_is_known_when_its_values_are_gone() -> None:
     assert gone.until(8).rise(4, 7) == expected and not gone.until(7).knows(4, 7)
 
 
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 20), st.integers(2, 30))
+def test_the_best_epoch_is_that_of_one_standard_error(seed: int, epochs: int, n: int) -> None:
+    draws = np.random.default_rng(seed)
+    values = draws.normal(0, 1, n) + np.cumsum(draws.normal(0.05, 0.2, (epochs, n)), 0)
+    found, best = HeldOut(values), 0
+    for epoch in range(epochs):
+        more = values[epoch] - values[best]
+        if more.mean() > more.std(ddof=1) / np.sqrt(n):
+            best = epoch
+        below = values[best] - values[epoch]
+        assert found.bests[epoch] == best
+        assert found.falls[epoch] == pytest.approx((below.mean(), below.std(ddof=1) / np.sqrt(n)))
+    # By epochs, without the values that are dropped, and through a state.
+    grown = HeldOut(values[:1])
+    for value in values[1:]:
+        grown = HeldOut.of_parts(grown.trimmed(wholly=True).grown(value).parts())
+    assert grown.bests == found.bests and np.allclose(grown.falls, found.falls)
+    assert grown.until(1).bests == [0]
+
+
 def test_parts_that_do_not_fit_are_refused() -> None:
     parts = HeldOut(np.zeros((3, 2))).parts()
     for change in ({"nats": np.zeros(2)}, {"rises": np.zeros(4)}, {"nats": np.zeros((3, 1))}):
-        with pytest.raises(ValueError, match=r"^held-out information must have nats and errors"):
+        with pytest.raises(ValueError, match=r"^held-out information must have parts of shapes {'nats'"):
             HeldOut.of_parts({**parts, **change})
     with pytest.raises(ValueError, match=r"two examples or more, got shape \(0,\)"):
         HeldOut.of_parts({"nats": np.zeros(2)})

@@ -161,14 +161,22 @@ def test_held_out_examples_are_for_a_policy_that_reads_them_and_for_the_layers_t
     for examples, message in (
         ({}, r"the held-out examples of all measurements, \{'output': 1\}, got \{\}"),
         (
-            {"output": {**whole, "nats": torch.zeros(2), "errors": torch.zeros(2)}},
+            {
+                "output": {
+                    **whole,
+                    "nats": torch.zeros(2),
+                    "errors": torch.zeros(2),
+                    "bests": torch.zeros(2),
+                    "falls": torch.zeros(2, 2),
+                }
+            },
             r"all measurements, \{'output': 1\}, got \{'output': 2\}",
         ),
         ({"output": {**whole, "nats": [0.1]}}, r"held-out examples as tensors, got others in \['nats'\]"),
         ({"output": {**whole, "pointwise": torch.zeros(1)}}, r"for two examples or more, got shape \(1,\)"),
         (
             {"output": {**whole, "rises": torch.zeros(1, 3)}},
-            r"rises \(k, 4\), got shapes \(1,\), \(1,\), \(1, 80\) and",
+            r"'rises': \(1, 4\)}, got .* 'rises': \(1, 3\)}",
         ),
     ):
         with pytest.raises(ValueError, match=message):

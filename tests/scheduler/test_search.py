@@ -40,6 +40,21 @@ def hump(top: float, width: float = 4.0, cliff: float = math.inf) -> Callable[[i
     )
 
 
+def test_a_constant_prediction_has_learned_nothing_whatever_rounding_leaves() -> None:
+    zero = torch.zeros(N, dtype=torch.float64)
+    constant = Trial(0, 4e-15, zero + 4e-15)
+    assert not constant.learned
+    assert not constant.beats(Trial(1, 0.0, zero))
+    assert not Trial(1, 0.0, zero).collapsed(constant)
+    # So the search goes on in the dark, and does not climb down from rate to rate.
+    tried = [constant]
+    while (place := next_place(tried)) is not None and abs(place) < 12:
+        tried.append(Trial(place, 4e-15, zero + 4e-15))
+    assert {one.place for one in tried} == {0, 4, -4, 8, -8}
+    # A scale that was fitted leaves 1 / n nats.
+    assert not Trial(0, 0.9 / N, zero + 0.9 / N).learned and Trial(0, 1.1 / N, zero + 1.1 / N).learned
+
+
 @settings(deadline=None)
 @given(st.floats(-12, 12), st.sampled_from((2.0, 4.0, 8.0)), st.sampled_from((1.5, 3.0, math.inf)))
 def test_from_three_decades_away_it_finds_the_best_rate(top: float, width: float, cliff: float) -> None:
@@ -130,9 +145,9 @@ def test_learned_and_harmed_are_significant_too() -> None:
 def test_it_waits_below_all_that_did_harm() -> None:
     nothing = [trial(0, 0.0), trial(4, 0.0)]
     assert raised(nothing, 0.0) == 0
-    assert [raised(nothing, 0.0, place) for place in (0, 2, 18, 20)] == [2, 4, 20, 20]
+    assert [raised(nothing, 0.0, place) for place in (0, 2, 18, 20)] == [1, 3, 19, 20]
     harm = [*nothing, trial(8, -1.0)]
-    assert [raised(harm, 0.0, place) for place in (4, 6)] == [6, 6]
+    assert [raised(harm, 0.0, place) for place in (4, 6)] == [5, 7]
     assert raised([trial(0, -1.0)], 0.0) == -2
     assert raised([trial(0, -1.0), Trial(-2, -math.inf)], 0.0) == -4
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from infopace._checks import number
@@ -27,49 +28,55 @@ def middle(rule: Rule, bounds: Bounds) -> float:
     return min(max(held, bounds.lr_top), bounds.lr_max)  # where the two are one, rounding may leave them
 
 
-def decaying(
-    rule: Rule,
-    observed: Observed,
-    held: float,
-    begin: int,
-    end: float | int,
-    why: str,
-    back: int | None = None,
-) -> Decision:
-    """The decision for an epoch of the decay from the rate `held`, which begins after `begin` epochs.
+@dataclass(frozen=True)
+class Decay:
+    """A decay from `begin` to `end` epochs, from the rate `held`.
 
-    Args:
-        rule: Its shape is read.
-        observed: What was observed.
-        held: The rate that was held.
-        begin: Epochs that were over when the decay began.
-        end: The last epoch.
-        why: Why the decay began.
-        back: The epoch whose network it begins with; None: that of the hold's end.
+    Attributes:
+        why: Why it began.
+        back: The epoch whose network it begins with; None: that of its begin.
+        watched: By how much held-out information may fall by the noise of SGD, in nats, where held-out examples stay
+            held out, to see whether the network overfits. None: they do not.
+        again: Whether it overfits for the second time, so that nothing but the best network is left to return to.
     """
-    epoch, bounds, time, epochs = observed.epoch, observed.bounds, observed.time, end - begin
+
+    begin: int
+    end: float | int
+    held: float
+    why: str
+    back: int | None = None
+    watched: float | None = None
+    again: bool = False
+
+
+def decaying(rule: Rule, observed: Observed, decay: Decay) -> Decision:
+    """The decision for an epoch of a decay. Of the rule its shape is read."""
+    epoch, bounds, time = observed.epoch, observed.bounds, observed.time
+    held, begin, end, epochs = decay.held, decay.begin, decay.end, decay.end - decay.begin
+    back = decay.back if epoch == begin + 1 else None
     if epoch - 1 >= end:
-        return finished(observed, end)
+        return finished(observed, end, back)
+    # A plan in steps may end within a unit of time.
+    last = min(epoch, end)
     if rule.shape is None:
-        lr = held * (end - epoch + 0.5) / epochs
-        falls_by = held / epochs
+        lr = held * (end - (epoch - 1 + last) / 2) / epochs
+        falls_by = held * (last - epoch + 1) / epochs
     else:
-        over = (epoch - begin - 0.5) / epochs
-        lr = held * _shaped(rule.shape, over)
-        ends = (max(over - 0.5 / epochs, 0.0), min(over + 0.5 / epochs, 1.0))
+        ends = ((epoch - 1 - begin) / epochs, (last - begin) / epochs)
+        lr = held * _shaped(rule.shape, (ends[0] + ends[1]) / 2)
         falls_by = held * (_shaped(rule.shape, ends[0]) - _shaped(rule.shape, ends[1]))
     # After a roll-back, perhaps after the decay began, that moment has another number.
     since = "" if observed.rolled_back else f" since {time(begin + (observed.unit is None))}"
-    why = f"decaying{since}, to end with {time(end)}: {why}"
-    back = back if epoch == begin + 1 else None
+    why = f"decaying{since}, to end with {time(end)}: {decay.why}"
     if lr <= bounds.lr_min:
-        return Decision(bounds.lr_min, "decay", f"{why}; at the floor lr_min = {bounds.lr_min:g}", back=back)
-    return Decision(lr, "decay", why, change=-falls_by, back=back)
+        lr, falls_by, why = bounds.lr_min, 0.0, f"{why}; at the floor lr_min = {bounds.lr_min:g}"
+    part = float(last - epoch + 1)
+    return Decision(lr, "decay", why, -falls_by, back, decay.watched is not None, part)
 
 
-def finished(observed: Observed, end: float | int) -> Decision:
-    """The run is over after epoch `end`."""
-    return Decision(observed.bounds.lr_min, "finished", f"finished after {observed.time(end)}")
+def finished(observed: Observed, end: float | int, back: int | None = None) -> Decision:
+    """The run is over after epoch `end`, with the network of the epoch `back`; None: with that of its end."""
+    return Decision(observed.bounds.lr_min, "finished", f"finished after {observed.time(end)}", back=back)
 
 
 def _shaped(shape: Callable[[float], float], over: float) -> float:

@@ -28,6 +28,11 @@ class HeldOut:
     Attributes:
         nats: (epochs,) the information: the mean over the examples.
         errors: (epochs,) its standard error.
+        bests: (epochs,) the best epoch so far. A later one is better where it has more information by more than the
+            standard error of their difference, example by example: the rule of one standard error (Breiman, Friedman,
+            Olshen, Stone 1984, Classification and Regression Trees).
+        falls: (epochs,) by how much information is below that of the best epoch so far, in nats, and the standard
+            error of that difference.
         pointwise: (epochs - begin, n) the values that are kept.
         begin: Epochs whose values are no longer kept.
 
@@ -55,6 +60,10 @@ class HeldOut:
         if wrong is not None:
             raise ValueError(f"information must be finite, got {self.nats[wrong]} at index {wrong}")
         self.begin = 0
+        self.bests: list[int] = []
+        self.falls: list[tuple[float, float]] = []
+        self._best_values = self.pointwise[:0]
+        self._follow(self.pointwise)
         self._rises: dict[tuple[int, int], tuple[float, float]] = {}
 
     def __len__(self) -> int:
@@ -63,7 +72,12 @@ class HeldOut:
     def until(self, epoch: int) -> HeldOut:
         """The values that were known when an epoch began."""
         kept = self.pointwise[: max(epoch - self.begin, 0)]
-        return self._with(kept, self.nats[:epoch], self.errors[:epoch], self.begin)
+        before = self._with(kept, self.nats[:epoch], self.errors[:epoch], self.begin)
+        before.bests, before.falls = self.bests[:epoch], self.falls[:epoch]
+        if before.bests != self.bests:
+            best = before.bests[-1] - before.begin if before.bests else 0
+            before._best_values = kept[best] if 0 <= best < len(kept) else kept[:0]
+        return before
 
     def rise(self, first: int, last: int) -> tuple[float, float]:
         """Rise of the least-squares line through nats[first..last], and its standard error, in nats.
@@ -105,6 +119,17 @@ class HeldOut:
             ValueError: fewer than three epochs.
         """
         n = last - first + 1
+        x = np.arange(n) - (n - 1) / 2
+        error = self.scatter(first, last) / math.sqrt(float(x @ x)) * (n - 1)
+        return two_sided_quantile(float(n - 2)) * error
+
+    def scatter(self, first: int, last: int) -> float:
+        """The standard deviation of nats[first..last] around their least-squares line: the noise of SGD, in nats.
+
+        Raises:
+            ValueError: fewer than three epochs.
+        """
+        n = last - first + 1
         if not 0 <= first <= last < len(self) or n < 3:
             raise ValueError(
                 f"noise must be that of three of {len(self)} epochs or more, got first = {first} and last = {last}"
@@ -112,8 +137,7 @@ class HeldOut:
         values = np.array(self.nats[first : last + 1])
         x = np.arange(n) - (n - 1) / 2
         left = values - values.mean() - (x @ values) / (x @ x) * x
-        error = math.sqrt(float(left @ left) / (n - 2) / float(x @ x)) * (n - 1)
-        return two_sided_quantile(float(n - 2)) * error
+        return math.sqrt(float(left @ left) / (n - 2))
 
     def knows(self, first: int, last: int) -> bool:
         """Whether `rise(first, last)` can still be given."""
@@ -123,7 +147,22 @@ class HeldOut:
         """With one epoch more. `pointwise`: (n,), what each example contributes after it."""
         more = HeldOut(np.asarray(pointwise)[None])
         both = np.concatenate([self.pointwise, more.pointwise])
-        return self._with(both, [*self.nats, *more.nats], [*self.errors, *more.errors], self.begin)
+        grown = self._with(both, [*self.nats, *more.nats], [*self.errors, *more.errors], self.begin)
+        grown._follow(more.pointwise)
+        return grown
+
+    def _follow(self, values: NDArray[np.float64]) -> None:
+        """Say of further epochs, whose values these are, which is the best so far, and how far each is below it."""
+        for epoch, now in enumerate(values, len(self.bests)):
+            below = self._best_values - now if self.bests else -now
+            fall, error = float(below.mean()), float(below.std(ddof=1)) / math.sqrt(len(below))
+            if not self.bests or -fall > error:
+                self.bests.append(epoch)
+                self.falls.append((0.0, 0.0))
+                self._best_values = now
+            else:
+                self.bests.append(self.bests[-1])
+                self.falls.append((fall, error))
 
     def trimmed(self, *, wholly: bool = False) -> HeldOut:
         """Without the values that no rise needs any more: those before the last rise, or all of them."""
@@ -131,12 +170,19 @@ class HeldOut:
         begin = len(self) if wholly else max(min(latest, default=0), self.begin)
         return self._with(self.pointwise[begin - self.begin :].copy(), self.nats, self.errors, begin)
 
-    def parts(self) -> dict[str, NDArray[np.float64]]:
-        """All that is kept, as arrays: nats and errors (epochs,), pointwise, rises (k, 4): first, last, rise, error."""
+    def parts(self) -> dict[str, NDArray[Any]]:
+        """All that is kept, as arrays.
+
+        nats, errors and bests (epochs,), falls (epochs, 2), pointwise, best (n,): the values of the best epoch so far,
+        rises (k, 4): first, last, rise, error.
+        """
         rises = [[*ends, *found] for ends, found in sorted(self._rises.items())]
         return {
             "nats": np.array(self.nats),
             "errors": np.array(self.errors),
+            "bests": np.array(self.bests, dtype=np.int64),
+            "falls": np.array(self.falls, dtype=np.float64).reshape(-1, 2),
+            "best": self._best_values,
             "pointwise": self.pointwise,
             "rises": np.array(rises, dtype=np.float64).reshape(-1, 4),
         }
@@ -148,16 +194,25 @@ class HeldOut:
         Raises:
             ValueError: a part that is missing or does not fit the others.
         """
-        names = ("nats", "errors", "pointwise", "rises")
-        nats, errors, pointwise, rises = (np.asarray(parts.get(name, ())) for name in names)
+        names = ("nats", "errors", "bests", "falls", "best", "pointwise", "rises")
+        nats, errors, bests, falls, best, pointwise, rises = (
+            np.asarray(parts.get(name, ())) for name in names
+        )
         found = cls(pointwise)
-        fits = nats.ndim == 1 and errors.shape == nats.shape and rises.ndim == 2 and rises.shape[1] == 4
-        if not fits or len(nats) < len(found):
-            raise ValueError(
-                "held-out information must have nats and errors (epochs,), pointwise (up to epochs, n) and rises "
-                f"(k, 4), got shapes {nats.shape}, {errors.shape}, {pointwise.shape} and {rises.shape}"
-            )
+        shapes = {
+            "nats": nats.shape[:1],
+            "errors": nats.shape,
+            "bests": nats.shape,
+            "falls": (len(nats), 2),
+            "best": pointwise.shape[1:],
+            "rises": (len(rises), 4),
+        }
+        got = {name: np.shape(parts.get(name, ())) for name in shapes}
+        if got != shapes or len(nats) < len(found):
+            raise ValueError(f"held-out information must have parts of shapes {shapes}, got {got}")
         found = found._with(found.pointwise, nats.tolist(), errors.tolist(), len(nats) - len(found))
+        found.bests, found._best_values = bests.tolist(), best
+        found.falls = [(fall, error) for fall, error in falls.tolist()]
         found._rises = {(int(first), int(last)): (rise, error) for first, last, rise, error in rises.tolist()}
         return found
 
@@ -171,5 +226,6 @@ class HeldOut:
             errors,
             min(begin, len(nats)),
         )
+        other.bests, other.falls, other._best_values = list(self.bests), list(self.falls), self._best_values
         other._rises = {ends: found for ends, found in self._rises.items() if ends[1] < len(nats)}
         return other

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from infopace._checks import positive, share, whole
 from infopace.policies._bounds import Bounds
-from infopace.policies._decay import decaying, finished, middle
+from infopace.policies._decay import Decay, decaying, finished, middle
 from infopace.policies._held_out import HeldOut
 from infopace.policies._policy import Decision, Observed, Policy, planned_number
 from infopace.policies._within_plan import decide_within_plan
@@ -30,21 +30,28 @@ class HoldAndDecay(Policy):
     of the hold's last epoch.
 
     **With a plan of E epochs** the rule seeks the best network by its end. The hold takes half of the epochs, the decay
-    the other half: a = E / 2, N = E. Two things change that:
+    the other half: a = E / 2, N = E. Three things change that. H is the information about held-out examples:
 
         fell:      I < least - 1.96 * sqrt(2) * max(epsilon * |least|, error of H)
                    the hold goes on from epoch b, at half the rate (at LR_top the first time, if that is lower)
-        overfits:  rise < -max(1.96 * error, t * wander)    or    I - H > H + 2 * 1.96 * error of H
+        overfits:  in a hold, I > I of b, and rise < -max(1.96 * error, t * wander)
                    the decay begins from epoch b, and takes b epochs, four or more: N = min(a + b, E)
+        overfits:  in a watched decay, I > I of b, and H < H of b - max(1.96 * error, 1.96 * sqrt(2) * scatter)
+                   the same; the second time the run is over, with the network of epoch b
 
     least is the least value of the hold's second half. Information falls below it where the rate is too high. b is the
-    epoch with the highest information, about held-out examples if there are any. The network returns to what it was
-    then, where the scheduler can. rise is that of the least-squares line through the information about held-out
-    examples in the second half of the hold (at least four values). Each example's contribution has a line of its own;
-    the rise is the mean of theirs, and error its standard error. wander is the standard error of the rise by the
-    scatter of the values around the line, which is the noise of SGD, and t the 97.5 % quantile of Student's
-    distribution for so few values. H is the information about held-out examples; the network overfits too where it
-    knows more of its own examples by heart, I - H less that of the first value, than it knows about others.
+    best epoch: see `HeldOut.bests`, or without held-out examples the one with the highest information. The network
+    returns to what it was then, where the scheduler can. Where more was known about the probe then, the rate is too
+    high, and the network does not overfit. rise is that of the least-squares line through the information about
+    held-out examples in the second half of the hold (at least four values). Each example's contribution has a line of
+    its own; the rise is the mean of theirs, and error its standard error. wander is the standard error of the rise by
+    the scatter of the values around the line, which is the noise of SGD, and t the 97.5 % quantile of Student's
+    distribution for so few values.
+
+    A decay is watched, and held-out examples stay held out in it, where H does not rise in the second half of the hold,
+    and I is significantly above H. The network overfits in both cases too where it knows more of its own examples by
+    heart, I - H less that of the first value, than it knows about others, by 2 * 1.96 * error of H, and H does not
+    rise, or is below that of b.
 
     **With `stop_early`, and without a plan**, the rule seeks the end itself. The hold that began after s epochs lasts
     while information rises significantly, and the decay as long as the hold: N = 2 a - s, and E at the latest.
@@ -74,8 +81,8 @@ class HoldAndDecay(Policy):
     all three.
 
     The run is over after epoch N. The rate stays at LR_min from then on, and the phase is "finished". After epoch E
-    nothing is read any more. Held-out examples may join the training set when the decay begins. They need not be
-    measured from then on.
+    nothing is read any more. Held-out examples may join the training set when a decay begins that is not watched. They
+    need not be measured from then on.
 
     The shape is that of warm-up, stable, decay (Hu et al. 2024, MiniCPM). That the slope of a signal ends a stage is in
     SALSA (Zhang et al. 2020, Statistical Adaptive Stochastic Gradient Methods).
@@ -214,7 +221,7 @@ class HoldAndDecay(Policy):
         if epoch - 1 >= cycle.end:
             return finished(observed, cycle.end)
         held = self._held_rate(cycle, cycle.hold_end, bounds)
-        return decaying(self, observed, held, cycle.hold_end, cycle.end, cycle.why)
+        return decaying(self, observed, Decay(cycle.hold_end, cycle.end, held, cycle.why))
 
     def _hold_decision(self, cycle: _Cycle, epoch: int, bounds: Bounds) -> Decision:
         lr = self._held_rate(cycle, epoch, bounds)

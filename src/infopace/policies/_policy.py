@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol, get_args, runtime_checkable
 
-from infopace._checks import check_choice, is_finite, number, positive, shown, whole
+from infopace._checks import check_choice, is_finite, number, positive, share, shown, whole
 from infopace.policies._bounds import Bounds
 from infopace.policies._held_out import HeldOut
 
@@ -27,10 +27,13 @@ class Decision:
             time. A scheduler that sets the rate before each step goes in a straight line from lr - change / 2 to
             lr + change / 2.
         back: The network returns to what it was after so many units of time; None: it goes on from where it is.
+        watched: Whether held-out examples are to stay held out. In a hold they do so in any case.
+        part: The share of that time that is planned. The rate moves within it, `lr` is its mean there, and the run is
+            over after it. It is less than 1 where a plan in steps ends within a unit of time.
 
     Raises:
         ValueError: an lr that is not finite or is negative, a change that is not finite, another phase, a negative
-            number of units.
+            number of units, a part outside (0, 1].
         TypeError: a reason that is no text.
     """
 
@@ -39,24 +42,27 @@ class Decision:
     reason: str
     change: float = 0.0
     back: int | None = None
+    watched: bool = False
+    part: float = 1.0
 
     def __post_init__(self) -> None:
         # Plain numbers: a rule may compute with numpy, and a state holds none of its kinds.
         object.__setattr__(self, "lr", number("lr", self.lr, 0))
         object.__setattr__(self, "change", number("change", self.change))
+        object.__setattr__(self, "part", share("part", self.part))
         check_choice("phase", self.phase, get_args(Phase))
         if self.back is not None:
             whole("back", self.back, 0)
         if not isinstance(self.reason, str):
             raise TypeError(f"reason must be a sentence, got {shown(self.reason)}")
 
-    def at(self, share: float) -> float:
+    def at(self, over: float) -> float:
         """The rate where this share of the time until the next decision is over.
 
         >>> Decision(0.1, "decay", "", change=-0.02).at(0.0)
         0.11
         """
-        return self.lr + self.change * (share - 0.5)
+        return self.lr + self.change * (min(over / self.part, 1.0) - 0.5)
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,7 @@ class Observed:
         bounds: The range to stay in.
         held_out: Information about held-out examples; None: there are none.
         rolled_back: Units that were rolled back. The history holds none of them.
-        begun: Units that were over when the history began: it is that of a layer which was added later.
+        begun: Units that were over when the history began, such as those of a search, or before a layer was added.
         unit: Optimizer steps in a unit of time; None: a unit is an epoch.
         returns: Whether the network can return to an earlier one (`Decision.back`).
 
@@ -85,7 +91,7 @@ class Observed:
     bounds: Bounds
     held_out: HeldOut | None = None
     rolled_back: int = 0
-    begun: int = 0
+    begun: float | int = 0
     unit: int | None = None
     returns: bool = False
 
@@ -102,8 +108,8 @@ class Observed:
             raise TypeError(f"bounds must be Bounds(lr_min, lr_max), got {kind} {shown(self.bounds)}")
         if not (self.held_out is None or isinstance(self.held_out, HeldOut)):
             raise TypeError(f"held_out must be HeldOut(...), got {type(self.held_out).__name__}")
-        for name in ("rolled_back", "begun"):
-            whole(name, getattr(self, name), 0)
+        whole("rolled_back", self.rolled_back, 0)
+        number("begun", self.begun, 0)
 
     @property
     def epoch(self) -> int:
@@ -135,7 +141,8 @@ class Observed:
             )
         else:
             planned = None if steps is None else steps / self.unit
-        return None if planned is None else max(planned - self.begun - self.rolled_back, 1)
+        # Rounded, so that two quotients that differ by a whole number do so to the last bit.
+        return None if planned is None else max(round(planned - self.begun - self.rolled_back, 9), 1)
 
     def time(self, units: float | int) -> str:
         """A point in time as people count it: "epoch 7", or "step 280". Nothing was rolled back since then.

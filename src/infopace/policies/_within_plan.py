@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from infopace.policies._bounds import Bounds
-from infopace.policies._decay import Rule, decaying, middle
+from infopace.policies._decay import Decay, Rule, decaying, middle
+from infopace.policies._held_out import HeldOut
 from infopace.policies._policy import Decision, Observed
 
 
@@ -52,25 +53,93 @@ class _Hold:
 
 def decide_within_plan(rule: _Rule, observed: Observed, epochs: float | int) -> Decision:
     """The decision for the epoch about to run, of `epochs` planned ones. The formulas are in `HoldAndDecay`."""
-    hold = _Hold()
+    hold, decay = _Hold(), None
     for done in range(observed.epoch):
-        if done > 0 and done >= rule.longest * epochs:
-            what = "epochs" if observed.unit is None else "steps"
-            return decaying(
-                rule,
-                observed,
-                _held(rule, hold, observed.bounds),
-                done,
-                epochs,
-                f"half of the {what} are over",
-            )
-        if (why := _overfits(rule, hold, done, observed)) is not None:
-            best = _best(observed, done)
-            end = min(done + max(best, rule.fewest), epochs)
-            back = best if observed.returns else None
-            return decaying(rule, observed, _held(rule, hold, observed.bounds), done, end, why, back)
-        hold = _fallen(rule, hold, done, observed) or hold
-    return _hold_decision(rule, hold, observed)
+        if decay is not None:
+            decay = _overfitting(rule, decay, done, observed, epochs) or decay
+        elif (decay := _ended(rule, hold, done, observed, epochs)) is None:
+            hold = _fallen(rule, hold, done, observed) or hold
+    if decay is None:
+        return _hold_decision(rule, hold, observed)
+    return decaying(rule, observed, decay)
+
+
+def _ended(rule: _Rule, hold: _Hold, done: int, observed: Observed, epochs: float | int) -> Decay | None:
+    """The decay after a hold that is over; None: it goes on."""
+    held = _held(rule, hold, observed.bounds)
+    if done > 0 and done >= rule.longest * epochs:
+        what = "epochs" if observed.unit is None else "steps"
+        noise = _watch(rule, hold, done, observed)
+        return Decay(done, epochs, held, f"half of the {what} are over", watched=noise)
+    why = _overfits(rule, hold, done, observed)
+    return None if why is None else _from_best(rule, held, done, observed, epochs, why)
+
+
+def _from_best(
+    rule: _Rule, held: float, done: int, observed: Observed, epochs: float | int, why: str
+) -> Decay:
+    """A decay from the best network, as long as this took to train, or a few epochs."""
+    best = _best(observed, done)
+    end = min(done + max(best, rule.fewest), epochs)
+    return Decay(done, end, held, why, best if observed.returns else None)
+
+
+def _overfitting(
+    rule: _Rule, decay: Decay, done: int, observed: Observed, epochs: float | int
+) -> Decay | None:
+    """Another decay, from the best network, where the network overfits in a decay. None: it goes on."""
+    held_out = observed.held_out
+    if decay.watched is None or held_out is None or done >= min(len(held_out), decay.end):
+        return None
+    fall, error = held_out.falls[done]
+    if fall <= 0 or not _knows_more(observed, done):
+        return None
+    noise = max(rule.z * error, decay.watched)
+    if fall > noise:
+        why = f"held-out information is {fall:.2g} below the best, and {noise:.2g} would be significant"
+    elif (why := _by_heart(rule, done, observed, held_out)) is None:
+        return None
+    if decay.again:
+        return replace(decay, begin=done, end=done, back=_best(observed, done) if observed.returns else None)
+    again = _from_best(rule, decay.held, done, observed, epochs, why)
+    return replace(again, watched=decay.watched, again=True)
+
+
+def _watch(rule: _Rule, hold: _Hold, done: int, observed: Observed) -> float | None:
+    """The noise of held-out information where it rises no more, while significantly more is known about the probe.
+
+    Elsewhere None: nothing says that the network might overfit.
+    """
+    held_out = observed.held_out
+    if held_out is None or done >= len(held_out):
+        return None
+    first = _line_begins(rule, hold, done)
+    if done + 1 - first < rule.fewest or not held_out.knows(first, done):
+        return None
+    more = _known_by_heart(observed, done, held_out)
+    if held_out.rise(first, done)[0] > 0 or more <= rule.z * held_out.errors[done]:
+        return None
+    return rule.z * math.sqrt(2.0) * held_out.scatter(first, done)
+
+
+def _knows_more(observed: Observed, done: int) -> bool:
+    """Whether more is known about the probe than the best network knew. If not, the rate was too high."""
+    return observed.history[done] > observed.history[_best(observed, done)]
+
+
+def _known_by_heart(observed: Observed, done: int, held_out: HeldOut) -> float:
+    """What the network knows about its own examples and not about others, in nats."""
+    # Held-out examples may be harder from the start, such as the last stretch of a series.
+    harder = max(observed.history[0] - held_out.nats[0], 0.0)
+    return observed.history[done] - held_out.nats[done] - harder
+
+
+def _by_heart(rule: _Rule, done: int, observed: Observed, held_out: HeldOut) -> str | None:
+    """Whether the network knows more of its own examples by heart than about others, in words."""
+    known, by_heart = held_out.nats[done], _known_by_heart(observed, done, held_out)
+    if by_heart - known <= 2 * rule.z * held_out.errors[done]:
+        return None
+    return f"the network knows {by_heart:.2g} nats by heart, and {known:.2g} about held-out examples"
 
 
 def _fallen(rule: _Rule, hold: _Hold, done: int, observed: Observed) -> _Hold | None:
@@ -101,22 +170,18 @@ def _error(observed: Observed, done: int) -> float:
 
 
 def _overfits(rule: _Rule, hold: _Hold, done: int, observed: Observed) -> str | None:
-    """Why the network overfits, in words. None: it does not, or it is too early to say."""
+    """Why the network overfits in a hold, in words. None: it does not, or it is too early to say."""
     held_out = observed.held_out
     if held_out is None or done >= len(held_out):
         return None
-    first = max(_second_half(rule, hold, done), hold.start + (hold.lowered > 0))
-    if done + 1 - first < rule.fewest:
-        return None
-    known = held_out.nats[done]
-    # Held-out examples may be harder from the start, such as the last stretch of a series.
-    harder = max(observed.history[0] - held_out.nats[0], 0.0)
-    by_heart = observed.history[done] - known - harder
-    if by_heart - known > 2 * rule.z * held_out.errors[done]:
-        return f"the network knows {by_heart:.2g} nats by heart, and {known:.2g} about held-out examples"
-    if not held_out.knows(first, done):
+    first = _line_begins(rule, hold, done)
+    if done + 1 - first < rule.fewest or not held_out.knows(first, done):
         return None
     rise, error = held_out.rise(first, done)
+    if rise > 0 or not _knows_more(observed, done):
+        return None
+    if why := _by_heart(rule, done, observed, held_out):
+        return why
     noise = max(rule.z * error, held_out.wander(first, done))
     if -rise <= noise:
         return None
@@ -124,18 +189,27 @@ def _overfits(rule: _Rule, hold: _Hold, done: int, observed: Observed) -> str | 
     return f"held-out information fell by {-rise:.2g} in {time}, and {noise:.2g} would be significant"
 
 
+def _line_begins(rule: _Rule, hold: _Hold, done: int) -> int:
+    """The first epoch of the line through held-out information: in the second half of the hold, at its own rate."""
+    return max(_second_half(rule, hold, done), hold.start + (hold.lowered > 0))
+
+
 def _best(observed: Observed, done: int) -> int:
     """The best of `done` epochs, by information about held-out examples where there are any."""
-    nats = observed.history if observed.held_out is None else observed.held_out.nats
-    return best_epoch(nats[: done + 1], observed.bounds.epsilon)
+    return best_epoch(observed.history[: done + 1], observed.held_out, observed.bounds.epsilon)
 
 
-def best_epoch(nats: Sequence[float], epsilon: float) -> int:
-    """After how many epochs information was highest; of equal values, which differ by less than epsilon, the first.
+def best_epoch(nats: Sequence[float], held_out: HeldOut | None, epsilon: float) -> int:
+    """After how many epochs the network was best, of those that `nats` has.
 
-    >>> best_epoch([0.0, 1.0, 1.5, 1.505, 1.4], epsilon=0.01)
+    By information about held-out examples, as `HeldOut.bests` says, as far as it is known. Without any, by the
+    information of the probe; of equal values, which differ by less than epsilon, the first.
+
+    >>> best_epoch([0.0, 1.0, 1.5, 1.505, 1.4], None, epsilon=0.01)
     2
     """
+    if held_out is not None:
+        return held_out.bests[min(len(nats), len(held_out)) - 1]
     best = 0
     for epoch, value in enumerate(nats):
         if value > nats[best] + epsilon * abs(nats[best]):

@@ -21,7 +21,7 @@ from infopace.scheduler._units import Cadence, check_unit_state, is_unit_state
 
 _Fits = Callable[[Any], bool]
 
-VERSION = 6
+VERSION = 7
 _PHASES = get_args(Phase)
 
 
@@ -42,6 +42,7 @@ def _is_decision(value: object) -> bool:
         return False
     numbers = _is_rate(value["lr"]) and _is_number(value["change"])
     back = value["back"] is None or _is_count(value["back"])
+    back = back and isinstance(value["watched"], bool)
     return numbers and back and isinstance(value["reason"], str) and value["phase"] in _PHASES
 
 

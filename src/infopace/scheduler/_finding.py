@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from infopace.estimators import OutOfRangeError
 from infopace.policies import Bounds
 from infopace.probe import Measuring, Probe
-from infopace.scheduler._search import Trial, best, chosen, next_place, raised, rate_of
+from infopace.scheduler._search import STRIDE, Trial, best, chosen, next_place, raised, rate_of
 from infopace.scheduler._trained import Kept, Trained
 
 # The share of the planned steps that trials may put back.
@@ -95,6 +95,8 @@ class Finding:
         self._place, self._taken, self._until = 0, 0, self.steps
         # Steps that were put back, and after how many of the run to look again.
         self._wasted, self._next_look = 0, 0
+        # The place that the search found; None: it is not over, or found none.
+        self._found: int | None = None
         self._looked: list[Trial] = []
         self._looks: list[str] = []
         self._start, self._best = Kept(trained), Kept(trained)
@@ -165,7 +167,8 @@ class Finding:
         elif best(self.trials).learned:
             self._wasted += (len(self.trials) - 1) * self.steps
             self._next_look = self.gone
-            self._end(chosen(self.trials), self._best)
+            self._found = chosen(self.trials)
+            self._end(self._found, self._best)
         else:
             self._stage = "wait"
             self._go(raised(self.trials, self._before))
@@ -189,7 +192,7 @@ class Finding:
             kept = trial
             self._best.keep()
             if self._may_waste(len(self._looked)):
-                self._go(trial.place + (2 if len(self._looked) == 1 else 1))
+                self._go(trial.place + (STRIDE if len(self._looked) == 1 else 1))
                 return
         self._wasted += (len(self._looked) - 1) * self.steps
         first = self._looked[0]
@@ -237,10 +240,10 @@ class Finding:
         what = f"trials of {self.steps} steps: {tried or 'the first runs'}"
         if self._stage == "wait":
             found = f"no trial learned, lr {self.rate:.4g} after {self.gone} steps"
-        elif self._stage == "search" and not self.over:
+        elif self._found is None:
             found = "finding the learning rate"
         else:
-            found = f"found lr {rate_of(self._first, chosen(self.trials)):.4g}"
+            found = f"found lr {rate_of(self._first, self._found):.4g}"
         return "\n".join([f"{found}, {what}", *self._looks])
 
     def state(self) -> dict[str, Any]:
@@ -259,6 +262,7 @@ class Finding:
             "until": self._until,
             "wasted": self._wasted,
             "next_look": self._next_look,
+            "found": self._found,
             "looks": list(self._looks),
             "trials": _as_state(self.trials, self._stage == "look"),
             "looked": _as_state(self._looked, self.over),
@@ -270,6 +274,7 @@ class Finding:
         """Go on from what `state` gave."""
         self._first, self._before = float(state["first"]), float(state["before"])
         self._planned, self.over, self._stage = state["planned"], bool(state["over"]), str(state["stage"])
+        self._found = state["found"]
         self.steps, self.gone, self.epochs = (int(state[name]) for name in ("steps", "gone", "epochs"))
         self._place, self._taken, self._until = (int(state[name]) for name in ("place", "taken", "until"))
         self._wasted, self._next_look = int(state["wasted"]), int(state["next_look"])

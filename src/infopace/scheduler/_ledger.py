@@ -15,6 +15,7 @@ from torch import nn
 from infopace.model.layers import nearest_measured, weight_layers, with_neighbours
 from infopace.policies import Bounds, Decision, HeldOut, Observed, Policy
 from infopace.policies._policy import decide
+from infopace.policies._within_plan import best_epoch
 from infopace.probe import Measurement
 from infopace.scheduler._explain import Line
 from infopace.scheduler._groups import ParameterGroups
@@ -147,8 +148,8 @@ class Ledger:
 
     def moment(self, units: int) -> str:
         """The point in time after so many units of the history, as people count time."""
-        units += self.before(max(units, 1)) + sum(epoch <= units for epoch in self.rolled_back)
-        return f"epoch {units}" if self.unit is None else f"step {units * self.unit}"
+        point = units + self.before(max(units, 1)) + sum(epoch <= units for epoch in self.rolled_back)
+        return f"epoch {point}" if self.unit is None else f"step {round(point * self.unit)}"
 
     def first(self, layer: str) -> Decision:
         """The first decision of a layer that drives from now on: its history begins with the last value."""
@@ -178,15 +179,31 @@ class Ledger:
             for layer, begun in self.begun.items()
         }
 
-    def before(self, unit: int | None = None) -> int:
+    def before(self, unit: int | None = None) -> float | int:
         """Units of time that were over when the history began, or lie between it and a unit, from 1; None: the next."""
         gone = sum(gone for place, gone in self._gone if unit is None or place < unit)
-        return gone if self.unit is None else round(gone / self.unit)
+        return gone if self.unit is None else gone / self.unit
 
     @property
     def returns(self) -> bool:
         """Whether a decision may return to an earlier network. With a rate for each layer none is best for all."""
         return self._returns and self.policy.goes_back and len(self.begun) == 1
+
+    def best(self) -> int:
+        """After how many units the network was best, where a decision may return to it."""
+        layer = next(iter(self.begun))
+        return best_epoch(
+            self.history[layer], self.held_out.examples.get(layer), self.bounds_of(layer).epsilon
+        )
+
+    def before_unit(self) -> float:
+        """The information in the outputs of the network that this unit began with, which may be an earlier one."""
+        back = None
+        if self.returns:
+            back = self.decided[-1][next(iter(self.begun))].back
+            if back is None and self.rolled_back[-1:] == [len(self) - 1]:
+                back = self.best()
+        return self.history["output"][-1 if back is None else back]
 
     @property
     def rates(self) -> dict[str, float]:
@@ -202,14 +219,16 @@ class Ledger:
             for layer, decision in self.decided[-1].items()
         }
 
-    @property
-    def finished(self) -> bool:
-        """Whether the policy says of every driving layer that the run is over."""
-        return all(decision.phase == "finished" for decision in self.decided[-1].values())
+    def finished_at(self, over: float) -> bool:
+        """Whether the policy says of every driving layer that the run is over, where a share of the unit is over."""
+        return all(
+            decision.phase == "finished" or decision.part <= over + _SAME < 1
+            for decision in self.decided[-1].values()
+        )
 
     def left_hold(self, layers: Iterable[str]) -> bool:
-        """Whether each of these layers has left the hold phase once."""
-        return all(any(taken[layer].phase != "hold" for taken in self.decided) for layer in layers)
+        """Whether each of these layers has left the hold phase once, and its decay is not watched."""
+        return all(any(_is_over(taken[layer]) for taken in self.decided) for layer in layers)
 
     def table(self, groups: ParameterGroups) -> list[list[Decision]]:
         """Per epoch the decision of each group, at its own share of the layer's rate."""
@@ -254,11 +273,10 @@ class Ledger:
 
     def _name(self, first: int, last: int | None = None) -> str:
         """Units from `first`, from 1, as people count time."""
-        last = first if last is None else last
-        first, last = (unit + self.before(unit) for unit in (first, last))
+        begin, end = (unit + self.before(unit) for unit in (first, first if last is None else last))
         if self.unit is None:
-            return f"epoch {first}"
-        return f"steps {(first - 1) * self.unit + 1} to {last * self.unit}"
+            return f"epoch {begin}"
+        return f"steps {round((begin - 1) * self.unit) + 1} to {round(end * self.unit)}"
 
     def state(self) -> dict[str, Any]:
         """By the layers' names, as plain numbers, strings, lists, dicts and tensors."""
@@ -325,12 +343,17 @@ class Ledger:
         self.decided.append(decided)
 
     def _past_hold(self, layer: str) -> bool:
-        return self.decided[-1][layer].phase != "hold"
+        return _is_over(self.decided[-1][layer])
 
     def _used_at(self, epoch: int, layer: str, place: int) -> tuple[float, float] | None:
         """First and last rate of a layer's group; None: not trained, or not yet."""
         first, last = self._used[epoch].get(layer, [[], []]) if epoch < len(self._used) else ([], [])
         return (first[place], last[place]) if place < min(len(first), len(last)) else None
+
+
+def _is_over(decision: Decision) -> bool:
+    """Whether held-out examples need not be held out any more."""
+    return decision.phase != "hold" and not decision.watched
 
 
 def _share(decision: Decision, factor: float) -> Decision:

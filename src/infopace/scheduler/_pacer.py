@@ -12,7 +12,6 @@ from infopace._checks import whole
 from infopace.estimators import OutOfRangeError
 from infopace.model.processes import Processes, processes_of
 from infopace.policies import Bounds, Decision, HoldAndDecay, Policy
-from infopace.policies._within_plan import best_epoch
 from infopace.probe import Measurement, Measuring, Probe
 from infopace.scheduler._checks import (
     VERSION,
@@ -193,9 +192,9 @@ class Pacer:
             ) from error
         self.seconds = time.perf_counter() - began
         if self.can_roll_back:
-            outputs = self.ledger.history["output"]
+            known = self.ledger.before_unit(), self.ledger.history["output"][0]
             if why := collapse(
-                self._probe, self.model, self._measuring, measurement, outputs, self._rule.left
+                self._probe, self.model, self._measuring, measurement, *known, self._rule.left
             ):
                 return self._put_back(why, used)
         check_driven(self.ledger.begun, {**measurement.layers, **measurement.left_out})
@@ -217,14 +216,13 @@ class Pacer:
         if self.best is None or not self.ledger.returns:
             return
         layer = next(iter(self.ledger.begun))
-        values = self.ledger.held_out.history.get(layer, self.ledger.history[layer])
         decision = self.ledger.decided[-1][layer]
         if decision.back is not None and self.best:
             self.best.put_back()
             self.ledger.say(f"back to {self.ledger.moment(decision.back)}; ")
-        if decision.phase != "hold":
+        if decision.phase != "hold" and not decision.watched:
             self.best.forget()
-        elif best_epoch(values, self.ledger.bounds_of(layer).epsilon) == len(values) - 1:
+        elif self.ledger.best() == len(self.ledger.history[layer]) - 1:
             self.best.keep()
 
     def _ledger(
@@ -292,14 +290,15 @@ class Pacer:
 
     @property
     def holds_out(self) -> bool:
-        """Whether there are examples still to be kept out of training: until every layer has left its hold once."""
+        """Whether examples are still to be kept out of training: in holds and in decays that are watched."""
         layers = self.ledger.held_out.examples
         return self._held_out is not None and not (layers and self.ledger.left_hold(layers))
 
     @property
     def finished(self) -> bool:
-        """Whether the policy says of every driving layer that the run is over."""
-        return self.ledger.finished
+        """Whether the policy says of every driving layer that the run is over, now."""
+        unit = self.cadence.unit
+        return self.ledger.finished_at(0.0 if unit is None else self.unit.steps / unit)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed run needs, by the layers' names: numbers, strings, lists, dicts and tensors."""

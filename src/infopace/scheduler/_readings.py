@@ -81,7 +81,10 @@ class Readings:
 
     @property
     def holds_out(self) -> bool:
-        """Whether examples are still to be kept out of training: until every group of the first has left its hold."""
+        """Whether examples are still to be kept out of training.
+
+        Until every group of the first has left its hold, and longer where its decay is watched for overfitting.
+        """
         return self._pacer.holds_out
 
     @property

@@ -29,9 +29,9 @@ class RollBack:
 
     Diverged: a weight or an output is no longer finite, or the weights are so large that the earlier ones are rounding
     errors beside them. Collapsed: the outputs carry less than half of the information they had before, and no more than
-    the untrained network's (the 95 % intervals now and before do not meet, and the one now reaches down to the
-    untrained value, or to 0). What was not finite from the start does not count, and weights that begin at zero may
-    grow as large as others are.
+    the untrained network's, or that with which a search for the rate ended (the 95 % intervals now and before do not
+    meet, and the one now reaches down to that value, or to 0). What was not finite from the start does not count, and
+    weights that begin at zero may grow as large as others are.
 
     Weights, buffers and the optimizer's state return to the beginning of the epoch, or to the best network where one is
     kept, since what came after it may have been harmed already. From then on lr_top and lr_max are
@@ -197,23 +197,24 @@ def collapse(
     model: nn.Module,
     measuring: Measuring,
     now: Measurement,
-    history: Sequence[float],
+    before: float,
+    first: float,
     left: float,
 ) -> str | None:
-    """How the information in the outputs has collapsed, given its history; None: it has not.
+    """How the information in the outputs has collapsed, given that before and at first, in nats; None: it has not.
 
-    Collapsed: at most the share `left` of before remains, significantly less, and no more than untrained. Error bars
-    are computed only where that little remains.
+    Collapsed: at most the share `left` of before remains, significantly less, and no more than at first: untrained, or
+    where a search for the rate ended. Error bars are computed only where that little remains.
     """
-    untrained, before, nats = history[0], history[-1], now.output.estimate.nats
+    nats = now.output.estimate.nats
     if before <= 0 or nats > left * before:
         return None
     exact = measuring.replace(layers="output", std_error=True)
     low, high = probe.measure(model, exact, together=True).output.estimate.interval
     # Not so either where the interval is nan.
-    if not (low <= max(untrained, 0.0) and high < before - (high - nats)):
+    if not (low <= max(first, 0.0) and high < before - (high - nats)):
         return None
-    return f"the outputs carry {nats:.2g} nats, {before:.3g} before it and {untrained:.3g} untrained"
+    return f"the outputs carry {nats:.2g} nats, {before:.3g} before it and {first:.3g} at first"
 
 
 def check_that_a_rate_may_help(ledger: Ledger, why: str) -> None:

@@ -11,9 +11,11 @@ from torch import Tensor
 # Rates lie on a grid of so many a decade around the first one.
 _A_DECADE = 4
 # Neighbours of the best are tried first so many places away, twice that where nothing has been learned yet.
-_STRIDE = 2
+STRIDE = 2
 # What counts as significant: the two-sided 95 % quantile of the normal distribution.
 _Z = 1.96
+# Sums of the same values differ by less, in nats.
+_ROUNDING = 1e-9
 # The share of the best information that is left where a network has not collapsed.
 _LEFT = 0.5
 # No rate is tried further away from the first than so many decades.
@@ -41,8 +43,12 @@ class Trial:
 
     @property
     def learned(self) -> bool:
-        """Whether the network predicts significantly more than the frequencies of the targets."""
-        return self.each is not None and self.nats > _Z * _error(self.each)
+        """Whether the network predicts significantly more than the frequencies of the targets.
+
+        A constant prediction has no error by the examples. Its information is 0 but for 1 / n nats: see
+        `usable_information`.
+        """
+        return self.each is not None and self.nats > max(_Z * _error(self.each), 1 / len(self.each))
 
     def beats(self, other: Trial) -> bool:
         """Whether there is significantly more information than after another trial, example by example."""
@@ -81,21 +87,21 @@ def next_place(trials: Sequence[Trial]) -> int | None:
     top = best(trials)
     if not top.learned:
         return _next_in_the_dark(trials)
-    for stride in (2 * _STRIDE, _STRIDE, 1):
+    for stride in (2 * STRIDE, STRIDE, 1):
         # Upwards first: a rate that is too high shows at once, one that is too low only looks slow.
         for sign in (1, -1):
             place = top.place + sign * stride
             between = range(min(place, top.place) + 1, max(place, top.place))
             passed = any(p in nats for p in between)
-            if stride > _STRIDE and not _doubled(top, nats, sign):
+            if stride > STRIDE and not _doubled(top, nats, sign):
                 continue
             if place not in nats and not passed and abs(place) <= _FARTHEST * _A_DECADE:
                 return place
     # `chosen` asks for half a decade above the best.
-    above = top.place + _STRIDE
+    above = top.place + STRIDE
     wanted = top.learned and above not in nats and above <= _FARTHEST * _A_DECADE
-    near = any(trial.place == top.place + 1 and trial.collapsed(top) for trial in trials)
-    return above if wanted and not near else None
+    cliff = any(trial.place == top.place + 1 and trial.collapsed(top) for trial in trials)
+    return above if wanted and not cliff else None
 
 
 def _doubled(top: Trial, nats: Mapping[int, float], sign: int) -> bool:
@@ -134,13 +140,14 @@ def chosen(trials: Sequence[Trial]) -> int:
     """
     top = best(trials)
     collapsed = [trial.place for trial in trials if trial.place > top.place and trial.collapsed(top)]
-    return min([top.place, *(max(place - _STRIDE - 1, top.place - _STRIDE) for place in collapsed)])
+    return min([top.place, *(max(place - STRIDE - 1, top.place - STRIDE) for place in collapsed)])
 
 
 def raised(trials: Sequence[Trial], before: float, place: int | None = None) -> int:
-    """Where to wait while no trial has learned: at the first rate, and then half a decade above `place`.
+    """Where to wait while no trial has learned: at the first rate, and then a quarter of a decade above `place`.
 
-    The rate stays below all that did harm.
+    The rate stays below all that did harm. The steps double each time. To leave a plateau takes a number of steps that
+    goes as 1 / rate, so a rate that rises faster would pass those that learn before they have had their steps.
 
     Args:
         trials: What was tried.
@@ -150,12 +157,14 @@ def raised(trials: Sequence[Trial], before: float, place: int | None = None) -> 
     ceiling = min(
         (trial.place for trial in trials if trial.harmed(before)), default=_FARTHEST * _A_DECADE + 1
     )
-    wanted = 0 if place is None else place + _STRIDE
+    wanted = 0 if place is None else place + 1
     if wanted < ceiling:
         return wanted
-    return place if place is not None and place < ceiling else ceiling - _STRIDE
+    return place if place is not None and place < ceiling else ceiling - STRIDE
 
 
 def _error(values: Tensor) -> float:
-    """The standard error of the mean."""
-    return float(values.double().std()) / math.sqrt(len(values)) if len(values) > 1 else math.inf
+    """The standard error of the mean, or what rounding leaves of equal values."""
+    if len(values) < 2:
+        return math.inf
+    return max(float(values.double().std()) / math.sqrt(len(values)), _ROUNDING)

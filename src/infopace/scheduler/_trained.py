@@ -40,6 +40,18 @@ class Trained:
             *(part for holder in self._also for part in contents_of(holder, keep_on)),
         ]
 
+    def rates(self) -> list[Any]:
+        """The learning rates of the parameter groups, as they are now."""
+        return [_cloned(group["lr"]) for group in self._optimizer.param_groups]
+
+    def put_rates(self, rates: Sequence[Any]) -> None:
+        """Learning rates as `rates` gave them. Groups that were added since keep theirs."""
+        for group, rate in zip(self._optimizer.param_groups, rates, strict=False):
+            if isinstance(group["lr"], Tensor):
+                group["lr"].copy_(rate)
+            else:
+                group["lr"] = rate
+
     def state(self) -> dict[str, Any]:
         """The same in a form that can be saved."""
         also = [
@@ -72,6 +84,7 @@ class Kept:
     def __init__(self, trained: Trained) -> None:
         self._trained = trained
         self._parts: list[Contents] | None = None
+        self._rates: list[Any] = []
         self._saved: Mapping[str, Any] | None = None
 
     def __bool__(self) -> bool:
@@ -79,7 +92,7 @@ class Kept:
 
     def keep(self) -> None:
         """Copy all as it is now."""
-        self._parts, self._saved = self._trained.copied(), None
+        self._parts, self._rates, self._saved = self._trained.copied(), self._trained.rates(), None
 
     def forget(self) -> None:
         """No copy is needed any more."""
@@ -96,11 +109,14 @@ class Kept:
         """The copy in a form that can be saved; None: there is none. What is trained stays as it is."""
         if self._parts is None:
             return self._saved
-        now = self._trained.copied()
+        now, rates = self._trained.copied(), self._trained.rates()
         self.put_back()
+        # Copies leave the learning rates alone, which are the scheduler's.
+        self._trained.put_rates(self._rates)
         found = self._trained.state()
         for part in now:
             part.put_back()
+        self._trained.put_rates(rates)
         return found
 
     def load(self, state: Mapping[str, Any] | None) -> None:
