@@ -244,7 +244,7 @@ def test_within_a_plan_and_with_held_out_examples_too(
     assert watched == [one for _, _, one in expected]
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=40)
 @given(
     st.integers(8, 40),
     st.integers(2, 12),

@@ -154,7 +154,7 @@ def resumed() -> Loop:
     return whole
 
 
-@pytest.mark.parametrize("stop", [7, 20, 51, 139, 181, 700, 1090])
+@pytest.mark.parametrize("stop", [7, 51, 139, 181, 1090])
 def test_a_state_saved_in_the_middle_resumes_bit_for_bit(stop: int) -> None:
     whole = resumed()
     first = Loop(held_out=True)
