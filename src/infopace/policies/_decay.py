@@ -37,7 +37,7 @@ class Decay:
         back: The epoch whose network it begins with; None: that of its begin.
         watched: By how much held-out information may fall by the noise of SGD, in nats, where held-out examples stay
             held out, to see whether the network overfits. None: they do not.
-        again: Whether it overfits for the second time, so that nothing but the best network is left to return to.
+        again: Whether it began because the network overfits in a decay. The next time the run is over.
     """
 
     begin: int

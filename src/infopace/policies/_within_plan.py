@@ -110,12 +110,9 @@ def _watch(rule: _Rule, hold: _Hold, done: int, observed: Observed) -> float | N
 
     Elsewhere None: nothing says that the network might overfit.
     """
-    held_out = observed.held_out
-    if held_out is None or done >= len(held_out):
+    if (line := _line(rule, hold, done, observed)) is None:
         return None
-    first = _line_begins(rule, hold, done)
-    if done + 1 - first < rule.fewest or not held_out.knows(first, done):
-        return None
+    held_out, first = line
     more = _known_by_heart(observed, done, held_out)
     if held_out.rise(first, done)[0] > 0 or more <= rule.z * held_out.errors[done]:
         return None
@@ -171,12 +168,9 @@ def _error(observed: Observed, done: int) -> float:
 
 def _overfits(rule: _Rule, hold: _Hold, done: int, observed: Observed) -> str | None:
     """Why the network overfits in a hold, in words. None: it does not, or it is too early to say."""
-    held_out = observed.held_out
-    if held_out is None or done >= len(held_out):
+    if (line := _line(rule, hold, done, observed)) is None:
         return None
-    first = _line_begins(rule, hold, done)
-    if done + 1 - first < rule.fewest or not held_out.knows(first, done):
-        return None
+    held_out, first = line
     rise, error = held_out.rise(first, done)
     if rise > 0 or not _knows_more(observed, done):
         return None
@@ -189,9 +183,16 @@ def _overfits(rule: _Rule, hold: _Hold, done: int, observed: Observed) -> str | 
     return f"held-out information fell by {-rise:.2g} in {time}, and {noise:.2g} would be significant"
 
 
-def _line_begins(rule: _Rule, hold: _Hold, done: int) -> int:
-    """The first epoch of the line through held-out information: in the second half of the hold, at its own rate."""
-    return max(_second_half(rule, hold, done), hold.start + (hold.lowered > 0))
+def _line(rule: _Rule, hold: _Hold, done: int, observed: Observed) -> tuple[HeldOut, int] | None:
+    """Held-out information, and where the line through it begins: in the second half of the hold, at its own rate.
+
+    None: there is none, or it is too early for a line.
+    """
+    held_out = observed.held_out
+    if held_out is None or done >= len(held_out):
+        return None
+    first = max(_second_half(rule, hold, done), hold.start + (hold.lowered > 0))
+    return (held_out, first) if done + 1 - first >= rule.fewest and held_out.knows(first, done) else None
 
 
 def _best(observed: Observed, done: int) -> int:

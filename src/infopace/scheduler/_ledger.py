@@ -222,7 +222,7 @@ class Ledger:
     def finished_at(self, over: float) -> bool:
         """Whether the policy says of every driving layer that the run is over, where a share of the unit is over."""
         return all(
-            decision.phase == "finished" or decision.part <= over + _SAME < 1
+            decision.phase == "finished" or (decision.part < 1 and over + _SAME >= decision.part)
             for decision in self.decided[-1].values()
         )
 
