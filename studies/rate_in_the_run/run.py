@@ -9,14 +9,13 @@ import multiprocessing
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from infopace.lab.config import TrainConfig
 from infopace.lab.errors import Diverged
 from infopace.lab.progress import Silent
 from infopace.lab.run import train
 from infopace.lab.run_folder import RunFolder
 from studies.fair_tuning.run import WORKLOADS
+from studies.shared.in_the_run import search_of
 from studies.shared.rows import RESULTS, read
 
 NAME = "rate_in_the_run"
@@ -53,8 +52,7 @@ def one(workload: str, seed: int, scratch: Path) -> dict[str, Any]:
     except Diverged as error:
         failure = str(error).partition(";")[0]
     rows = RunFolder(folder).read_rows()[1:]
-    kept = sorted(folder.glob("epoch-*.pt"))
-    search = torch.load(kept[-1], weights_only=False)["scheduler"]["finding"] if kept else {}
+    search = search_of(folder)
     return {
         "workload": workload,
         "seed": seed,

@@ -92,8 +92,7 @@ def run(command: TrainConfig, policy: Policy | None = None) -> Row:
         except (Diverged, InputError) as error:
             failure = str(error).partition(";")[0]
         rows = RunFolder(out).read_rows()[1:]
-        kept = sorted(out.glob("epoch-*.pt"))
-        search = torch.load(kept[-1], weights_only=False)["scheduler"]["finding"] if kept else {}
+        search = search_of(out)
     return {
         "failure": failure,
         "final": None if failure else final_of(rows),
@@ -107,6 +106,12 @@ def run(command: TrainConfig, policy: Policy | None = None) -> Row:
         "rate": float(f"{rate_of(search['first'], search['place']):.4g}") if search else None,
         "seconds": round(sum(sum(row["seconds"].values()) for row in rows), 2),
     }
+
+
+def search_of(folder: Path) -> dict[str, Any]:
+    """The state of the search for the rate at the end of a run; empty where no epoch was kept."""
+    kept = sorted(folder.glob("epoch-*.pt"))
+    return torch.load(kept[-1], weights_only=False)["scheduler"]["finding"] if kept else {}
 
 
 def final_of(rows: list[Row]) -> float:
