@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from infopace.lab import picture
-from infopace.lab.moves import Move, notable, thinned
+from infopace.lab.moves import Move, moves_of, notable, thinned
 from infopace.lab.picture import draw_run
 from infopace.lab.run_folder import Row, RunFolder
 
@@ -50,6 +50,20 @@ def test_moves_for_one_reason_are_shown_once_a_layer() -> None:
     assert [(m.at, m.layer) for m in notable(moves, 10, span=30)] == [
         (at, layer) for at in (1, 7, 30) for layer in ("conv", "fc")
     ]
+
+
+def test_the_first_move_is_to_the_rate_that_trials_found() -> None:
+    def row(epoch: int, lr: float, reason: str, **more: object) -> Row:
+        decision = {"layer": "fc", "lr": lr, "phase": "hold", "reason": reason}
+        return {"epoch": epoch, "decisions": [decision] if epoch else [], **more}
+
+    searching = [row(0, 0.0, ""), row(1, 0.01, "start", finding=True), row(2, 0.01, "start", finding=True)]
+    assert moves_of(searching, 0) == []
+    (found, lowered) = moves_of(
+        [*searching, row(3, 0.1, "held"), row(4, 0.1, "held"), row(5, 0.05, "fell")], 0
+    )
+    assert found == Move(2, None, 0.1, "hold", "found in trials over 2 epochs; held", "fc")
+    assert lowered == Move(4, 0.1, 0.05, "hold", "fell", "fc")
 
 
 def drawn(path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Figure, list[Row]]:

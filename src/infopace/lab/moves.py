@@ -29,18 +29,25 @@ class Move:
 
 
 def moves_of(rows: list[Row], group: int) -> list[Move]:
-    """The moves of one parameter group; `rows` as in epochs.jsonl, epoch 0 first."""
+    """The moves of one parameter group; `rows` as in epochs.jsonl, epoch 0 first.
+
+    While trials look for the rate, nothing is decided. The first move is then to the rate that they found.
+    """
     moves: list[Move] = []
     before: float | None = None
+    trials = 0
     for row in rows[1:]:
+        if row.get("finding"):
+            trials += not moves
+            continue
         if not row["decisions"]:  # a baseline decides nothing
             continue
         decision = row["decisions"][group]
         if decision["lr"] != before:
-            at = row["epoch"] - 1
-            moves.append(
-                Move(at, before, decision["lr"], decision["phase"], decision["reason"], decision["layer"])
-            )
+            at, why = row["epoch"] - 1, decision["reason"]
+            if trials and not moves:
+                why = f"found in trials over {trials} {'epochs' if trials > 1 else 'epoch'}; {why}"
+            moves.append(Move(at, before, decision["lr"], decision["phase"], why, decision["layer"]))
         before = decision["lr"]
     return moves
 
