@@ -11,7 +11,14 @@ from torch import Tensor
 
 from infopace._checks import check_choice, whole
 from infopace.estimators import _cautions as cautions
-from infopace.estimators._atoms import Atoms, without_ties
+from infopace.estimators._atoms import Atoms, repeats_in_columns, without_ties
+from infopace.estimators._blocks import (
+    as_ranks,
+    first_copies,
+    log_ratios,
+    unit_columns,
+    without_redundant,
+)
 from infopace.estimators._dependence import calibrated_information
 from infopace.estimators._error_bar import ErrorBar, is_unresolved, subsampling_error_bar
 from infopace.estimators._estimate import Caution, Estimate
@@ -28,7 +35,7 @@ from infopace.estimators._inputs import (
 from infopace.estimators._linear_probe import linear_probe_bound
 from infopace.estimators._neighbour_search._choose import VECTOR_FORMULAS, Neighbours, of_labels, of_vectors
 from infopace.estimators._neighbour_search._distances import NORMS
-from infopace.estimators._neighbour_search._spaces import STANDARDIZE
+from infopace.estimators._neighbour_search._spaces import SCALES
 from infopace.estimators._neural import BOUNDS as NEURAL
 from infopace.estimators._neural import neural_bound
 from infopace.estimators._permutation import p_value, permutation_null
@@ -47,6 +54,8 @@ _MOST_CALIBRATED = 10_000
 # It also ranks and factors all columns. At 1,000 examples 1,000 columns take 3 s, 10,000 take 10 s, 100,000 take 47 s
 # and 5 GB (two cores; results/estimators_speed.jsonl).
 _WIDEST_CALIBRATED = 1_000
+# Nats that neighbours may have missed beside what they found beyond the model: from here on it is said.
+_UNEXPLAINED = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +72,11 @@ class _Options:
     def auto(self) -> bool:
         return self.estimator == "auto"
 
+    @property
+    def ranks(self) -> bool:
+        """Whether two vectors are measured on ranks."""
+        return self.standardize in ("auto", "ranks") or self.estimator in ("auto", "calibrated")
+
 
 def mutual_information(
     x: Any,
@@ -71,7 +85,7 @@ def mutual_information(
     k: int = 3,
     norm: str = "euclidean",
     estimator: str = "auto",
-    standardize: str = "block",
+    standardize: str = "auto",
     std_error: bool = True,
     permutations: int = 0,
     missing: str = "refuse",
@@ -93,8 +107,16 @@ def mutual_information(
               (neighbours; "gao" for mixtures with point masses), "gaussian" (jointly normal).
             - Two sets of labels: "plug-in" (counts), "adjusted" (counts, where few examples share a pair of labels).
             - Any pair with a vector: critics trained on some examples and tested on others, "mine", "infonce", "smile".
-        standardize: Scale of the two blocks for KSG and Gao: "block" divides each by the norm of its column
-            deviations, "columns" each column by its own, "none" leaves them. The others do not depend on it.
+        standardize: Scale of the columns, which decides who is a neighbour. "auto": "ranks" for two vectors, "none" for
+            a vector and labels.
+
+            - "ranks": every column becomes the normal scores of its ranks, so that an increasing map of a column
+              changes nothing; then as "block".
+            - "columns" divides every column by its deviation, "block" each block by the norm of its column deviations.
+              Neighbours of labels do not depend on the scale of the block.
+            - "none" leaves the scale alone.
+
+            "calibrated" always takes ranks. "gaussian", the linear probe, critics and counts do not depend on scales.
         std_error: Whether to compute the error bar and bias of estimators with neighbours. It takes about as much work
             again; a fifth for "calibrated".
         permutations: Random orders of y for `p_value`, each about as much work as the estimate; 0: none. For
@@ -124,7 +146,7 @@ def mutual_information(
     """
     check_choice("norm", norm, NORMS)
     check_choice("estimator", estimator, ESTIMATORS)
-    check_choice("standardize", standardize, STANDARDIZE)
+    check_choice("standardize", standardize, SCALES)
     k, permutations = whole("k", k), whole("permutations", permutations, 0)
     if permutations and estimator in BOUNDS:
         raise ValueError(f"a bound has no p-value, got permutations = {permutations} for {estimator!r}")
@@ -170,10 +192,17 @@ def _vector_and_labels(x: Tensor, y: Tensor, options: _Options, name: str) -> Es
             f"labels must repeat, got {len(y)} examples with {len(y)} different labels; where {other} is a quantity,"
             " give it as floats"
         )
+    keep = first_copies(x, classes)
+    if keep is not None:
+        return _without_copies(_vector_and_labels(x[keep], y[keep], options, name), keep)
     alone = singletons(classes)
-    found = of_labels(x, classes, options.k, options.norm)
+    scaled = _scaled_for_labels(x, options.standardize)
+    found = of_labels(scaled, classes, options.k, options.norm)
+    most = entropy(classes[sizes[classes] > 1])
+    apart = found.nats >= most
     warnings = [
-        *cautions.class_sizes(sizes, alone),
+        *cautions.dominated(scaled, name),
+        *cautions.class_sizes(sizes, alone, apart),
         *cautions.columns(x, name),
         *cautions.columns(y[:, None], other),
         *cautions.many_labels(sizes, other, options.k),
@@ -186,11 +215,38 @@ def _vector_and_labels(x: Tensor, y: Tensor, options: _Options, name: str) -> Es
         len(y) - alone,
         options.k,
         options.norm,
-        entropy(classes[sizes[classes] > 1]),
+        most,
         choice="ross: neighbours, for a vector and labels" if options.auto else "",
         pointwise=found.pointwise,
     )
-    return _by_neighbours(found, estimate, options, warnings, len(y), classes)
+    estimate = _by_neighbours(found, estimate, options, warnings, len(y), classes)
+    return _up_to_entropy(estimate, len(sizes)) if apart else estimate
+
+
+def _up_to_entropy(estimate: Estimate, classes: int) -> Estimate:
+    """Classes that are apart: I is H(Y). The neighbour formula is above it, the more so the smaller the classes.
+
+    The entropy of these labels is too low by about (C - 1) / 2n for labels drawn at random (Miller 1955).
+    """
+    if estimate.pointwise is None or not estimate.nats > 0:
+        return estimate
+    return dataclasses.replace(
+        estimate,
+        nats=estimate.ceiling,
+        pointwise=estimate.pointwise * (estimate.ceiling / estimate.nats),
+        bias=-(classes - 1) / (2 * estimate.n) if math.isfinite(estimate.bias) else estimate.bias,
+    )
+
+
+def _scaled_for_labels(x: Tensor, how: str) -> Tensor:
+    if how == "ranks":
+        return as_ranks(x)
+    return unit_columns(x) if how == "columns" else x
+
+
+def _without_copies(estimate: Estimate, keep: Tensor) -> Estimate:
+    copies = cautions.copies(int((~keep).sum()), len(keep))
+    return dataclasses.replace(estimate, warnings=(copies, *estimate.warnings))
 
 
 def _two_vectors(x: Tensor, y: Tensor, options: _Options) -> Estimate:
@@ -198,9 +254,14 @@ def _two_vectors(x: Tensor, y: Tensor, options: _Options) -> Estimate:
     _check_fits(options, OF_VECTORS, "integer labels, got floating targets")
     if estimator in NEURAL:
         return neural_bound(x, y, bound=estimator)
+    keep = first_copies(x, y)
+    if keep is not None and int(keep.sum()) > options.k:
+        return _without_copies(_two_vectors(x[keep], y[keep], options), keep)
     n, k = len(x), options.k
-    atoms = Atoms.of(x, y, k)
     warnings = [*cautions.few_examples(n, k), *cautions.columns(x, "x"), *cautions.columns(y, "y")]
+    if estimator != "gaussian" and options.ranks:
+        x, y = (without_redundant(log_ratios(block)) for block in (x, y))
+    atoms = Atoms.of(x, y, k)
     if options.auto:
         found = _of_atoms(x, y, atoms, options, warnings)
         if found is not None:
@@ -212,7 +273,7 @@ def _two_vectors(x: Tensor, y: Tensor, options: _Options) -> Estimate:
         error = gaussian_std_error(x, y) if math.isfinite(nats) else math.nan
         estimate = Estimate(nats, error, estimator, n, 0, "", math.inf)
         return _finish(estimate, n, lambda order: gaussian(x, y[order.to(y.device)]), options, warnings)
-    if options.auto and atoms.copied:
+    if options.auto and (atoms.copied or repeats_in_columns(x, y)):
         x, y = (block.to(x.device) for block in without_ties(x, y))
     width = x.shape[1] + y.shape[1]
     fits = n <= _MOST_CALIBRATED and width <= _WIDEST_CALIBRATED
@@ -227,7 +288,10 @@ def _two_vectors(x: Tensor, y: Tensor, options: _Options) -> Estimate:
 
 def _by_formula(name: str, x: Tensor, y: Tensor, options: _Options, warnings: list[Caution]) -> Estimate:
     n, k, norm = len(x), options.k, options.norm
-    found = of_vectors(name, x, y, k, norm, options.standardize)
+    how = options.standardize
+    if options.ranks:
+        x, y, how = as_ranks(x), as_ranks(y), "block"
+    found = of_vectors(name, x, y, k, norm, how)
     warnings = [*warnings, *cautions.reach(found.distances, None, k, norm, x.shape[1] + y.shape[1])]
     estimate = Estimate(found.nats, math.nan, name, n, k, norm, math.inf, pointwise=found.pointwise)
     return _by_neighbours(found, estimate, options, warnings, n, None)
@@ -275,9 +339,11 @@ def _calibrated(x: Tensor, y: Tensor, options: _Options, warnings: list[Caution]
         choice=f"calibrated: {why}" if options.auto else "",
         **dataclasses.asdict(error),
     )
+    if found.unexplained > _UNEXPLAINED:
+        warnings = [*warnings, cautions.unexplained(found.clear, x.shape[1] + y.shape[1])]
     if not options.permutations:
         return _finish(estimate, len(x), None, options, warnings)
-    neighbours = of_vectors("ksg1", x, y, options.k, options.norm, options.standardize)
+    neighbours = of_vectors("ksg1", as_ranks(x), as_ranks(y), options.k, options.norm, "block")
     return _finish(estimate, len(x), neighbours.shuffled, options, warnings, neighbours.nats)
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import partial
 
 import torch
 from torch import Tensor
 
-from infopace.estimators._dependence import _mixture
-from infopace.estimators._dependence._copula import fit_at, fit_gaussian, fit_student
-from infopace.estimators._dependence._held_out import DependenceModel, HeldOut, cross_fit
+from infopace.estimators._dependence._choice import choose, is_copula
+from infopace.estimators._dependence._copula import fit_gaussian
+from infopace.estimators._dependence._held_out import DependenceModel
 from infopace.estimators._dependence._scores import (
     content_order,
     normal_scores,
@@ -26,8 +25,6 @@ from infopace.estimators._neighbour_search._spaces import standardized_distances
 _EXAMPLES_A_COLUMN = 4
 # Above this share of examples with k copies there are atoms and no density. KSG counts them, and its value stands.
 _ATOMS = 0.01
-# Examples a fitted parameter, for mixtures. Below it they overfit and always lose.
-_EXAMPLES_A_PARAMETER = 2
 # Samples of the model, at least so many, and more where examples are few and KSG is noisy.
 _SIMULATIONS, _SIMULATED_EXAMPLES = 3, 10_000
 # With fewer examples models cannot be compared.
@@ -52,6 +49,8 @@ class Calibrated:
     ksg_of_model: float
     weight: float
     bounds: dict[str, float]
+    clear: float = 0.0
+    unexplained: float = 0.0
 
 
 def calibrated_information(x: Tensor, y: Tensor, k: int = 3, error_bar: bool = True) -> Calibrated:
@@ -98,16 +97,17 @@ def calibrated_information(x: Tensor, y: Tensor, k: int = 3, error_bar: bool = T
     ksg = float(terms.mean())
     if float(tied.double().mean()) > _ATOMS or n < _FEWEST:
         return Calibrated(ksg, bar, "none", math.nan, ksg, math.nan, 1.0, {})
-    model, value, held_out, bounds = _choose(u, p)
+    chosen = choose(u, p)
+    model, value, held_out, bounds = chosen.model, chosen.nats, chosen.held_out, chosen.bounds
     at_least = Calibrated(ksg, replace(bar, bias=-math.inf), "none", math.nan, ksg, math.nan, 1.0, bounds)
-    if not model.resolved():
+    if not (model.resolved() and fit_gaussian(u, p).resolved()):
         # Beyond what ranks resolve, the model would extrapolate down to the ridge of its scatter.
         return at_least
     generator = torch.Generator().manual_seed(0)
     simulations = min(20, max(_SIMULATIONS, _SIMULATED_EXAMPLES // n))
     samples = [_ksg(_like(model, z, generator), p, k, error_bar and i == 0) for i in range(simulations)]
     simulated = torch.stack([sample[0].mean() for sample in samples])
-    mixture = isinstance(model, _mixture.GaussianMixture)
+    mixture = not is_copula(model)
     if mixture:
         # A mixture overfits, and so do its samples. The share that KSG finds of that cancels in the difference.
         own = model.information()
@@ -118,6 +118,9 @@ def calibrated_information(x: Tensor, y: Tensor, k: int = 3, error_bar: bool = T
     noise = spread * math.sqrt(1 + 1 / simulations)
     weight = 1.0 if mixture else max(0.0, 1 - (_CLEAR * noise / difference) ** 2) if difference else 0.0
     error = ErrorBar()
+    # What neighbours clearly find beyond the model is all they can find of it. In few columns that is nearly all.
+    clear = max(0.0, 1 - (_CLEAR * noise / difference) ** 2) * difference if difference > 0 else 0.0
+    unexplained = clear * max(0, u.shape[1] - 2) / 2
     if bar.bias - samples[0][2].bias < GROWING:
         return at_least
     if math.isfinite(bar.bias):
@@ -126,49 +129,21 @@ def calibrated_information(x: Tensor, y: Tensor, k: int = 3, error_bar: bool = T
         dependence = max(1.0, bar.std_error / independent) if independent else 1.0
         sampling = float(influence.std()) / math.sqrt(n) * (1 - weight + weight * dependence)
         error = ErrorBar(
-            math.hypot(sampling, weight * noise / math.sqrt(1 + simulations)),
+            math.hypot(sampling, (1 - weight) * model.chance(), weight * noise / math.sqrt(1 + simulations)),
             _left_out((1 - weight) * difference - bar.bias + samples[0][2].bias, bar.std_error, weight)
-            + (0.0 if mixture else (1 - weight) * model.rank_bias()),
+            + (min(0.0, bar.bias) if mixture else (1 - weight) * model.rank_bias())
+            - unexplained,
             bar.freedom if weight else math.inf,
         )
     nats = value + weight * difference
-    return Calibrated(nats, error, model.name, value, ksg, float(simulated.mean()), weight, bounds)
+    simulated_mean = float(simulated.mean())
+    return Calibrated(nats, error, model.name, value, ksg, simulated_mean, weight, bounds, clear, unexplained)
 
 
 def _left_out(found: float, noise: float, weight: float) -> float:
     """Bias of the value: what neighbours find and the value leaves out, beyond the noise."""
     noise *= math.hypot((1 - weight) * _CORRECTED + weight * _BIAS, _BIAS)
     return 0.0 if abs(found) <= noise else -math.copysign(math.sqrt(found**2 - noise**2), found)
-
-
-def _choose(u: Tensor, p: int) -> tuple[DependenceModel, float, HeldOut, dict[str, float]]:
-    """The chosen model, its information, its held-out log ratios, and the bounds of all models tried."""
-    model: DependenceModel = fit_gaussian(u, p)
-    held_out = cross_fit(fit_gaussian, u, p)
-    chosen: tuple[DependenceModel, float, HeldOut] = (model, model.information(), held_out)
-    bounds = {model.name: held_out.bound}
-    student = fit_student(u, p)
-    # nu is fitted once, to all examples: one number hardly overfits.
-    held_out = cross_fit(lambda part, p: fit_at(part, p, student.nu)[0], u, p)
-    bounds[student.name] = held_out.bound
-    if _better(held_out, chosen[2]):
-        chosen = (student, student.information(), held_out)
-    components = 4
-    while _EXAMPLES_A_PARAMETER * _mixture.parameters(components, u.shape[1]) <= len(u) // 2:
-        fit = partial(_mixture.fit_mixture, components=components)
-        held_out = cross_fit(fit, u, p)
-        bounds[f"mixture {components}"] = held_out.bound
-        if not _better(held_out, chosen[2]):
-            break
-        chosen = (fit(u, p), held_out.unbiased, held_out)
-        components *= 2
-    best, value, on_held_out = chosen
-    return best, value, on_held_out, bounds
-
-
-def _better(new: HeldOut, old: HeldOut) -> bool:
-    spread = float((new.terms - old.terms).std()) / math.sqrt(len(new.terms))
-    return new.bound - old.bound > 2 * spread
 
 
 def _like(model: DependenceModel, z: Tensor, generator: torch.Generator) -> Tensor:

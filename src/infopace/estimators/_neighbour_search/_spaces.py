@@ -22,6 +22,8 @@ from infopace.estimators._neighbour_search._distances import (
 )
 
 STANDARDIZE = ("block", "columns", "none")
+# What `mutual_information` takes: ranks too, and by default what fits the kind of x and y.
+SCALES = ("auto", "ranks", *STANDARDIZE)
 # Below this the reciprocal would overflow. Such a block or column counts as constant.
 _SMALLEST = 1e-300
 
