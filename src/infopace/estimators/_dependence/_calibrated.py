@@ -18,20 +18,22 @@ from infopace.estimators._dependence._scores import (
     uniform_scores,
 )
 from infopace.estimators._error_bar import GROWING, ErrorBar, subsampling_error_bar
-from infopace.estimators._ksg import ksg1, ksg1_terms
-from infopace.estimators._neighbour_search._spaces import standardized_distances
+from infopace.estimators._neighbour_search._choose import of_vectors
 
 # With fewer examples a column the second moments of half the examples cannot be inverted. Then columns are reduced.
 _EXAMPLES_A_COLUMN = 4
 # Above this share of examples with k copies there are atoms and no density. KSG counts them, and its value stands.
 _ATOMS = 0.01
 # Samples of the model, at least so many, and more where examples are few and KSG is noisy.
-_SIMULATIONS, _SIMULATED_EXAMPLES = 3, 10_000
+_SIMULATIONS, _SIMULATED_EXAMPLES = 3, 4_000
 # With fewer examples models cannot be compared.
 _FEWEST = 20
 # Neighbours share neighbours, so the spread of KSG is up to 1.4 times that of independent terms (measured: 40 draws,
 # n = 1000, widths 1 to 25, with and without dependence). A difference counts from 2.5 of these on.
 _DEPENDENCE, _CLEAR = 1.4, 2.5
+# Between two single columns of so many examples KSG is off by about its noise. It corrects a copula sooner, and no
+# mixtures are fitted.
+_MANY, _CLEAR_PLAIN = 2_000, 1.5
 # Noise as a multiple of that of KSG: 1.1 to 1.3 for KSG less the bias that its parts show, 0.2 to 0.4 for that bias
 # alone (results/coverage.jsonl: corrected_spread and bias_seen_spread over spread).
 _CORRECTED, _BIAS = 1.2, 0.35
@@ -93,11 +95,12 @@ def calibrated_information(x: Tensor, y: Tensor, k: int = 3, error_bar: bool = T
     u = torch.cat([u_x, u_y], 1)
     u, p = u[content_order(u)], u_x.shape[1]
     z = normal_scores(u)
-    terms, tied, bar = _ksg(z, p, k, error_bar)
+    terms, bar = _ksg(z, p, k, error_bar)
     ksg = float(terms.mean())
-    if float(tied.double().mean()) > _ATOMS or n < _FEWEST:
+    if n < _FEWEST or _copied(u, k) > _ATOMS:
         return Calibrated(ksg, bar, "none", math.nan, ksg, math.nan, 1.0, {})
-    chosen = choose(u, p)
+    plain = u.shape[1] == 2 and n >= _MANY
+    chosen = choose(u, p, mixtures=not plain)
     model, value, held_out, bounds = chosen.model, chosen.nats, chosen.held_out, chosen.bounds
     at_least = Calibrated(ksg, replace(bar, bias=-math.inf), "none", math.nan, ksg, math.nan, 1.0, bounds)
     if not (model.resolved() and fit_gaussian(u, p).resolved()):
@@ -106,7 +109,7 @@ def calibrated_information(x: Tensor, y: Tensor, k: int = 3, error_bar: bool = T
     generator = torch.Generator().manual_seed(0)
     simulations = min(20, max(_SIMULATIONS, _SIMULATED_EXAMPLES // n))
     samples = [_ksg(_like(model, z, generator), p, k, error_bar and i == 0) for i in range(simulations)]
-    simulated = torch.stack([sample[0].mean() for sample in samples])
+    simulated = torch.stack([terms.mean() for terms, _ in samples])
     mixture = not is_copula(model)
     if mixture:
         # A mixture overfits, and so do its samples. The share that KSG finds of that cancels in the difference.
@@ -116,12 +119,13 @@ def calibrated_information(x: Tensor, y: Tensor, k: int = 3, error_bar: bool = T
     difference = ksg - float(simulated.mean())
     spread = max(_DEPENDENCE * float(terms.std()) / math.sqrt(n), float(simulated.std()))
     noise = spread * math.sqrt(1 + 1 / simulations)
-    weight = 1.0 if mixture else max(0.0, 1 - (_CLEAR * noise / difference) ** 2) if difference else 0.0
+    clearly = _CLEAR_PLAIN if plain else _CLEAR
+    weight = 1.0 if mixture else max(0.0, 1 - (clearly * noise / difference) ** 2) if difference else 0.0
     error = ErrorBar()
     # What neighbours clearly find beyond the model is all they can find of it. In few columns that is nearly all.
     clear = max(0.0, 1 - (_CLEAR * noise / difference) ** 2) * difference if difference > 0 else 0.0
     unexplained = clear * max(0, u.shape[1] - 2) / 2
-    if bar.bias - samples[0][2].bias < GROWING:
+    if bar.bias - samples[0][1].bias < GROWING:
         return at_least
     if math.isfinite(bar.bias):
         influence = (1 - weight) * held_out.terms + weight * terms
@@ -130,7 +134,7 @@ def calibrated_information(x: Tensor, y: Tensor, k: int = 3, error_bar: bool = T
         sampling = float(influence.std()) / math.sqrt(n) * (1 - weight + weight * dependence)
         error = ErrorBar(
             math.hypot(sampling, (1 - weight) * model.chance(), weight * noise / math.sqrt(1 + simulations)),
-            _left_out((1 - weight) * difference - bar.bias + samples[0][2].bias, bar.std_error, weight)
+            _left_out((1 - weight) * difference - bar.bias + samples[0][1].bias, bar.std_error, weight)
             + (min(0.0, bar.bias) if mixture else (1 - weight) * model.rank_bias())
             - unexplained,
             bar.freedom if weight else math.inf,
@@ -152,19 +156,20 @@ def _like(model: DependenceModel, z: Tensor, generator: torch.Generator) -> Tens
     return z.sort(0).values.gather(0, rank)
 
 
-def _ksg(z: Tensor, p: int, k: int, error_bar: bool) -> tuple[Tensor, Tensor, ErrorBar]:
-    """Terms whose mean is KSG-1, which examples have k or more copies, and the error bar, nan if not wanted."""
-    d_x, d_y = (standardized_distances(block, "euclidean", "block") for block in (z[:, :p], z[:, p:]))
+def _ksg(z: Tensor, p: int, k: int, error_bar: bool) -> tuple[Tensor, ErrorBar]:
+    """Terms whose mean is KSG-1, and the error bar, nan if not wanted."""
     k = min(k, len(z) - 1)
-    terms, copied = ksg1_terms(d_x, d_y, k)
-    terms = terms + torch.digamma(torch.tensor(float(len(z)), dtype=torch.float64))
-    if not error_bar:
-        return terms, copied, ErrorBar()
+    found = of_vectors("ksg1", z[:, :p].contiguous(), z[:, p:].contiguous(), k, "euclidean", "block")
+    bar = subsampling_error_bar(found.of_part, found.nats, len(z), k) if error_bar else ErrorBar()
+    return found.pointwise, bar
 
-    def of_part(part: Tensor) -> float:
-        return ksg1(d_x.subset(part), d_y.subset(part), k)
 
-    return terms, copied, subsampling_error_bar(of_part, float(terms.mean()), len(z), k)
+def _copied(u: Tensor, k: int) -> float:
+    """Share of examples with k or more copies."""
+    if len(torch.unique(u[:, 0])) == len(u):
+        return 0.0
+    sizes = torch.unique(u, dim=0, return_counts=True)[1]
+    return int(sizes[sizes > k].sum()) / len(u)
 
 
 def _reduced(u_x: Tensor, u_y: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from infopace._typing import Float
 from infopace.estimators._gao import gao_terms
-from infopace.estimators._ksg import ksg1_terms, ksg2_terms
+from infopace.estimators._ksg import ksg1, ksg1_terms, ksg2_terms
 from infopace.estimators._neighbour_search import _counts
 from infopace.estimators._neighbour_search._distances import Distances, pairwise_distances
 from infopace.estimators._neighbour_search._few_values import few_ross_terms, takes_few_values
 from infopace.estimators._neighbour_search._sorted_line import line_ross_terms
-from infopace.estimators._neighbour_search._spaces import standardized_distances
+from infopace.estimators._neighbour_search._spaces import Scaled, scale_factor, standardized_distances
 from infopace.estimators._neighbour_search._trees import suits_tree, tree_ksg1_terms, tree_ross_terms
+from infopace.estimators._neighbour_search._two_lines import lines_ksg1_terms
 from infopace.estimators._ross import ross_terms
 
 # From this many examples on sorting one column is faster than comparing all pairs (20 ms instead of 40 at 1,000).
@@ -106,6 +108,10 @@ def of_labels(x: Tensor, classes: Tensor, k: int, norm: str) -> Neighbours:
 
 def of_vectors(name: str, x: Tensor, y: Tensor, k: int, norm: str, standardize: str) -> Neighbours:
     """KSG-1, KSG-2 or Gao's formula on vectors x (n, p) and y (n, q)."""
+    if name == "ksg1" and len(x) >= _FEWEST_SORTED and norm == "euclidean" and standardize != "columns":
+        found = _on_two_lines(x, y, k, standardize)
+        if found is not None:
+            return found
     if name == "ksg1" and suits_tree(x, y, standardize):
 
         def by_tree(x: Tensor, y: Tensor) -> Tensor:
@@ -124,4 +130,35 @@ def of_vectors(name: str, x: Tensor, y: Tensor, k: int, norm: str, standardize: 
         lambda part: _counts.value(formula(d_x.subset(part.to(x.device)), d_y.subset(part.to(x.device)), k)),
         lambda order: _counts.value(formula(d_x, d_y.subset(order.to(x.device)), k)),
         (d_x, d_y),
+    )
+
+
+def _on_two_lines(x: Tensor, y: Tensor, k: int, standardize: str) -> Neighbours | None:
+    """KSG-1 between two single columns; None for others, and where examples have k copies."""
+    if x.shape[1] > 1 or y.shape[1] > 1:
+        return None
+    factors = (scale_factor(x, "euclidean", standardize), scale_factor(y, "euclidean", standardize))
+    x_values, y_values = x[:, 0].double(), y[:, 0].double().to(x.device)
+    terms = lines_ksg1_terms(x_values, y_values, k, factors)
+    if terms is None:
+        return None
+
+    def of(rows: Tensor, others: Tensor) -> float:
+        part = lines_ksg1_terms(x_values[rows], y_values[others], k, factors)
+        if part is not None:
+            return _counts.value(part)
+        return ksg1(
+            *(
+                Scaled(pairwise_distances(values[index, None]), factor)
+                for values, index, factor in zip((x_values, y_values), (rows, others), factors, strict=True)
+            ),
+            k,
+        )
+
+    everything = torch.arange(len(x), device=x.device)
+    return Neighbours(
+        terms,
+        lambda part: of(part.to(x.device), part.to(x.device)),
+        lambda order: of(everything, order.to(x.device)),
+        (),
     )
