@@ -34,10 +34,10 @@ def lines_ksg1_terms(
         rows, window = rows[~sure], 4 * window
     if bool((radius == 0).any()):
         return None
-    n_x = _nearer(xs, radius, factors[0])
+    n_x = count_nearer(xs, radius, factors[0])
     by_y = torch.argsort(ys, stable=True)
     n_y = torch.empty_like(n_x)
-    n_y[by_y] = _nearer(ys[by_y], radius[by_y], factors[1])
+    n_y[by_y] = count_nearer(ys[by_y], radius[by_y], factors[1])
     terms = torch.empty_like(xs)
     psi_k = torch.digamma(torch.tensor(float(k), dtype=torch.float64, device=x.device))
     terms[order] = psi_k - torch.digamma(n_x + 1) - torch.digamma(n_y + 1)
@@ -71,15 +71,18 @@ def _kth(
     return torch.cat(found), torch.cat(sure)
 
 
-def _nearer(values: Float[Tensor, " n"], radius: Float[Tensor, " n"], factor: float) -> Float[Tensor, " n"]:
-    """Other sorted values whose canonical distance is below the radius of each."""
-    n, here = len(values), torch.arange(len(values), device=values.device)
+def count_nearer(
+    values: Float[Tensor, "*columns n"], radius: Float[Tensor, "*columns n"], factor: float = 1.0
+) -> Float[Tensor, "*columns n"]:
+    """Other sorted values whose canonical distance, squared and times the factor, is below the radius of each."""
+    n = values.shape[-1]
+    here = torch.arange(n, device=values.device).expand(values.shape)
     reach = (radius / factor).sqrt()
     low = torch.searchsorted(values, values - reach).minimum(here)
     high = torch.searchsorted(values, values + reach, right=True).sub_(1).maximum(here)
 
     def inside(other: Tensor) -> Tensor:
-        other_value = values[other.clamp(0, n - 1)]
+        other_value = values.gather(-1, other.clamp(0, n - 1))
         return (_squared(values, other_value, factor) < radius) & (other >= 0) & (other < n)
 
     # The ends are right up to rounding. Each moves until it is the last inside.
