@@ -53,10 +53,15 @@ def subsampling_error_bar(
     -0.020 and -0.030 on average, and fall short by 0.019 and 0.033. The difference is a third as noisy as the value and
     moves against it. Use it to widen an interval, not to correct the value.
     """
-    parts = part_values(estimate, n, k, classes, _most_parts(n, k))
-    if not parts or not math.isfinite(whole):
+    if not math.isfinite(whole):
         return ErrorBar()
-    ((count, values),) = parts.items()
+    values: list[float] = []
+    # Small classes leave no neighbours in small parts. Then there are fewer parts.
+    count = 2 * _most_parts(n, k)
+    while not values and (count := count // 2) >= 2:
+        values = _values_of_parts(estimate, _stratified_order(n, classes), count)
+    if not values:
+        return ErrorBar()
     mean = math.fsum(values) / count
     variance = math.fsum((value - mean) ** 2 for value in values) / (count - 1)
     return ErrorBar(
@@ -81,7 +86,7 @@ def is_unresolved(nats: float, bias: float, n: int, k: int) -> bool:
 
 
 def part_values(
-    estimate: Callable[[Tensor], float], n: int, k: int, classes: Tensor | None = None, fewest: int = 2
+    estimate: Callable[[Tensor], float], n: int, k: int, classes: Tensor | None = None
 ) -> dict[int, list[float]]:
     """Values of an estimate on disjoint parts of the sample: the split into m parts -> the m values.
 
@@ -93,12 +98,10 @@ def part_values(
         n: Examples.
         k: Neighbours of the estimate.
         classes: (n,) class of each example. Then each class is split evenly.
-        fewest: Splits into fewer parts are left out.
     """
     order = _stratified_order(n, classes)
-    counts = range(max(2, fewest), _most_parts(n, k) + 1)
-    found = {parts: [estimate(order[part::parts]) for part in range(parts)] for parts in counts}
-    return {parts: values for parts, values in found.items() if all(map(math.isfinite, values))}
+    found = {count: _values_of_parts(estimate, order, count) for count in range(2, _most_parts(n, k) + 1)}
+    return {count: values for count, values in found.items() if values}
 
 
 def stratified_parts(classes: Int[Tensor, " n"], count: int) -> Int[Tensor, " n"]:
@@ -112,6 +115,12 @@ def _stratified_order(n: int, classes: Tensor | None) -> Tensor:
     """A random order of n examples, always the same; with classes, class after class."""
     order = torch.randperm(n, generator=torch.Generator().manual_seed(0))
     return order if classes is None else order[torch.argsort(classes.cpu()[order], stable=True)]
+
+
+def _values_of_parts(estimate: Callable[[Tensor], float], order: Tensor, count: int) -> list[float]:
+    """The values on `count` parts of an order of the examples; none where one is not finite."""
+    values = [estimate(order[part::count]) for part in range(count)]
+    return values if all(map(math.isfinite, values)) else []
 
 
 def _most_parts(n: int, k: int) -> int:
