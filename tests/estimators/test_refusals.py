@@ -77,7 +77,7 @@ REFUSALS: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]] 
         MI,
         (X, Z),
         {"standardize": "no"},
-        "standardize must be one of 'block', 'columns', 'none', got 'no'",
+        "standardize must be one of 'auto', 'ranks', 'block', 'columns', 'none', got 'no'",
     ),
     (MI, (X, Z), {"estimator": "ross"}, "estimator 'ross' needs integer labels, got floating targets"),
     (MI, (X, Y), {"estimator": "ksg1"}, "estimator 'ksg1' needs floating targets, got integer labels"),

@@ -167,7 +167,7 @@ def _of_objects(objects: np.ndarray, name: str, labels: bool = False) -> Samples
 
 def _of_rows(objects: np.ndarray, missing: np.ndarray, name: str) -> Samples:
     """Several columns of words: every combination is one label."""
-    gaps = missing.any(1)
+    gaps = np.asarray(missing.any(1), dtype=bool)
     found = np.zeros(len(objects), dtype=np.int64)
     found[~gaps] = _codes([tuple(row) for row in objects[~gaps].tolist()], name)
     return Samples(found, gaps if gaps.any() else None, True)

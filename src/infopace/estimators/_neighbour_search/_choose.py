@@ -144,16 +144,16 @@ def _on_two_lines(x: Tensor, y: Tensor, k: int, standardize: str) -> Neighbours 
         return None
 
     def of(rows: Tensor, others: Tensor) -> float:
-        part = lines_ksg1_terms(x_values[rows], y_values[others], k, factors)
+        blocks = x_values[rows], y_values[others]
+        part = lines_ksg1_terms(*blocks, k, factors)
         if part is not None:
             return _counts.value(part)
-        return ksg1(
-            *(
-                Scaled(pairwise_distances(values[index, None]), factor)
-                for values, index, factor in zip((x_values, y_values), (rows, others), factors, strict=True)
-            ),
-            k,
+        # Parts of the examples keep the scale of the whole.
+        d_x, d_y = (
+            Scaled(pairwise_distances(block[:, None]), factor)
+            for block, factor in zip(blocks, factors, strict=True)
         )
+        return ksg1(d_x, d_y, k)
 
     everything = torch.arange(len(x), device=x.device)
     return Neighbours(
