@@ -26,7 +26,7 @@ def kinds(found: Estimate) -> set[str]:
 
 def covers(found: Estimate, truth: float) -> bool:
     low, high = found.interval
-    return low <= truth <= high
+    return low - 1e-9 <= truth <= high + 1e-9
 
 
 @pytest.mark.parametrize("seed", range(2))

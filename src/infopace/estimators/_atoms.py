@@ -45,7 +45,7 @@ class Atoms:
     y_sizes: Int[Tensor, " others"]
     sizes: Int[Tensor, " pairs"]
     k: int
-    marginals: tuple[Int[Tensor, " each"], ...]
+    marginals: tuple[Tensor, ...]
 
     @classmethod
     def of(cls, x: Float[Tensor, "n p"], y: Float[Tensor, "n q"], k: int) -> Atoms:

@@ -59,7 +59,7 @@ def first_copies(x: Float[Tensor, "n p"], y: Tensor) -> Bool[Tensor, " n"] | Non
     return keep
 
 
-def without_redundant(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+def without_redundant(x: Float[Tensor, "n d"]) -> Float[Tensor, "n e"]:
     """The columns that are no combination of columns before them, nor increasing functions of one of these.
 
     The others add nothing to the information, but distances and ranks would count what they repeat twice.
@@ -71,17 +71,7 @@ def without_redundant(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
     return x[:, _kept(normal_scores(uniform_scores(x)), _REDUNDANT[torch.float64])]
 
 
-def shares_combination(x: Float[Tensor, "n p"], y: Float[Tensor, "n q"]) -> bool:
-    """Whether a combination of x equals one of y. Then the information of continuous values is infinite."""
-    n, width = len(x), x.shape[1] + y.shape[1]
-    if width > min(n // 2, _WIDEST):
-        return False
-    both = torch.cat([x.double(), y.double().to(x.device)], 1)
-    varying = (both != both[:1]).any(0)
-    return bool((~_kept(both, _REDUNDANT[torch.float64]) & varying).any())
-
-
-def log_ratios(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+def log_ratios(x: Float[Tensor, "n d"]) -> Float[Tensor, "n e"]:
     """Shares that sum to 1, such as soft labels, as centred log ratios; all other numbers stay as they are.
 
     The last share is left out, because the others determine it. Where it is missing from the start it is put back
