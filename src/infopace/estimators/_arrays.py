@@ -166,7 +166,9 @@ def _of_objects(objects: np.ndarray, name: str, labels: bool = False) -> Samples
 
 
 def _of_rows(objects: np.ndarray, missing: np.ndarray, name: str) -> Samples:
-    """Several columns of words: every combination is one label."""
+    """Several columns of words: every combination is one label. Those that hardly repeat are no labels."""
+    if 2 * len(set(map(tuple, objects.tolist()))) > len(objects):
+        _check_one_column(objects, name)
     gaps = np.asarray(missing.any(1), dtype=bool)
     found = np.zeros(len(objects), dtype=np.int64)
     found[~gaps] = _codes([tuple(row) for row in objects[~gaps].tolist()], name)

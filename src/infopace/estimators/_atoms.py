@@ -16,7 +16,7 @@ from infopace.estimators._sparse_table import is_sparse
 # of their deviation stay just below. Those rounded to a half are above.
 _SHARE, _MANY = 0.04, 100
 # Above this share of examples on atoms of x, of y or of a column, densities do not describe the values.
-_HEAVY = 0.1
+_HEAVY = 0.2
 # In more columns together neighbours on atoms find less than a model of tie-broken ranks.
 _MOST_COLUMNS = 6
 # With this many examples a pair of values, on average, values count as labels. Fewer may be copied examples.
@@ -76,7 +76,7 @@ class Atoms:
 
     @property
     def heavy(self) -> bool:
-        """Whether a tenth of the examples is on atoms of x or of y, or of one of few columns."""
+        """Whether a fifth of the examples is on atoms of x or of y, or of one of few columns."""
         return any(self._on_atoms(sizes) > _HEAVY * len(self.x) for sizes in self.marginals)
 
     def _on_atoms(self, sizes: Tensor) -> int:
