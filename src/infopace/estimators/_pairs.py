@@ -232,7 +232,7 @@ def _calibrated(x: Tensor, y: Tensor, options: Options, warnings: list[Caution])
         choice=f"calibrated: {why}" if options.auto else "",
         **dataclasses.asdict(error),
     )
-    if found.unexplained > _UNEXPLAINED:
+    if found.unexplained > _UNEXPLAINED and error.bias > -math.inf:
         warnings = [*warnings, cautions.unexplained(found.clear, x.shape[1] + y.shape[1])]
     if not options.permutations:
         return _finish(estimate, len(x), None, options, warnings)
