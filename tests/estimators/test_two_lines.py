@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infopace.estimators._ksg import ksg1_terms
+from infopace.estimators._neighbour_search._counts import value
 from infopace.estimators._neighbour_search._spaces import scale_factor, standardized_distances
-from infopace.estimators._neighbour_search._two_lines import lines_ksg1_terms
+from infopace.estimators._neighbour_search._two_lines import lines_ksg1_terms, lines_ksg1_values
 
 FEW = settings(max_examples=25, deadline=None, derandomize=True, database=None)
 
@@ -47,3 +48,18 @@ def test_terms_are_those_of_all_pairs(seed: int, n: int, k: int, how: str, kind:
 def test_few_examples(n: int) -> None:
     x = torch.arange(float(n), dtype=torch.float64)
     assert lines_ksg1_terms(x, x, 1, (1.0, 1.0)) is not None
+
+
+@pytest.mark.parametrize("step", [0.0, 0.2])
+def test_parts_at_once_as_one_after_the_other(step: float) -> None:
+    generator = np.random.default_rng(4)
+    x, y = (
+        torch.from_numpy(np.round(v / step) * step if step else v) for v in generator.normal(size=(2, 303))
+    )
+    order, factors = torch.randperm(303, generator=torch.Generator().manual_seed(0)), (1.0, 1.7)
+    parts = [order[part::10] for part in range(10)]
+    found = lines_ksg1_values(x, y, 3, factors, parts)
+    terms = [lines_ksg1_terms(x[part], y[part], 3, factors) for part in parts]
+    assert found == (
+        None if any(each is None for each in terms) else [value(each) for each in terms if each is not None]
+    )

@@ -282,7 +282,7 @@ def _by_neighbours(
     """Add the error bar that parts of the sample show."""
     bar = ErrorBar()
     if options.std_error:
-        bar = subsampling_error_bar(found.of_part, found.nats, n, options.k, classes)
+        bar = subsampling_error_bar(found.of_part, found.nats, n, options.k, classes, found.of_parts)
     if classes is None and is_unresolved(found.nats, bar.bias, n, options.k):
         bar = dataclasses.replace(bar, bias=-math.inf)
     estimate = dataclasses.replace(estimate, **dataclasses.asdict(bar))

@@ -160,7 +160,9 @@ def _ksg(z: Tensor, p: int, k: int, error_bar: bool) -> tuple[Tensor, ErrorBar]:
     """Terms whose mean is KSG-1, and the error bar, nan if not wanted."""
     k = min(k, len(z) - 1)
     found = of_vectors("ksg1", z[:, :p].contiguous(), z[:, p:].contiguous(), k, "euclidean", "block")
-    bar = subsampling_error_bar(found.of_part, found.nats, len(z), k) if error_bar else ErrorBar()
+    if not error_bar:
+        return found.pointwise, ErrorBar()
+    bar = subsampling_error_bar(found.of_part, found.nats, len(z), k, together=found.of_parts)
     return found.pointwise, bar
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from infopace._typing import Float, Int
+from infopace.estimators._neighbour_search._counts import value
 
 # Neighbours in x on either side that are looked at first, in units of sqrt(k n). Independent values need about half.
 _WINDOW = 0.6
@@ -42,6 +43,33 @@ def lines_ksg1_terms(
     psi_k = torch.digamma(torch.tensor(float(k), dtype=torch.float64, device=x.device))
     terms[order] = psi_k - torch.digamma(n_x + 1) - torch.digamma(n_y + 1)
     return terms
+
+
+def lines_ksg1_values(
+    x: Float[Tensor, " n"], y: Float[Tensor, " n"], k: int, factors: tuple[float, float], parts: list[Tensor]
+) -> list[float] | None:
+    """`ksg1` on each of some small parts, from all their pairs at once; None where an example has k copies."""
+    found: dict[int, float] = {}
+    for size in {len(part) for part in parts}:
+        same = [place for place, part in enumerate(parts) if len(part) == size]
+        at_once = max(1, _CHUNK // (2 * size**2))
+        for some in (same[start : start + at_once] for start in range(0, len(same), at_once)):
+            index = torch.stack([parts[place] for place in some])
+            apart = [
+                _squared(values[index][:, :, None], values[index][:, None, :], factor)
+                for values, factor in zip((x, y), factors, strict=True)
+            ]
+            joint = torch.maximum(*apart)
+            joint.diagonal(dim1=1, dim2=2).fill_(math.inf)
+            radius = joint.topk(k, largest=False).values[:, :, -1:]
+            if bool((radius == 0).any()):
+                return None
+            # Each example is nearer to itself than the radius, so these are n_x + 1 and n_y + 1.
+            n_x, n_y = ((block < radius).sum(2, dtype=torch.int32).double() for block in apart)
+            psi_k = torch.digamma(torch.tensor(float(k), dtype=torch.float64, device=x.device))
+            terms = psi_k - torch.digamma(n_x) - torch.digamma(n_y)
+            found |= {place: value(row) for place, row in zip(some, terms, strict=True)}
+    return [found[place] for place in range(len(parts))]
 
 
 def _kth(
