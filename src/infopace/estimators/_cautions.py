@@ -100,6 +100,15 @@ def unexplained(nats: float, width: int) -> Caution:
     )
 
 
+def unseen(nats: float, what: str) -> Caution:
+    """Functions of the columns show more than the estimate."""
+    return Caution(
+        "beyond-reach",
+        f"functions of the columns, chosen on other examples, show {nats:.2g} nats {what}: the value is too low; "
+        "take more examples or fewer columns",
+    )
+
+
 def few_examples(n: int, k: int) -> list[Caution]:
     """Are there enough examples for an error bar between two vectors?"""
     if n >= fewest(k):

@@ -17,7 +17,7 @@ from infopace.estimators._blocks import (
     unit_columns,
     without_redundant,
 )
-from infopace.estimators._dependence import calibrated_information
+from infopace.estimators._dependence import calibrated_information, projected_on_classes
 from infopace.estimators._error_bar import ErrorBar, is_unresolved, subsampling_error_bar
 from infopace.estimators._estimate import Caution, Estimate
 from infopace.estimators._gaussian import gaussian, gaussian_std_error
@@ -111,7 +111,15 @@ def vector_and_labels(x: Tensor, y: Tensor, options: Options, name: str) -> Esti
         choice="ross: neighbours, for a vector and labels" if options.auto else "",
         pointwise=found.pointwise,
     )
+    shown = None
+    if options.auto and not apart and x.shape[1] > 1:
+        functions = projected_on_classes(x.cpu(), classes.cpu(), options.k)
+        shown = functions and functions.highest(found.nats)
+    if shown:
+        warnings.append(cautions.unseen(shown[0], f"where neighbours in all columns find {found.nats:.2g}"))
     estimate = _by_neighbours(found, estimate, options, warnings, len(y), classes)
+    if shown:
+        estimate = dataclasses.replace(estimate, bias=min(estimate.bias, estimate.nats - shown[0]))
     return _up_to_entropy(estimate, len(sizes)) if apart else estimate
 
 
@@ -127,6 +135,8 @@ def _up_to_entropy(estimate: Estimate, classes: int) -> Estimate:
         nats=estimate.ceiling,
         pointwise=estimate.pointwise * (estimate.ceiling / estimate.nats),
         bias=-(classes - 1) / (2 * estimate.n) if math.isfinite(estimate.bias) else estimate.bias,
+        # Equal frequencies have no error of the first order; this is that of the second.
+        std_error=math.hypot(estimate.std_error, math.sqrt((classes - 1) / 2) / estimate.n),
     )
 
 
@@ -234,6 +244,8 @@ def _calibrated(x: Tensor, y: Tensor, options: Options, warnings: list[Caution])
     )
     if found.unexplained > _UNEXPLAINED and error.bias > -math.inf:
         warnings = [*warnings, cautions.unexplained(found.clear, x.shape[1] + y.shape[1])]
+    elif found.unseen > _UNEXPLAINED and error.bias > -math.inf:
+        warnings = [*warnings, cautions.unseen(found.unseen, "that no model explains")]
     if not options.permutations:
         return _finish(estimate, len(x), None, options, warnings)
     neighbours = of_vectors("ksg1", as_ranks(x), as_ranks(y), options.k, options.norm, "block")

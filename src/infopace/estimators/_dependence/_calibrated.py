@@ -10,6 +10,7 @@ from torch import Tensor
 
 from infopace.estimators._dependence._choice import choose, is_copula
 from infopace.estimators._dependence._copula import fit_gaussian
+from infopace.estimators._dependence._features import CLEAR, Projected, projected
 from infopace.estimators._dependence._held_out import DependenceModel
 from infopace.estimators._dependence._scores import (
     content_order,
@@ -26,11 +27,13 @@ _EXAMPLES_A_COLUMN = 4
 _ATOMS = 0.01
 # Samples of the model, at least so many, and more where examples are few and KSG is noisy.
 _SIMULATIONS, _SIMULATED_EXAMPLES = 3, 4_000
+# Samples of the model on which functions are chosen too.
+_PROJECTED = 2
 # With fewer examples models cannot be compared.
 _FEWEST = 20
 # Neighbours share neighbours, so the spread of KSG is up to 1.4 times that of independent terms (measured: 40 draws,
-# n = 1000, widths 1 to 25, with and without dependence). A difference counts from 2.5 of these on.
-_DEPENDENCE, _CLEAR = 1.4, 2.5
+# n = 1000, widths 1 to 25, with and without dependence). A difference counts from `CLEAR` of these on.
+_DEPENDENCE = 1.4
 # Between two single columns of so many examples KSG is off by about its noise. It corrects a copula sooner, and no
 # mixtures are fitted.
 _MANY, _CLEAR_PLAIN = 2_000, 1.5
@@ -53,6 +56,7 @@ class Calibrated:
     bounds: dict[str, float]
     clear: float = 0.0
     unexplained: float = 0.0
+    unseen: float = 0.0
 
 
 def calibrated_information(x: Tensor, y: Tensor, k: int = 3, error_bar: bool = True) -> Calibrated:
@@ -83,6 +87,13 @@ def calibrated_information(x: Tensor, y: Tensor, k: int = 3, error_bar: bool = T
     (For two estimates of the same quantity, squared distance less variance is unbiased for their squared difference;
     DerSimonian and Laird 1986.) The bias of ranks is added (`_scores.rank_bias`).
 
+    In many columns neighbours find little of what models miss. So KSG is also run on a few functions of x and of y that
+    were chosen on other examples (`_features`), on the data and on samples of the model. What is clearly larger on the
+    data and not in w D is unseen: it is added to the bias, and from 0.1 nats on it is said.
+
+    The value is never below the best bound on held-out examples: that of a model, where it is clearly above 0, or KSG
+    of the functions, where it is clearly above the value. So where x and y are independent it is not raised.
+
     No model is used where ranks cannot resolve the dependence, or where KSG grows with n on the data but not on samples
     of the model. The value is then KSG, which is still below the information, and the bias is -inf.
     """
@@ -108,7 +119,8 @@ def calibrated_information(x: Tensor, y: Tensor, k: int = 3, error_bar: bool = T
         return at_least
     generator = torch.Generator().manual_seed(0)
     simulations = min(20, max(_SIMULATIONS, _SIMULATED_EXAMPLES // n))
-    samples = [_ksg(_like(model, z, generator), p, k, error_bar and i == 0) for i in range(simulations)]
+    draws = [_like(model, z, generator) for _ in range(simulations)]
+    samples = [_ksg(draw, p, k, error_bar and i == 0) for i, draw in enumerate(draws)]
     simulated = torch.stack([terms.mean() for terms, _ in samples])
     mixture = not is_copula(model)
     if mixture:
@@ -119,14 +131,16 @@ def calibrated_information(x: Tensor, y: Tensor, k: int = 3, error_bar: bool = T
     difference = ksg - float(simulated.mean())
     spread = max(_DEPENDENCE * float(terms.std()) / math.sqrt(n), float(simulated.std()))
     noise = spread * math.sqrt(1 + 1 / simulations)
-    clearly = _CLEAR_PLAIN if plain else _CLEAR
+    clearly = _CLEAR_PLAIN if plain else CLEAR
     weight = 1.0 if mixture else max(0.0, 1 - (clearly * noise / difference) ** 2) if difference else 0.0
     error = ErrorBar()
     # What neighbours clearly find beyond the model is all they can find of it. In few columns that is nearly all.
-    clear = max(0.0, 1 - (_CLEAR * noise / difference) ** 2) * difference if difference > 0 else 0.0
+    clear = max(0.0, 1 - (CLEAR * noise / difference) ** 2) * difference if difference > 0 else 0.0
     unexplained = clear * max(0, u.shape[1] - 2) / 2
     if bar.bias - samples[0][1].bias < GROWING:
         return at_least
+    found = projected(u, p, k) if u.shape[1] > 2 else None
+    unseen, clearly_unseen = _unseen(found, draws, p, k, weight * difference)
     if math.isfinite(bar.bias):
         influence = (1 - weight) * held_out.terms + weight * terms
         independent = float(terms.std()) / math.sqrt(n)
@@ -136,12 +150,42 @@ def calibrated_information(x: Tensor, y: Tensor, k: int = 3, error_bar: bool = T
             math.hypot(sampling, (1 - weight) * model.chance(), weight * noise / math.sqrt(1 + simulations)),
             _left_out((1 - weight) * difference - bar.bias + samples[0][1].bias, bar.std_error, weight)
             + (min(0.0, bar.bias) if mixture else (1 - weight) * model.rank_bias())
-            - unexplained,
+            - max(unexplained, clearly_unseen),
             bar.freedom if weight else math.inf,
         )
     nats = value + weight * difference
+    least, spread = chosen.least, 0.0
+    if found is not None and (shown := found.highest(nats)) is not None and shown[0] > least:
+        least, spread = shown
+        unseen = max(unseen, least - nats)
+    if least > nats:
+        # The upper end of the interval stays.
+        if not math.isnan(error.bias):
+            bias = min(0.0, error.bias + least - nats)
+            error = replace(error, bias=bias, std_error=max(error.std_error, spread))
+        nats = least
     simulated_mean = float(simulated.mean())
-    return Calibrated(nats, error, model.name, value, ksg, simulated_mean, weight, bounds, clear, unexplained)
+    return Calibrated(
+        nats, error, model.name, value, ksg, simulated_mean, weight, bounds, clear, unexplained, unseen
+    )
+
+
+def _unseen(
+    found: Projected | None, draws: list[Tensor], p: int, k: int, corrected: float
+) -> tuple[float, float]:
+    """What functions show beyond samples of the model and the correction, and what is clear of it."""
+    if found is None:
+        return 0.0, 0.0
+    samples = [projected(torch.special.ndtr(draw), p, k) for draw in draws[:_PROJECTED]]
+    simulated = torch.stack([each.nats for each in samples if each is not None])
+    difference = found.nats - simulated.mean(0)
+    noise = found.spread * math.sqrt(1 + 1 / len(simulated))
+    share = 1 - (CLEAR * noise / difference) ** 2
+    clear = torch.where((difference > 0) & (share > 0), share * difference, 0.0)
+    best = int(clear.argmax())
+    if float(clear[best]) == 0:
+        return 0.0, 0.0
+    return float(difference[best]) - corrected, max(0.0, float(clear[best]) - corrected)
 
 
 def _left_out(found: float, noise: float, weight: float) -> float:

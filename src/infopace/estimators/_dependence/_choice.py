@@ -32,12 +32,14 @@ class Choice:
         nats: Its information.
         held_out: Its log ratios on examples that it was not fitted to.
         bounds: Held-out bounds of all models that were tried, in nats.
+        least: The largest of them that is above 0 by two standard errors; -inf where none is.
     """
 
     model: DependenceModel
     nats: float
     held_out: HeldOut
     bounds: dict[str, float]
+    least: float
 
 
 def choose(u: Float[Tensor, "n d"], p: int, mixtures: bool = True) -> Choice:
@@ -55,11 +57,13 @@ def choose(u: Float[Tensor, "n d"], p: int, mixtures: bool = True) -> Choice:
     held_out = cross_fit(lambda part, p: fit_gaussian(part, p).shrunk(), u, p)
     chosen: tuple[DependenceModel, float, HeldOut] = (gaussian, gaussian.information(), held_out)
     bounds = {"independence": 0.0, gaussian.name: held_out.bound}
+    tried = [held_out]
     if student and _clearly_positive(student.log_likelihood(u) - gaussian.log_likelihood(u)):
         nu = student.nu
         # nu is fitted once, to all examples: one number hardly overfits.
         held_out = cross_fit(lambda part, p: fit_at(part, p, nu)[0].shrunk(), u, p)
         bounds[student.name] = held_out.bound
+        tried.append(held_out)
         if _better(held_out, chosen[2]):
             chosen = (student, student.information(), held_out)
     for shared in (False, True) if mixtures else ():
@@ -71,12 +75,14 @@ def choose(u: Float[Tensor, "n d"], p: int, mixtures: bool = True) -> Choice:
             fit = partial(_mixture.fit_mixture, components=components, shared=shared)
             held_out = cross_fit(fit, u, p)
             bounds[f"mixture {components}{', one shape' if shared else ''}"] = held_out.bound
+            tried.append(held_out)
             if _better(held_out, chosen[2]):
                 chosen = (fit(u, p), held_out.unbiased, held_out)
             if held_out.bound <= last:
                 break
             components, last = 2 * components, held_out.bound
-    return Choice(*chosen, bounds)
+    clear = [each.bound for each in tried if each.bound > 2 * float(each.terms.std()) / math.sqrt(len(u))]
+    return Choice(*chosen, bounds, max(clear, default=-math.inf))
 
 
 def is_copula(model: DependenceModel) -> bool:

@@ -37,8 +37,7 @@ from infopace.estimators._neighbour_search._compiled_tree import (
 _ROUNDING = 2.0**-45
 # Squares below the normal range of float64 are rounded to whole steps of 2^-1074. This is a few of them.
 _STEP = 2.0**-1065
-# Pieces of work for each thread, so that none waits long for the last. With fewer leaves a piece, threads take longer to
-# start than to work.
+# Pieces of work for each thread, so that none waits long for the last. With fewer leaves a piece threads do not pay.
 _PIECES, _FEWEST_LEAVES = 16, 64
 
 
