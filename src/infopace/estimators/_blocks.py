@@ -115,6 +115,9 @@ def dominant_column(x: Float[Tensor, "n d"], share: float) -> int | None:
 def _kept(x: Tensor, tolerance: float) -> Tensor:
     """Mask of columns that are constant, or independent of those before them."""
     centred = x - x.mean(0)
+    # Squares of tiny or huge numbers would be 0 or infinite.
+    largest = centred.abs().amax(0)
+    centred = centred / torch.where(largest > 0, largest, 1.0)
     norm = centred.norm(dim=0)
     constant = (x == x[:1]).all(0)
     rest = torch.linalg.qr(centred / torch.where(norm > 0, norm, 1.0), mode="r")[1].diagonal().abs()

@@ -109,6 +109,15 @@ def unseen(nats: float, what: str) -> Caution:
     )
 
 
+def reduced(left_out: int, width: int, n: int) -> Caution:
+    """More columns than the examples can tell apart."""
+    return Caution(
+        "beyond-reach",
+        f"{n} examples are too few for {width} columns: {left_out} principal components were left out, and the "
+        "value may be too low; take more examples or fewer columns",
+    )
+
+
 def few_examples(n: int, k: int) -> list[Caution]:
     """Are there enough examples for an error bar between two vectors?"""
     if n >= fewest(k):

@@ -73,8 +73,8 @@ def mutual_information(
             - "none" leaves the scale alone.
 
             "calibrated" always takes ranks. "gaussian", the linear probe, critics and counts do not depend on scales.
-        std_error: Whether to compute the error bar and bias of estimators with neighbours. It takes about as much work
-            again; a fifth for "calibrated".
+        std_error: Whether to compute the error bar and bias of estimators with neighbours. It takes at most as much
+            work again, from about 500 examples on; half of that for "calibrated".
         permutations: Random orders of y for `p_value`, each about as much work as the estimate; 0: none. For
             "calibrated" the neighbour estimate "ksg1" is permuted. Bounds have no p-value.
         missing: What happens to missing values: nan, None, pandas' NA and NaT, and what a mask covers. "refuse" raises;

@@ -18,6 +18,7 @@ from infopace.estimators._blocks import (
     without_redundant,
 )
 from infopace.estimators._dependence import calibrated_information, projected_on_classes
+from infopace.estimators._dependence._scores import varying
 from infopace.estimators._error_bar import ErrorBar, is_unresolved, subsampling_error_bar
 from infopace.estimators._estimate import Caution, Estimate
 from infopace.estimators._gaussian import gaussian, gaussian_std_error
@@ -112,7 +113,7 @@ def vector_and_labels(x: Tensor, y: Tensor, options: Options, name: str) -> Esti
         pointwise=found.pointwise,
     )
     shown = None
-    if options.auto and not apart and x.shape[1] > 1:
+    if options.auto and not apart and x.shape[1] > 1 and len(sizes) > 1:
         functions = projected_on_classes(x.cpu(), classes.cpu(), options.k)
         shown = functions and functions.highest(found.nats)
     if shown:
@@ -176,8 +177,8 @@ def two_vectors(x: Tensor, y: Tensor, options: Options) -> Estimate:
         error = gaussian_std_error(x, y) if math.isfinite(nats) else math.nan
         estimate = Estimate(nats, error, estimator, n, 0, "", math.inf)
         return _finish(estimate, n, lambda order: gaussian(x, y[order.to(y.device)]), options, warnings)
-    if options.auto and (atoms.copied or repeats_in_columns(x, y)):
-        x, y = (block.to(x.device) for block in without_ties(x, y))
+    if options.auto and not atoms.constant and (atoms.copied or repeats_in_columns(x, y)):
+        x, y = (block.to(x.device) for block in without_ties(varying(x), varying(y)))
     width = x.shape[1] + y.shape[1]
     fits = n <= _MOST_CALIBRATED and width <= _WIDEST_CALIBRATED
     if estimator == "calibrated" or (options.auto and fits):
@@ -246,6 +247,8 @@ def _calibrated(x: Tensor, y: Tensor, options: Options, warnings: list[Caution])
         warnings = [*warnings, cautions.unexplained(found.clear, x.shape[1] + y.shape[1])]
     elif found.unseen > _UNEXPLAINED and error.bias > -math.inf:
         warnings = [*warnings, cautions.unseen(found.unseen, "that no model explains")]
+    if found.left_out:
+        warnings = [*warnings, cautions.reduced(found.left_out, x.shape[1] + y.shape[1], len(x))]
     if not options.permutations:
         return _finish(estimate, len(x), None, options, warnings)
     neighbours = of_vectors("ksg1", as_ranks(x), as_ranks(y), options.k, options.norm, "block")

@@ -17,6 +17,7 @@ from infopace.estimators._dependence._scores import (
     normal_scores,
     principal_columns,
     uniform_scores,
+    varying,
 )
 from infopace.estimators._error_bar import GROWING, ErrorBar, subsampling_error_bar
 from infopace.estimators._neighbour_search._choose import of_vectors
@@ -57,6 +58,7 @@ class Calibrated:
     clear: float = 0.0
     unexplained: float = 0.0
     unseen: float = 0.0
+    left_out: int = 0
 
 
 def calibrated_information(x: Tensor, y: Tensor, k: int = 3, error_bar: bool = True) -> Calibrated:
@@ -97,8 +99,8 @@ def calibrated_information(x: Tensor, y: Tensor, k: int = 3, error_bar: bool = T
     No model is used where ranks cannot resolve the dependence, or where KSG grows with n on the data but not on samples
     of the model. The value is then KSG, which is still below the information, and the bias is -inf.
     """
-    blocks = [_varying(x), _varying(y)]
-    n = len(x)
+    blocks = [varying(block.reshape(len(block), -1).double()) for block in (x, y)]
+    n, width = len(x), sum(block.shape[1] for block in blocks)
     if not blocks[0].shape[1] or not blocks[1].shape[1]:
         exact = ErrorBar(0.0, 0.0, math.inf)
         return Calibrated(0.0, exact, "constant", 0.0, 0.0, 0.0, 0.0, {})
@@ -166,7 +168,18 @@ def calibrated_information(x: Tensor, y: Tensor, k: int = 3, error_bar: bool = T
         nats = least
     simulated_mean = float(simulated.mean())
     return Calibrated(
-        nats, error, model.name, value, ksg, simulated_mean, weight, bounds, clear, unexplained, unseen
+        nats,
+        error,
+        model.name,
+        value,
+        ksg,
+        simulated_mean,
+        weight,
+        bounds,
+        clear,
+        unexplained,
+        unseen,
+        width - u.shape[1],
     )
 
 
@@ -224,9 +237,3 @@ def _reduced(u_x: Tensor, u_y: Tensor) -> tuple[Tensor, Tensor]:
     p, q = u_x.shape[1], u_y.shape[1]
     half = total // 2
     return principal_columns(u_x, max(half, total - q)), principal_columns(u_y, max(half, total - p))
-
-
-def _varying(x: Tensor) -> Tensor:
-    """The columns that are not constant."""
-    x = x.reshape(len(x), -1).double()
-    return x[:, (x != x[:1]).any(0)]
