@@ -38,15 +38,15 @@ def _few_columns() -> str:
         line = [method]
         for cell in cells:
             row, own = found[method, *cell], found["ours", *cell]
-            ratio = row["seconds"] / own["seconds"] if "seconds" in row else 0.0
+            ratio = row["cpu_seconds"] / own["cpu_seconds"] if "seconds" in row else 0.0
             line.append(
-                f"{row['seconds']:.4f} ({ratio:.1f}x), {row['call_mb']:.0f} MB" if ratio else "not run"
+                f"{row['cpu_seconds']:.4f} ({ratio:.1f}x), {row['call_mb']:.0f} MB" if ratio else "not run"
             )
         lines.append(line)
     head = [f"{target}, n = {n:,}, d = {d}" for target, n, d in cells]
     return section(
         "One estimate in few columns, one thread",
         "`python -m studies.estimator_speed.run --n 1000 5000 --widths 1 10 --threads 1`",
-        "Seconds, times ours without error bar, and memory that came during the call. Ours is `ross` or `ksg1`.\n\n"
-        + table(["method", *head], lines),
+        "Seconds of processor, times ours without error bar, and memory that came during the call. Other jobs ran. Ours is "
+        "`ross` or `ksg1`.\n\n" + table(["method", *head], lines),
     )

@@ -100,7 +100,7 @@ def unexplained(nats: float, width: int) -> Caution:
     )
 
 
-def unseen(nats: float, what: str) -> Caution:
+def missed(nats: float, what: str) -> Caution:
     """Functions of the columns show more than the estimate."""
     return Caution(
         "beyond-reach",
@@ -110,7 +110,7 @@ def unseen(nats: float, what: str) -> Caution:
 
 
 def reduced(left_out: int, width: int, n: int) -> Caution:
-    """More columns than the examples can tell apart."""
+    """More columns than the examples can separate."""
     return Caution(
         "beyond-reach",
         f"{n} examples are too few for {width} columns: {left_out} principal components were left out, and the "

@@ -117,7 +117,7 @@ def vector_and_labels(x: Tensor, y: Tensor, options: Options, name: str) -> Esti
         functions = projected_on_classes(x.cpu(), classes.cpu(), options.k)
         shown = functions and functions.highest(found.nats)
     if shown:
-        warnings.append(cautions.unseen(shown[0], f"where neighbours in all columns find {found.nats:.2g}"))
+        warnings.append(cautions.missed(shown[0], f"where neighbours in all columns find {found.nats:.2g}"))
     estimate = _by_neighbours(found, estimate, options, warnings, len(y), classes)
     if shown:
         estimate = dataclasses.replace(estimate, bias=min(estimate.bias, estimate.nats - shown[0]))
@@ -245,8 +245,8 @@ def _calibrated(x: Tensor, y: Tensor, options: Options, warnings: list[Caution])
     )
     if found.unexplained > _UNEXPLAINED and error.bias > -math.inf:
         warnings = [*warnings, cautions.unexplained(found.clear, x.shape[1] + y.shape[1])]
-    elif found.unseen > _UNEXPLAINED and error.bias > -math.inf:
-        warnings = [*warnings, cautions.unseen(found.unseen, "that no model explains")]
+    elif found.missed > _UNEXPLAINED and error.bias > -math.inf:
+        warnings = [*warnings, cautions.missed(found.missed, "that no model explains")]
     if found.left_out:
         warnings = [*warnings, cautions.reduced(found.left_out, x.shape[1] + y.shape[1], len(x))]
     if not options.permutations:

@@ -57,7 +57,7 @@ class Calibrated:
     bounds: dict[str, float]
     clear: float = 0.0
     unexplained: float = 0.0
-    unseen: float = 0.0
+    missed: float = 0.0
     left_out: int = 0
 
 
@@ -91,7 +91,7 @@ def calibrated_information(x: Tensor, y: Tensor, k: int = 3, error_bar: bool = T
 
     In many columns neighbours find little of what models miss. So KSG is also run on a few functions of x and of y that
     were chosen on other examples (`_features`), on the data and on samples of the model. What is clearly larger on the
-    data and not in w D is unseen: it is added to the bias, and from 0.1 nats on it is said.
+    data and not in w D is missed: it is added to the bias, and from 0.1 nats on it is said.
 
     The value is never below the best bound on held-out examples: that of a model, where it is clearly above 0, or KSG
     of the functions, where it is clearly above the value. So where x and y are independent it is not raised.
@@ -142,7 +142,7 @@ def calibrated_information(x: Tensor, y: Tensor, k: int = 3, error_bar: bool = T
     if bar.bias - samples[0][1].bias < GROWING:
         return at_least
     found = projected(u, p, k) if u.shape[1] > 2 else None
-    unseen, clearly_unseen = _unseen(found, draws, p, k, weight * difference)
+    missed, clearly_missed = _missed(found, draws, p, k, weight * difference)
     if math.isfinite(bar.bias):
         influence = (1 - weight) * held_out.terms + weight * terms
         independent = float(terms.std()) / math.sqrt(n)
@@ -152,14 +152,14 @@ def calibrated_information(x: Tensor, y: Tensor, k: int = 3, error_bar: bool = T
             math.hypot(sampling, (1 - weight) * model.chance(), weight * noise / math.sqrt(1 + simulations)),
             _left_out((1 - weight) * difference - bar.bias + samples[0][1].bias, bar.std_error, weight)
             + (min(0.0, bar.bias) if mixture else (1 - weight) * model.rank_bias())
-            - max(unexplained, clearly_unseen),
+            - max(unexplained, clearly_missed),
             bar.freedom if weight else math.inf,
         )
     nats = value + weight * difference
     least, spread = chosen.least, 0.0
     if found is not None and (shown := found.highest(nats)) is not None and shown[0] > least:
         least, spread = shown
-        unseen = max(unseen, least - nats)
+        missed = max(missed, least - nats)
     if least > nats:
         # The upper end of the interval stays.
         if not math.isnan(error.bias):
@@ -178,12 +178,12 @@ def calibrated_information(x: Tensor, y: Tensor, k: int = 3, error_bar: bool = T
         bounds,
         clear,
         unexplained,
-        unseen,
+        missed,
         width - u.shape[1],
     )
 
 
-def _unseen(
+def _missed(
     found: Projected | None, draws: list[Tensor], p: int, k: int, corrected: float
 ) -> tuple[float, float]:
     """What functions show beyond samples of the model and the correction, and what is clear of it."""
