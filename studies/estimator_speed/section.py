@@ -47,6 +47,6 @@ def _few_columns() -> str:
     return section(
         "One estimate in few columns, one thread",
         "`python -m studies.estimator_speed.run --n 1000 5000 --widths 1 10 --threads 1`",
-        "Seconds of processor, times ours without error bar, and memory that came during the call. Other jobs ran. Ours is "
-        "`ross` or `ksg1`.\n\n" + table(["method", *head], lines),
+        "Seconds of processor, times ours without error bar, and memory that came during the call. Other jobs ran. "
+        "Ours is `ross` or `ksg1`.\n\n" + table(["method", *head], lines),
     )
