@@ -82,7 +82,7 @@ def column_of_scikit_learn(x: np.ndarray, y: np.ndarray) -> float:
     from sklearn.feature_selection import mutual_info_classif, mutual_info_regression
 
     function, target = (mutual_info_classif, y) if y.ndim == 1 else (mutual_info_regression, y[:, 0])
-    return float(function(x, target, discrete_features=False, n_neighbors=K, random_state=0)[0])
+    return float(function(x, target, n_neighbors=K, random_state=0)[0])  # all columns are quantities
 
 
 def ross_formula(own: np.ndarray, within: np.ndarray) -> float:

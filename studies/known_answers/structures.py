@@ -20,7 +20,8 @@ def _cross(rho: float) -> tuple[Draw, float]:
 
     def density(x: Array, y: Array) -> Array:
         square, cross = x**2 + y**2, 2 * rho * x * y
-        return sum(np.exp(-(square + sign * cross) / (2 * (1 - rho**2))) for sign in (-1, 1))
+        parts = [np.exp(-(square + sign * cross) / (2 * (1 - rho**2))) for sign in (-1, 1)]
+        return np.sum(parts, axis=0)
 
     return draw, truths.grid(density, 7)
 
@@ -34,10 +35,11 @@ def _corners(centres: list[tuple[float, float]], shares: list[float], sigma: flo
         return z[:, :1], z[:, 1:]
 
     def density(x: Array, y: Array) -> Array:
-        return sum(
+        parts = [
             share * np.exp(-((x - a) ** 2 + (y - b) ** 2) / (2 * sigma**2))
             for share, (a, b) in zip(shares, centres, strict=True)
-        )
+        ]
+        return np.sum(parts, axis=0)
 
     reach = 8 * sigma + max(max(map(abs, centre)) for centre in centres)
     return draw, truths.grid(density, reach)

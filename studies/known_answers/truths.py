@@ -90,9 +90,8 @@ def classes(centres: Sequence[float], shares: Sequence[float], sigmas: Sequence[
     reach = 12 * max(sigmas)
 
     def density(at: np.ndarray) -> np.ndarray:
-        return sum(
-            w * scipy.stats.norm.pdf(at, c, s) for w, c, s in zip(shares, centres, sigmas, strict=True)
-        )
+        parts = [w * scipy.stats.norm.pdf(at, c, s) for w, c, s in zip(shares, centres, sigmas, strict=True)]
+        return np.sum(parts, axis=0)
 
     parts = sum(w * 0.5 * math.log(2 * math.pi * math.e * s**2) for w, s in zip(shares, sigmas, strict=True))
     return line_entropy(density, min(centres) - reach, max(centres) + reach) - parts

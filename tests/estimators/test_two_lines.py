@@ -38,7 +38,7 @@ def test_terms_are_those_of_all_pairs(seed: int, n: int, k: int, how: str, kind:
     factors = (scale_factor(x, "euclidean", how), scale_factor(y, "euclidean", how))
     found = lines_ksg1_terms(x[:, 0], y[:, 0], k, factors)
     distances = [standardized_distances(block, "euclidean", how) for block in (x, y)]
-    expected, copied = ksg1_terms(*distances, k)
+    expected, copied = ksg1_terms(distances[0], distances[1], k)
     assert (found is None) == bool(copied.any())
     if found is not None:
         assert torch.equal(found, expected)
