@@ -46,6 +46,7 @@ ORDER = (
     "sample_size",
     "label_traps",
     "sparse_tables",
+    "known_answers",
     "benchmark_mi",
     "rank_resolution",
     "interval_coverage",

@@ -30,6 +30,8 @@ STILL_PRIVATE = {
     # They calibrate constants that nobody else needs.
     "studies/error_bar_law/run.py",
     "studies/rank_resolution/run.py",
+    # It replaces one product of the neighbour search.
+    "studies/estimator_speed/float32.py",
     # They move the constants of the search, or stand between the rule and what it reads.
     "studies/constants_in_the_run/constants.py",
     "studies/constants_in_the_run/replay.py",

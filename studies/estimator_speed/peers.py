@@ -68,6 +68,23 @@ def infomeasure_ksg(x: np.ndarray, y: np.ndarray) -> float:
     return float(infomeasure.mutual_information(x, y, approach="ksg", k=K, ksg_id=1, noise_level=0))
 
 
+def npeet(x: np.ndarray, y: np.ndarray) -> float:
+    """NPEET, as the package npeet_plus has it: KSG-1, or for labels a difference of entropies."""
+    import npeet_plus  # pyright: ignore[reportMissingImports]
+
+    if y.ndim == 1:
+        return float(npeet_plus.micd(x, y[:, None], k=K, base=math.e))
+    return float(npeet_plus.mi(x, y, k=K, base=math.e))
+
+
+def column_of_scikit_learn(x: np.ndarray, y: np.ndarray) -> float:
+    """scikit-learn's own function, which takes one column at a time."""
+    from sklearn.feature_selection import mutual_info_classif, mutual_info_regression
+
+    function, target = (mutual_info_classif, y) if y.ndim == 1 else (mutual_info_regression, y[:, 0])
+    return float(function(x, target, n_neighbors=K, random_state=0)[0])  # all columns are quantities
+
+
 def ross_formula(own: np.ndarray, within: np.ndarray) -> float:
     return float(digamma(len(own)) + digamma(K) - np.mean(digamma(own) + digamma(within)))
 

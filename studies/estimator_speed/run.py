@@ -2,13 +2,15 @@
 
 Every cell runs in a process of its own, after a small call that warms it up. Seconds are the least of three times, or
 the only one where it takes over 5 s. Memory is the peak of the process, and how much of it came during the call.
-Trees stop at d = 10,000. They are "not run" beyond that, as is everything that exceeds the time limit.
+Trees stop at d = 10,000. They are "not run" beyond that, as is everything that exceeds the time limit. Several numbers
+of examples make a table each.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import itertools
 import json
 import os
 import platform
@@ -26,9 +28,10 @@ RESULTS = Path(__file__).resolve().parents[2] / "results" / "estimators_speed.js
 OURS = "ours"
 METHODS = (
     OURS, "ours, error bar", "ours, Chebyshev", "ours, auto",
-    "scikit-learn KDTree", "scikit-learn BallTree", "scipy cdist", "torch.cdist", "infomeasure",
+    "scikit-learn KDTree", "scikit-learn BallTree", "scipy cdist", "torch.cdist", "infomeasure", "NPEET",
+    "scikit-learn",
 )  # fmt: skip
-TREES = ("scikit-learn KDTree", "scikit-learn BallTree", "infomeasure")
+TREES = ("scikit-learn KDTree", "scikit-learn BallTree", "infomeasure", "NPEET")
 MOST_TREE_WIDTH = 10_000
 TARGETS = ("labels", "floats")
 
@@ -57,6 +60,10 @@ def estimator(name: str) -> Callable[[np.ndarray, np.ndarray], float]:
         return partial(peers.with_matrix, peers.torch_matrix)
     if name == "infomeasure":
         return peers.infomeasure_ksg
+    if name == "NPEET":
+        return peers.npeet
+    if name == "scikit-learn":
+        return peers.column_of_scikit_learn
     from sklearn.neighbors import BallTree, KDTree
 
     return partial(peers.with_tree, KDTree if name.endswith("KDTree") else BallTree)
@@ -105,6 +112,8 @@ def cell(name: str, target: str, n: int, width: int, threads: int, limit: float)
     """One measurement in its own process, or why there is none."""
     if name == "infomeasure" and target == "labels":
         return {"not_run": "no vector x label estimator"}
+    if name == "scikit-learn" and width > 1:
+        return {"not_run": "one column at a time"}
     if name in TREES and width > MOST_TREE_WIDTH:
         return {"not_run": f"trees stop at d = {MOST_TREE_WIDTH:,}"}
     environment = dict(os.environ, OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads))
@@ -140,7 +149,7 @@ def main() -> None:
     """Measure every cell, write the rows, print the table."""
     parser = argparse.ArgumentParser(description="Seconds and memory of one estimate")
     parser.add_argument("--cell", nargs=4, metavar=("METHOD", "TARGET", "N", "D"), help="one cell, as JSON")
-    parser.add_argument("--n", type=int, default=1000)
+    parser.add_argument("--n", type=int, nargs="+", default=[1000])
     parser.add_argument("--widths", type=int, nargs="+", default=[10, 100, 1000, 10_000, 100_000])
     parser.add_argument("--targets", nargs="+", choices=TARGETS, default=TARGETS)
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
@@ -154,7 +163,7 @@ def main() -> None:
         name, target, n, width = arguments.cell
         print(json.dumps(measure(name, target, int(n), int(width))))
         return
-    packages = ("torch", "numpy", "scipy", "scikit-learn", "infomeasure")
+    packages = ("torch", "numpy", "scipy", "scikit-learn", "infomeasure", "npeet-plus")
     versions = {package: installed(package) for package in packages}
     about = {
         "threads": arguments.threads,
@@ -163,15 +172,16 @@ def main() -> None:
     }
     arguments.out.parent.mkdir(exist_ok=True)
     rows = []
-    for width in arguments.widths:
-        for target in arguments.targets:
-            for name in arguments.methods:
-                found = cell(name, target, arguments.n, width, arguments.threads, arguments.limit)
-                rows.append({"method": name, "target": target, "n": arguments.n, "d": width, **found})
-                print(rows[-1], flush=True)
-                # A run cut short keeps what it has.
-                arguments.out.write_text("".join(json.dumps(row | about) + "\n" for row in rows))
-    show(rows)
+    cells = itertools.product(arguments.n, arguments.widths, arguments.targets, arguments.methods)
+    for n, width, target, name in cells:
+        found = cell(name, target, n, width, arguments.threads, arguments.limit)
+        rows.append({"method": name, "target": target, "n": n, "d": width, **found})
+        print(rows[-1], flush=True)
+        # A run cut short keeps what it has.
+        arguments.out.write_text("".join(json.dumps(row | about) + "\n" for row in rows))
+    for n in arguments.n:
+        print(f"\nn = {n:,}")
+        show([row for row in rows if row["n"] == n])
 
 
 def installed(package: str) -> str:

@@ -22,6 +22,31 @@ def text() -> str:
             if any(cell != "not run" for cell in cells):
                 rows.append([method, *cells])
         text += f"\n{kind}, seconds (and times ours):\n\n{table(['method', *(f'd = {w:,}' for w in widths)], rows)}\n"
-    return section(
+    wide = section(
         "One estimate, n = 1000, two threads", "`python -m studies.estimator_speed.run`", text.strip()
+    )
+    return wide + _few_columns()
+
+
+def _few_columns() -> str:
+    """Seconds and memory in few columns, beside the packages made for these."""
+    rows = read("estimators_speed_few")
+    cells = list(dict.fromkeys((row["target"], row["n"], row["d"]) for row in rows))
+    found = {(row["method"], row["target"], row["n"], row["d"]): row for row in rows}
+    lines = []
+    for method in dict.fromkeys(row["method"] for row in rows):
+        line = [method]
+        for cell in cells:
+            row, own = found[method, *cell], found["ours", *cell]
+            ratio = row["cpu_seconds"] / own["cpu_seconds"] if "seconds" in row else 0.0
+            line.append(
+                f"{row['cpu_seconds']:.4f} ({ratio:.1f}x), {row['call_mb']:.0f} MB" if ratio else "not run"
+            )
+        lines.append(line)
+    head = [f"{target}, n = {n:,}, d = {d}" for target, n, d in cells]
+    return section(
+        "One estimate in few columns, one thread",
+        "`python -m studies.estimator_speed.run --n 1000 5000 --widths 1 10 --threads 1`",
+        "Seconds of processor, times ours without error bar, and memory that came during the call. Other jobs ran. "
+        "Ours is `ross` or `ksg1`.\n\n" + table(["method", *head], lines),
     )

@@ -133,7 +133,8 @@ def test_scale_shift_and_mirror(name: str) -> None:
     x, y = case.draw(0)
     expected = case.estimate(x, y).nats
     for same in (-x, 8 * x, x * 1e-3, np.round(x * 2**20) / 2**20 + 2.0**10):
-        assert case.estimate(same, y).nats == pytest.approx(expected, abs=1e-4)
+        # Normal scores of mirrored ranks may be rounded differently, which decides ties.
+        assert case.estimate(same, y).nats == pytest.approx(expected, abs=1e-3)
 
 
 @pytest.mark.parametrize("name", EVERY)

@@ -67,7 +67,7 @@ def test_conditional_information_has_one(given: Examples) -> None:
     found = conditional_mutual_information(x, y, given)
     low, high = found.interval
     assert low < found.nats < high
-    assert found.freedom == pytest.approx(22.75, abs=0.01)
+    assert found.freedom == 9
     assert found.bias
 
 
@@ -92,8 +92,9 @@ def test_what_neighbours_see_and_the_calibrated_value_leaves_out() -> None:
     found = mutual_information(wound, y)
     assert found.nats + 1.96 * found.std_error < -math.log(0.36) / 2
     assert found.bias < -3 * found.std_error
-    # The model is right here, and nothing is left out beyond noise.
-    assert abs(mutual_information(x, y).bias) < found.std_error
+    # The model is right here, and little is left out beyond noise.
+    straight = mutual_information(x, y)
+    assert abs(straight.bias) < 2 * straight.std_error
 
 
 @pytest.mark.parametrize(

@@ -242,7 +242,7 @@ def test_values_do_not_depend_on_how_labels_are_named() -> None:
             "x must be numbers or one column of labels, got labels in column 'b' of 2; .*",
         ),
         (
-            lambda: mi(X, [["a", "b"]] * N),
+            lambda: mi(X, [[str(i), "b"] for i in range(N)]),
             r"y must be numbers or one column of labels, .* shape \(90, 2\); .*",
         ),
         (lambda: mi([[1.0], [1.0, 2.0]], [0, 1]), "x must have equally many numbers in every example, .*"),

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from infopace import mutual_information
+from infopace.estimators._neighbour_search._counts import value
 from infopace.estimators._neighbour_search._distances import pairwise_distances
-from infopace.estimators._neighbour_search._sorted_line import kth_distance, line_ross_terms, within
+from infopace.estimators._neighbour_search._sorted_line import Line, line_ross_terms, line_ross_values
 from infopace.estimators._ross import ross_terms
 
 from . import reference
@@ -51,9 +52,22 @@ def test_neighbours_and_counts_by_hand(squared: bool) -> None:
     apart = apart**2 if squared else apart
     np.fill_diagonal(apart, np.inf)
     radius = generator.choice(apart[np.isfinite(apart)], len(values))
-    assert within(values, radius, squared).tolist() == (apart <= radius[:, None]).sum(1).tolist()
+    line = Line.of(values, np.zeros(len(values), np.int64))
+    assert line.within(radius, squared).tolist() == (apart <= radius[:, None]).sum(1).tolist()
     for k in (1, 2, 11, 12, 30, len(values) - 1):
-        assert kth_distance(values, k, squared).tolist() == np.sort(apart, axis=1)[:, k - 1].tolist()
+        found = line.kth_distance(np.full(len(values), k), squared)
+        assert found.tolist() == np.sort(apart, axis=1)[:, k - 1].tolist()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_parts_in_one_pass_as_one_after_the_other(kind: str) -> None:
+    x = KINDS[kind](normal(301, 1, 3))[:, :1]
+    labels = torch.randint(4, (301,), generator=torch.Generator().manual_seed(1))
+    labels[:2], labels[2] = 7, 8
+    order = torch.randperm(301, generator=torch.Generator().manual_seed(2))
+    parts = [order[part::4] for part in range(4)]
+    found = line_ross_values(x, labels, 3, "euclidean", parts)
+    assert found == [value(line_ross_terms(x[part], labels[part], 3, "euclidean")) for part in parts]
 
 
 def test_no_class_of_two_leaves_nothing() -> None:

@@ -77,7 +77,7 @@ REFUSALS: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]] 
         MI,
         (X, Z),
         {"standardize": "no"},
-        "standardize must be one of 'block', 'columns', 'none', got 'no'",
+        "standardize must be one of 'auto', 'ranks', 'block', 'columns', 'none', got 'no'",
     ),
     (MI, (X, Z), {"estimator": "ross"}, "estimator 'ross' needs integer labels, got floating targets"),
     (MI, (X, Y), {"estimator": "ksg1"}, "estimator 'ksg1' needs floating targets, got integer labels"),
@@ -151,7 +151,8 @@ def test_warnings_say_what_to_know() -> None:
     x, y = np.full((60, 3), 2.0), np.repeat([0, 1, 2], [50, 9, 1])
     assert sentences(x, y)[:3] == [
         "1 example is alone in its class and was left out",
-        "the smallest class has 1 example, under 20: the value is too low; take more examples or the decoder bound",
+        "the smallest class has 1 example, under 20: the value is too low, or too high where classes are nearly apart; "
+        "take more examples or the decoder bound",
         "x is constant: it carries no information",
     ]
     assert sentences(x, np.ones(60))[:2] == [

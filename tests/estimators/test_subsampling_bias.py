@@ -27,9 +27,8 @@ def test_an_estimate_without_bias_shows_none() -> None:
 
 
 def test_the_noise_of_the_whole_alone_is_no_bias_of_its_size() -> None:
-    """A line held to the point of the whole would have a slope of -0.06 here."""
     bar = subsampling_error_bar(lambda part: 1.0, 1.1, 1000, 3)
-    assert -0.03 < bar.bias < 0
+    assert -0.05 < bar.bias < 0
 
 
 def test_parts_are_measured_once() -> None:
@@ -40,8 +39,7 @@ def test_parts_are_measured_once() -> None:
         return float(len(calls))
 
     subsampling_error_bar(estimate, 0.0, 1000, 3)
-    assert len(calls) == sum(range(2, 11))
-    assert max(calls) == 500
+    assert calls == [100] * 10
 
 
 @pytest.mark.parametrize(
@@ -58,8 +56,8 @@ def test_a_split_with_a_part_without_value_is_left_out() -> None:
     def estimate(part: torch.Tensor) -> float:
         return math.nan if len(part) < 200 else float(part.double().mean())
 
-    # Splits into 2 to 5 parts of 1000 examples remain.
-    assert subsampling_error_bar(estimate, 500.0, 1000, 3).freedom == pytest.approx(25 / 3)
+    # Ten parts of 1000 examples have no value, five have.
+    assert subsampling_error_bar(estimate, 500.0, 1000, 3).freedom == 4
 
 
 def test_the_shortfall_in_five_dimensions_is_seen() -> None:

@@ -10,6 +10,7 @@ from infopace.estimators._decoder import decoder_bound as decoder_bound
 from infopace.estimators._error_bar import part_values as part_values
 from infopace.estimators._estimate import Caution as Caution
 from infopace.estimators._estimate import Estimate as Estimate
+from infopace.estimators._feature_scores import mutual_info_classif as mutual_info_classif
 from infopace.estimators._gao import gao as gao
 from infopace.estimators._gaussian import gaussian as gaussian
 from infopace.estimators._inputs import OutOfRangeError as OutOfRangeError

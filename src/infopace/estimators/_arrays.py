@@ -40,6 +40,8 @@ def as_array(values: Any, name: str) -> Samples:
     It reads arrays (masked ones with their mask), lists, tables and columns of pandas (nullable types and categories
     too), arrays of Arrow, and whatever converts to an array.
     """
+    if hasattr(values, "toarray") and hasattr(values, "nnz"):
+        values = values.toarray()  # A sparse matrix of scipy.
     if _is_table(values):
         return _of_table(values, name)
     if hasattr(values, "isna"):
@@ -70,6 +72,8 @@ def _of_array(array: np.ndarray, name: str) -> Samples:
     if kind in "OT":  # T: numpy's strings of any length.
         return _of_objects(array.astype(object), name)
     if kind in "US":
+        if array.ndim == 2 and array.shape[1] > 1:
+            return _of_rows(array.astype(object), np.zeros(array.shape, bool), name)
         _check_one_column(array, name)
         number = np.unique(array.reshape(-1), return_inverse=True)[1]
         return Samples(number.reshape(array.shape), coded=True)
@@ -118,6 +122,10 @@ def _of_table(values: Any, name: str) -> Samples:
             return Samples(array)
     if len(values.columns) == 0:
         return Samples(np.empty((len(values), 0)))
+    if len(values.columns) > 1 and all(
+        map(_holds_labels, (values.iloc[:, i] for i in range(values.shape[1])))
+    ):
+        return _of_objects(np.asarray(values.astype(object)), name, labels=True)
     columns: list[Samples] = []
     for place, title in enumerate(values.columns):
         column = values.iloc[:, place]
@@ -135,6 +143,8 @@ def _of_table(values: Any, name: str) -> Samples:
 def _of_objects(objects: np.ndarray, name: str, labels: bool = False) -> Samples:
     """Python objects: numbers if all are numbers, else labels. None, nan and pandas' NA and NaT are missing."""
     missing = np.array([_is_missing(value) for value in objects.flat], dtype=bool).reshape(objects.shape)
+    if labels and objects.ndim == 2 and objects.shape[1] > 1:
+        return _of_rows(objects, missing, name)
     present = objects[~missing].tolist()
     whole = all(isinstance(value, numbers.Integral | np.bool_) for value in present)
     coded = False
@@ -146,11 +156,23 @@ def _of_objects(objects: np.ndarray, name: str, labels: bool = False) -> Samples
     ):
         found = np.array([float(value) for value in present])
     else:
+        if objects.ndim == 2 and objects.shape[1] > 1 and all(isinstance(v, str | bytes) for v in present):
+            return _of_rows(objects, missing, name)
         _check_one_column(objects, name)
         found, coded = _codes(present, name), True
     array = np.zeros(objects.shape, found.dtype)
     array[~missing] = found
     return Samples(array, missing if missing.any() else None, coded)
+
+
+def _of_rows(objects: np.ndarray, missing: np.ndarray, name: str) -> Samples:
+    """Several columns of words: every combination is one label. Those that hardly repeat are no labels."""
+    if 2 * len(set(map(tuple, objects.tolist()))) > len(objects):
+        _check_one_column(objects, name)
+    gaps = np.asarray(missing.any(1), dtype=bool)
+    found = np.zeros(len(objects), dtype=np.int64)
+    found[~gaps] = _codes([tuple(row) for row in objects[~gaps].tolist()], name)
+    return Samples(found, gaps if gaps.any() else None, True)
 
 
 def _codes(values: list[Any], name: str) -> np.ndarray:
@@ -194,6 +216,15 @@ def _is_missing(value: Any) -> bool:
 
 def _is_category(dtype: Any) -> bool:
     return hasattr(dtype, "categories")
+
+
+def _holds_labels(column: Any) -> bool:
+    """Whether a column of a table holds words or categories."""
+    dtype = column.dtype
+    return _is_category(dtype) or (
+        getattr(dtype, "kind", "O") in "OTUS"
+        and all(isinstance(value, str) or _is_missing(value) for value in column)
+    )
 
 
 def _is_table(values: Any) -> bool:

@@ -15,6 +15,10 @@ from infopace.estimators._sparse_table import is_sparse
 # A value is an atom where it holds this share of the examples, or this many of them. Normal values rounded to a tenth
 # of their deviation stay just below. Those rounded to a half are above.
 _SHARE, _MANY = 0.04, 100
+# Above this share of examples on atoms of x, of y or of a column, densities do not describe the values.
+_HEAVY = 0.2
+# In more columns together neighbours on atoms find less than a model of tie-broken ranks.
+_MOST_COLUMNS = 6
 # With this many examples a pair of values, on average, values count as labels. Fewer may be copied examples.
 _A_PAIR = 5
 # Above this share of examples with k or more copies there is no density, and KSG is too high.
@@ -32,6 +36,7 @@ class Atoms:
         y_sizes: Examples of each value of y.
         sizes: Examples of each pair of values that occurs.
         k: Neighbours.
+        marginals: Examples of each value of x, of y, and of the single columns where these are few.
     """
 
     x: Int[Tensor, " n"]
@@ -40,12 +45,18 @@ class Atoms:
     y_sizes: Int[Tensor, " others"]
     sizes: Int[Tensor, " pairs"]
     k: int
+    marginals: tuple[Tensor, ...]
 
     @classmethod
     def of(cls, x: Float[Tensor, "n p"], y: Float[Tensor, "n q"], k: int) -> Atoms:
         """Atoms of two blocks."""
         (first, x_sizes), (second, y_sizes) = _values(x), _values(y)
-        return cls(first, second, x_sizes, y_sizes, as_classes(first * len(y_sizes) + second)[1], k)
+        marginals, width = [x_sizes, y_sizes], x.shape[1] + y.shape[1]
+        if 2 < width <= _MOST_COLUMNS:
+            marginals += [as_classes(column)[1] for column in (*x.T, *y.T)]
+        marginals = [sizes for sizes in marginals if len(sizes) > 1]
+        both = as_classes(first * len(y_sizes) + second)[1]
+        return cls(first, second, x_sizes, y_sizes, both, k, tuple(marginals))
 
     @property
     def constant(self) -> bool:
@@ -65,13 +76,20 @@ class Atoms:
 
     @property
     def heavy(self) -> bool:
-        """Whether most examples are on atoms of x or of y, or a quarter on atoms of both together."""
-        n = len(self.x)
-        one = max(self._on_atoms(self.x_sizes), self._on_atoms(self.y_sizes))
-        return 2 * one > n or 4 * self._on_atoms(self.sizes) > n
+        """Whether a fifth of the examples is on atoms of x or of y, or of one of few columns."""
+        return any(self._on_atoms(sizes) > _HEAVY * len(self.x) for sizes in self.marginals)
 
     def _on_atoms(self, sizes: Tensor) -> int:
         return int(sizes[sizes >= max(self.k + 1, min(_SHARE * len(self.x), _MANY))].sum())
+
+
+def repeats_in_columns(x: Float[Tensor, "n p"], y: Float[Tensor, "n q"]) -> bool:
+    """Whether a column repeats values in more than 1 % of the examples, though the examples differ."""
+    if x.shape[1] + y.shape[1] == 2:
+        return False
+    n = len(x)
+    columns = [column for block in (x, y) for column in block.T]
+    return any(1 < len(torch.unique(column)) < (1 - _COPIED) * n for column in columns)
 
 
 def without_ties(

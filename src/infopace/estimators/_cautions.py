@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from infopace.estimators._atoms import Atoms
+from infopace.estimators._blocks import dominant_column
 from infopace.estimators._error_bar import fewest
 from infopace.estimators._estimate import Caution
 from infopace.estimators._inputs import as_classes
@@ -19,6 +20,8 @@ FEW_EXAMPLES = 20
 # Distance to the k-th neighbour as a share of the mean distance. Beyond it more than about a fifth of the information
 # is lost: studies/neighbour_reach/run.py, n = 1000. Classes allow a larger share than vectors.
 _REACH_LABELS, _REACH_VECTORS = 0.7, 0.3
+# Share of the squared distances from which on one column decides.
+_DOMINANT = 0.99
 # Examples on which that share is measured.
 _MEASURED = 200
 
@@ -52,20 +55,67 @@ def many_labels(sizes: Tensor, name: str, k: int) -> list[Caution]:
     return [Caution("many-labels", f"{sentence}: where they are quantities, give them as floats")]
 
 
-def class_sizes(sizes: Tensor, alone: int) -> list[Caution]:
-    """Has every class enough examples?"""
+def class_sizes(sizes: Tensor, alone: int, apart: bool = False) -> list[Caution]:
+    """Has every class enough examples? Those that are apart need only a few."""
     found = []
     if alone:
         found.append(left_out(alone))
-    if (least := int(sizes.min())) < FEW_EXAMPLES:
+    if (least := int(sizes.min())) < FEW_EXAMPLES and not apart:
         found.append(
             Caution(
                 "few-examples",
                 f"the smallest class has {least} example{'s' if least > 1 else ''}, under {FEW_EXAMPLES}: the value is "
-                "too low; take more examples or the decoder bound",
+                "too low, or too high where classes are nearly apart; take more examples or the decoder bound",
             )
         )
     return found
+
+
+def copies(left_out: int, of: int) -> Caution:
+    """Examples occur several times."""
+    sentence = (
+        f"{left_out} of {of} examples are copies of others and were left out: copies look like dependence"
+    )
+    return Caution("copied", sentence)
+
+
+def dominated(x: Tensor, name: str) -> list[Caution]:
+    """Does one column decide who is a neighbour?"""
+    column = dominant_column(x, _DOMINANT)
+    if column is None:
+        return []
+    sentence = (
+        f"column {column} of {x.shape[1]} carries more than {100 * _DOMINANT:.0f} % of the squared distances in {name},"
+        ' and neighbours see little else; standardize="columns" or "ranks" lets every column count'
+    )
+    return [Caution("dominated", sentence)]
+
+
+def unexplained(nats: float, width: int) -> Caution:
+    """Neighbours find dependence that no model explains."""
+    return Caution(
+        "beyond-reach",
+        f"neighbours find {nats:.2g} nats that no model explains, and in {width} columns they find only a part: the "
+        "value may be far too low; take more examples or fewer columns",
+    )
+
+
+def missed(nats: float, what: str) -> Caution:
+    """Functions of the columns show more than the estimate."""
+    return Caution(
+        "beyond-reach",
+        f"functions of the columns, chosen on other examples, show {nats:.2g} nats {what}: the value is too low; "
+        "take more examples or fewer columns",
+    )
+
+
+def reduced(left_out: int, width: int, n: int) -> Caution:
+    """More columns than the examples can separate."""
+    return Caution(
+        "beyond-reach",
+        f"{n} examples are too few for {width} columns: {left_out} principal components were left out, and the "
+        "value may be too low; take more examples or fewer columns",
+    )
 
 
 def few_examples(n: int, k: int) -> list[Caution]:

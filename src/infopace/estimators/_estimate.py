@@ -16,7 +16,7 @@ class Caution:
 
     Attributes:
         kind: For programs: "inside-noise", "few-examples", "left-out", "missing", "constant", "dead-columns",
-            "repeated", "many-labels", "sparse-table" or "beyond-reach".
+            "repeated", "copied", "dominated", "many-labels", "sparse-table" or "beyond-reach".
         sentence: For people, with the numbers and what to do.
     """
 

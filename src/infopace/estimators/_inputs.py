@@ -18,6 +18,10 @@ LARGEST = 1e150
 _FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
+# Layouts whose zeros are left out.
+_SPARSE = (torch.sparse_coo, torch.sparse_csr, torch.sparse_csc)
+
+
 class OutOfRangeError(ValueError):
     """A value that no estimator takes: missing, nan, inf, or too large to be squared."""
 
@@ -108,6 +112,24 @@ def is_labels(tensor: Tensor) -> bool:
     return whole and tensor.ndim > 0 and tensor.numel() == len(tensor) > 0
 
 
+def labels_of_one_hot(tensor: Tensor) -> Tensor:
+    """Rows of zeros with one 1 as whole numbers, the column of the 1; all else stays as it is."""
+    if tensor.ndim != 2 or tensor.shape[1] < 2 or tensor.is_complex() or not _is_binary(tensor):
+        return tensor
+    return tensor.long().argmax(1) if bool((tensor.long().sum(1) == 1).all()) else tensor
+
+
+def labels_of_rows(tensor: Tensor) -> Tensor:
+    """Several labels an example, as whole numbers or booleans 0 and 1: every set of labels is one label."""
+    if tensor.ndim != 2 or tensor.shape[1] < 2 or tensor.is_floating_point() or tensor.is_complex():
+        return tensor
+    return torch.unique(tensor, dim=0, return_inverse=True)[1] if _is_binary(tensor) else tensor
+
+
+def _is_binary(tensor: Tensor) -> bool:
+    return tensor.numel() > 0 and bool(((tensor == 0) | (tensor == 1)).all())
+
+
 def check_same_number(n: int, others: int, first: str, second: str) -> None:
     """Both must have the same number of examples."""
     if n != others:
@@ -153,7 +175,10 @@ def complete_examples(blocks: dict[str, Any], missing: str) -> tuple[list[Tensor
 def _read(values: Any, name: str) -> tuple[Tensor, Tensor | None]:
     """The tensor, and where values are missing, nan apart."""
     if isinstance(values, Tensor):
-        return check_plain(values.detach(), name), None
+        values = values.detach()
+        if values.layout in _SPARSE:
+            values = values.to_dense()
+        return check_plain(values, name), None
     found = as_array(values, name)
     array, missing = found.array, found.missing
     # torch refuses reversed, read-only and foreign-endian arrays.

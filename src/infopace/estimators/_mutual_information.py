@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,57 +10,28 @@ from torch import Tensor
 
 from infopace._checks import check_choice, whole
 from infopace.estimators import _cautions as cautions
-from infopace.estimators._atoms import Atoms, without_ties
-from infopace.estimators._dependence import calibrated_information
-from infopace.estimators._error_bar import ErrorBar, is_unresolved, subsampling_error_bar
-from infopace.estimators._estimate import Caution, Estimate
-from infopace.estimators._gaussian import gaussian, gaussian_std_error
+from infopace.estimators._estimate import Estimate
 from infopace.estimators._inputs import (
     DROP,
-    as_classes,
     as_matrix,
     as_targets,
     check_neighbours,
     complete_examples,
     is_labels,
+    labels_of_one_hot,
+    labels_of_rows,
 )
-from infopace.estimators._linear_probe import linear_probe_bound
-from infopace.estimators._neighbour_search._choose import VECTOR_FORMULAS, Neighbours, of_labels, of_vectors
 from infopace.estimators._neighbour_search._distances import NORMS
-from infopace.estimators._neighbour_search._spaces import STANDARDIZE
-from infopace.estimators._neural import BOUNDS as NEURAL
-from infopace.estimators._neural import neural_bound
-from infopace.estimators._permutation import p_value, permutation_null
-from infopace.estimators._plug_in import corrected_entropy, entropy, plug_in, plug_in_std_error
-from infopace.estimators._ross import singletons
-from infopace.estimators._sparse_table import adjusted_information, alone_in_cell, is_sparse, raw_information
-
-# What fits each kind of pair.
-OF_LABELS = ("ross", "linear-probe", *NEURAL)
-OF_VECTORS = ("calibrated", *VECTOR_FORMULAS, "gaussian", *NEURAL)
-OF_TABLES = ("plug-in", "adjusted")
-ESTIMATORS = ("auto", *dict.fromkeys((*OF_LABELS, *OF_VECTORS, *OF_TABLES)))
-BOUNDS = ("linear-probe", *NEURAL)
-# Calibration compares all pairs a dozen times: about 3 s at 5,000 examples on one core, growing with the square.
-_MOST_CALIBRATED = 10_000
-# It also ranks and factors all columns. At 1,000 examples 1,000 columns take 3 s, 10,000 take 10 s, 100,000 take 47 s
-# and 5 GB (two cores; results/estimators_speed.jsonl).
-_WIDEST_CALIBRATED = 1_000
-
-
-@dataclasses.dataclass(frozen=True)
-class _Options:
-    estimator: str
-    k: int
-    norm: str
-    standardize: str
-    std_error: bool
-    permutations: int
-    on_permutation: Callable[[int, int], None] | None
-
-    @property
-    def auto(self) -> bool:
-        return self.estimator == "auto"
+from infopace.estimators._neighbour_search._spaces import SCALES
+from infopace.estimators._pairs import (
+    BOUNDS,
+    ESTIMATORS,
+    OF_LABELS,
+    Options,
+    two_labels,
+    two_vectors,
+    vector_and_labels,
+)
 
 
 def mutual_information(
@@ -71,7 +41,7 @@ def mutual_information(
     k: int = 3,
     norm: str = "euclidean",
     estimator: str = "auto",
-    standardize: str = "block",
+    standardize: str = "auto",
     std_error: bool = True,
     permutations: int = 0,
     missing: str = "refuse",
@@ -93,10 +63,18 @@ def mutual_information(
               (neighbours; "gao" for mixtures with point masses), "gaussian" (jointly normal).
             - Two sets of labels: "plug-in" (counts), "adjusted" (counts, where few examples share a pair of labels).
             - Any pair with a vector: critics trained on some examples and tested on others, "mine", "infonce", "smile".
-        standardize: Scale of the two blocks for KSG and Gao: "block" divides each by the norm of its column
-            deviations, "columns" each column by its own, "none" leaves them. The others do not depend on it.
-        std_error: Whether to compute the error bar and bias of estimators with neighbours. It takes about as much work
-            again; a fifth for "calibrated".
+        standardize: Scale of the columns, which decides who is a neighbour. "auto": "ranks" for two vectors, "none" for
+            a vector and labels.
+
+            - "ranks": every column becomes the normal scores of its ranks, so that an increasing map of a column
+              changes nothing; then as "block".
+            - "columns" divides every column by its deviation, "block" each block by the norm of its column deviations.
+              Neighbours of labels do not depend on the scale of the block.
+            - "none" leaves the scale alone.
+
+            "calibrated" always takes ranks. "gaussian", the linear probe, critics and counts do not depend on scales.
+        std_error: Whether to compute the error bar and bias of estimators with neighbours. It takes at most as much
+            work again, from about 500 examples on; half of that for "calibrated".
         permutations: Random orders of y for `p_value`, each about as much work as the estimate; 0: none. For
             "calibrated" the neighbour estimate "ksg1" is permuted. Bounds have no p-value.
         missing: What happens to missing values: nan, None, pandas' NA and NaT, and what a mask covers. "refuse" raises;
@@ -124,11 +102,11 @@ def mutual_information(
     """
     check_choice("norm", norm, NORMS)
     check_choice("estimator", estimator, ESTIMATORS)
-    check_choice("standardize", standardize, STANDARDIZE)
+    check_choice("standardize", standardize, SCALES)
     k, permutations = whole("k", k), whole("permutations", permutations, 0)
     if permutations and estimator in BOUNDS:
         raise ValueError(f"a bound has no p-value, got permutations = {permutations} for {estimator!r}")
-    options = _Options(estimator, k, norm, standardize, std_error, permutations, on_permutation)
+    options = Options(estimator, k, norm, standardize, std_error, permutations, on_permutation)
     (samples, others), dropped = complete_examples({"x": x, "y": y}, missing)
     # A tensor may be a network's output, and to drop its missing values would hide that the network diverged.
     remedy = "" if isinstance(x, Tensor) else DROP
@@ -139,220 +117,22 @@ def mutual_information(
     return dataclasses.replace(estimate, warnings=(left_out, *estimate.warnings))
 
 
-def _by_kind(samples: Tensor, others: Tensor, options: _Options, remedy: str) -> Estimate:
+def _by_kind(samples: Tensor, others: Tensor, options: Options, remedy: str) -> Estimate:
     """Labels are (n,) whole numbers, vectors (n, d) floats; I(X;Y) = I(Y;X)."""
+    if options.auto:
+        samples = labels_of_one_hot(samples)
+    if options.auto or options.estimator in OF_LABELS:
+        others = labels_of_rows(labels_of_one_hot(others))
     labels = is_labels(samples)
     x = as_targets(samples, len(samples), name="x") if labels else as_matrix(samples, "x", remedy)
     y = as_targets(others, len(x), remedy=remedy).to(x.device)
     check_neighbours(options.k, len(x))
     match labels, not y.is_floating_point():
         case True, True:
-            return _two_labels(x, y, options)
+            return two_labels(x, y, options)
         case True, False:
-            return _vector_and_labels(y, x, options, "y")
+            return vector_and_labels(y, x, options, "y")
         case False, True:
-            return _vector_and_labels(x, y, options, "x")
+            return vector_and_labels(x, y, options, "x")
         case _:
-            return _two_vectors(x, y, options)
-
-
-def _vector_and_labels(x: Tensor, y: Tensor, options: _Options, name: str) -> Estimate:
-    """`name` is what the caller calls the vector."""
-    _check_fits(options, OF_LABELS, "floating targets, got integer labels")
-    if options.estimator in NEURAL:
-        return neural_bound(x, y, bound=options.estimator)
-    if options.estimator == "linear-probe":
-        return linear_probe_bound(x, y)
-    classes, sizes = as_classes(y)
-    other = "y" if name == "x" else "x"
-    if int(sizes.max()) == 1:
-        raise ValueError(
-            f"labels must repeat, got {len(y)} examples with {len(y)} different labels; where {other} is a quantity,"
-            " give it as floats"
-        )
-    alone = singletons(classes)
-    found = of_labels(x, classes, options.k, options.norm)
-    warnings = [
-        *cautions.class_sizes(sizes, alone),
-        *cautions.columns(x, name),
-        *cautions.columns(y[:, None], other),
-        *cautions.many_labels(sizes, other, options.k),
-        *cautions.reach(found.distances, classes, options.k, options.norm, x.shape[1]),
-    ]
-    estimate = Estimate(
-        found.nats,
-        math.nan,
-        "ross",
-        len(y) - alone,
-        options.k,
-        options.norm,
-        entropy(classes[sizes[classes] > 1]),
-        choice="ross: neighbours, for a vector and labels" if options.auto else "",
-        pointwise=found.pointwise,
-    )
-    return _by_neighbours(found, estimate, options, warnings, len(y), classes)
-
-
-def _two_vectors(x: Tensor, y: Tensor, options: _Options) -> Estimate:
-    estimator = options.estimator
-    _check_fits(options, OF_VECTORS, "integer labels, got floating targets")
-    if estimator in NEURAL:
-        return neural_bound(x, y, bound=estimator)
-    n, k = len(x), options.k
-    atoms = Atoms.of(x, y, k)
-    warnings = [*cautions.few_examples(n, k), *cautions.columns(x, "x"), *cautions.columns(y, "y")]
-    if options.auto:
-        found = _of_atoms(x, y, atoms, options, warnings)
-        if found is not None:
-            return found
-    elif estimator != "gao":
-        warnings += cautions.repeats(atoms, estimator)
-    if estimator == "gaussian":
-        nats = gaussian(x, y)
-        error = gaussian_std_error(x, y) if math.isfinite(nats) else math.nan
-        estimate = Estimate(nats, error, estimator, n, 0, "", math.inf)
-        return _finish(estimate, n, lambda order: gaussian(x, y[order.to(y.device)]), options, warnings)
-    if options.auto and atoms.copied:
-        x, y = (block.to(x.device) for block in without_ties(x, y))
-    width = x.shape[1] + y.shape[1]
-    fits = n <= _MOST_CALIBRATED and width <= _WIDEST_CALIBRATED
-    if estimator == "calibrated" or (options.auto and fits):
-        return _calibrated(x, y, options, warnings)
-    if not options.auto:
-        return _by_formula(estimator, x, y, options, warnings)
-    many = f"{_MOST_CALIBRATED} examples" if n > _MOST_CALIBRATED else f"{_WIDEST_CALIBRATED} columns"
-    found = _by_formula("ksg1", x, y, options, warnings)
-    return dataclasses.replace(found, choice=f"ksg1: neighbours, for two vectors of more than {many}")
-
-
-def _by_formula(name: str, x: Tensor, y: Tensor, options: _Options, warnings: list[Caution]) -> Estimate:
-    n, k, norm = len(x), options.k, options.norm
-    found = of_vectors(name, x, y, k, norm, options.standardize)
-    warnings = [*warnings, *cautions.reach(found.distances, None, k, norm, x.shape[1] + y.shape[1])]
-    estimate = Estimate(found.nats, math.nan, name, n, k, norm, math.inf, pointwise=found.pointwise)
-    return _by_neighbours(found, estimate, options, warnings, n, None)
-
-
-def _of_atoms(
-    x: Tensor, y: Tensor, atoms: Atoms, options: _Options, warnings: list[Caution]
-) -> Estimate | None:
-    """Floats that repeat so often that densities do not describe them; None where they do not."""
-    if atoms.constant:
-        return None
-    if atoms.counted:
-        why = f"plug-in: counts; the {len(atoms.sizes)} pairs of values repeat like labels"
-        found = _two_labels(atoms.x, atoms.y, dataclasses.replace(options, estimator="plug-in"))
-        return dataclasses.replace(found, choice=why, warnings=(*warnings, *found.warnings))
-    for name, other, other_name, classes, sizes in (
-        ("y", x, "x", atoms.y, atoms.y_sizes),
-        ("x", y, "y", atoms.x, atoms.x_sizes),
-    ):
-        if int(sizes.min()) >= cautions.FEW_EXAMPLES:
-            why = f"ross: neighbours; the {len(sizes)} values of {name} repeat like labels"
-            found = _vector_and_labels(
-                other, classes, dataclasses.replace(options, estimator="ross"), other_name
-            )
-            return dataclasses.replace(found, choice=why)
-    if not atoms.heavy:
-        return None
-    found = _by_formula("gao", x, y, options, warnings)
-    return dataclasses.replace(found, choice="gao: neighbours; most examples are at values that repeat")
-
-
-def _calibrated(x: Tensor, y: Tensor, options: _Options, warnings: list[Caution]) -> Estimate:
-    found = calibrated_information(x.cpu(), y.cpu(), options.k, options.std_error)
-    why = "neighbours alone" if found.model == "none" else f"{found.model} fits held-out examples best"
-    error = found.error
-    if found.model == "none" and is_unresolved(found.nats, error.bias, len(x), options.k):
-        error = dataclasses.replace(error, bias=-math.inf)
-    estimate = Estimate(
-        found.nats,
-        method="calibrated",
-        n=len(x),
-        k=options.k,
-        norm="euclidean",
-        ceiling=math.inf,
-        choice=f"calibrated: {why}" if options.auto else "",
-        **dataclasses.asdict(error),
-    )
-    if not options.permutations:
-        return _finish(estimate, len(x), None, options, warnings)
-    neighbours = of_vectors("ksg1", x, y, options.k, options.norm, options.standardize)
-    return _finish(estimate, len(x), neighbours.shuffled, options, warnings, neighbours.nats)
-
-
-def _two_labels(x: Tensor, y: Tensor, options: _Options) -> Estimate:
-    _check_fits(options, OF_TABLES, "a vector, got two sets of labels")
-    estimator, choice = options.estimator, ""
-    n, alone = len(x), alone_in_cell(x, y)
-    sparse = is_sparse(alone, n)
-    warnings = cautions.sparse_table(alone, n) if sparse else []
-    if options.auto:
-        estimator = "adjusted" if sparse else "plug-in"
-        why = "few examples share a pair of labels" if sparse else "for two sets of labels"
-        choice = f"{estimator}: counts, {why}"
-    adjusted = adjusted_information(x, y, options.std_error) if sparse or estimator == "adjusted" else None
-    if estimator == "adjusted" and adjusted is not None:
-        nats, error, ceiling = adjusted.nats, adjusted.error, adjusted.ceiling
-    else:
-        nats, error = plug_in(x, y), ErrorBar(plug_in_std_error(x, y), 0.0, math.inf)
-        ceiling = min(corrected_entropy(x), corrected_entropy(y))
-        if adjusted is not None:
-            # The plug-in correction knows only labels and pairs that occur. The adjusted value shows its bias.
-            noise = max(error.std_error, adjusted.error.std_error)
-            error = ErrorBar(noise, nats - adjusted.nats, adjusted.error.freedom)
-    estimate = Estimate(
-        nats, method=estimator, n=n, k=0, norm="", ceiling=ceiling, choice=choice, **dataclasses.asdict(error)
-    )
-
-    def shuffled(order: Tensor) -> float:
-        return raw_information(x, y[order.to(y.device)])
-
-    return _finish(estimate, n, shuffled, options, warnings, raw_information(x, y))
-
-
-def _by_neighbours(
-    found: Neighbours,
-    estimate: Estimate,
-    options: _Options,
-    warnings: list[Caution],
-    n: int,
-    classes: Tensor | None,
-) -> Estimate:
-    """Add the error bar that parts of the sample show."""
-    bar = ErrorBar()
-    if options.std_error:
-        bar = subsampling_error_bar(found.of_part, found.nats, n, options.k, classes)
-    if classes is None and is_unresolved(found.nats, bar.bias, n, options.k):
-        bar = dataclasses.replace(bar, bias=-math.inf)
-    estimate = dataclasses.replace(estimate, **dataclasses.asdict(bar))
-    return _finish(estimate, n, found.shuffled, options, warnings)
-
-
-def _finish(
-    estimate: Estimate,
-    n: int,
-    shuffled: Callable[[Tensor], float] | None,
-    options: _Options,
-    warnings: list[Caution],
-    tested: float | None = None,
-) -> Estimate:
-    """Add the p-value (of `tested`, where that is not the value itself) and the cautions."""
-    p = math.nan
-    if options.permutations and shuffled is not None:
-        null = permutation_null(shuffled, n, options.permutations, on_permutation=options.on_permutation)
-        p = p_value(estimate.nats if tested is None else tested, null)
-    if estimate.bias == -math.inf:
-        what = "ranks" if estimate.method == "calibrated" else "distances"
-        warnings = [*warnings, cautions.unresolved(estimate.nats, estimate.n, what)]
-    warnings = [*warnings, *cautions.noise(estimate.interval)]
-    return dataclasses.replace(estimate, warnings=tuple(warnings), p_value=p)
-
-
-def _check_fits(options: _Options, fitting: tuple[str, ...], need: str) -> None:
-    estimator = options.estimator
-    if options.auto or estimator in fitting:
-        return
-    raise ValueError(
-        f"estimator {estimator!r} needs {'two sets of labels, got a vector' if estimator in OF_TABLES else need}"
-    )
+            return two_vectors(x, y, options)

@@ -73,6 +73,7 @@ def by_neighbours(values: Tensor, targets: Targets, measuring: Measuring, std_er
         k=measuring.k,
         norm=measuring.norm,
         estimator="ross" if targets.kind is Kind.LABELS else "ksg1",
+        standardize="block",
         std_error=std_error,
     )
 

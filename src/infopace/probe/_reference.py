@@ -71,7 +71,7 @@ def ksg_reference(inputs: Any, targets: Targets, k: int, norm: str) -> float:
     estimator = "ross" if targets.kind is Kind.LABELS else "ksg1"
     with torch.autocast(inputs.device.type, enabled=False):
         nats = mutual_information(
-            inputs, targets.values, k=k, norm=norm, estimator=estimator, std_error=False
+            inputs, targets.values, k=k, norm=norm, estimator=estimator, standardize="block", std_error=False
         ).nats
     if not (is_finite(nats) and nats > 0):
         raise ValueError(

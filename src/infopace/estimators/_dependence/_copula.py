@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -45,6 +45,14 @@ class EllipticalCopula:
             - log_density(z[:, p:], s[p:, p:], self.nu)
         )
 
+    def log_likelihood(self, u: Tensor) -> Tensor:
+        """(n,) log density of the copula at each of the scores u (n, p + q), nats."""
+        z = student_quantile(u, self.nu)
+        one = torch.ones(1, 1, dtype=torch.float64)
+        return log_density(z, self.scatter, self.nu) - log_density(z.reshape(-1, 1), one, self.nu).reshape(
+            z.shape
+        ).sum(1)
+
     def information(self) -> float:
         """I(X;Y) = (log det S_x + log det S_y - log det S) / 2 - bias + h_p + h_q - h_{p+q}, nats.
 
@@ -54,6 +62,14 @@ class EllipticalCopula:
         p, s = self.p, self.scatter
         plug_in = 0.5 * float(s[:p, :p].logdet() + s[p:, p:].logdet() - s.logdet())
         return plug_in - wishart_bias(self.n, p, len(s) - p) + self._tail_information()
+
+    def shrunk(self) -> EllipticalCopula:
+        """The copula that has the information of `information()`, and so does best on other examples."""
+        return replace(self, scatter=self._shrunk())
+
+    def chance(self) -> float:
+        """Standard error that the estimated scatter adds to the information, nats."""
+        return wishart_spread(self.n, self.p, len(self.scatter) - self.p)
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """Uniform scores of n draws from the copula with the information of `information()`."""
@@ -191,6 +207,16 @@ def wishart_bias(n: int, p: int, q: int) -> float:
         return float(torch.digamma((n - torch.arange(1, d + 1, dtype=torch.float64)) / 2).sum())
 
     return 0.5 * (psi(p) + psi(q) - psi(p + q))
+
+
+def wishart_spread(n: int, p: int, q: int) -> float:
+    """Standard error of the plug-in Gaussian information of two independent blocks, nats; see `gaussian_std_error`."""
+
+    def psi(first: int) -> float:
+        steps = torch.arange(q, dtype=torch.float64)
+        return float(torch.polygamma(1, (first - steps) / 2).sum())
+
+    return math.sqrt((psi(n - p) - psi(n)) / 4)
 
 
 def _entropy(nu: float, d: int) -> float:

@@ -16,7 +16,8 @@ class DependenceModel(Protocol):
     """A model of the joint density of scores (u_x, u_y).
 
     `log_ratio` is the log of the joint density over the product of the marginals, for each example. `information` is in
-    nats. `resolved` says whether ranks can show the dependence, `rank_bias` what they hide of it.
+    nats. `resolved` says whether ranks can show the dependence, `rank_bias` what they hide of it,
+    `chance` what the fit adds to the standard error of the information.
     """
 
     @property
@@ -26,6 +27,7 @@ class DependenceModel(Protocol):
     def sample(self, n: int, generator: torch.Generator) -> Tensor: ...
     def resolved(self) -> bool: ...
     def rank_bias(self) -> float: ...
+    def chance(self) -> float: ...
 
 
 @dataclass(frozen=True)

@@ -72,19 +72,29 @@ class GaussianMixture:
         """0, because neighbours correct every mixture, and with it the bias of ranks."""
         return 0.0
 
+    def chance(self) -> float:
+        """0: the held-out log ratios of a mixture already scatter with its fit."""
+        return 0.0
+
     def _log_density(self, z: Tensor, columns: slice) -> Tensor:
         covariances = self.covariances[:, columns][:, :, columns]
         terms = _component_log_density(z, self.means[:, columns], covariances)
         return (terms + self.log_weights[:, None]).logsumexp(0)
 
 
-def parameters(components: int, width: int) -> int:
-    """How many numbers a mixture fits."""
-    return components * (1 + width + width * (width + 1) // 2)
+def parameters(components: int, width: int, shared: bool = False) -> int:
+    """How many numbers a mixture fits; with a shared shape one covariance."""
+    shapes = 1 if shared else components
+    return components * (1 + width) + shapes * width * (width + 1) // 2
 
 
-def fit_mixture(u: Tensor, p: int, components: int, steps: int = 100) -> GaussianMixture:
-    """EM from k-means++ with a fixed seed. A shared prior counts as d + 2 examples of each covariance."""
+def fit_mixture(
+    u: Tensor, p: int, components: int, shared: bool = False, steps: int = 100
+) -> GaussianMixture:
+    """EM from k-means++ with a fixed seed. A shared prior counts as d + 2 examples of each covariance.
+
+    With `shared` all components have one covariance.
+    """
     z = normal_scores(u)
     n, d = z.shape
     share = _k_means(z, components, torch.Generator().manual_seed(0)).T
@@ -97,7 +107,10 @@ def fit_mixture(u: Tensor, p: int, components: int, steps: int = 100) -> Gaussia
         means = share @ z / weight[:, None]
         products = weight[:, None, None] * means[:, :, None] * means[:, None]
         scatter = torch.matmul(z.T * share[:, None], z) - products
-        covariances = (scatter + strength * prior) / (weight + strength)[:, None, None]
+        if shared:
+            covariances = ((scatter.sum(0) + strength * prior) / (n + strength)).expand(components, d, d)
+        else:
+            covariances = (scatter + strength * prior) / (weight + strength)[:, None, None]
         log_weights = ((weight + 1) / (n + components)).log()
         joint = _component_log_density(z, means, covariances) + log_weights[:, None]
         total = joint.logsumexp(0)

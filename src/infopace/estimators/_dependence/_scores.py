@@ -34,6 +34,11 @@ def normal_scores(u: Tensor) -> Tensor:
     return torch.special.ndtri(u)
 
 
+def varying(x: Tensor) -> Tensor:
+    """The columns that are not constant."""
+    return x[:, (x != x[:1]).any(0)]
+
+
 def content_order(u: Tensor) -> Tensor:
     """An order of the examples by their contents only, so that no result depends on the order given."""
     order = torch.arange(len(u))

@@ -5,23 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from infopace._typing import Float
 from infopace.estimators._gao import gao_terms
-from infopace.estimators._ksg import ksg1_terms, ksg2_terms
+from infopace.estimators._ksg import ksg1, ksg1_terms, ksg2_terms
 from infopace.estimators._neighbour_search import _counts
-from infopace.estimators._neighbour_search._distances import Distances, pairwise_distances
+from infopace.estimators._neighbour_search._distances import (
+    Distances,
+    direct_distances,
+    pairwise_distances,
+)
 from infopace.estimators._neighbour_search._few_values import few_ross_terms, takes_few_values
-from infopace.estimators._neighbour_search._sorted_line import line_ross_terms
-from infopace.estimators._neighbour_search._spaces import standardized_distances
+from infopace.estimators._neighbour_search._sorted_line import line_ross_terms, line_ross_values
+from infopace.estimators._neighbour_search._spaces import Scaled, scale_factor, standardized_distances
 from infopace.estimators._neighbour_search._trees import suits_tree, tree_ksg1_terms, tree_ross_terms
+from infopace.estimators._neighbour_search._two_lines import lines_ksg1_terms, lines_ksg1_values
 from infopace.estimators._ross import ross_terms
 
-# From this many examples on sorting one column is faster than comparing all pairs (20 ms instead of 40 at 1,000).
-_FEWEST_SORTED = 1_000
+# From this many examples on sorting one column is as fast as comparing all pairs, and from 500 on faster (measured).
+_FEWEST_SORTED = 200
 # Below this many examples the distances of all pairs are cheap enough to measure how far neighbours are.
 _MOST_MEASURED = 5_000
+# Parts of at most so many examples in two single columns are faster compared pair by pair.
+_MOST_COMPARED = 500
 
 VECTOR_FORMULAS: dict[str, Callable[[Distances, Distances, int], Tensor]] = {
     "ksg1": lambda x, y, k: ksg1_terms(x, y, k)[0],
@@ -39,12 +47,14 @@ class Neighbours:
         of_part: (m,) numbers of examples -> the value on these.
         shuffled: (n,) an order of the examples -> the value with y in that order.
         distances: Those of the blocks; none where all pairs were not compared.
+        of_parts: The values on several parts in one pass, where that is faster than one after the other.
     """
 
     terms: Float[Tensor, " n"]
     of_part: Callable[[Tensor], float]
     shuffled: Callable[[Tensor], float]
     distances: tuple[Distances, ...]
+    of_parts: Callable[[list[Tensor]], list[float]] | None = None
 
     @property
     def nats(self) -> float:
@@ -59,17 +69,6 @@ class Neighbours:
 
 def of_labels(x: Tensor, classes: Tensor, k: int, norm: str) -> Neighbours:
     """Ross' formula on vectors x (n, d) and class numbers (n,)."""
-    if suits_tree(x):
-
-        def by_tree(x: Tensor, classes: Tensor) -> Tensor:
-            return tree_ross_terms(x, classes, k, norm)
-
-        return Neighbours(
-            by_tree(x, classes),
-            lambda part: _counts.value(by_tree(x[part.to(x.device)], classes[part.to(x.device)])),
-            lambda order: _counts.value(by_tree(x, classes[order.to(x.device)])),
-            (),
-        )
     if x.shape[1] == 1 and len(x) >= _FEWEST_SORTED:
 
         def on_line(x: Tensor, classes: Tensor) -> float:
@@ -80,7 +79,19 @@ def of_labels(x: Tensor, classes: Tensor, k: int, norm: str) -> Neighbours:
             lambda part: on_line(x[part.to(x.device)], classes[part.to(x.device)]),
             lambda order: on_line(x, classes[order.to(x.device)]),
             # Only for the caution "beyond-reach", which measures how far the neighbours are.
-            (pairwise_distances(x, norm),) if len(x) < _MOST_MEASURED else (),
+            (direct_distances(x, norm),) if len(x) < _MOST_MEASURED else (),
+            lambda parts: line_ross_values(x, classes, k, norm, parts),
+        )
+    if suits_tree(x):
+
+        def by_tree(x: Tensor, classes: Tensor) -> Tensor:
+            return tree_ross_terms(x, classes, k, norm)
+
+        return Neighbours(
+            by_tree(x, classes),
+            lambda part: _counts.value(by_tree(x[part.to(x.device)], classes[part.to(x.device)])),
+            lambda order: _counts.value(by_tree(x, classes[order.to(x.device)])),
+            (),
         )
     if len(x) >= _MOST_MEASURED and takes_few_values(x):
 
@@ -106,6 +117,10 @@ def of_labels(x: Tensor, classes: Tensor, k: int, norm: str) -> Neighbours:
 
 def of_vectors(name: str, x: Tensor, y: Tensor, k: int, norm: str, standardize: str) -> Neighbours:
     """KSG-1, KSG-2 or Gao's formula on vectors x (n, p) and y (n, q)."""
+    if name == "ksg1" and len(x) >= _FEWEST_SORTED and norm == "euclidean" and standardize != "columns":
+        found = _on_two_lines(x, y, k, standardize)
+        if found is not None:
+            return found
     if name == "ksg1" and suits_tree(x, y, standardize):
 
         def by_tree(x: Tensor, y: Tensor) -> Tensor:
@@ -124,4 +139,42 @@ def of_vectors(name: str, x: Tensor, y: Tensor, k: int, norm: str, standardize: 
         lambda part: _counts.value(formula(d_x.subset(part.to(x.device)), d_y.subset(part.to(x.device)), k)),
         lambda order: _counts.value(formula(d_x, d_y.subset(order.to(x.device)), k)),
         (d_x, d_y),
+    )
+
+
+def _on_two_lines(x: Tensor, y: Tensor, k: int, standardize: str) -> Neighbours | None:
+    """KSG-1 between two single columns; None for others, and where examples have k copies."""
+    if x.shape[1] > 1 or y.shape[1] > 1:
+        return None
+    factors = (scale_factor(x, "euclidean", standardize), scale_factor(y, "euclidean", standardize))
+    x_values, y_values = x[:, 0].double(), y[:, 0].double().to(x.device)
+    terms = lines_ksg1_terms(x_values, y_values, k, factors)
+    if terms is None:
+        return None
+
+    def of(rows: Tensor, others: Tensor) -> float:
+        blocks = x_values[rows], y_values[others]
+        part = lines_ksg1_terms(*blocks, k, factors)
+        if part is not None:
+            return _counts.value(part)
+        # Parts of the examples keep the scale of the whole.
+        d_x, d_y = (
+            Scaled(pairwise_distances(block[:, None]), factor)
+            for block, factor in zip(blocks, factors, strict=True)
+        )
+        return ksg1(d_x, d_y, k)
+
+    def of_parts(parts: list[Tensor]) -> list[float]:
+        moved = [part.to(x.device) for part in parts]
+        small = max(map(len, parts)) <= _MOST_COMPARED
+        found = lines_ksg1_values(x_values, y_values, k, factors, moved) if small else None
+        return [of(part, part) for part in moved] if found is None else found
+
+    everything = torch.arange(len(x), device=x.device)
+    return Neighbours(
+        terms,
+        lambda part: of(part.to(x.device), part.to(x.device)),
+        lambda order: of(everything, order.to(x.device)),
+        (),
+        of_parts,
     )

@@ -37,8 +37,8 @@ from infopace.estimators._neighbour_search._compiled_tree import (
 _ROUNDING = 2.0**-45
 # Squares below the normal range of float64 are rounded to whole steps of 2^-1074. This is a few of them.
 _STEP = 2.0**-1065
-# Pieces of work for each thread, so that none waits long for the last.
-_PIECES = 16
+# Pieces of work for each thread, so that none waits long for the last. With fewer leaves a piece threads do not pay.
+_PIECES, _FEWEST_LEAVES = 16, 64
 
 
 def nearest(
@@ -84,8 +84,12 @@ def _share_out(task: Callable[..., None], tree: Tree, *arguments: Any) -> None:
     two threads of the caller enter them.
     """
     leaves, threads = len(tree.points), torch.get_num_threads()
-    ends = np.linspace(0, leaves, min(leaves, _PIECES * threads) + 1).astype(np.int64).tolist()
     shape = (len(tree.order), *tree[1:])
+    pieces = min(leaves // _FEWEST_LEAVES, _PIECES * threads)
+    if threads == 1 or pieces < 2:
+        task(0, leaves, *shape, *arguments)
+        return
+    ends = np.linspace(0, leaves, pieces + 1).astype(np.int64).tolist()
 
     def piece(start: int, stop: int) -> None:
         task(start, stop, *shape, *arguments)
@@ -150,7 +154,7 @@ def _to_box(points, leaf, low, high, node, edges, factors, squared, total, part)
 
 @inner
 @no_type_check
-def _canonical(points, leaf, lane, own, s, edges, factors, squared, terms):
+def canonical(points, leaf, lane, own, s, edges, factors, squared, terms):
     """The canonical distance of two points, summed in the order of `_distances.tree_sum`."""
     total = 0.0
     for block in range(len(factors)):
@@ -203,7 +207,7 @@ def _take_up(points, leaf, size, own, own_low, own_high):
 
 @inner
 @no_type_check
-def _insert(value, best, ties, s):
+def insert(value, best, ties, s):
     """One more neighbour of point s: `best` are its k nearest so far, `ties` how many more are as far as the last."""
     place = best.shape[1] - 1
     kth = best[s, place]
@@ -274,10 +278,8 @@ def _nearest(start, stop, m, points, low, high, spans, edges, factors, squared, 
                     if _count_to(total, limit[s]) > 0:
                         for lane in range(min(lanes, m - first * lanes)):
                             if total[lane] <= limit[s] and (first != leaf or lane != s):
-                                value = _canonical(
-                                    points, first, lane, own, s, edges, factors, squared, terms
-                                )
-                                _insert(value, best, ties, s)
+                                value = canonical(points, first, lane, own, s, edges, factors, squared, terms)
+                                insert(value, best, ties, s)
                                 limit[s] = best[s, k - 1] * (1 + _ROUNDING) + step
                 widest = max(widest, limit[s])
         for s in range(size):
@@ -334,7 +336,7 @@ def _count(start, stop, m, points, low, high, spans, edges, factors, squared, ra
                     limit, with_limit = radius[place + s], closed[place + s]
                     for lane in range(min(lanes, m - first * lanes)):
                         if inner[s] < total[lane] <= outer[s]:
-                            value = _canonical(points, first, lane, own, s, edges, factors, squared, terms)
+                            value = canonical(points, first, lane, own, s, edges, factors, squared, terms)
                             counts[place + s] += value < limit or (with_limit and value == limit)
         for s in range(size):
             # The point itself was counted too where 0 is within its radius.

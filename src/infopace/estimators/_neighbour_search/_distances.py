@@ -94,6 +94,11 @@ def pairwise_distances(
     return _Kept(exact) if len(x) <= _MOST_KEPT else exact
 
 
+def direct_distances(x: Float[Tensor, "n d"], norm: str) -> Distances:
+    """Distances in few columns, each computed when it is read: for a reader of a few rows."""
+    return _Chebyshev(x) if norm == "chebyshev" else _Direct(x)
+
+
 def row_blocks(n: int) -> Iterator[tuple[int, int]]:
     """(start, stop) of the blocks of rows in which a matrix of (n, n) distances is read."""
     return _spans(n, min(max(_BLOCK_ROWS, _CHUNK // n), _ROW_BLOCK // n))

@@ -22,6 +22,8 @@ from infopace.estimators._neighbour_search._distances import (
 )
 
 STANDARDIZE = ("block", "columns", "none")
+# What `mutual_information` takes: ranks too, and by default what fits the kind of x and y.
+SCALES = ("auto", "ranks", *STANDARDIZE)
 # Below this the reciprocal would overflow. Such a block or column counts as constant.
 _SMALLEST = 1e-300
 
@@ -43,7 +45,7 @@ def standardized_distances(x: Float[Tensor, "n d"], norm: str = "euclidean", how
     check_choice("standardize", how, STANDARDIZE)
     if how == "columns" and x.shape[1] > 1:
         return pairwise_distances(x, norm, _weights(x, norm))
-    distances, factor = pairwise_distances(x, norm), _factor(x, norm, how)
+    distances, factor = pairwise_distances(x, norm), scale_factor(x, norm, how)
     # Scaled distances are those of a scaled block, without a second copy of it.
     return distances if factor == 1.0 else Scaled(distances, factor)
 
@@ -57,7 +59,7 @@ def standardized(x: Tensor, norm: str, how: str) -> tuple[Tensor, float]:
         weights = _weights(x, norm)
         x = x.double()
         return (x - x.mean(0)) * (weights.sqrt() if norm == "euclidean" else weights), 1.0
-    return x, _factor(x, norm, how)
+    return x, scale_factor(x, norm, how)
 
 
 class Scaled:
@@ -139,7 +141,8 @@ class SameClass:
         return SameClass(self._classes[index])
 
 
-def _factor(x: Tensor, norm: str, how: str) -> float:
+def scale_factor(x: Tensor, norm: str, how: str) -> float:
+    """What "block" and "none" multiply distances by (squared ones for "euclidean")."""
     if how == "none":
         return 1.0
     variances = _variances(x)

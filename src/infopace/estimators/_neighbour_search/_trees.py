@@ -99,11 +99,10 @@ def tree_ross_terms(
 def _ross_compiled(x: Tensor, members: list[Places], k: int, norm: str) -> tuple[Places, Counts]:
     """Examples of the own class, and of any, within the radius of each; `members` are the examples of each class."""
     from infopace.estimators._neighbour_search import _compiled_search as search
+    from infopace.estimators._neighbour_search._compiled_groups import nearest_in_groups
 
     points, squared = x.numpy(), norm == "euclidean"
-    radius, own_class = np.empty(len(x)), np.empty(len(x), np.int64)
-    for own in members:
-        radius[own], own_class[own] = search.nearest([(points[own], 1.0)], squared, min(k, len(own) - 1))
+    radius, own_class = nearest_in_groups(points, members, squared, k)
     closed = np.ones(len(x), dtype=bool)
     return own_class, search.count_within(points, 1.0, squared, radius, closed)
 
