@@ -90,7 +90,7 @@ def run(network: Network, seed: int, signals: dict[str, Signal]) -> None:
                 continue
             found: list[dict[str, Any]] = []
             for probe, (inputs, targets) in probes.items():
-                if (name == SLOW and probe != "first") or (probe == "shuffled" and epoch != CHECKPOINTS[-1]):
+                if not wanted(name, probe, epoch):
                     continue
                 for layer, values in outputs_of(model, inputs).items():
                     began = time.process_time()
@@ -116,6 +116,13 @@ def run(network: Network, seed: int, signals: dict[str, Signal]) -> None:
             with open(rows, "a") as file:
                 file.write(json.dumps(row) + "\n")
             print(network.spec, seed, epoch, name, f"{test:.4f}", flush=True)
+
+
+def wanted(signal: str, probe: str, epoch: int) -> bool:
+    """Whether a signal is measured on a probe: the slow one on the first only, on training examples only two."""
+    if probe == "training":
+        return signal in ("neighbours", "ridge")
+    return probe == "first" or (signal != SLOW and (probe == "second" or epoch == CHECKPOINTS[-1]))
 
 
 def train(workload: Workload, data: Data, rate: float, seed: int) -> Iterator[tuple[int, nn.Module]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import torch
@@ -20,16 +19,7 @@ def neighbours(values: Tensor, targets: Tensor) -> float:
 
 def components(values: Tensor, targets: Tensor) -> float:
     """Neighbours in the first log2(n) principal components."""
-    rows = values.flatten(1).double()
-    rows = rows - rows.mean(0)
-    wanted = len(rows).bit_length() - 1
-    if rows.shape[1] <= wanted:
-        return _by_neighbours(rows, targets)
-    if rows.shape[1] <= len(rows):
-        _, axes = torch.linalg.eigh(rows.T @ rows)
-        return _by_neighbours(rows @ axes[:, -wanted:], targets)
-    squares, axes = torch.linalg.eigh(rows @ rows.T)
-    return _by_neighbours(axes[:, -wanted:] * squares[-wanted:].clamp(min=0).sqrt(), targets)
+    return _by_neighbours(_components(values), targets)
 
 
 def ridge(values: Tensor, targets: Tensor) -> float:
@@ -37,22 +27,26 @@ def ridge(values: Tensor, targets: Tensor) -> float:
     return ridge_information(values.flatten(1), targets).nats
 
 
+def component_ridge(values: Tensor, targets: Tensor) -> float:
+    """The same in the first log2(n) principal components."""
+    return ridge_information(_components(values), targets).nats
+
+
+def component_kernel(values: Tensor, targets: Tensor) -> float:
+    """The same in the first log2(n) principal components, with a Gaussian kernel."""
+    return kernel(_components(values), targets)
+
+
 def kernel(values: Tensor, targets: Tensor) -> float:
-    """The same with a Gaussian kernel exp(-r2 / <r2>)."""
-    products = _products(values)
+    """The same with a Gaussian kernel exp(-r2 / <r2>), of which the factor of Cholesky is the columns."""
+    rows = values.flatten(1).double()
+    rows = rows - rows.mean(0)
+    products = rows @ rows.T
     own = products.diagonal()
     squares = (own[:, None] + own[None, :] - 2 * products).clamp(min=0)
-    return _by_kernel(torch.exp(-squares / squares.mean().clamp(min=1e-300)), targets)
-
-
-def arc_cosine(values: Tensor, targets: Tensor) -> float:
-    """The same with the kernel of a wide layer of random ReLU units (Cho, Saul 2009, degree 1)."""
-    products = _products(values)
-    size = products.diagonal().clamp(min=1e-300).sqrt()
-    cosine = (products / size[:, None] / size[None, :]).clamp(-1, 1)
-    angle = cosine.acos()
-    similar = angle.sin() + (math.pi - angle) * cosine
-    return _by_kernel(similar * size[:, None] * size[None, :] / size.square().mean() / math.pi, targets)
+    similar = torch.exp(-squares / squares.mean().clamp(min=1e-300))
+    eye = torch.eye(len(rows), dtype=similar.dtype)
+    return ridge_information(torch.linalg.cholesky(similar + 1e-10 * eye), targets).nats
 
 
 def projected(values: Tensor, targets: Tensor) -> float:
@@ -81,7 +75,8 @@ QUICK: dict[str, Signal] = {
     "components": components,
     "ridge": ridge,
     "kernel": kernel,
-    "arc-cosine": arc_cosine,
+    "component-ridge": component_ridge,
+    "component-kernel": component_kernel,
     "projected": projected,
     "pooled": pooled,
 }
@@ -89,16 +84,18 @@ SLOW = "linear-probe"
 ALL: dict[str, Signal] = {**QUICK, SLOW: linear_probe}
 
 
-def _products(values: Tensor) -> Tensor:
+def _components(values: Tensor) -> Tensor:
+    """The first log2(n) principal components of outputs (n, ..)."""
     rows = values.flatten(1).double()
     rows = rows - rows.mean(0)
-    return rows @ rows.T
-
-
-def _by_kernel(similar: Tensor, targets: Tensor) -> float:
-    """A ridge on the columns of the kernel's Cholesky factor is a ridge with the kernel."""
-    eye = torch.eye(len(similar), dtype=similar.dtype)
-    return ridge_information(torch.linalg.cholesky(similar + 1e-10 * eye), targets).nats
+    wanted = len(rows).bit_length() - 1
+    if rows.shape[1] <= wanted:
+        return rows
+    if rows.shape[1] <= len(rows):
+        _, axes = torch.linalg.eigh(rows.T @ rows)
+        return rows @ axes[:, -wanted:]
+    squares, axes = torch.linalg.eigh(rows @ rows.T)
+    return axes[:, -wanted:] * squares[-wanted:].clamp(min=0).sqrt()
 
 
 def _by_neighbours(rows: Tensor, targets: Tensor) -> float:

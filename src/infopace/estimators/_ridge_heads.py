@@ -105,7 +105,7 @@ def _cooled(
     middle = (shares * rise).sum(2)
     log_shares = shares.log()
 
-    def moments(factor: float | Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def moments(factor: float | int | Tensor) -> tuple[Tensor, Tensor, Tensor]:
         tilted = rise * factor + log_shares
         total = torch.logsumexp(tilted, 2)
         tilted = (tilted - total[:, :, None]).exp()
@@ -135,8 +135,8 @@ def _cooled(
             if low == 0 and first > 0:
                 newton = 0.0 if factor < 1e-3 else factor / 10
         factor = newton
-    left = (second - curve).clamp(min=1e-300)
-    alone = torch.where(second > curve, (factor - (first - slope) / left).clamp(min=0, max=4 * factor + 1), factor)
+    left = (second - curve).clamp(min=second / 4 + 1e-300)
+    alone = (factor - (first - slope) / left).clamp(min=0, max=4 * factor + 1)
     total, _, _ = moments(alone[number][:, None, None])
     ratio = alone[number][:, None] * own - total
     if product:
@@ -149,7 +149,7 @@ def _of_best_for_others(losses: Tensor) -> Tensor:
     return losses.gather(0, (losses.sum(1, keepdim=True) - losses).argmin(0, keepdim=True))[0]
 
 
-def _bounded(ratio: Tensor, others: float | Tensor) -> Tensor:
+def _bounded(ratio: Tensor, others: int | Tensor) -> Tensor:
     """ln(q / p), none below -ln(M + 1): as if a prediction that was right M times had once been wrong."""
     m = torch.as_tensor(others, dtype=torch.float64, device=ratio.device)
     return torch.logaddexp(ratio + (m / (m + 1)).log(), -(m + 1).log())

@@ -89,7 +89,7 @@ def _detect(x: Tensor, t: Tensor) -> str:
         if not several:
             return "classes"
         binary = t.ndim == 2 and _is_binary(t)
-        return "multi-label" if binary and (t.dtype == torch.bool or _by_position(x, t) is None) else "positions"
+        return "multi-label" if binary and (t.dtype == torch.bool or vectors_of_positions(x, t) is None) else "positions"
     if _is_binary(t) and not several:
         return "classes"
     if t.ndim == 2 and several and _are_shares(t):
@@ -113,7 +113,7 @@ def _classes(x: Tensor, t: Tensor) -> Case:
 def _positions(x: Tensor, t: Tensor, mask: Any, ignored: int) -> Case:
     if t.is_floating_point():
         raise ValueError(f"targets of positions must be whole numbers, got dtype {_dtype(t)}")
-    rows = _by_position(x, t)
+    rows = vectors_of_positions(x, t)
     if rows is None:
         raise ValueError(
             f"x must have a vector for each position, (n, .., d) or (n, d, ..), for targets {tuple(t.shape)}, got shape "
@@ -163,7 +163,7 @@ def _some(counted: Bool[Tensor, "n P"], classes: int, width: int) -> Bool[Tensor
     return kept & counted
 
 
-def _by_position(x: Tensor, t: Tensor) -> Tensor | None:
+def vectors_of_positions(x: Tensor, t: Tensor) -> Tensor | None:
     """The outputs as (n, .., d) with a vector for each target; None: they do not have the positions of the targets."""
     if x.shape == t.shape:
         return x[..., None]

@@ -14,24 +14,55 @@ from infopace.estimators import (
     OutOfRangeError,
     decoder_bound,
     mutual_information,
+    ridge_information,
     usable_information,
 )
+from infopace.estimators._ridge_inputs import vectors_of_positions
 from infopace.probe._measuring import LayerInformation, Measuring
 from infopace.probe._pass import Scored
 from infopace.probe._signal import driving_signal, has_shape_of_scores
 from infopace.probe._targets import Kind, Targets
 
+_RIDGE = {
+    Kind.LABELS: "classes",
+    Kind.NUMBERS: "regression",
+    Kind.POSITIONS: "positions",
+    Kind.MULTI_LABEL: "multi-label",
+    Kind.SOFT: "soft",
+}
+
 
 def of_layer(name: str, values: Tensor, targets: Targets, measuring: Measuring) -> LayerInformation:
-    """The information in a hidden layer. It makes no prediction, so only neighbours say what is in it.
+    """The information in a hidden layer: what a ridge classifier or regression reads, or what neighbours find.
 
     Raises:
-        ValueError: values that are not finite.
+        ValueError: values that are not finite, or that have no vector for each position with a target.
     """
     flat = values.reshape(len(values), -1)
+    width = flat.shape[1]
     with _fitting(f"layer {name!r}", values.device):
-        found = by_neighbours(flat, targets, measuring, measuring.std_error)
-    return LayerInformation(name, found, None, flat.shape[1], neighbours=found)
+        if measuring.neighbours_in_layers:
+            found = by_neighbours(flat, targets, measuring, measuring.std_error)
+            return LayerInformation(name, found, None, width, neighbours=found)
+        at_positions = targets.kind is Kind.POSITIONS
+        assert targets.kind is not None, "known before layers are measured"
+        found = ridge_information(
+            values if at_positions else flat,
+            targets.values,
+            targets.mask if at_positions else None,
+            kind=_RIDGE[targets.kind],
+        )
+    return LayerInformation(name, found, None, width, usable=found)
+
+
+def unaligned(values: Tensor, targets: Targets, measuring: Measuring) -> str:
+    """Why the outputs of a layer have not the positions of the targets; "" where they have, or need not."""
+    if measuring.neighbours_in_layers or targets.kind is not Kind.POSITIONS:
+        return ""
+    if vectors_of_positions(values, targets.values) is not None:
+        return ""
+    shape = tuple(targets.values.shape)
+    return f"was not measured, because outputs {tuple(values.shape)} have no vector for each position of {shape}"
 
 
 def of_output(output: Scored, targets: Targets, measuring: Measuring, note: str = "") -> LayerInformation:

@@ -16,12 +16,12 @@ from infopace.model.forward import as_found, check_layer_output, map_tensors, te
 from infopace.model.layers import check_model, pick_layers, unwrap
 from infopace.model.processes import ALONE, Processes, digest, processes_of
 from infopace.probe._constant import ConstantSignal
-from infopace.probe._estimates import by_neighbours, of_layer, of_output
+from infopace.probe._estimates import by_neighbours, of_layer, of_output, unaligned
 from infopace.probe._measuring import LayerInformation, Measurement, Measuring, chosen
 from infopace.probe._pass import Scored, by_position, layers_and_scores, targets_of, thinned
 from infopace.probe._reference import ksg_reference
 from infopace.probe._sampling import as_batch, as_examples, drawn, drawn_whole
-from infopace.probe._signal import without_distance
+from infopace.probe._signal import unread, without_distance
 from infopace.probe._targets import Kind, Targets
 from infopace.probe.outputs import Forward, Plain, check_forward, plain_forward
 
@@ -222,15 +222,21 @@ class Probe:
             reference = self._reference_so_far(measuring)
         warnings: list[str] = []
         unsound: dict[str, str] = {}
-        if picked and (why := without_distance(self._known_targets())):
-            reason = f"not measured, because neighbours are not sound for {why}"
+        if picked and (why := unread(self._known_targets(), measuring.neighbours_in_layers)):
+            reason = f"not measured, because {why}"
             unsound, picked = dict.fromkeys(picked, reason), {}
             warnings.append(f"hidden layers: {reason}")
         found: dict[str, LayerInformation] = {}
         above: dict[str, str] = {}
+        out_of_place: dict[str, str] = {}  # why a layer has not the positions of the targets
 
         def measure_layer(name: str, values: Tensor) -> None:
-            if name != "output":
+            if name == "output":
+                return
+            why = "" if measuring.is_strict else unaligned(values, self._known_targets(), measuring)
+            if why:
+                out_of_place[name] = why
+            else:
                 found[name] = of_layer(name, values, self._known_targets(), measuring)
                 note(name, values)
 
@@ -252,6 +258,7 @@ class Probe:
         warnings += [
             f"{name}: {above[name]}, which is too low; give a number" for name in found if name in above
         ]
+        left_out |= {name: why for name, why in out_of_place.items() if name not in found}
         warnings += [f"{name}: {reason}" for name, reason in left_out.items()]
         return Measurement(found, reference, time.perf_counter() - began, tuple(warnings), left_out | unsound)
 

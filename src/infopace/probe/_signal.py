@@ -57,3 +57,15 @@ def without_distance(targets: Targets) -> str:
     if targets.kind not in _SOUND:
         return "targets of unknown kind" if targets.kind is None else targets.kind.value
     return "targets of which some do not count" if targets.mask is not None else ""
+
+
+def unread(targets: Targets, by_neighbours: bool) -> str:
+    """Why no hidden layer can be measured for such targets; "" if they can."""
+    if by_neighbours:
+        why = without_distance(targets)
+        return f"neighbours are not sound for {why}" if why else ""
+    if targets.kind is Kind.SOFT and targets.values.ndim > 2:
+        return "a ridge classifier takes soft labels of one position, got more"
+    if targets.mask is not None and targets.kind not in (Kind.POSITIONS, Kind.LABELS):
+        return "a ridge regression takes whole examples, got targets of which some do not count"
+    return ""
