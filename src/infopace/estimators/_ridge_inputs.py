@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,9 +23,9 @@ from infopace.estimators._inputs import (
 KINDS = ("classes", "positions", "multi-label", "soft", "regression")
 # Leaving one example out shows nothing about fewer.
 _FEWEST = 4
-# Rows that are fitted at most, in few columns and in many, and cells of rows and classes: of many positions an example
-# some are enough.
-_MOST_ROWS, _MOST_WIDE_ROWS, _MANY_COLUMNS, _MOST_CELLS = 2**13, 2**11, 2**10, 2**22
+# Rows that are fitted at most, in few columns and in many; cells of rows and classes; and operations for the products of
+# all rows. Of many positions an example some are enough.
+_MOST_ROWS, _MOST_WIDE_ROWS, _MANY_COLUMNS, _MOST_CELLS, _MOST_PRODUCTS = 2**13, 2**11, 2**10, 2**22, 2**36
 # Soft targets of bfloat16, which keeps 8 bits, sum to 1 within 2^-7.
 _SUM_TOLERANCE = 2.0**-7
 # Rounding of the mean is all that a column varies by whose variance is below this share of its squared mean.
@@ -153,7 +154,9 @@ def _positions(x: Tensor, t: Tensor, mask: Any, ignored: int) -> Case:
 
 def _some(counted: Bool[Tensor, "n P"], classes: int, width: int) -> Bool[Tensor, "n P"]:
     """Some of the positions that count, if there are too many: as many of each example, always the same."""
-    rows = _MOST_ROWS if width <= _MANY_COLUMNS else _MOST_WIDE_ROWS
+    rows = _MOST_ROWS
+    if width > _MANY_COLUMNS:
+        rows = min(_MOST_WIDE_ROWS, math.isqrt(_MOST_PRODUCTS // width))
     most = max(1, min(rows, _MOST_CELLS // classes) // len(counted))
     if int(counted.sum()) <= most * len(counted):
         return counted

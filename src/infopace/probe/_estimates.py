@@ -32,8 +32,13 @@ _RIDGE = {
 }
 
 
-def of_layer(name: str, values: Tensor, targets: Targets, measuring: Measuring) -> LayerInformation:
+def of_layer(
+    name: str, values: Tensor, targets: Targets, measuring: Measuring, shifted: bool = False
+) -> LayerInformation | str:
     """The information in a hidden layer: what a ridge classifier or regression reads, or what neighbours find.
+
+    Where positions have targets, the layer must have a vector for each. A layer that has not is an error if `measuring`
+    is strict, and else the reason is returned. `shifted`: the vector at a position is for the target at the next.
 
     Raises:
         ValueError: values that are not finite, or that have no vector for each position with a target.
@@ -44,25 +49,17 @@ def of_layer(name: str, values: Tensor, targets: Targets, measuring: Measuring) 
         if measuring.neighbours_in_layers:
             found = by_neighbours(flat, targets, measuring, measuring.std_error)
             return LayerInformation(name, found, None, width, neighbours=found)
-        at_positions = targets.kind is Kind.POSITIONS
         assert targets.kind is not None, "known before layers are measured"
-        found = ridge_information(
-            values if at_positions else flat,
-            targets.values,
-            targets.mask if at_positions else None,
-            kind=_RIDGE[targets.kind],
-        )
+        kind, mask = _RIDGE[targets.kind], None
+        if kind == "positions":
+            flat, mask, shape = values, targets.mask, targets.values.shape
+            if shifted and values.ndim == 3 and values.shape[1] == shape[1] + 1:
+                flat = values[:, :-1]
+            if not measuring.is_strict and vectors_of_positions(flat, targets.values) is None:
+                what = f"outputs {tuple(values.shape)} have no vector for each position of {tuple(shape)}"
+                return f"was not measured, because {what}"
+        found = ridge_information(flat, targets.values, mask, kind=kind)
     return LayerInformation(name, found, None, width, usable=found)
-
-
-def unaligned(values: Tensor, targets: Targets, measuring: Measuring) -> str:
-    """Why the outputs of a layer have not the positions of the targets; "" where they have, or need not."""
-    if measuring.neighbours_in_layers or targets.kind is not Kind.POSITIONS:
-        return ""
-    if vectors_of_positions(values, targets.values) is not None:
-        return ""
-    shape = tuple(targets.values.shape)
-    return f"was not measured, because outputs {tuple(values.shape)} have no vector for each position of {shape}"
 
 
 def of_output(output: Scored, targets: Targets, measuring: Measuring, note: str = "") -> LayerInformation:

@@ -16,7 +16,7 @@ from infopace.model.forward import as_found, check_layer_output, map_tensors, te
 from infopace.model.layers import check_model, pick_layers, unwrap
 from infopace.model.processes import ALONE, Processes, digest, processes_of
 from infopace.probe._constant import ConstantSignal
-from infopace.probe._estimates import by_neighbours, of_layer, of_output, unaligned
+from infopace.probe._estimates import by_neighbours, of_layer, of_output
 from infopace.probe._measuring import LayerInformation, Measurement, Measuring, chosen
 from infopace.probe._pass import Scored, by_position, layers_and_scores, targets_of, thinned
 from infopace.probe._reference import ksg_reference
@@ -74,8 +74,7 @@ class Probe:
         self._examples, self.n, self._forward = map_tensors(examples, torch.clone), n, forward
         # None until the first measurement, if forward makes them.
         self._targets: Targets | None = None
-        # References that were computed, by k and norm.
-        self._ksg: dict[tuple[int, str], float] = {}
+        self._ksg: dict[tuple[int, str], float] = {}  # references that were computed, by k and norm
         # By k, norm and layer: how far below the value the interval began when an error bar was last computed.
         self._margins: dict[tuple[int, str, str], float] = {}
         self._constant = ConstantSignal()
@@ -233,11 +232,11 @@ class Probe:
         def measure_layer(name: str, values: Tensor) -> None:
             if name == "output":
                 return
-            why = "" if measuring.is_strict else unaligned(values, self._known_targets(), measuring)
-            if why:
-                out_of_place[name] = why
+            one = of_layer(name, values, self._known_targets(), measuring, self._shifted)
+            if isinstance(one, str):
+                out_of_place[name] = one
             else:
-                found[name] = of_layer(name, values, self._known_targets(), measuring)
+                found[name] = one
                 note(name, values)
 
         def note(name: str, values: Tensor) -> None:
@@ -326,6 +325,11 @@ class Probe:
     def _knows_targets(self) -> bool:
         return self._targets is not None and self._targets.kind is not None
 
+    @property
+    def _shifted(self) -> bool:
+        """Whether scores at a position are for the target at the next."""
+        return isinstance(self._forward, Plain) and self._forward.next_token
+
     def _known_targets(self) -> Targets:
         if self._targets is None or self._targets.kind is None:
             what = "made by forward" if self._targets is None else "numbers 0 and 1 in several columns"
@@ -375,11 +379,8 @@ class Probe:
 
     def _measure_output(self, output: Scored, measuring: Measuring) -> LayerInformation:
         self._check_neighbours(measuring)
-        shifted = isinstance(self._forward, Plain) and self._forward.next_token
-        note = (
-            "; scores are compared with the next token, because the labels are the inputs" if shifted else ""
-        )
-        return of_output(output, self._known_targets(), measuring, note)
+        note = "; scores are compared with the next token, because the labels are the inputs"
+        return of_output(output, self._known_targets(), measuring, note if self._shifted else "")
 
     def _is_above(
         self, reference: float, name: str, estimate: Estimate, values: Tensor, measuring: Measuring
