@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import fnmatch
+import functools
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +21,7 @@ from infopace.lab.workload import Data, Workload
 from infopace.lab.workloads import find_workload
 from infopace.lab.workloads.cifar10 import load_cifar10
 from infopace.model import weight_layers
-from studies.layer_signal.signals import ALL, QUICK, SLOW, Signal
+from studies.layer_signal.signals import ALL, KERNELS, QUICK, SLOW, Signal
 from studies.shared.rows import RESULTS, read
 
 NAME = "layer_signal"
@@ -35,25 +37,33 @@ class Network:
         rate: The learning rate of its own optimizer.
         probe: Examples of a probe.
         load: Its data with enough test examples for two probes and a test; None: its own.
+        layers: Patterns of the layers that are measured; of networks with many, those that end a block.
     """
 
     spec: str
     rate: float
     probe: int = 1_000
     load: Callable[[], Data] | None = None
+    layers: tuple[str, ...] = ("*",)
+
+    def measures(self, layer: str) -> bool:
+        """Whether a layer is measured."""
+        return any(fnmatch.fnmatchcase(layer, pattern) for pattern in self.layers)
 
 
+def cifar(train: int) -> Data:
+    """So many training images, stratified, and 5,000 of the test images."""
+    return stratified_subset(load_cifar10(), train, tests=5_000)
+
+
+_BLOCKS = ("conv", "embed", "*.conv2", "*.out", "*.narrow", "output")
 NETWORKS = {
     network.spec: network
     for network in (
-        Network(
-            "cifar-plain", 0.02, load=lambda: stratified_subset(load_cifar10(), 5_000, tests=5_000)
-        ),
-        Network(
-            "cifar10-resnet", 0.05, load=lambda: stratified_subset(load_cifar10(), 10_000, tests=5_000)
-        ),
-        Network("cifar10-vit", 0.001, load=lambda: stratified_subset(load_cifar10(), 10_000, tests=5_000)),
-        Network("clinc150", 0.002, 1_500),
+        Network("cifar-plain", 0.02, load=functools.partial(cifar, 5_000)),
+        Network("cifar10-resnet", 0.05, load=functools.partial(cifar, 10_000), layers=_BLOCKS),
+        Network("cifar10-vit", 0.001, load=functools.partial(cifar, 10_000), layers=_BLOCKS),
+        Network("clinc150", 0.002, 1_500, layers=_BLOCKS),
         Network("california-housing", 0.002),
     )
 }
@@ -64,19 +74,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="What hidden layers know during training")
     parser.add_argument("networks", nargs="*", default=list(NETWORKS), help="default: all")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--slow", action="store_true", help="the linear probe, on one probe of the first seed")
+    parser.add_argument(
+        "--slow", action="store_true", help="the linear probe, on one probe of the first seed"
+    )
     arguments = parser.parse_args()
     set_determinism(1, torch.device("cpu"))
     for seed in arguments.seeds[:1] if arguments.slow else arguments.seeds:
         for spec in arguments.networks:
-            run(NETWORKS[spec], seed, {SLOW: ALL[SLOW]} if arguments.slow else QUICK)
+            signals = {name: one for name, one in QUICK.items() if seed == 0 or name not in KERNELS}
+            run(NETWORKS[spec], seed, {SLOW: ALL[SLOW]} if arguments.slow else signals)
 
 
 def run(network: Network, seed: int, signals: dict[str, Signal]) -> None:
     """Train one network and append the rows that are missing."""
     rows = RESULTS / f"{NAME}.jsonl"
     done = {(r["network"], r["seed"], r["epoch"], r["signal"]) for r in read(rows)}
-    whole = [(network.spec, seed, epoch, signal) for epoch in CHECKPOINTS for signal in signals]
+    whole = [
+        (network.spec, seed, epoch, signal)
+        for epoch in CHECKPOINTS
+        for signal in signals
+        if wanted(signal, "first", epoch)
+    ]
     workload = find_workload(network.spec)
     if all(key in done for key in whole) or (SLOW in signals and workload.task.metric.name == "MAE"):
         return
@@ -86,13 +104,15 @@ def run(network: Network, seed: int, signals: dict[str, Signal]) -> None:
         probes = dict(probes_of(data, network.probe, workload, seed))
         test, loss = tested(model, workload, *probes.pop("test"))
         for name, signal in signals.items():
-            if (network.spec, seed, epoch, name) in done:
+            if (network.spec, seed, epoch, name) in done or not wanted(name, "first", epoch):
                 continue
             found: list[dict[str, Any]] = []
             for probe, (inputs, targets) in probes.items():
                 if not wanted(name, probe, epoch):
                     continue
                 for layer, values in outputs_of(model, inputs).items():
+                    if not network.measures(layer):
+                        continue
                     began = time.process_time()
                     nats = signal(values, targets)
                     found.append(
@@ -119,10 +139,12 @@ def run(network: Network, seed: int, signals: dict[str, Signal]) -> None:
 
 
 def wanted(signal: str, probe: str, epoch: int) -> bool:
-    """Whether a signal is measured on a probe: the slow one on the first only, on training examples only two."""
+    """Whether a signal is measured on a probe: the slow one on one, at two checkpoints; two on training examples."""
+    if signal == SLOW:
+        return probe == "first" and epoch in (CHECKPOINTS[0], CHECKPOINTS[-1])
     if probe == "training":
         return signal in ("neighbours", "ridge")
-    return probe == "first" or (signal != SLOW and (probe == "second" or epoch == CHECKPOINTS[-1]))
+    return probe != "shuffled" or epoch == CHECKPOINTS[-1]
 
 
 def train(workload: Workload, data: Data, rate: float, seed: int) -> Iterator[tuple[int, nn.Module]]:
@@ -177,7 +199,9 @@ def stratified(targets: Tensor, draws: torch.Generator) -> Tensor:
     place = torch.zeros(len(labels), dtype=torch.float64)
     for label in labels.unique():
         own = (labels == label).nonzero()[:, 0]
-        place[own] = (torch.arange(len(own)).double() + torch.rand(len(own), generator=draws).double()) / len(own)
+        place[own] = (torch.arange(len(own)).double() + torch.rand(len(own), generator=draws).double()) / len(
+            own
+        )
     return order[place.argsort()]
 
 
@@ -205,7 +229,11 @@ def outputs_of(model: nn.Module, inputs: Tensor) -> dict[str, Tensor]:
         for handle in handles:
             handle.remove()
     *_, last = found
-    return {("output" if name == last else name): values.contiguous() for name, values in found.items() if len(values) == len(inputs)}
+    return {
+        ("output" if name == last else name): values.contiguous()
+        for name, values in found.items()
+        if len(values) == len(inputs)
+    }
 
 
 if __name__ == "__main__":

@@ -80,6 +80,8 @@ QUICK: dict[str, Signal] = {
     "projected": projected,
     "pooled": pooled,
 }
+# Measured on the first seed only.
+KERNELS = ("kernel", "component-kernel")
 SLOW = "linear-probe"
 ALL: dict[str, Signal] = {**QUICK, SLOW: linear_probe}
 
@@ -100,6 +102,4 @@ def _components(values: Tensor) -> Tensor:
 
 def _by_neighbours(rows: Tensor, targets: Tensor) -> float:
     estimator = "ksg1" if targets.is_floating_point() else "ross"
-    return mutual_information(
-        rows, targets, estimator=estimator, standardize="block", std_error=False
-    ).nats
+    return mutual_information(rows, targets, estimator=estimator, standardize="block", std_error=False).nats

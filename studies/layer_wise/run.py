@@ -18,7 +18,7 @@ from infopace.lab.run_folder import RunFolder
 from studies.shared.rows import RESULTS, read
 
 NAME = "layer_wise"
-WORKLOADS = ("digits", "mnist-1k", "cifar-plain", "cancer-mlp", "diabetes")
+WORKLOADS = ("cancer-mlp", "diabetes", "friedman-300", "digits", "mnist-1k")
 SEEDS = (40, 41, 42, 43, 44)
 KINDS: dict[str, dict[str, Any]] = {
     "global": {},
@@ -63,7 +63,10 @@ def one(workload: str, kind: str, seed: int) -> dict[str, Any]:
             for one, other in itertools.pairwise(row["decisions"] for row in rows)
             for before, now in zip(one, other, strict=True)
         ),
-        "nats": {layer: [round(row["information"][layer]["nats"], 4) for row in rows] for layer in rows[-1]["information"]},
+        "nats": {
+            layer: [round(row["information"][layer]["nats"], 4) for row in rows]
+            for layer in rows[-1]["information"]
+        },
         "seconds": round(time.process_time() - began, 2),
         "measure": round(sum(row["seconds"]["measure"] for row in rows), 2),
     }

@@ -27,7 +27,7 @@ def clusters(n: int, width: int, classes: int, distance: float, seed: int = 0) -
 
 
 def refitted(x: Tensor, y: Tensor, own: Tensor, strength: float) -> Tensor:
-    """Predictions of the rows `own` by a ridge regression on the others; its penalty is a share of all rows' squares."""
+    """Predictions of the rows `own` by a ridge regression on the others, with the penalty of all rows."""
     ridge = strength * float((x - x.mean(0)).square().sum())
     rest, targets = x[~own], y[~own]
     middle, mean = rest.mean(0), targets.mean(0)
@@ -169,7 +169,9 @@ def test_more_columns_than_examples_are_the_same_fit(n: int) -> None:
 def test_names_of_labels_do_not_matter() -> None:
     x, y = clusters(90, 4, 3, 2.0)
     value = ridge_information(x, y).nats
-    assert ridge_information(x, [("b", "a", "c")[int(label)] for label in y]).nats == pytest.approx(value, abs=1e-12)
+    assert ridge_information(x, [("b", "a", "c")[int(label)] for label in y]).nats == pytest.approx(
+        value, abs=1e-12
+    )
     assert ridge_information(x, 7 - 3 * y).nats == pytest.approx(value, abs=1e-12)
 
 
@@ -303,13 +305,13 @@ def test_two_classes_on_a_line_that_are_apart_are_all_known() -> None:
         (torch.tensor([1.0, math.nan, 1, 1, 1]), torch.arange(5), {}, "x must be finite, got nan in 1 of 5 examples"),
         (torch.ones(5, 2), torch.zeros(5).long(), {}, "targets must have at least 2 classes, got only one in 5 examples"),
         (torch.ones(5, 2), torch.full((5, 1), 0.3), {}, "targets must vary, got constant ones in 5 examples"),
-        (torch.ones(5, 2), torch.arange(5), {"kind": "tokens"}, "kind must be one of .auto., .classes., .* got .tokens."),
+        (torch.ones(5, 2), torch.arange(5), {"kind": "tokens"}, "kind must be one of .* got .tokens."),
         (torch.ones(5, 2), torch.arange(15).reshape(5, 3), {}, r"for targets \(5, 3\), got shape \(5, 2\)"),
-        (torch.ones(5, 2), torch.arange(5), {"mask": torch.ones(5)}, "a mask is for positions, got one with targets of"),
+        (torch.ones(5, 2), torch.arange(5), {"mask": torch.ones(5)}, "a mask is for positions, got one with"),
         (torch.ones(5, 2), torch.rand(5, 2) + 1, {"kind": "soft"}, r"of sum 1, got shape \(5, 2\)"),
         (torch.ones(5, 2), torch.arange(10.0).reshape(5, 2), {"kind": "multi-label"}, "must be 0 or 1, got 2"),
         (torch.ones(5, 2), torch.arange(5), {"kind": "regression"}, "must be floating, got dtype int64"),
-        (torch.ones(5, 3, 2), torch.ones(5, 3).long(), {"kind": "positions"}, "at least 2 classes, got 1 at the"),
+        (torch.ones(5, 3, 2), torch.ones(5, 3).long(), {"kind": "positions"}, "at least 2 classes, got 1 at"),
         (torch.tensor(1.0), torch.arange(5), {}, "x must have one row for each example, got a scalar 1.0"),
     ],
 )  # fmt: skip

@@ -46,7 +46,9 @@ def test_regression_uses_ksg_and_computes_its_reference_when_asked(monkeypatch: 
     assert probe.measure(nn.Linear(3, 1)).output.estimate.method == "usable"
     assert measurement.output.decoder is None
     assert measurement.reference is None and calls == []
-    expected = mutual_information(inputs, targets, estimator="ksg1", standardize="block", std_error=False).nats
+    expected = mutual_information(
+        inputs, targets, estimator="ksg1", standardize="block", std_error=False
+    ).nats
     assert probe.reference() == probe.reference(std_error=False) == expected
     assert probe.measure(nn.Linear(3, 1)).reference == expected
     assert calls == [3]
@@ -57,7 +59,9 @@ def test_regression_uses_ksg_and_computes_its_reference_when_asked(monkeypatch: 
 
 def test_the_reference_of_a_data_set_uses_all_examples() -> None:
     inputs, targets = regression(300)
-    expected = mutual_information(inputs, targets, k=5, estimator="ksg1", standardize="block", std_error=False).nats
+    expected = mutual_information(
+        inputs, targets, k=5, estimator="ksg1", standardize="block", std_error=False
+    ).nats
     assert reference_of((inputs, targets), k=5) == expected
     assert reference_of(list(zip(inputs, targets, strict=True)), k=5) == expected
     assert reference_of((inputs, torch.arange(300) % 3)) == pytest.approx(math.log(3))

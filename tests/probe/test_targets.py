@@ -219,7 +219,9 @@ def test_hidden_layers_at_positions_need_a_vector_for_each() -> None:
     assert found["each"].estimate == ridge_information(vectors, TOKENS)
     reason = f"was not measured, because outputs ({N}, 7) have no vector for each position of ({N}, {T})"
     assert found.left_out["pool"] == reason and f"pool: {reason}" in found.warnings
-    with pytest.raises(ValueError, match="layer 'pool' does not fit the probe: x must have a vector for each"):
+    with pytest.raises(
+        ValueError, match="layer 'pool' does not fit the probe: x must have a vector for each"
+    ):
         Probe(INPUTS, TOKENS).measure(model, layers=["pool"])
 
 

@@ -15,9 +15,7 @@ from infopace.estimators._ridge_inputs import KINDS, read
 from infopace.estimators._student import two_sided_quantile
 from infopace.estimators._usable_kinds import IGNORED
 
-_EXACT = (
-    "in {} column{} predictions are as good as rounding allows: the value is at least this, with no upper limit"
-)
+_EXACT = "in {} column{} predictions are as good as rounding allows: the value is at least this, with no upper limit"
 
 
 def ridge_information(

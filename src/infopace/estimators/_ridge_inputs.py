@@ -23,8 +23,8 @@ from infopace.estimators._inputs import (
 KINDS = ("classes", "positions", "multi-label", "soft", "regression")
 # Leaving one example out shows nothing about fewer.
 _FEWEST = 4
-# Rows that are fitted at most, in few columns and in many; cells of rows and classes; and operations for the products of
-# all rows. Of many positions an example some are enough.
+# Rows that are fitted at most, in few columns and in many; cells of rows and classes; and operations for the products
+# of all rows. Of many positions an example some are enough.
 _MOST_ROWS, _MOST_WIDE_ROWS, _MANY_COLUMNS, _MOST_CELLS, _MOST_PRODUCTS = 2**13, 2**11, 2**10, 2**22, 2**36
 # Soft targets of bfloat16, which keeps 8 bits, sum to 1 within 2^-7.
 _SUM_TOLERANCE = 2.0**-7
@@ -90,7 +90,11 @@ def _detect(x: Tensor, t: Tensor) -> str:
         if not several:
             return "classes"
         binary = t.ndim == 2 and _is_binary(t)
-        return "multi-label" if binary and (t.dtype == torch.bool or vectors_of_positions(x, t) is None) else "positions"
+        return (
+            "multi-label"
+            if binary and (t.dtype == torch.bool or vectors_of_positions(x, t) is None)
+            else "positions"
+        )
     if _is_binary(t) and not several:
         return "classes"
     if t.ndim == 2 and several and _are_shares(t):
@@ -108,7 +112,9 @@ def _classes(x: Tensor, t: Tensor) -> Case:
     labels, sizes = as_classes(t)
     if len(sizes) < 2:
         raise ValueError(f"targets must have at least 2 classes, got only one in {len(t)} examples")
-    return Case("classes", x, None, _one_hot(labels, len(sizes)), None, False, _entropy(sizes.double() / len(t)))
+    return Case(
+        "classes", x, None, _one_hot(labels, len(sizes)), None, False, _entropy(sizes.double() / len(t))
+    )
 
 
 def _positions(x: Tensor, t: Tensor, mask: Any, ignored: int) -> Case:
@@ -117,8 +123,8 @@ def _positions(x: Tensor, t: Tensor, mask: Any, ignored: int) -> Case:
     rows = vectors_of_positions(x, t)
     if rows is None:
         raise ValueError(
-            f"x must have a vector for each position, (n, .., d) or (n, d, ..), for targets {tuple(t.shape)}, got shape "
-            f"{tuple(x.shape)}"
+            f"x must have a vector for each position, (n, .., d) or (n, d, ..), for targets {tuple(t.shape)}, got "
+            f"shape {tuple(x.shape)}"
         )
     n = len(t)
     counted = (t != ignored).to(x.device).reshape(n, -1)
@@ -185,7 +191,9 @@ def _multi_label(x: Tensor, t: Tensor) -> Case:
     yes = t.reshape(len(t), -1).double()
     varies = (yes != yes[:1]).any(0)
     if not bool(varies.any()):
-        raise ValueError(f"targets must have a label that varies, got only constant ones in {len(t)} examples")
+        raise ValueError(
+            f"targets must have a label that varies, got only constant ones in {len(t)} examples"
+        )
     yes = yes[:, varies]
     rate = yes.mean(0)
     ceiling = _entropy(rate) + _entropy(1 - rate)

@@ -135,9 +135,7 @@ class Probe:
     @property
     def targets(self) -> Tensor:
         """The targets; ValueError if `forward` makes them, and nothing was measured yet."""
-        if self.forward is None:
-            return self._examples[1]
-        return self._known_targets().values
+        return self._examples[1] if self.forward is None else self._known_targets().values
 
     @property
     def forward(self) -> Forward | None:
