@@ -28,7 +28,9 @@ def main() -> None:
             if signal == SLOW and width == WIDTHS[-1]:
                 continue
             command = [sys.executable, "-m", "studies.layer_signal.memory", signal, str(width)]
-            rows.append(json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
+            rows.append(
+                json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+            )
             print(rows[-1], flush=True)
     (RESULTS / "layer_signal_memory.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
@@ -38,7 +40,9 @@ def one(signal: str, width: int) -> dict[str, float | str]:
     torch.set_num_threads(1)
     draws = torch.Generator().manual_seed(0)
     labels = torch.arange(EXAMPLES) % 10
-    values = torch.randn(EXAMPLES, width, generator=draws) + torch.randn(10, width, generator=draws)[labels] / 8
+    values = (
+        torch.randn(EXAMPLES, width, generator=draws) + torch.randn(10, width, generator=draws)[labels] / 8
+    )
     ALL[signal](values[:100, :50], labels[:100])  # what is loaded at the first call
     before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     ALL[signal](values, labels)

@@ -97,9 +97,13 @@ def _judged(network: str, rows: Rows) -> list[str]:
         noise = _noise(itertools.chain(*(zip(*pair, strict=True) for pair in pairs)))
         changes = _noise(itertools.chain(*(zip(*map(_centred, pair), strict=True) for pair in pairs)))
         changes *= math.sqrt(len(CHECKPOINTS) / (len(CHECKPOINTS) - 1))
-    over = [training[key][-1] - means[key][-1] for key in hidden if key in training]
+    over = [
+        training[key][-1] - means[key][-1] for key in hidden if len(training.get(key, ())) == len(CHECKPOINTS)
+    ]
     least = [value for values in shuffled.values() for value in values]
-    seconds = [one["seconds"] for row in rows for one in row["found"] if NETWORKS[network].measures(one["layer"])]
+    seconds = [
+        one["seconds"] for row in rows for one in row["found"] if NETWORKS[network].measures(one["layer"])
+    ]
     return [
         str(len(seeds)),
         f"{statistics.fmean(ranks[key] for key in hidden):.2f} ({min(ranks[key] for key in hidden):.2f})",
@@ -118,9 +122,7 @@ def _order(first: dict[tuple[int, str], list[float]], second: dict[tuple[int, st
     rises: list[tuple[float, float]] = []
     for (seed, layer), (other, deeper) in itertools.pairwise(first):
         if seed == other:
-            pairs = (
-                (probe[seed, deeper], probe[seed, layer]) for probe in (first, second)
-            )
+            pairs = ((probe[seed, deeper], probe[seed, layer]) for probe in (first, second))
             one, two = ([b - a for b, a in zip(*pair, strict=True)] for pair in pairs)
             rises += zip(one, two, strict=True)
     error = _noise(rises) / math.sqrt(2)
@@ -150,7 +152,14 @@ def _beside_slow(rows: Rows) -> str:
                 place = row["network"], row["epoch"], one["layer"]
                 by_place[place][row["signal"]] = one["nats"], one["seconds"]
     out = [
-        [network, layer, str(epoch), *(f"{value:.3f}" for value in (own[0], slow[0])), f"{own[1]:.2f}", f"{slow[1]:.2f}"]
+        [
+            network,
+            layer,
+            str(epoch),
+            *(f"{value:.3f}" for value in (own[0], slow[0])),
+            f"{own[1]:.2f}",
+            f"{slow[1]:.2f}",
+        ]
         for (network, epoch, layer), found in by_place.items()
         if (slow := found.get(SLOW)) is not None and (own := found.get("ridge")) is not None
     ]
@@ -163,7 +172,9 @@ def _memory() -> str:
     out = []
     for signal in dict.fromkeys(row["signal"] for row in rows):
         own = {row["width"]: row for row in rows if row["signal"] == signal}
-        cells = [f"{own[w]['megabytes']:.0f} MB, {own[w]['seconds']:.2f} s" if w in own else "" for w in widths]
+        cells = [
+            f"{own[w]['megabytes']:.0f} MB, {own[w]['seconds']:.2f} s" if w in own else "" for w in widths
+        ]
         out.append([signal, *cells])
     return table(["signal", *(f"{width:,} columns" for width in widths)], out)
 
@@ -186,6 +197,10 @@ def _rank_correlation(one: list[float], other: list[float]) -> float:
     """Spearman's; 0 where one is constant."""
     if len(set(one)) == 1 or len(set(other)) == 1:
         return 0.0
-    return statistics.correlation(one, other, method="ranked")
+    return statistics.correlation(_ranks(one), _ranks(other))
 
 
+def _ranks(values: list[float]) -> list[float]:
+    """Ranks, the mean of them for ties."""
+    order = sorted(values)
+    return [order.index(value) + (order.count(value) - 1) / 2 for value in values]

@@ -10,7 +10,18 @@ from studies.layer_wise.run import KINDS, NAME, WORKLOADS
 from studies.shared.page import read, section, table, workload_of
 
 _GLOBAL = next(iter(KINDS))
-_HEAD = ["workload", "seeds", "kind", "final", "minus global", "p", "falls a run", "failed", "seconds", "measuring"]
+_HEAD = [
+    "workload",
+    "seeds",
+    "kind",
+    "final",
+    "minus global",
+    "p",
+    "falls a run",
+    "failed",
+    "seconds",
+    "measuring",
+]
 
 
 def text() -> str:

@@ -206,9 +206,26 @@ def test_hidden_layers_are_read_for_targets_of_every_kind() -> None:
     targets_of = {"classes": LABELS, "multi-label": SEVERAL, "soft": SOFT, "regression": NUMBERS}
     for kind, targets in targets_of.items():
         model = Head(3 if targets is LABELS else targets.shape[1])
-        found = Probe(INPUTS, targets).measure(model, layers="all")
+        hidden = "usable" if kind == "regression" else "auto"
+        found = Probe(INPUTS, targets).measure(model, layers="all", hidden=hidden)
         assert found["body"].estimate == ridge_information(model.body(INPUTS).detach(), targets, kind=kind)
         assert found["body"].usable == found["body"].estimate and found.left_out == {}
+
+
+def test_hidden_layers_are_read_by_neighbours_in_principal_components_for_quantities() -> None:
+    model = Head(2)
+    found = Probe(INPUTS, NUMBERS).measure(model, layers="all")["body"]
+    values = model.body(INPUTS).detach().double()
+    _, _, axes = torch.linalg.svd(values - values.mean(0), full_matrices=False)
+    parts = (values - values.mean(0)) @ axes[:6].T
+    expected = mutual_information(parts, NUMBERS, estimator="ksg1", standardize="block")
+    assert found.estimate.nats == pytest.approx(expected.nats, abs=1e-9)
+    assert found.estimate.choice == "neighbours in 6 principal components"
+    assert found.neighbours == found.estimate and found.usable is None and found.width == 16
+    raw = Probe(INPUTS, NUMBERS).measure(model, layers="all", signal="neighbours")["body"]
+    assert raw.estimate.choice == ""
+    labels = Probe(INPUTS, LABELS).measure(Head(3), layers="all", hidden="components")["body"]
+    assert labels.estimate.method == "ross" and labels.estimate.choice == found.estimate.choice
 
 
 def test_hidden_layers_at_positions_need_a_vector_for_each() -> None:

@@ -17,10 +17,11 @@ from infopace.estimators import (
     ridge_information,
     usable_information,
 )
+from infopace.estimators._components import principal_components
 from infopace.estimators._ridge_inputs import vectors_of_positions
 from infopace.probe._measuring import LayerInformation, Measuring
 from infopace.probe._pass import Scored
-from infopace.probe._signal import driving_signal, has_shape_of_scores
+from infopace.probe._signal import driving_signal, has_shape_of_scores, hidden_signal
 from infopace.probe._targets import Kind, Targets
 
 _RIDGE = {
@@ -46,8 +47,9 @@ def of_layer(
     flat = values.reshape(len(values), -1)
     width = flat.shape[1]
     with _fitting(f"layer {name!r}", values.device):
-        if measuring.neighbours_in_layers:
-            found = by_neighbours(flat, targets, measuring, measuring.std_error)
+        hidden = hidden_signal(targets, measuring.signal, measuring.hidden)
+        if hidden != "usable":
+            found = by_neighbours_in_layer(flat, targets, measuring, measuring.std_error)
             return LayerInformation(name, found, None, width, neighbours=found)
         assert targets.kind is not None, "known before layers are measured"
         kind, mask = _RIDGE[targets.kind], None
@@ -104,6 +106,17 @@ def by_neighbours(values: Tensor, targets: Targets, measuring: Measuring, std_er
         standardize="block",
         std_error=std_error,
     )
+
+
+def by_neighbours_in_layer(
+    values: Tensor, targets: Targets, measuring: Measuring, std_error: bool
+) -> Estimate:
+    """As `by_neighbours`, of a hidden layer's values (n, d), or of their principal components."""
+    if hidden_signal(targets, measuring.signal, measuring.hidden) == "neighbours":
+        return by_neighbours(values, targets, measuring, std_error)
+    parts = principal_components(values)
+    found = by_neighbours(parts, targets, measuring, std_error)
+    return dataclasses.replace(found, choice=f"neighbours in {parts.shape[1]} principal components")
 
 
 def _usable(output: Scored, targets: Targets) -> Estimate:

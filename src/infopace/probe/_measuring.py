@@ -9,7 +9,7 @@ from typing import Any
 
 from infopace._checks import check_choice, flag, positive, shown, whole
 from infopace.estimators import Estimate
-from infopace.probe._signal import SIGNALS
+from infopace.probe._signal import HIDDEN, SIGNALS
 
 NORMS = ("euclidean", "chebyshev")
 REFERENCES = ("auto", "entropy", "ksg")
@@ -30,8 +30,9 @@ class Measuring:
             scores. With "usable" no neighbours are searched at the output.
         hidden: What drives in hidden layers, which make no prediction of their own. "usable": what a ridge classifier
             or regression reads in them, see `infopace.estimators.ridge_information`; for targets of every kind.
-            "neighbours": the neighbour estimate on the layer's outputs as they are, as the papers have it. "auto":
-            usable information, but neighbours where `signal` is "neighbours".
+            "components": neighbours in the first log2(n) principal components of the layer's outputs. "neighbours":
+            neighbours in the outputs as they are, as the papers have it. "auto": usable information for labels of every
+            kind, and components for quantities; but neighbours where `signal` is "neighbours".
         k: Neighbours of the estimators, fewer than the examples.
         norm: "euclidean" or "chebyshev".
         reference: I(X;Y) in nats: a number, "entropy", "ksg" or "auto". "entropy" takes H(Y), since labels are a
@@ -79,15 +80,10 @@ class Measuring:
             "strict": None if self.strict is None else flag("strict", self.strict),
         }
         check_choice("signal", self.signal, SIGNALS)
-        check_choice("hidden", self.hidden, SIGNALS)
+        check_choice("hidden", self.hidden, HIDDEN)
         check_choice("norm", self.norm, NORMS)
         for name, value in checked.items():
             object.__setattr__(self, name, value)
-
-    @property
-    def neighbours_in_layers(self) -> bool:
-        """Whether hidden layers are measured by neighbours, and not by a ridge classifier or regression."""
-        return (self.signal if self.hidden == "auto" else self.hidden) == "neighbours"
 
     @property
     def is_strict(self) -> bool:
@@ -120,7 +116,8 @@ class LayerInformation:
         estimate: What drives a policy: `neighbours` or `usable`. At the output its `choice` says which, and why.
         decoder: The decoder bound H(Y) - cross-entropy; only at the output of a classifier.
         width: Numbers per example in T.
-        neighbours: I(T;Y) of the layer's output T, flattened, and the targets Y; None: not computed, or not sound.
+        neighbours: I(T;Y) of the layer's output T, flattened, and the targets Y, or of T's principal components where
+            `Measuring.hidden` says so; None: not computed, or not sound.
         usable: Usable information: of the output as scores, or of a hidden layer as a ridge classifier or regression
             reads it (`usable.method` is then "ridge"). None: not computed, or the output has no shape of scores.
     """

@@ -16,7 +16,7 @@ from infopace.model.forward import as_found, check_layer_output, map_tensors, te
 from infopace.model.layers import check_model, pick_layers, unwrap
 from infopace.model.processes import ALONE, Processes, digest, processes_of
 from infopace.probe._constant import ConstantSignal
-from infopace.probe._estimates import by_neighbours, of_layer, of_output
+from infopace.probe._estimates import by_neighbours, by_neighbours_in_layer, of_layer, of_output
 from infopace.probe._measuring import LayerInformation, Measurement, Measuring, chosen
 from infopace.probe._pass import Scored, by_position, layers_and_scores, targets_of, thinned
 from infopace.probe._reference import ksg_reference
@@ -219,7 +219,7 @@ class Probe:
             reference = self._reference_so_far(measuring)
         warnings: list[str] = []
         unsound: dict[str, str] = {}
-        if picked and (why := unread(self._known_targets(), measuring.neighbours_in_layers)):
+        if picked and (why := unread(self._known_targets(), measuring.signal, measuring.hidden)):
             reason = f"not measured, because {why}"
             unsound, picked = dict.fromkeys(picked, reason), {}
             warnings.append(f"hidden layers: {reason}")
@@ -393,8 +393,8 @@ class Probe:
             key = measuring.k, measuring.norm, name
             if estimate.nats - reference > 2 * self._margins.get(key, math.inf):
                 return True
+            again = by_neighbours if name == "output" else by_neighbours_in_layer
             with torch.autocast(values.device.type, enabled=False):
-                flat, targets = values.reshape(len(values), -1), self._known_targets()
-                estimate = by_neighbours(flat, targets, measuring, True)
+                estimate = again(values.reshape(len(values), -1), self._known_targets(), measuring, True)
             self._margins[key] = estimate.nats - estimate.interval[0]
         return estimate.interval[0] > reference
