@@ -45,17 +45,19 @@ def text() -> str:
     return section(
         "What a hidden layer knows",
         "`python -m studies.layer_signal.run` and `--slow`",
-        "Rank correlation with the test value over the checkpoints after 0, 1, 2, 4 and 8 epochs, mean over hidden layers and "
-        "seeds. Span: range over training. Noise: standard deviation of one probe, from two disjoint ones; that of changes is "
-        "about the mean of each probe over training. Deeper has more: how often a layer has significantly more than the one "
-        "before, in networks that are chains. Shuffled: with shuffled targets after the last epoch, least and most. Training "
-        "less held out: after the last epoch, hidden layers. Seconds of processor an estimate. Kernels were measured on the first "
-        f"seed of images and texts.\n\n{table(_HEAD, lines)}\n\n"
-        "Nats by layer after 0, 1, 2, 4 and 8 epochs, mean over two probes and three seeds, in the network of three "
+        "Rank correlation with the test value over the checkpoints after 0, 1, 2, 4 and 8 epochs, mean over hidden "
+        "layers and seeds. Span: range over training. Noise: standard deviation of one probe, from two disjoint ones; "
+        "that of changes is about the mean of each probe over training. Deeper has more: how often a layer has "
+        "significantly more than the one before, in networks that are chains. Shuffled: with shuffled targets after "
+        "the last epoch, least and most. Training less held out: after the last epoch, hidden layers. Seconds of "
+        "processor an estimate. Kernels were measured on the first seed of images and texts.\n\n"
+        f"{table(_HEAD, lines)}\n\n"
+        "Nats by layer after 0, 1, 2, 4 and 8 epochs, mean over two probes and the seeds, in the network of three "
         f"convolutions:\n\n{_by_layer(found)}\n\n"
         "Beside held-out logistic regression, the slow reference, on one probe of the first seed:\n\n"
         f"{_beside_slow(rows)}\n\n"
-        f"Memory above that of the outputs, and seconds of processor, for 1,000 examples of ten classes:\n\n{_memory()}",
+        "Memory above that of the outputs, and seconds of processor, for 1,000 examples of ten classes:\n\n"
+        f"{_memory()}",
     )
 
 

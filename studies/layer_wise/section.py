@@ -37,9 +37,9 @@ def text() -> str:
     return section(
         "One rate a layer, or one for all",
         "`python -m studies.layer_wise.run`",
-        "Runs of `infopace train WORKLOAD` that find their rate in the run. The final test value, the difference paired by "
-        "seed, and p of the paired t-test, without correction. A fall: the rule finds that information fell, and lowers the "
-        f"rate of a layer.\n\n{table(_HEAD, out)}",
+        "Runs of `infopace train WORKLOAD` that find their rate in the run. The final test value, the difference "
+        "paired by seed, and p of the paired t-test, without correction. A fall: the rule finds that information fell, "
+        f"and lowers the rate of a layer.\n\n{table(_HEAD, out)}",
     )
 
 

@@ -54,7 +54,7 @@ class Coordinates:
             squares, axes = torch.linalg.eigh(products)
             values = axes * squares.clamp(min=0).sqrt()
         squares = squares.clamp(min=0)
-        if float(squares.sum()) <= _ROUNDING * float(x.double().square().sum()):
+        if float(squares.sum()) <= _ROUNDING * float(torch.linalg.vector_norm(x, dtype=torch.float64)) ** 2:
             squares, values = torch.zeros_like(squares), torch.zeros_like(values)
         return cls(values, squares, None if example is None else _places(example))
 
