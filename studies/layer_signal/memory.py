@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import resource
 import subprocess
@@ -11,10 +12,11 @@ import time
 import torch
 
 from studies.layer_signal.signals import ALL, SLOW
-from studies.shared.rows import RESULTS
+from studies.shared.rows import RESULTS, read
 
 WIDTHS = (64, 2_048, 16_384)
 EXAMPLES = 1_000
+ROWS = RESULTS / "layer_signal_memory.jsonl"
 
 
 def main() -> None:
@@ -22,17 +24,15 @@ def main() -> None:
     if len(sys.argv) > 1:
         print(json.dumps(one(sys.argv[1], int(sys.argv[2]))))
         return
-    rows = []
-    for width in WIDTHS:
-        for signal in ALL:
-            if signal == SLOW and width == WIDTHS[-1]:
-                continue
-            command = [sys.executable, "-m", "studies.layer_signal.memory", signal, str(width)]
-            rows.append(
-                json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-            )
-            print(rows[-1], flush=True)
-    (RESULTS / "layer_signal_memory.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = {(row["signal"], row["width"]) for row in read(ROWS)}
+    for width, signal in itertools.product(WIDTHS, ALL):
+        if (signal, width) in done or (signal == SLOW and width == WIDTHS[-1]):
+            continue
+        command = [sys.executable, "-m", "studies.layer_signal.memory", signal, str(width)]
+        row = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        with open(ROWS, "a") as file:
+            file.write(row)
+        print(row, end="", flush=True)
 
 
 def one(signal: str, width: int) -> dict[str, float | str]:

@@ -50,7 +50,7 @@ def text() -> str:
         "that of changes is about the mean of each probe over training. Deeper has more: how often a layer has "
         "significantly more than the one before, in networks that are chains. Shuffled: with shuffled targets after "
         "the last epoch, least and most. Training less held out: after the last epoch, hidden layers. Seconds of "
-        "processor an estimate. Kernels were measured on the first seed of images and texts.\n\n"
+        "processor an estimate. What has no row was not run.\n\n"
         f"{table(_HEAD, lines)}\n\n"
         "Nats by layer after 0, 1, 2, 4 and 8 epochs, mean over two probes and the seeds, in the network of three "
         f"convolutions:\n\n{_by_layer(found)}\n\n"
@@ -165,6 +165,8 @@ def _beside_slow(rows: Rows) -> str:
         for (network, epoch, layer), found in by_place.items()
         if (slow := found.get(SLOW)) is not None and (own := found.get("ridge")) is not None
     ]
+    if not out:
+        return "Not run."
     return table(["network", "layer", "epoch", "ridge", "linear probe", "seconds", "seconds"], out)
 
 

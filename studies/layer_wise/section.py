@@ -50,14 +50,14 @@ def _line(workload: str, kind: str, rows: list[dict[str, Any]], base: list[dict[
     )
     seeds = sorted(set(ours) & set(theirs))
     pairs = [ours[seed] for seed in seeds], [theirs[seed] for seed in seeds]
-    difference = statistics.fmean(pairs[0]) - statistics.fmean(pairs[1])
+    compared = kind != _GLOBAL and bool(seeds)
+    difference = statistics.fmean(pairs[0]) - statistics.fmean(pairs[1]) if compared else 0.0
     digits = 2 if metric.scale == 100 else 4
-    compared = kind != _GLOBAL
     return [
         workload,
         str(len(rows)),
         kind,
-        metric.show(statistics.fmean(ours.values())),
+        metric.show(statistics.fmean(ours.values())) if ours else "",
         f"{difference * metric.scale:+.{digits}f}" if compared else "",
         p_text(paired_p(*pairs)) if compared else "",
         f"{statistics.fmean(row['falls'] for row in rows):.1f}",
