@@ -19,8 +19,7 @@ _HEAD = [
     "p",
     "falls a run",
     "failed",
-    "seconds",
-    "measuring",
+    "processor seconds",
 ]
 
 
@@ -63,5 +62,4 @@ def _line(workload: str, kind: str, rows: list[dict[str, Any]], base: list[dict[
         f"{statistics.fmean(row['falls'] for row in rows):.1f}",
         str(sum(bool(row["failure"]) for row in rows)),
         f"{statistics.fmean(row['seconds'] for row in rows):.1f}",
-        f"{statistics.fmean(row['measure'] for row in rows):.1f}",
     ]
