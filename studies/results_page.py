@@ -33,6 +33,8 @@ ORDER = (
     "rule_constants",
     "probe_size",
     "reference_ends_hold",
+    "layer_signal",
+    "layer_wise",
     "layer_holds",
     "bounds_too_high",
     "held_rate_and_decay_shape",

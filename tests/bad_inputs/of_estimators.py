@@ -23,6 +23,7 @@ from infopace.estimators import (
     p_value,
     pairwise_distances,
     permutation_null,
+    ridge_information,
     ross,
     standardized_distances,
     usable_information,
@@ -191,6 +192,38 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
     ("decoder_bound(nan)", lambda: decoder_bound(with_value(float("nan")), Y % 2), ("scores", "nan", "7")),
     ("decoder_bound(None)", lambda: decoder_bound(None, Y), ("scores", "None")),
     ("decoder_bound(59 labels)", lambda: decoder_bound(torch.zeros(N, 3), Y[:-1]), ("labels", "59")),
+    # Usable information of a ridge regression
+    ("ridge_information(None)", lambda: ridge_information(None, Y), ("x ", "None")),
+    ("ridge_information(no targets)", lambda: ridge_information(X, None), ("targets", "None")),
+    ("ridge_information(59 labels)", lambda: ridge_information(X, Y[:-1]), ("targets", "59")),
+    (
+        "ridge_information(nan)",
+        lambda: ridge_information(with_value(float("nan")), Y),
+        ("x ", "nan", "7"),
+    ),
+    ("ridge_information(kind=3)", lambda: ridge_information(X, Y, kind=3), ("kind", "3")),
+    (
+        "ridge_information(ignore_index=1.5)",
+        lambda: ridge_information(X, Y, ignore_index=1.5),
+        ("ignore_index", "1.5"),
+    ),
+    (
+        "ridge_information(mask of labels)",
+        lambda: ridge_information(X, Y, torch.ones(N, dtype=torch.bool)),
+        ("mask", "classes"),
+    ),
+    (
+        "ridge_information(scalar mask)",
+        lambda: ridge_information(torch.zeros(N, 3, 2), torch.arange(3 * N).reshape(N, 3), True),
+        ("mask", "()"),
+    ),
+    ("ridge_information(one class)", lambda: ridge_information(X, 0 * Y), ("targets", "only one")),
+    ("ridge_information(no examples)", lambda: ridge_information(X[:0], Y[:0]), ("(0,)",)),
+    (
+        "ridge_information(labels at positions)",
+        lambda: ridge_information(X, torch.arange(3 * N).reshape(N, 3)),
+        ("x ", "(60, 3)"),
+    ),
     # Usable information
     ("usable_information(None)", lambda: usable_information(None, Y), ("scores", "None")),
     (

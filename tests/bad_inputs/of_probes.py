@@ -151,6 +151,8 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
             ("k", "3"),
             ("signal", "information"),
             ("signal", None),
+            ("hidden", "ridge"),
+            ("hidden", None),
             ("norm", "manhattan"),
             ("norm", None),
             ("layers", None),

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from infopace import Probe, mutual_information
-from infopace.estimators import entropy, usable_information
+from infopace.estimators import entropy, ridge_information, usable_information
 from infopace.model.forward import as_found
 from infopace.probe import Measuring
 
@@ -37,7 +37,13 @@ def test_measures_each_layer_as_a_direct_call_does() -> None:
     default = Probe(inputs, labels).measure(model, layers="all")
     choice = "usable information: the default for one label an example"
     assert default.output.estimate == dataclasses.replace(usable, choice=choice)
-    assert default["0"] == measurement["0"] and default.output.decoder == measurement.output.decoder
+    assert default.output.decoder == measurement.output.decoder
+    read = ridge_information(hidden.detach(), labels)
+    assert default["0"].estimate == default["0"].usable == read and default["0"].neighbours is None
+    as_in_papers = Probe(inputs, labels).measure(model, layers="all", hidden="neighbours")
+    assert as_in_papers["0"] == measurement["0"] and as_in_papers.output == default.output
+    mixed = Probe(inputs, labels).measure(model, layers="all", signal="neighbours", hidden="usable")
+    assert mixed["0"] == default["0"] and mixed.output == measurement.output
     assert measurement["0"].width == 16
     assert measurement["0"].decoder is None
     loss = nn.functional.cross_entropy(model(inputs), labels).item()
@@ -341,3 +347,14 @@ def test_scores_that_are_no_class_scores() -> None:
     assert measurement.output.estimate.choice.startswith(
         "neighbours: outputs of shape (300, 3) are no scores"
     )
+
+
+@pytest.mark.parametrize("labels", [True, False])
+def test_examples_with_equal_outputs_all_contribute(labels: bool) -> None:
+    """A network maps many inputs to one output: such examples are no copies, and are not left out."""
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(60, 4, generator=generator).repeat_interleave(2, 0)
+    targets = (inputs[:, 0] > 0).long() if labels else inputs[:, :1].clone()
+    probe = Probe(inputs, targets)
+    found = probe.measure(nn.Linear(4, 3 if labels else 1), Measuring(signal="neighbours")).output.estimate
+    assert found.pointwise is not None and len(found.pointwise) == found.n == 120

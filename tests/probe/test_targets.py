@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from infopace import Probe, mutual_information
-from infopace.estimators import entropy, usable_information
+from infopace.estimators import entropy, ridge_information, usable_information
 from infopace.probe import LayerInformation, Measuring
 
 from ..small_probe import labelled
@@ -187,16 +187,92 @@ def test_a_signal_that_is_asked_for_is_taken_and_the_other_is_not_searched(
     assert usable.estimate.pointwise is not None and len(usable.estimate.pointwise) == N
 
 
-def test_hidden_layers_have_no_signal_where_targets_have_no_distance() -> None:
-    model = Head(T, V)
+class Positions(nn.Module):
+    """Layers with a vector for each of T positions, and one in between without."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.widen, self.pool, self.head = nn.Linear(6, T * 6), nn.Linear(T * 6, 7), nn.Linear(13, V)
+        self.each = nn.Linear(6, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        flat = self.widen(x)
+        each = self.each(flat.reshape(len(x), T, 6))
+        pooled = self.pool(flat)[:, None, :].expand(-1, T, -1)
+        return self.head(torch.cat([each, pooled], 2))
+
+
+def test_hidden_layers_are_read_for_targets_of_every_kind() -> None:
+    targets_of = {"classes": LABELS, "multi-label": SEVERAL, "soft": SOFT, "regression": NUMBERS}
+    for kind, targets in targets_of.items():
+        model = Head(3 if targets is LABELS else targets.shape[1])
+        hidden = "usable" if kind == "regression" else "auto"
+        found = Probe(INPUTS, targets).measure(model, layers="all", hidden=hidden)
+        assert found["body"].estimate == ridge_information(model.body(INPUTS).detach(), targets, kind=kind)
+        assert found["body"].usable == found["body"].estimate and found.left_out == {}
+
+
+def test_hidden_layers_are_read_by_neighbours_in_principal_components_for_quantities() -> None:
+    model = Head(2)
+    found = Probe(INPUTS, NUMBERS).measure(model, layers="all")["body"]
+    values = model.body(INPUTS).detach().double()
+    _, _, axes = torch.linalg.svd(values - values.mean(0), full_matrices=False)
+    parts = (values - values.mean(0)) @ axes[:6].T
+    expected = mutual_information(parts, NUMBERS, estimator="ksg1", standardize="block")
+    assert found.estimate.nats == pytest.approx(expected.nats, abs=1e-9)
+    assert found.estimate.choice == "neighbours in 6 principal components"
+    assert found.neighbours == found.estimate and found.usable is None and found.width == 16
+    raw = Probe(INPUTS, NUMBERS).measure(model, layers="all", signal="neighbours")["body"]
+    assert raw.estimate.choice == ""
+    labels = Probe(INPUTS, LABELS).measure(Head(3), layers="all", hidden="components")["body"]
+    assert labels.estimate.method == "ross" and labels.estimate.choice == found.estimate.choice
+
+
+def test_hidden_layers_at_positions_need_a_vector_for_each() -> None:
+    model = Positions()
     found = Probe(INPUTS, TOKENS).measure(model, layers="all")
+    assert list(found.layers) == ["each", "head", "output"]
+    vectors = model.each(model.widen(INPUTS).reshape(len(INPUTS), T, 6)).detach()
+    assert found["each"].estimate == ridge_information(vectors, TOKENS)
+    reason = f"was not measured, because outputs ({N}, 7) have no vector for each position of ({N}, {T})"
+    assert found.left_out["pool"] == reason and f"pool: {reason}" in found.warnings
+    with pytest.raises(
+        ValueError, match="layer 'pool' does not fit the probe: x must have a vector for each"
+    ):
+        Probe(INPUTS, TOKENS).measure(model, layers=["pool"])
+
+
+def test_hidden_layers_of_a_language_model_are_read_at_the_position_before() -> None:
+    torch.manual_seed(0)
+    embed = nn.Embedding(V, 8)
+    model = nn.Sequential(embed, nn.Linear(8, V))
+    found = Probe(TOKENS, TOKENS).measure(model, layers="all")
+    assert "0" in found.layers
+    assert found["0"].estimate == ridge_information(embed(TOKENS).detach()[:, :-1], TOKENS[:, 1:])
+
+
+def test_hidden_layers_have_no_neighbours_where_targets_have_no_distance() -> None:
+    found = Probe(INPUTS, TOKENS).measure(Head(T, V), layers="all", hidden="neighbours")
     assert list(found.layers) == ["output"]
     assert found.warnings[0] == (
         "hidden layers: not measured, because neighbours are not sound for labels at several positions"
     )
     # With labels they are measured by neighbours, whatever drives at the output.
-    hidden = Probe(INPUTS, LABELS).measure(Head(3), layers="all", signal="usable")["body"]
-    assert hidden.estimate.method == "ross" and hidden.usable is None
+    hidden = Probe(INPUTS, LABELS).measure(Head(3), layers="all", signal="usable", hidden="neighbours")
+    assert hidden["body"].estimate.method == "ross" and hidden["body"].usable is None
+
+
+def test_hidden_layers_are_left_out_where_only_some_targets_of_an_example_count() -> None:
+    def some(model: nn.Module, batch: Any) -> tuple[Tensor, Tensor, Tensor]:
+        inputs, targets = batch
+        mask = torch.ones_like(targets, dtype=torch.bool)
+        mask[:, 0] = inputs[:, 0] > 0
+        return model(inputs), targets, mask
+
+    found = Probe(INPUTS, NUMBERS, forward=some).measure(Head(2), layers="all")
+    reason = "not measured, because a ridge regression takes whole examples, got targets of which some do not count"
+    assert list(found.layers) == ["output"]
+    assert set(found.left_out.values()) == {reason}
 
 
 def test_classes_are_those_of_one_label_an_example() -> None:

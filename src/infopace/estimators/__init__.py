@@ -27,5 +27,6 @@ from infopace.estimators._neighbour_search._trees import tree_ross as tree_ross
 from infopace.estimators._permutation import p_value as p_value
 from infopace.estimators._permutation import permutation_null as permutation_null
 from infopace.estimators._plug_in import entropy as entropy
+from infopace.estimators._ridge import ridge_information as ridge_information
 from infopace.estimators._ross import ross as ross
 from infopace.estimators._usable import usable_information as usable_information

@@ -117,6 +117,17 @@ def mutual_information(
     return dataclasses.replace(estimate, warnings=(left_out, *estimate.warnings))
 
 
+def information_of_outputs(
+    x: Tensor, y: Tensor, *, k: int, norm: str, estimator: str, std_error: bool
+) -> Estimate:
+    """The information in a network's outputs x (n, d) about targets y, with a term for each of the n examples.
+
+    As `mutual_information` with one scale for all columns. But examples with equal outputs are all kept: a network
+    maps different inputs to the same output, above all one that has collapsed.
+    """
+    return _by_kind(x, y, Options(estimator, k, norm, "block", std_error, 0, None, copies=False), "")
+
+
 def _by_kind(samples: Tensor, others: Tensor, options: Options, remedy: str) -> Estimate:
     """Labels are (n,) whole numbers, vectors (n, d) floats; I(X;Y) = I(Y;X)."""
     if options.auto:

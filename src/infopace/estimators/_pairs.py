@@ -60,6 +60,8 @@ class Options:
     std_error: bool
     permutations: int
     on_permutation: Callable[[int, int], None] | None
+    # Whether examples with equal values are copies of one. Those of a network are not: it maps many inputs to one.
+    copies: bool = True
 
     @property
     def auto(self) -> bool:
@@ -85,7 +87,7 @@ def vector_and_labels(x: Tensor, y: Tensor, options: Options, name: str) -> Esti
             f"labels must repeat, got {len(y)} examples with {len(y)} different labels; where {other} is a quantity,"
             " give it as floats"
         )
-    keep = first_copies(x, classes)
+    keep = first_copies(x, classes) if options.copies else None
     if keep is not None:
         return _without_copies(vector_and_labels(x[keep], y[keep], options, name), keep)
     alone = singletons(classes)
@@ -158,7 +160,7 @@ def two_vectors(x: Tensor, y: Tensor, options: Options) -> Estimate:
     _check_fits(options, OF_VECTORS, "integer labels, got floating targets")
     if estimator in NEURAL:
         return neural_bound(x, y, bound=estimator)
-    keep = first_copies(x, y)
+    keep = first_copies(x, y) if options.copies else None
     if keep is not None and int(keep.sum()) > options.k:
         return _without_copies(two_vectors(x[keep], y[keep], options), keep)
     n, k = len(x), options.k

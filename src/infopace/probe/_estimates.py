@@ -13,25 +13,55 @@ from infopace.estimators import (
     Estimate,
     OutOfRangeError,
     decoder_bound,
-    mutual_information,
+    ridge_information,
     usable_information,
 )
+from infopace.estimators._components import principal_components
+from infopace.estimators._mutual_information import information_of_outputs
+from infopace.estimators._ridge_inputs import vectors_of_positions
 from infopace.probe._measuring import LayerInformation, Measuring
 from infopace.probe._pass import Scored
-from infopace.probe._signal import driving_signal, has_shape_of_scores
+from infopace.probe._signal import driving_signal, has_shape_of_scores, hidden_signal
 from infopace.probe._targets import Kind, Targets
 
+_RIDGE = {
+    Kind.LABELS: "classes",
+    Kind.NUMBERS: "regression",
+    Kind.POSITIONS: "positions",
+    Kind.MULTI_LABEL: "multi-label",
+    Kind.SOFT: "soft",
+}
 
-def of_layer(name: str, values: Tensor, targets: Targets, measuring: Measuring) -> LayerInformation:
-    """The information in a hidden layer. It makes no prediction, so only neighbours say what is in it.
+
+def of_layer(
+    name: str, values: Tensor, targets: Targets, measuring: Measuring, shifted: bool = False
+) -> LayerInformation | str:
+    """The information in a hidden layer: what a ridge classifier or regression reads, or what neighbours find.
+
+    Where positions have targets, the layer must have a vector for each. A layer that has not is an error if `measuring`
+    is strict, and else the reason is returned. `shifted`: the vector at a position is for the target at the next.
 
     Raises:
-        ValueError: values that are not finite.
+        ValueError: values that are not finite, or that have no vector for each position with a target.
     """
     flat = values.reshape(len(values), -1)
+    width = flat.shape[1]
     with _fitting(f"layer {name!r}", values.device):
-        found = by_neighbours(flat, targets, measuring, measuring.std_error)
-    return LayerInformation(name, found, None, flat.shape[1], neighbours=found)
+        hidden = hidden_signal(targets, measuring.signal, measuring.hidden)
+        if hidden != "usable":
+            found = by_neighbours_in_layer(flat, targets, measuring, measuring.std_error)
+            return LayerInformation(name, found, None, width, neighbours=found)
+        assert targets.kind is not None, "known before layers are measured"
+        kind, mask = _RIDGE[targets.kind], None
+        if kind == "positions":
+            flat, mask, shape = values, targets.mask, targets.values.shape
+            if shifted and values.ndim == 3 and values.shape[1] == shape[1] + 1:
+                flat = values[:, :-1]
+            if not measuring.is_strict and vectors_of_positions(flat, targets.values) is None:
+                what = f"outputs {tuple(values.shape)} have no vector for each position of {tuple(shape)}"
+                return f"was not measured, because {what}"
+        found = ridge_information(flat, targets.values, mask, kind=kind)
+    return LayerInformation(name, found, None, width, usable=found)
 
 
 def of_output(output: Scored, targets: Targets, measuring: Measuring, note: str = "") -> LayerInformation:
@@ -67,15 +97,25 @@ def of_output(output: Scored, targets: Targets, measuring: Measuring, note: str 
 
 def by_neighbours(values: Tensor, targets: Targets, measuring: Measuring, std_error: bool) -> Estimate:
     """I(T;Y) of values (n, d): by the estimators of the paper, which are fast enough for every epoch."""
-    return mutual_information(
+    return information_of_outputs(
         values,
         targets.values,
         k=measuring.k,
         norm=measuring.norm,
         estimator="ross" if targets.kind is Kind.LABELS else "ksg1",
-        standardize="block",
         std_error=std_error,
     )
+
+
+def by_neighbours_in_layer(
+    values: Tensor, targets: Targets, measuring: Measuring, std_error: bool
+) -> Estimate:
+    """As `by_neighbours`, of a hidden layer's values (n, d), or of their principal components."""
+    if hidden_signal(targets, measuring.signal, measuring.hidden) == "neighbours":
+        return by_neighbours(values, targets, measuring, std_error)
+    parts = principal_components(values)
+    found = by_neighbours(parts, targets, measuring, std_error)
+    return dataclasses.replace(found, choice=f"neighbours in {parts.shape[1]} principal components")
 
 
 def _usable(output: Scored, targets: Targets) -> Estimate:

@@ -9,7 +9,7 @@ from typing import Any
 
 from infopace._checks import check_choice, flag, positive, shown, whole
 from infopace.estimators import Estimate
-from infopace.probe._signal import SIGNALS
+from infopace.probe._signal import HIDDEN, SIGNALS
 
 NORMS = ("euclidean", "chebyshev")
 REFERENCES = ("auto", "entropy", "ksg")
@@ -27,8 +27,12 @@ class Measuring:
             see `infopace.estimators.usable_information`; for targets of every kind. "neighbours": the neighbour
             estimate of I(T;Y), which is sound for one label an example and for continuous targets, and is what the
             published rules read. "auto": usable information, but neighbours where the output has not the shape of
-            scores. With "usable" no neighbours are searched at the output. Hidden layers make no prediction, so they
-            are measured by neighbours.
+            scores. With "usable" no neighbours are searched at the output.
+        hidden: What drives in hidden layers, which make no prediction of their own. "usable": what a ridge classifier
+            or regression reads in them, see `infopace.estimators.ridge_information`; for targets of every kind.
+            "components": neighbours in the first log2(n) principal components of the layer's outputs. "neighbours":
+            neighbours in the outputs as they are, as the papers have it. "auto": usable information for labels of every
+            kind, and components for quantities; but neighbours where `signal` is "neighbours".
         k: Neighbours of the estimators, fewer than the examples.
         norm: "euclidean" or "chebyshev".
         reference: I(X;Y) in nats: a number, "entropy", "ksg" or "auto". "entropy" takes H(Y), since labels are a
@@ -45,9 +49,10 @@ class Measuring:
             has more than 64 positions with a target. If layers are measured, None takes all examples, and each layer's
             output is released once it is measured. With a number the outputs of all chosen layers are held until the
             last batch has run.
-        strict: Whether it is an error if a layer cannot be measured: it does not run, or its output has no dimension of
-            the examples, as that of position embeddings. If not, it is left out, as is a layer that gets the same input
-            for every example, and `Measurement.warnings` says so. None: an error, unless `layers` is "all".
+        strict: Whether it is an error if a layer cannot be measured: it does not run, its output has no dimension of
+            the examples, as that of position embeddings, or it has no vector for each position where positions have
+            targets. If not, it is left out, as is a layer that gets the same input for every example, and
+            `Measurement.warnings` says so. None: an error, unless `layers` is "all".
 
     Raises:
         ValueError: an unknown word, or a number out of range.
@@ -55,6 +60,7 @@ class Measuring:
 
     layers: str | Sequence[str] = "output"
     signal: str = "auto"
+    hidden: str = "auto"
     k: int = 3
     norm: str = "euclidean"
     reference: str | float = "auto"
@@ -74,6 +80,7 @@ class Measuring:
             "strict": None if self.strict is None else flag("strict", self.strict),
         }
         check_choice("signal", self.signal, SIGNALS)
+        check_choice("hidden", self.hidden, HIDDEN)
         check_choice("norm", self.norm, NORMS)
         for name, value in checked.items():
             object.__setattr__(self, name, value)
@@ -109,8 +116,10 @@ class LayerInformation:
         estimate: What drives a policy: `neighbours` or `usable`. At the output its `choice` says which, and why.
         decoder: The decoder bound H(Y) - cross-entropy; only at the output of a classifier.
         width: Numbers per example in T.
-        neighbours: I(T;Y) of the layer's output T, flattened, and the targets Y; None: not computed, or not sound.
-        usable: Usable information; only at the output. None: not computed, or the output has no shape of scores.
+        neighbours: I(T;Y) of the layer's output T, flattened, and the targets Y, or of T's principal components where
+            `Measuring.hidden` says so; None: not computed, or not sound.
+        usable: Usable information: of the output as scores, or of a hidden layer as a ridge classifier or regression
+            reads it (`usable.method` is then "ridge"). None: not computed, or the output has no shape of scores.
     """
 
     name: str

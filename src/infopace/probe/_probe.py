@@ -16,12 +16,12 @@ from infopace.model.forward import as_found, check_layer_output, map_tensors, te
 from infopace.model.layers import check_model, pick_layers, unwrap
 from infopace.model.processes import ALONE, Processes, digest, processes_of
 from infopace.probe._constant import ConstantSignal
-from infopace.probe._estimates import by_neighbours, of_layer, of_output
+from infopace.probe._estimates import by_neighbours, by_neighbours_in_layer, of_layer, of_output
 from infopace.probe._measuring import LayerInformation, Measurement, Measuring, chosen
 from infopace.probe._pass import Scored, by_position, layers_and_scores, targets_of, thinned
 from infopace.probe._reference import ksg_reference
 from infopace.probe._sampling import as_batch, as_examples, drawn, drawn_whole
-from infopace.probe._signal import without_distance
+from infopace.probe._signal import unread, without_distance
 from infopace.probe._targets import Kind, Targets
 from infopace.probe.outputs import Forward, Plain, check_forward, plain_forward
 
@@ -74,8 +74,7 @@ class Probe:
         self._examples, self.n, self._forward = map_tensors(examples, torch.clone), n, forward
         # None until the first measurement, if forward makes them.
         self._targets: Targets | None = None
-        # References that were computed, by k and norm.
-        self._ksg: dict[tuple[int, str], float] = {}
+        self._ksg: dict[tuple[int, str], float] = {}  # references that were computed, by k and norm
         # By k, norm and layer: how far below the value the interval began when an error bar was last computed.
         self._margins: dict[tuple[int, str, str], float] = {}
         self._constant = ConstantSignal()
@@ -136,9 +135,7 @@ class Probe:
     @property
     def targets(self) -> Tensor:
         """The targets; ValueError if `forward` makes them, and nothing was measured yet."""
-        if self.forward is None:
-            return self._examples[1]
-        return self._known_targets().values
+        return self._examples[1] if self.forward is None else self._known_targets().values
 
     @property
     def forward(self) -> Forward | None:
@@ -222,16 +219,22 @@ class Probe:
             reference = self._reference_so_far(measuring)
         warnings: list[str] = []
         unsound: dict[str, str] = {}
-        if picked and (why := without_distance(self._known_targets())):
-            reason = f"not measured, because neighbours are not sound for {why}"
+        if picked and (why := unread(self._known_targets(), measuring.signal, measuring.hidden)):
+            reason = f"not measured, because {why}"
             unsound, picked = dict.fromkeys(picked, reason), {}
             warnings.append(f"hidden layers: {reason}")
         found: dict[str, LayerInformation] = {}
         above: dict[str, str] = {}
+        out_of_place: dict[str, str] = {}  # why a layer has not the positions of the targets
 
         def measure_layer(name: str, values: Tensor) -> None:
-            if name != "output":
-                found[name] = of_layer(name, values, self._known_targets(), measuring)
+            if name == "output":
+                return
+            one = of_layer(name, values, self._known_targets(), measuring, self._shifted)
+            if isinstance(one, str):
+                out_of_place[name] = one
+            else:
+                found[name] = one
                 note(name, values)
 
         def note(name: str, values: Tensor) -> None:
@@ -252,6 +255,7 @@ class Probe:
         warnings += [
             f"{name}: {above[name]}, which is too low; give a number" for name in found if name in above
         ]
+        left_out |= {name: why for name, why in out_of_place.items() if name not in found}
         warnings += [f"{name}: {reason}" for name, reason in left_out.items()]
         return Measurement(found, reference, time.perf_counter() - began, tuple(warnings), left_out | unsound)
 
@@ -319,6 +323,11 @@ class Probe:
     def _knows_targets(self) -> bool:
         return self._targets is not None and self._targets.kind is not None
 
+    @property
+    def _shifted(self) -> bool:
+        """Whether scores at a position are for the target at the next."""
+        return isinstance(self._forward, Plain) and self._forward.next_token
+
     def _known_targets(self) -> Targets:
         if self._targets is None or self._targets.kind is None:
             what = "made by forward" if self._targets is None else "numbers 0 and 1 in several columns"
@@ -368,11 +377,8 @@ class Probe:
 
     def _measure_output(self, output: Scored, measuring: Measuring) -> LayerInformation:
         self._check_neighbours(measuring)
-        shifted = isinstance(self._forward, Plain) and self._forward.next_token
-        note = (
-            "; scores are compared with the next token, because the labels are the inputs" if shifted else ""
-        )
-        return of_output(output, self._known_targets(), measuring, note)
+        note = "; scores are compared with the next token, because the labels are the inputs"
+        return of_output(output, self._known_targets(), measuring, note if self._shifted else "")
 
     def _is_above(
         self, reference: float, name: str, estimate: Estimate, values: Tensor, measuring: Measuring
@@ -387,8 +393,8 @@ class Probe:
             key = measuring.k, measuring.norm, name
             if estimate.nats - reference > 2 * self._margins.get(key, math.inf):
                 return True
+            again = by_neighbours if name == "output" else by_neighbours_in_layer
             with torch.autocast(values.device.type, enabled=False):
-                flat, targets = values.reshape(len(values), -1), self._known_targets()
-                estimate = by_neighbours(flat, targets, measuring, True)
+                estimate = again(values.reshape(len(values), -1), self._known_targets(), measuring, True)
             self._margins[key] = estimate.nats - estimate.interval[0]
         return estimate.interval[0] > reference

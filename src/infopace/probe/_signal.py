@@ -9,6 +9,7 @@ from torch import Tensor
 from infopace.probe._targets import Kind, Targets
 
 SIGNALS = ("auto", "usable", "neighbours")
+HIDDEN = ("auto", "usable", "components", "neighbours")
 # Kinds of targets that have distances, or classes to compare distances in.
 _SOUND = (Kind.LABELS, Kind.NUMBERS)
 
@@ -57,3 +58,29 @@ def without_distance(targets: Targets) -> str:
     if targets.kind not in _SOUND:
         return "targets of unknown kind" if targets.kind is None else targets.kind.value
     return "targets of which some do not count" if targets.mask is not None else ""
+
+
+def hidden_signal(targets: Targets, signal: str, hidden: str) -> str:
+    """What drives in hidden layers. What "auto" takes is decided here and nowhere else.
+
+    It takes neighbours where they drive at the output too, as in the papers. Else it takes what a ridge classifier
+    reads. Of quantities a linear reader sees little change in the first layers, and neighbours in principal components
+    were the better guide (`studies/layer_signal`).
+    """
+    if hidden != "auto":
+        return hidden
+    if signal == "neighbours":
+        return "neighbours"
+    return "components" if targets.kind is Kind.NUMBERS and not without_distance(targets) else "usable"
+
+
+def unread(targets: Targets, signal: str, hidden: str) -> str:
+    """Why no hidden layer can be measured for such targets; "" if they can."""
+    if hidden_signal(targets, signal, hidden) != "usable":
+        why = without_distance(targets)
+        return f"neighbours are not sound for {why}" if why else ""
+    if targets.kind is Kind.SOFT and targets.values.ndim > 2:
+        return "a ridge classifier takes soft labels of one position, got more"
+    if targets.mask is not None and targets.kind not in (Kind.POSITIONS, Kind.LABELS):
+        return "a ridge regression takes whole examples, got targets of which some do not count"
+    return ""
