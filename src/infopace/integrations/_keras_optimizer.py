@@ -31,7 +31,9 @@ class KerasOptimizer(Optimizer):
                 "the optimizer's learning_rate must be a number, got a schedule beside infopace's"
             ) from error
         defaults: dict[str, Any] = {"lr": float(keras.learning_rate)}
-        if hasattr(keras, "beta_2"):  # it divides by second moments, so it is warmed up
+        if hasattr(keras, "beta_2") and hasattr(
+            keras, "epsilon"
+        ):  # it divides by second moments, so it is warmed up
             defaults |= {"betas": (float(keras.beta_1), float(keras.beta_2)), "eps": float(keras.epsilon)}
         super().__init__([variable.value for variable in model.trainable_variables], defaults)
         rate = getattr(keras, "_learning_rate", None)
