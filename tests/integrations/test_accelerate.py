@@ -87,6 +87,7 @@ def test_epochs_are_those_of_the_plain_loop(monkeypatch: pytest.MonkeyPatch) -> 
     assert_alike(Loop(epochs=EPOCHS).train(), plain(monkeypatch))
 
 
+@pytest.mark.slow
 def test_steps_are_those_of_the_plain_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     run = plain(monkeypatch, policy=HoldAndDecay(steps=EPOCHS * STEPS), every=5)
     assert_alike(Loop(epochs=EPOCHS, every=5).train(), run)
@@ -97,11 +98,15 @@ def test_accumulated_and_clipped_gradients(monkeypatch: pytest.MonkeyPatch) -> N
     assert_alike(Loop(epochs=EPOCHS, accumulate=2).train(clip=0.5), run)
 
 
+@pytest.mark.slow
 def test_mixed_precision() -> None:
     assert Loop(epochs=EPOCHS, precision="bf16").train().scheduler.history["output"][-1] > 1.5
 
 
-@pytest.mark.parametrize(("epochs", "stop"), [(4, 0), (4, 6), (1, 5)])
+@pytest.mark.parametrize(
+    ("epochs", "stop"),
+    [pytest.param(4, 0, marks=pytest.mark.slow), (4, 6), pytest.param(1, 5, marks=pytest.mark.slow)],
+)
 def test_a_state_resumes_with_the_same_numbers(tmp_path: Path, epochs: int, stop: int) -> None:
     """At the end of an epoch, in the middle of one, and in the middle of a trial."""
     loop = Loop(epochs=EPOCHS).train(epochs, stop=stop)
@@ -116,6 +121,7 @@ def test_a_state_resumes_with_the_same_numbers(tmp_path: Path, epochs: int, stop
     assert same(again.model.state_dict(), loop.model.state_dict())
 
 
+@pytest.mark.slow
 def test_it_ends_where_the_rule_says_so() -> None:
     loop = Loop().train(200)
     assert loop.scheduler.finished

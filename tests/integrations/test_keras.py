@@ -80,11 +80,13 @@ def test_epochs_are_those_of_a_loop_in_torch() -> None:
     assert_alike(fit(network()), in_torch(network(), **plan))
 
 
+@pytest.mark.slow
 def test_steps_are_those_of_a_loop_in_torch() -> None:
     theirs = in_torch(network(), policy=HoldAndDecay(steps=EPOCHS * STEPS), every=5)
     assert_alike(fit(network(), every=5), theirs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adam", "lion"])
 def test_optimizers_of_keras_are_paced(optimizer: str) -> None:
     model = network(keras.optimizers.get(optimizer), norm=True)
@@ -107,7 +109,7 @@ class Kill(keras.callbacks.Callback):
             raise Killed
 
 
-@pytest.mark.parametrize("epoch", [1, 5])
+@pytest.mark.parametrize("epoch", [pytest.param(1, marks=pytest.mark.slow), 5])
 def test_a_backup_resumes_with_the_same_numbers(tmp_path: Path, epoch: int) -> None:
     whole = fit(network())
 
@@ -142,6 +144,7 @@ def test_the_history_holds_information_and_the_learning_rate() -> None:
     assert model.shown["learning_rate"][-5:] == rates[-6:-1]
 
 
+@pytest.mark.slow
 def test_it_ends_where_the_rule_says_so() -> None:
     model = network()
     scheduler = fit(model, epochs=200, policy=HoldAndDecay())
@@ -161,6 +164,7 @@ def test_a_second_fit_is_a_run_of_its_own() -> None:
     assert schedulers[0].state_dict()["steps"] == schedulers[1].state_dict()["steps"] == 3 * STEPS
 
 
+@pytest.mark.slow
 def test_a_model_that_ends_in_softmax() -> None:
     def logarithm(model: Any, batch: Any) -> Any:
         inputs, labels = batch

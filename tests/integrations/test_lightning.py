@@ -96,17 +96,22 @@ def test_steps_are_those_of_the_plain_loop(tmp_path: Path) -> None:
     assert_alike(Fit(tmp_path, options={"every": 5}, max_epochs=-1, max_steps=EPOCHS * STEPS), run)
 
 
+@pytest.mark.slow
 def test_accumulated_and_clipped_gradients(tmp_path: Path) -> None:
     run = PlainRun().train(accumulate=2, clip=0.5)
     assert_alike(Fit(tmp_path, batch=BATCH // 2, accumulate_grad_batches=2, gradient_clip_val=0.5), run)
 
 
+@pytest.mark.slow
 def test_mixed_precision(tmp_path: Path) -> None:
     fit = Fit(tmp_path, precision="bf16-mixed")
     assert fit.scheduler.history["output"][-1] > 1.5
 
 
-@pytest.mark.parametrize("after", [3 * STEPS, 4 * STEPS + 6, 5])
+@pytest.mark.parametrize(
+    "after",
+    [pytest.param(3 * STEPS, marks=pytest.mark.slow), 4 * STEPS + 6, pytest.param(5, marks=pytest.mark.slow)],
+)
 def test_a_checkpoint_resumes_with_the_same_numbers(tmp_path: Path, after: int) -> None:
     """At the end of an epoch, in the middle of one, and in the middle of a trial."""
     saves = ModelCheckpoint(tmp_path, filename="{step}", every_n_train_steps=after, save_top_k=-1)
@@ -136,6 +141,7 @@ def test_loggers_get_information_and_the_learning_rate(tmp_path: Path) -> None:
     assert shown["learning_rate"] == pytest.approx(max(fit.scheduler.get_last_lr()), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_it_ends_where_the_rule_says_so(tmp_path: Path) -> None:
     fit = Fit(tmp_path, options={"policy": HoldAndDecay()}, max_epochs=200)
     assert fit.scheduler.finished
@@ -151,5 +157,5 @@ def test_another_scheduler_is_refused(tmp_path: Path) -> None:
         enable_model_summary=False,
         callbacks=[MutualInformationCallback(small_probe())],
     )
-    with pytest.raises(ValueError, match="must return no scheduler beside infopace's, got StepLR"):
+    with pytest.raises(ValueError, match="must return no scheduler, got StepLR"):
         trainer.fit(Module(scheduler=True), Shuffled())

@@ -119,6 +119,7 @@ def test_steps_are_those_of_the_plain_loop(tmp_path: Path) -> None:
     assert_alike(run, Plain(run.batches))
 
 
+@pytest.mark.slow
 def test_a_number_of_steps_is_the_plan(tmp_path: Path) -> None:
     run = Train(tmp_path, max_steps=100).train()
     assert len(run.batches) == 100
@@ -131,11 +132,14 @@ def test_accumulated_and_clipped_gradients(tmp_path: Path) -> None:
     assert_alike(run, Plain(run.batches, accumulate=2, clip=0.5))
 
 
+@pytest.mark.slow
 def test_mixed_precision(tmp_path: Path) -> None:
     assert Train(tmp_path, bf16=True).train().scheduler.history["output"][-1] > 0.9
 
 
-@pytest.mark.parametrize("after", [30, 46, 5])
+@pytest.mark.parametrize(
+    "after", [pytest.param(30, marks=pytest.mark.slow), 46, pytest.param(5, marks=pytest.mark.slow)]
+)
 def test_a_checkpoint_resumes_with_the_same_numbers(tmp_path: Path, after: int) -> None:
     """At the end of an epoch, in the middle of one, and in the middle of a trial."""
     whole = Train(tmp_path, save_strategy="steps", save_steps=after).train()
@@ -153,6 +157,7 @@ def test_logs_hold_information_and_the_learning_rate(tmp_path: Path) -> None:
     assert decay == sorted(decay, reverse=True) and decay[-1] < 0.05 * decay[0]
 
 
+@pytest.mark.slow
 def test_it_ends_where_the_rule_says_so(tmp_path: Path) -> None:
     run = Train(tmp_path, num_train_epochs=300, options={"every": 5, "policy": HoldAndDecay()}).train()
     assert run.scheduler.finished
@@ -184,6 +189,7 @@ def test_adapters_are_paced(tmp_path: Path) -> None:
     assert last > first + 0.1
 
 
+@pytest.mark.slow
 def test_the_merged_model_may_be_measured(tmp_path: Path) -> None:
     model = lora()
     merged = {"every": 5, "measured": lambda: copy.deepcopy(model).merge_and_unload()}

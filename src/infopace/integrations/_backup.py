@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from infopace import MutualInformationLR
+
 
 class Backup:
     """States by the number of optimizer steps after which they were taken.
@@ -20,11 +22,11 @@ class Backup:
     def __init__(self, path: str | Path | None) -> None:
         self._path = None if path is None else Path(path)
 
-    def save(self, step: int, state: dict[str, Any]) -> None:
-        """Save the state after so many steps."""
+    def save(self, step: int, scheduler: MutualInformationLR) -> None:
+        """Save the state of a scheduler after so many steps."""
         if self._path is None:
             return
-        states = {**dict(list(self._saved().items())[-1:]), step: state}
+        states = {**dict(list(self._saved().items())[-1:]), step: scheduler.state_dict()}
         part = self._path.with_suffix(".part")
         torch.save(states, part)
         part.replace(self._path)

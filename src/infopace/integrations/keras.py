@@ -36,30 +36,24 @@ class MutualInformationCallback(keras.callbacks.Callback):
         RuntimeError: Keras runs on another backend than torch.
     """
 
-    scheduler: MutualInformationLR | None
-
     def __init__(self, probe: Probe, *, backup: str | Path | None = None, **options: Any) -> None:
         super().__init__()
-        if (backend := keras.backend.backend()) != "torch":
-            raise RuntimeError(
-                f"Keras must run on torch, got {backend}; set KERAS_BACKEND=torch before its import"
-            )
+        if (name := keras.backend.backend()) != "torch":
+            raise RuntimeError(f"KERAS_BACKEND must be torch, got {name}; set it before Keras is imported")
         self._probe, self._options, self._backup = probe, options, Backup(backup)
-        self._begins, self.scheduler = True, None
+        self.scheduler: MutualInformationLR | None = None
 
     def on_train_begin(self, logs: Any = None) -> None:
         """A run begins."""
-        self._begins = True
+        self.scheduler = None
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Build the scheduler in the first epoch, when others have restored the model."""
-        if not self._begins:
+        if self.scheduler is not None:
             return
-        self._begins = False
         model, plan = self.model, self.params
         assert model is not None and plan is not None, "fit has set them"
-        steps = plan["steps"] and plan["epochs"] * plan["steps"]
-        options = planned(self._options, plan["epochs"], steps)
+        options = planned(self._options, plan["epochs"], plan["steps"] and plan["epochs"] * plan["steps"])
         # The averages of batch norm are variables, not buffers.
         options["also"] = [*options.get("also", ()), *(one.value for one in model.non_trainable_variables)]
         self._optimizer = KerasOptimizer(model)
@@ -77,9 +71,8 @@ class MutualInformationCallback(keras.callbacks.Callback):
         self._optimizer.show_rate()
         if logs is not None:
             logs |= readings(self.scheduler) | {"learning_rate": rate}
-        if self.scheduler.finished:
-            self.model.stop_training = True
-        self._backup.save(self._optimizer.done, self.scheduler.state_dict())
+        self.model.stop_training |= self.scheduler.finished
+        self._backup.save(self._optimizer.done, self.scheduler)
 
     def on_train_end(self, logs: Any = None) -> None:
         """Leave the optimizer to Keras, and delete the backup."""

@@ -14,9 +14,6 @@ try:
 except ImportError as error:
     raise missing("lightning") from error
 
-# The progress bar is brought up to date after so many batches, and with each measurement.
-_SHOWN = 50
-
 
 class MutualInformationCallback(Callback):
     """Sets the learning rate of what `configure_optimizers` returns, which must be optimizers alone.
@@ -51,16 +48,13 @@ class MutualInformationCallback(Callback):
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Build the scheduler, before a checkpoint is loaded."""
         if others := [type(config.scheduler).__name__ for config in trainer.lr_scheduler_configs]:
-            raise ValueError(
-                f"configure_optimizers must return no scheduler beside infopace's, got {others[0]}"
-            )
+            raise ValueError(f"configure_optimizers must return no scheduler, got {others[0]}")
         epochs, most = (max(most or 0, 0) or None for most in (trainer.max_epochs, trainer.max_steps))
         if trainer.ckpt_path is None or self._steps_per_epoch is None:
             steps = trainer.estimated_stepping_batches
             self._steps_per_epoch = math.ceil(steps / epochs) if epochs and 0 < steps < math.inf else None
         steps = most or (epochs and self._steps_per_epoch and epochs * self._steps_per_epoch)
-        options = {"every": "auto", **self._options} if most else self._options
-        options = planned(options, epochs, steps)
+        options = planned({"every": "auto", **self._options} if most else self._options, epochs, steps)
         optimizers = trainer.optimizers if len(trainer.optimizers) > 1 else trainer.optimizers[0]
         self.scheduler = MutualInformationLR(optimizers, pl_module, self._probe, **options)
         # Lightning then saves and loads it, and its LearningRateMonitor logs the rate.
@@ -78,7 +72,7 @@ class MutualInformationCallback(Callback):
         if self.scheduler.finished:
             trainer.should_stop = True
         measurement = self.scheduler.measurement
-        if is_last or measurement is not self._logged or batch_idx % _SHOWN == 0:
+        if is_last or measurement is not self._logged or batch_idx % 50 == 0:
             shown = readings(self.scheduler)
             pl_module.log_dict(shown, prog_bar=True, logger=False, on_step=True, on_epoch=False)
             if measurement is not self._logged:
