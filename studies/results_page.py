@@ -43,6 +43,7 @@ ORDER = (
     "processes",
     "measuring_cost",
     "loop_speed",
+    "adapter_cost",
     "sample_size",
     "label_traps",
     "sparse_tables",

@@ -57,7 +57,6 @@ class MutualInformationCallback(Callback):
         options = planned({"every": "auto", **self._options} if most else self._options, epochs, steps)
         optimizers = trainer.optimizers if len(trainer.optimizers) > 1 else trainer.optimizers[0]
         self.scheduler = MutualInformationLR(optimizers, pl_module, self._probe, **options)
-        # Lightning then saves and loads it, and its LearningRateMonitor logs the rate.
         trainer.strategy.lr_scheduler_configs.append(LRSchedulerConfig(self.scheduler, name="learning_rate"))
 
     def on_train_batch_end(
