@@ -33,7 +33,6 @@ def main() -> float:
         labels[:1400],
         validation_data=(pixels[1400:], labels[1400:]),
         epochs=10,
-        verbose=2,
         callbacks=[paced],
     )
 

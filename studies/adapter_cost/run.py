@@ -1,4 +1,4 @@
-"""An epoch of each framework with its adapter beside one without; see README.md. Rows: results/adapter_cost.jsonl"""
+"""Steps of each framework with its adapter beside steps without; see README.md. Rows: results/adapter_cost.jsonl"""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from infopace.lab.environment import hardware, set_determinism, versions
 from infopace.lab.workloads import find_workload
 
 RESULTS = Path(__file__).resolve().parents[2] / "results" / "adapter_cost.jsonl"
-# Of 60,000; what a measurement takes is scaled to a whole epoch.
-EXAMPLES = 15_000
+# Steps of one example each, which are short, so that what an adapter adds stands out.
+EXAMPLES = 600
 # Bounds are given, so that no search runs.
-OPTIONS: dict[str, Any] = {"bounds": Bounds(1e-4, 1e-2), "policy": HoldAndDecay()}
+OPTIONS: dict[str, Any] = {"bounds": Bounds(1e-5, 1e-4), "policy": HoldAndDecay()}
 # Processor seconds of an epoch, and the scheduler if there was one.
 Timed = tuple[float, MutualInformationLR | None]
 
@@ -40,9 +40,9 @@ class Epoch:
         self.workload = find_workload("mnist-lenet")
         data = self.workload.load()
         assert isinstance(data.train_inputs, torch.Tensor)
-        self.share = EXAMPLES / len(data.train_targets)
+        self.steps = len(data.train_targets) // self.workload.batch_size
         self.inputs, self.targets = data.train_inputs[:EXAMPLES].float(), data.train_targets[:EXAMPLES]
-        self.probe = Probe.sample((self.inputs, self.targets))
+        self.probe = Probe.sample((data.train_inputs.float(), data.train_targets))
         self.began = self.ended = 0.0
         self.network = self.model()
 
@@ -53,7 +53,7 @@ class Epoch:
 
     def loader(self) -> DataLoader[Any]:
         data = TensorDataset(self.inputs, self.targets)
-        return DataLoader(data, batch_size=self.workload.batch_size, shuffle=True)
+        return DataLoader(data, batch_size=1, shuffle=True)
 
     def begin(self) -> None:
         self.began = time.process_time()
@@ -133,7 +133,7 @@ def under_transformers(epoch: Epoch, paced: bool) -> Timed:
         arguments = TrainingArguments(
             folder,
             num_train_epochs=1,
-            per_device_train_batch_size=epoch.workload.batch_size,
+            per_device_train_batch_size=1,
             use_cpu=True,
             report_to="none",
             save_strategy="no",
@@ -179,28 +179,29 @@ def under_accelerate(epoch: Epoch, paced: bool) -> Timed:
     return epoch.seconds, scheduler
 
 
-def under_keras(epoch: Epoch, paced: bool) -> Timed:
+def under_keras(timed_epoch: Epoch, paced: bool) -> Timed:
     """An epoch of `fit` of Keras, of the same network in a layer of its own."""
     import keras
 
     from infopace.integrations.keras import MutualInformationCallback
 
     class Clock(keras.callbacks.Callback):
-        def on_epoch_begin(self, number: int, logs: Any = None) -> None:
-            epoch.begin()
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            timed_epoch.begin()
 
-        def on_epoch_end(self, number: int, logs: Any = None) -> None:
-            epoch.end()
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            timed_epoch.end()
 
-    shape = tuple(epoch.inputs.shape[1:])
-    model = keras.Sequential([keras.Input(shape), keras.layers.TorchModuleWrapper(epoch.model())])
+    shape = tuple(timed_epoch.inputs.shape[1:])
+    model = keras.Sequential([keras.Input(shape), keras.layers.TorchModuleWrapper(timed_epoch.model())])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.SGD(0.01, momentum=0.9), loss)
-    callback = MutualInformationCallback(epoch.probe, **OPTIONS)
-    inputs, targets = epoch.inputs.numpy(), epoch.targets.numpy()
+    callback = MutualInformationCallback(timed_epoch.probe, **OPTIONS)
+    inputs, targets = timed_epoch.inputs.numpy(), timed_epoch.targets.numpy()
     callbacks = [callback, Clock()] if paced else [Clock()]
-    model.fit(inputs, targets, batch_size=epoch.workload.batch_size, verbose=0, callbacks=callbacks)
-    return epoch.seconds, callback.scheduler
+    quiet: Any = 0
+    model.fit(inputs, targets, batch_size=1, verbose=quiet, callbacks=callbacks)
+    return timed_epoch.seconds, callback.scheduler
 
 
 UNDER: dict[str, Callable[[Epoch, bool], Timed]] = {
@@ -228,6 +229,19 @@ def main() -> None:
             file.write(json.dumps(row) + "\n")
 
 
+def usual_step(epoch: Epoch) -> float:
+    """Seconds of a bare step of the workload's own batch size, the median of some."""
+    model, size, seconds = epoch.model(), epoch.workload.batch_size, list[float]()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+    for _ in range(40):
+        began = time.process_time()
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(epoch.inputs[:size]), epoch.targets[:size]).backward()
+        optimizer.step()
+        seconds.append(time.process_time() - began)
+    return statistics.median(seconds)
+
+
 def timed(name: str, epoch: Epoch, pairs: int) -> dict[str, object]:
     """The row of one framework."""
     without, paced, measured = [list[float]() for _ in range(3)]
@@ -240,13 +254,16 @@ def timed(name: str, epoch: Epoch, pairs: int) -> dict[str, object]:
         epoch.probe.measure(epoch.network)
         measured.append(time.process_time() - began)
     kept = list(zip(without, paced, measured, strict=True))[1:]  # the first warms up
+    usual = 1e6 * usual_step(epoch)
+    added = [1e6 * (two - one - cost) / EXAMPLES for one, two, cost in kept]
     return {
         "framework": name,
         "pairs": pairs,
-        "seconds": round(statistics.median(one for one, _, _ in kept), 3),
-        "examples": EXAMPLES,
-        "overhead": [round((two - cost) / one - 1, 5) for one, two, cost in kept],
-        "measuring": [round(epoch.share * cost / one, 5) for one, _, cost in kept],
+        "steps": EXAMPLES,
+        "step_us": round(1e6 * statistics.median(without) / EXAMPLES),
+        "usual_step_us": round(usual),
+        "added_us": [round(one, 1) for one in added],
+        "measuring": round(1e6 * statistics.median(measured) / (usual * epoch.steps), 5),
         "versions": versions(),
         "hardware": hardware(torch.device("cpu")),
     }

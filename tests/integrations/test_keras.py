@@ -178,7 +178,7 @@ def test_a_model_that_ends_in_softmax() -> None:
 
 
 def test_a_schedule_of_keras_is_refused() -> None:
-    schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)
+    schedule: Any = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)
     with pytest.raises(ValueError, match="learning_rate must be a number, got a schedule beside infopace's"):
         fit(network(keras.optimizers.SGD(schedule)))
 

@@ -66,7 +66,7 @@ class Train:
             ),
             train_dataset=items(),  # pyright: ignore[reportArgumentType]
             data_collator=self.collate,
-            optimizers=(sgd(self.model), None) if model is None else (None, None),  # pyright: ignore[reportArgumentType]
+            optimizers=(sgd(self.model), None) if model is None else (None, None),
         )
         pace(self.trainer, probe(), **options)
 
@@ -180,7 +180,7 @@ def test_a_second_call_of_train_is_refused(tmp_path: Path) -> None:
 
 def lora() -> Any:
     torch.manual_seed(0)
-    return peft.get_peft_model(Net(), peft.LoraConfig(target_modules=["net.0", "net.2"], r=4))  # pyright: ignore[reportArgumentType]
+    return peft.get_peft_model(Net(), peft.LoraConfig(target_modules=["net.0", "net.2"], r=4))
 
 
 def test_adapters_are_paced(tmp_path: Path) -> None:
