@@ -77,7 +77,7 @@ def test_with_transformers(capsys: pytest.CaptureFixture[str]) -> None:
     assert "found lr" in capsys.readouterr().out
 
 
-@pytest.mark.filterwarnings("ignore:Converting a tensor")  # Keras leaves it a tensor where that is an error
+@pytest.mark.filterwarnings("ignore")  # Keras leaves tensors in its logs where a warning is an error
 def test_with_keras(capsys: pytest.CaptureFixture[str]) -> None:
     accuracy = run("with_keras")
     assert accuracy > 0.85
