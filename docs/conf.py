@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from sphinx.application import Sphinx
 from sphinx.domains.python import PyObject
 
+os.environ["KERAS_BACKEND"] = "torch"  # the adapter imports Keras
 _PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
 
 project, author, release = _PROJECT["name"], _PROJECT["authors"][0]["name"], _PROJECT["version"]

@@ -45,6 +45,7 @@ ORDER = (
     "processes",
     "measuring_cost",
     "loop_speed",
+    "adapter_cost",
     "sample_size",
     "label_traps",
     "sparse_tables",

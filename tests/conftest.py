@@ -7,6 +7,7 @@ import os
 # Before torch is imported: the workers share the cores, and one thread also fixes the order of additions.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("KERAS_BACKEND", "torch")
 
 import shutil
 from collections.abc import Iterator

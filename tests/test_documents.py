@@ -35,11 +35,21 @@ def documented(page: str) -> list[str]:
 
 
 def test_every_public_symbol_is_on_one_page_of_the_reference() -> None:
-    pages = [path.read_text() for path in sorted((ROOT / "docs" / "api").glob("*.md"))]
+    paths = sorted((ROOT / "docs" / "api").glob("*.md"))
+    pages = [path.read_text() for path in paths if path.stem != "integrations"]
     names = [name.removeprefix("infopace.") for page in pages for name in documented(page)]
     # The page may name a symbol by its room where the front door has it too.
     front = {f"{room}.{name}": name for room in LIBRARY for name in infopace.__all__}
     assert sorted(front.get(name, name) for name in names) == sorted(public_names())
+
+
+def test_every_adapter_is_in_the_reference() -> None:
+    page = documented((ROOT / "docs" / "api" / "integrations.md").read_text())
+    adapters = sorted(path for path in (PACKAGE / "integrations").glob("[!_]*.py"))
+    assert [path.stem for path in adapters] == ["accelerate", "keras", "lightning", "transformers"]
+    assert {name.split(".")[2] for name in page} == {"readings", *(path.stem for path in adapters)}
+    assert all(path.read_text().count("\n") <= 80 for path in adapters)
+    assert all((ROOT / "docs" / "how-to" / f"{path.stem}.md").is_file() for path in adapters)
 
 
 def test_contributing_names_files_that_are_there() -> None:
@@ -103,6 +113,7 @@ DOCUMENTS = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:::lightning", "ignore:::keras", "ignore:.*pin_memory")
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_code_in_documents_runs(document: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)

@@ -57,6 +57,33 @@ def test_own_workload(
     assert float(found[1]) > 93
 
 
+@pytest.mark.filterwarnings("ignore:::lightning")
+def test_with_lightning(capsys: pytest.CaptureFixture[str]) -> None:
+    accuracy = run("with_lightning")
+    assert accuracy > 0.9
+    assert f"validation accuracy {accuracy:.1%}" in capsys.readouterr().out
+
+
+def test_with_accelerate(capsys: pytest.CaptureFixture[str]) -> None:
+    accuracy = run("with_accelerate")
+    assert accuracy > 0.9
+    assert f"validation accuracy {accuracy:.1%}" in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings("ignore:.*pin_memory")
+def test_with_transformers(capsys: pytest.CaptureFixture[str]) -> None:
+    scheduler = run("with_transformers")
+    assert scheduler.history["output"][-1] > 2
+    assert "found lr" in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings("ignore")  # Keras leaves tensors in its logs where a warning is an error
+def test_with_keras(capsys: pytest.CaptureFixture[str]) -> None:
+    accuracy = run("with_keras")
+    assert accuracy > 0.85
+    assert f"validation accuracy {accuracy:.1%}" in capsys.readouterr().out
+
+
 def test_find_bounds(capsys: pytest.CaptureFixture[str]) -> None:
     found = run("find_bounds")
     assert found.bounds.lr_min < found.bounds.lr_top < found.bounds.lr_max

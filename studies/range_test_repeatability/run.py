@@ -111,7 +111,8 @@ def lr_finder(workload: Workload, seed: int) -> dict[str, Any]:
 
 def lightning_tuner(workload: Workload, seed: int) -> dict[str, Any]:
     """Lightning's Tuner.lr_find with its defaults: 100 steps from 1e-8 to 1, the steepest fall."""
-    import lightning  # pyright: ignore[reportMissingImports]
+    import lightning
+    from lightning.pytorch.tuner.tuning import Tuner
 
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 
@@ -135,7 +136,8 @@ def lightning_tuner(workload: Workload, seed: int) -> dict[str, Any]:
         enable_progress_bar=False, enable_model_summary=False,
     )  # fmt: skip
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        found = lightning.pytorch.tuner.Tuner(trainer).lr_find(module, train_dataloaders=_loader(workload))
+        found = Tuner(trainer).lr_find(module, train_dataloaders=_loader(workload))
+    assert found is not None, "lr_find has run"
     suggested = found.suggestion()
     return (
         {"lr_top": suggested, "steps": len(found.results["lr"])}

@@ -118,6 +118,8 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
     ("MutualInformationLR(policy=Bounds)", scheduled(policy=BOUNDS), ("policy", "Bounds")),
     ("MutualInformationLR(bounds=0.1)", scheduled(bounds=0.1), ("bounds", "float")),
     ("MutualInformationLR(measuring='all')", scheduled(measuring="all"), ("measuring", "'all'")),
+    ("MutualInformationLR(measured='average')", scheduled(measured="average"), ("measured", "'average'")),
+    ("MutualInformationLR(measured=lambda: 1)", scheduled(measured=lambda: 1), ("Module", "int")),
     ("find_bounds(measuring='all')", test(measuring="all"), ("measuring", "'all'")),
     ("MutualInformationLR(bounds=(1e-3, 0.1))", scheduled(bounds=(1e-3, 0.1)), ("bounds", "tuple")),
     ("MutualInformationLR(bounds={})", scheduled(bounds={}), ("bounds", "output")),

@@ -173,7 +173,7 @@ def test_only_training_batches_are_augmented(pictures: Any) -> None:
     training.evaluate()
     assert pictures.seen == []
     assert isinstance(training.steps, PacedSteps)
-    probe = training.steps.scheduler._pacer._probe.inputs
+    probe = training.steps.scheduler._pacer._subject.probe.inputs
     assert all((pixels_to_unit(data.train_inputs) == row).flatten(1).all(1).any() for row in probe)
     training.train_epoch(1, lambda done, total: None)
     assert sum(len(batch) for batch, _ in pictures.seen) == 40

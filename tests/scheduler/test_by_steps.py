@@ -84,7 +84,7 @@ def test_a_unit_of_time_is_about_forty_steps_whatever_the_cadence(every: int, un
 
 def test_the_value_of_a_unit_is_the_mean_of_its_measurements() -> None:
     loop, found = Loop(Falling(), 10), []
-    probe = loop.scheduler._pacer._probe
+    probe = loop.scheduler._pacer._subject.probe
     for step in range(80):
         loop.train(step, step + 1)
         if (step + 1) % 10 == 0:

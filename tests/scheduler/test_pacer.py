@@ -77,7 +77,7 @@ def test_it_decides_what_the_scheduler_decides() -> None:
     scheduler = MutualInformationLR(
         optimizer,
         theirs.model,
-        theirs.pacer._probe,
+        theirs.pacer._subject.probe,
         BOUNDS,
         HoldAndDecay(),
         measuring=Measuring(std_error=False),

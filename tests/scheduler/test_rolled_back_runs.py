@@ -154,7 +154,7 @@ def test_the_thresholds_of_the_roll_back_are_a_choice() -> None:
     for left, gone in ((0.6, [1]), (0.4, [])):
         scheduler = scheduler_with(RollBack(left=left))
         step()
-        now = scheduler._pacer._probe.measure(model).output.estimate.nats
+        now = scheduler._pacer._subject.probe.measure(model).output.estimate.nats
         scheduler.history["output"][:] = [2 * now]
         scheduler.observe()
         assert scheduler.rolled_back == gone

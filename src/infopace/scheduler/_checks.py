@@ -10,7 +10,7 @@ from typing import Any, get_args
 from torch import nn
 from torch.optim import Optimizer
 
-from infopace._checks import shown
+from infopace._checks import shown, whole
 from infopace.model.layers import holds_all, unknown_layer
 from infopace.model.processes import Processes
 from infopace.policies import Bounds, Decision, HoldAndDecay, Phase, Policy, Vasudevan2020
@@ -153,6 +153,14 @@ def planned_epochs(policy: Policy) -> int | None:
     return policy.epochs if isinstance(policy, HoldAndDecay | Vasudevan2020) else None
 
 
+def steps_in_plan(policy: Policy, steps_per_epoch: int | None) -> int | None:
+    """The steps that a policy of this library plans, where an epoch has so many; None: it plans none."""
+    planned, epochs = planned_steps(policy), planned_epochs(policy)
+    if planned is None and epochs and steps_per_epoch is not None:
+        return epochs * whole("steps_per_epoch", steps_per_epoch, 1)
+    return planned
+
+
 def check_can_search(optimizer: Optimizer, model: nn.Module) -> None:
     """Raise ValueError where the rate cannot be found in the run: trials could not be put back."""
     if not holds_all(optimizer, model):
@@ -254,6 +262,15 @@ def check_state(
         raise ValueError(f"scheduler state must have units of {unit} steps, got {state['unit']}")
     check_unit_state(state["time"], layers, held_out_size)
     _check_lengths(state)
+
+
+def check_search(state: object, search: object, bounds: object) -> None:
+    """Raise ValueError if only one of a state and a scheduler has a search for the rate."""
+    if (state is None) != (search is None):
+        its = "without" if state is None else "with"
+        raise ValueError(
+            f"scheduler state must be of a scheduler {its} a search for the rate, got bounds = {bounds}"
+        )
 
 
 def check_groups(state: Mapping[str, Any]) -> None:

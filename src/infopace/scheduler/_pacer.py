@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from infopace._checks import whole
 from infopace.estimators import OutOfRangeError
@@ -25,10 +25,10 @@ from infopace.scheduler._checks import (
     planned_steps,
 )
 from infopace.scheduler._finding import Found, measure_trial
-from infopace.scheduler._held_out_record import measure_held_out
 from infopace.scheduler._kept import Best, Snapshot
 from infopace.scheduler._ledger import Ledger, Used, nats_by_layer
 from infopace.scheduler._roll_back import RollBack, check_that_a_rate_may_help, collapse
+from infopace.scheduler._subject import Subject
 from infopace.scheduler._units import Cadence, Unit
 
 
@@ -57,6 +57,7 @@ class Pacer:
         every: Steps between measurements, which `decide` then counts; None: a unit of time is what lies between two
             calls of `decide`. See `MutualInformationLR`.
         measuring: What is measured, and how. None: the driving layers; see `MutualInformationLR`.
+        measured: Another model to measure instead, or a function that returns it; see `MutualInformationLR`.
 
     Attributes:
         measurement: The latest measurement; None just after loading a state.
@@ -86,6 +87,7 @@ class Pacer:
         roll_back: RollBack | None = None,
         every: int | str | None = None,
         measuring: Measuring | None = None,
+        measured: nn.Module | Callable[[], nn.Module] | None = None,
     ) -> None:
         check_arguments(probe, policy, bounds)
         policy = HoldAndDecay() if policy is None else policy
@@ -94,7 +96,7 @@ class Pacer:
         check_driver(apply, snapshot, Snapshot)
         layers = [layers] if isinstance(layers, str) else list(dict.fromkeys(layers))
         check_bounds(layers, bounds)
-        self.model, self._probe, self._held_out = model, probe, held_out
+        self.model = model
         self.apply, self.snapshot, self.best = apply, snapshot, best
         usual = Measuring(layers=layers, strict=False)
         if policy.reads_reference:
@@ -102,10 +104,11 @@ class Pacer:
                 probe.measure(model, usual if measuring is None else measuring, together=True)
             # The published rules read the neighbour estimate.
             usual = usual.replace(signal="neighbours" if probe.has_distance else "auto")
-        self._measuring = usual if measuring is None else measuring
+        measuring = usual if measuring is None else measuring
+        self._subject = Subject(model if measured is None else measured, probe, held_out, measuring)
         self._rule = RollBack() if roll_back is None else roll_back
         self.cadence, self.unit = Cadence(every, planned_steps(policy)), Unit()
-        own = probe.reference(self._measuring) if policy.reads_reference else None
+        own = probe.reference(measuring) if policy.reads_reference else None
         reference = self._processes.from_first("the reference", lambda: own)
         self.ledger = self._ledger(policy, bounds, reference, layers)
         self.measurement: Measurement | None = None
@@ -128,7 +131,7 @@ class Pacer:
 
     def measured(self) -> Found | None:
         """The information in the outputs of a trial, now, as the first process has it; None: they are not finite."""
-        own = measure_trial(self._probe, self.model, self._measuring)
+        own = measure_trial(self._subject.probe, self.model, self._subject.measuring)
         return self._processes.from_first("what a trial gave", lambda: own)
 
     def decide(self, steps: int | None = None) -> dict[str, Decision]:
@@ -179,8 +182,9 @@ class Pacer:
             return self._put_back(why, used)
         began = time.perf_counter()
         try:
-            measurement = self._probe.measure(self.model, self._measuring, together=True)
-            held_out = self._measure_held_out()
+            model = self._subject.model
+            measurement = self._subject.measure(model)
+            held_out = self._subject.measure_held_out(model, self.ledger) if self.holds_out else {}
         except OutOfRangeError as error:  # an output is not finite, though all weights are
             if self.can_roll_back:
                 return self._put_back(str(error), used)
@@ -193,12 +197,10 @@ class Pacer:
         self.seconds = time.perf_counter() - began
         if self.can_roll_back:
             known = self.ledger.before_unit(), self.ledger.history["output"][0]
-            if why := collapse(
-                self._probe, self.model, self._measuring, measurement, *known, self._rule.left
-            ):
+            if why := collapse(self._subject, measurement, *known, self._rule.left):
                 return self._put_back(why, used)
         check_driven(self.ledger.begun, {**measurement.layers, **measurement.left_out})
-        nats = nats_by_layer(measurement, self.model, self.ledger.history)
+        nats = nats_by_layer(measurement, model, self.ledger.history)
         unit = self.unit.added(nats, held_out)
         if self._unit_is_over:
             self.ledger.observe(unit.nats, unit.held_out, used if used is not None else self._rates_used())
@@ -269,7 +271,7 @@ class Pacer:
     def last_measurement(self) -> Measurement:
         """The last measurement, made anew where a state was loaded since."""
         if self.measurement is None:
-            self.measurement = self._probe.measure(self.model, self._measuring, together=True)
+            self.measurement = self._subject.measure()
         return self.measurement
 
     def rates(self) -> dict[str, float]:
@@ -292,7 +294,7 @@ class Pacer:
     def holds_out(self) -> bool:
         """Whether examples are still to be kept out of training: in holds and in decays that are watched."""
         layers = self.ledger.held_out.examples
-        return self._held_out is not None and not (layers and self.ledger.left_hold(layers))
+        return self._subject.held_out is not None and not (layers and self.ledger.left_hold(layers))
 
     @property
     def finished(self) -> bool:
@@ -304,7 +306,7 @@ class Pacer:
         """Everything that a resumed run needs, by the layers' names: numbers, strings, lists, dicts and tensors."""
         return {
             "version": VERSION,
-            "held_out_size": 0 if self._held_out is None else self._held_out.n,
+            "held_out_size": self._subject.held_out_size,
             "every": self.cadence.every,
             "time": self.unit.state(),
             "best": None if self.best is None else self.best.state(),
@@ -339,7 +341,7 @@ class Pacer:
             state,
             driving_layers=list(self.ledger.begun),
             layers=list(self.ledger.history),
-            held_out_size=0 if self._held_out is None else self._held_out.n,
+            held_out_size=self._subject.held_out_size,
             reference=self.ledger.reference,
             cadence=self.cadence,
         )
@@ -390,10 +392,3 @@ class Pacer:
             {layer: [lr] for layer, lr in self.ledger.rates_at(over).items()} for over in (0.0, 1.0)
         )
         return Used(first, last, set_here=True)
-
-    def _measure_held_out(self) -> dict[str, tuple[float, Tensor]]:
-        """Held-out information of the driving layers, if it is still to be measured."""
-        if self._held_out is None or not self.holds_out:
-            return {}
-        layers = self.ledger.held_out.examples or self.ledger.begun
-        return measure_held_out(self._held_out, self.model, self._measuring, layers)

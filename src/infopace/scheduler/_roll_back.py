@@ -14,9 +14,10 @@ from torch.optim import Optimizer
 from infopace._checks import share
 from infopace.model.layers import parameters_of
 from infopace.model.snapshot import Buffers, Contents, OptimizerState, Weights, contents_of
-from infopace.probe import Measurement, Measuring, Probe
+from infopace.probe import Measurement
 from infopace.scheduler._ledger import Ledger
 from infopace.scheduler._steps import call_before_steps, with_hooks
+from infopace.scheduler._subject import Subject
 
 # So many epochs in a row are rolled back until an error says that no rate helps: at lr_min, and at any rate. Halved ten
 # times, a rate is a thousandth: no range test is that wrong.
@@ -192,15 +193,7 @@ class LastEpoch:
         return torch.device("cpu") if on_gpu else None
 
 
-def collapse(
-    probe: Probe,
-    model: nn.Module,
-    measuring: Measuring,
-    now: Measurement,
-    before: float,
-    first: float,
-    left: float,
-) -> str | None:
+def collapse(subject: Subject, now: Measurement, before: float, first: float, left: float) -> str | None:
     """How the information in the outputs has collapsed, given that before and at first, in nats; None: it has not.
 
     Collapsed: at most the share `left` of before remains, significantly less, and no more than at first: untrained, or
@@ -209,8 +202,7 @@ def collapse(
     nats = now.output.estimate.nats
     if before <= 0 or nats > left * before:
         return None
-    exact = measuring.replace(layers="output", std_error=True)
-    low, high = probe.measure(model, exact, together=True).output.estimate.interval
+    low, high = subject.measure(layers="output", std_error=True).output.estimate.interval
     # Not so either where the interval is nan.
     if not (low <= max(first, 0.0) and high < before - (high - nats)):
         return None

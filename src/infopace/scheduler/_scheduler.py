@@ -9,7 +9,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from infopace._checks import shown, whole
+from infopace._checks import shown
 from infopace.model.layers import check_model, check_parameters, holds_all, unwrap
 from infopace.policies import Bounds, HoldAndDecay, Policy
 from infopace.probe import Measurement, Measuring, Probe
@@ -21,8 +21,8 @@ from infopace.scheduler._checks import (
     check_driven,
     check_fields,
     check_groups,
-    planned_epochs,
-    planned_steps,
+    check_search,
+    steps_in_plan,
 )
 from infopace.scheduler._finding import Finding, Found
 from infopace.scheduler._groups import ParameterGroups
@@ -33,6 +33,7 @@ from infopace.scheduler._roll_back import LastEpoch, RollBack
 from infopace.scheduler._searching import Searching
 from infopace.scheduler._several import as_one
 from infopace.scheduler._steps import Misuse, OptimizerSteps
+from infopace.scheduler._subject import with_weights_of_its_own
 from infopace.scheduler._trained import Kept, Trained
 from infopace.scheduler._warmup import warmup_steps
 
@@ -55,12 +56,10 @@ class MutualInformationLR(Readings, LRScheduler):
     decision of its own: a group made by `layer_groups` from its layer's information, any other from the output's. A
     layer that cannot be measured, such as position embeddings, follows its nearest neighbour.
 
-    A loop that counts steps, not epochs, needs no call at all. With `every` the scheduler measures by itself, after
-    so many optimizer steps, and sets the learning rate before each step:
+    With `every` a loop needs no call at all. The scheduler then measures by itself, after so many optimizer steps, and
+    sets the learning rate before each step:
 
         scheduler = MutualInformationLR(optimizer, model, probe, bounds, HoldAndDecay(steps=10_000), every=100)
-        for batch in batches:
-            train_one_step(batch)
 
     Time is then counted in units of about 40 steps, or of one measurement where that is more. What is measured within a
     unit counts as one value, its mean. So the decisions hardly depend on `every`.
@@ -108,6 +107,10 @@ class MutualInformationLR(Readings, LRScheduler):
         measuring: What is measured on the probe and on the held-out examples, and how. None: the layers that drive the
             parameter groups, or else the output: its usable information, or neighbours where the policy reads the
             reference. A group that is added later needs its layer among them: `Measuring(layers="all")`.
+        measured: A model to measure instead of `model`, such as `AveragedModel(model)`, or a function that returns it,
+            `lambda: copy.deepcopy(lora).merge_and_unload()`. Decisions, held-out examples and the roll-back read it
+            alone. Trials measure `model`: an average is too slow for a few steps. A module is rolled back with the
+            network. What a function returns is not, so name its averages in `also`.
 
     Raises:
         TypeError: not an optimizer, not a probe, not a policy, no bounds, a held_out that is no probe or that the
@@ -133,6 +136,7 @@ class MutualInformationLR(Readings, LRScheduler):
         roll_back: bool | RollBack = True,
         also: Sequence[Any] = (),
         measuring: Measuring | None = None,
+        measured: nn.Module | Callable[[], nn.Module] | None = None,
     ) -> None:
         optimizer = as_one(optimizer)
         if not isinstance(roll_back, bool | RollBack):
@@ -140,6 +144,7 @@ class MutualInformationLR(Readings, LRScheduler):
         check_model(model)
         check_parameters(optimizer, model)
         policy = HoldAndDecay() if policy is None else policy
+        also = (*also, *with_weights_of_its_own(measured, model))
         self._groups = ParameterGroups(optimizer, one_scale=not isinstance(bounds, Mapping))
         self._warmup = warmup_steps(warmup, optimizer, policy)
         # Where another optimizer trains the rest, its part of an epoch could not be rolled back.
@@ -153,9 +158,7 @@ class MutualInformationLR(Readings, LRScheduler):
         finding = None
         if bounds is None:
             check_can_search(optimizer, model)
-            planned = planned_steps(policy)
-            if planned is None and steps_per_epoch is not None and (epochs := planned_epochs(policy)):
-                planned = epochs * whole("steps_per_epoch", steps_per_epoch, 1)
+            planned = steps_in_plan(policy, steps_per_epoch)
             finding = Finding(self._groups.rate, planned, trained, self._measure_output)
             bounds, self._warmup = finding.bounds, 0  # each trial has one of its own
         self._pacer = Pacer(
@@ -170,6 +173,7 @@ class MutualInformationLR(Readings, LRScheduler):
             roll_back=roll_back if isinstance(roll_back, RollBack) else None,
             every=every,
             measuring=measuring,
+            measured=measured,
         )
         parts = (self._pacer, self._steps, self._set_rates)
         self._search = None if finding is None else Searching(finding, *parts)
@@ -282,11 +286,7 @@ class MutualInformationLR(Readings, LRScheduler):
         check_fields(state_dict, PACER | TORCH)
         self._pacer.check_state(state_dict)
         check_groups(state_dict)
-        if (state_dict["finding"] is None) != (self._search is None):
-            its = "without" if state_dict["finding"] is None else "with"
-            raise ValueError(
-                f"scheduler state must be of a scheduler {its} a search for the rate, got bounds = {self.bounds}"
-            )
+        check_search(state_dict["finding"], self._search, self.bounds)
         if self._search is not None:
             self._search.finding.load(state_dict["finding"])
             self._pacer.ledger.bounds = self._search.finding.bounds

@@ -1,0 +1,43 @@
+"""What the adapters have in common."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from infopace import HoldAndDecay, MutualInformationLR
+
+
+def readings(scheduler: MutualInformationLR) -> dict[str, float]:
+    """What a logger or a progress bar shows of a run, now.
+
+    Returns:
+        "information": what the outputs carried about the targets when they were last measured, in nats.
+        "learning_rate": the largest of the parameter groups.
+        "held_out_information": information about held-out examples, where there are any.
+    """
+    measurement = scheduler.measurement
+    nats = scheduler.history["output"][-1] if measurement is None else measurement.output.estimate.nats
+    found = {"information": nats, "learning_rate": max(map(float, scheduler.get_last_lr()))}
+    if held_out := scheduler.held_out_history.get("output"):
+        found["held_out_information"] = held_out[-1]
+    return found
+
+
+def planned(options: Mapping[str, Any], epochs: int | None, steps: int | None) -> dict[str, Any]:
+    """Options for a scheduler, with a framework's plan of so many epochs or optimizer steps; None: not known.
+
+    What the user has given stays. With `every` the plan is one of steps.
+    """
+    found = dict(options)
+    if found.get("every") is not None:
+        return {"policy": HoldAndDecay(steps=steps), **found}
+    if epochs and steps:
+        found.setdefault("steps_per_epoch", math.ceil(steps / epochs))
+    return {"policy": HoldAndDecay(epochs), **found}
+
+
+def missing(extra: str) -> ImportError:
+    """The error for an adapter without its framework, in one line."""
+    return ImportError(f"infopace.integrations.{extra} needs {extra}: pip install 'infopace[{extra}]'")

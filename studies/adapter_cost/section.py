@@ -1,0 +1,36 @@
+"""The section of the results page."""
+
+from __future__ import annotations
+
+import statistics
+
+from studies.shared.page import read, section, table
+
+
+def text() -> str:
+    """What each adapter adds to a step, beside a step of mnist-lenet."""
+    rows = []
+    for row in read("adapter_cost"):
+        added = row["added_us"]
+        share = 100 * statistics.median(added) / row["usual_step_us"]
+        spread = f"{statistics.median(added):.0f} ({min(added):.0f} to {max(added):.0f})"
+        rows.append(
+            [
+                row["framework"],
+                row["pairs"],
+                row["step_us"],
+                spread,
+                f"{share:.2f}",
+                f"{100 * row['measuring']:.2f}",
+            ]
+        )
+    head = ["framework", "pairs", "step of one example, µs", "added, µs (least to most)"]
+    head += ["of a usual step, %", "a measurement, % of an epoch"]
+    return section(
+        "What each adapter costs",
+        "`python -m studies.adapter_cost.run --pairs 5`",
+        "Runs of 600 steps with the adapter and without take turns. A step is one of LeNet on one example, so that "
+        "what is added stands out. Shown is the median of the pairs, the measurement left out. Beside it stands a "
+        "bare step of mnist-lenet with its own batch size. Time is of a processor that other programs shared."
+        f"\n\n{table(head, rows)}",
+    )
