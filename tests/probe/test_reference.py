@@ -137,13 +137,13 @@ def test_without_error_bars_the_reference_is_compared_with_the_same_interval(
 def error_bars(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """It grows with every estimate of a probe, by whether an error bar was computed."""
     calls: list[bool] = []
-    real = estimates_module.mutual_information
+    real = estimates_module.information_of_outputs
 
     def watched(*arguments: Any, **named: Any) -> Estimate:
         calls.append(named["std_error"])
         return real(*arguments, **named)
 
-    monkeypatch.setattr(estimates_module, "mutual_information", watched)
+    monkeypatch.setattr(estimates_module, "information_of_outputs", watched)
     return calls
 
 

@@ -178,7 +178,7 @@ def test_a_signal_that_is_asked_for_is_taken_and_the_other_is_not_searched(
     both = seen(probe, model, signal="neighbours")
     wanted = mutual_information(model(INPUTS).detach(), LABELS, estimator="ross").nats
     assert both.estimate.nats == wanted and both.estimate.choice == "neighbours, as asked for"
-    monkeypatch.setattr("infopace.probe._estimates.mutual_information", None)
+    monkeypatch.setattr("infopace.probe._estimates.information_of_outputs", None)
     usable, default = seen(probe, model, signal="usable"), seen(probe, model)
     assert usable.neighbours is None and both.usable is not None
     assert usable.estimate.nats == both.usable.nats == default.estimate.nats

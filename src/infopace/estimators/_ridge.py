@@ -70,7 +70,7 @@ def ridge_information(
 
     >>> x = torch.linspace(-1, 1, 200)[:, None]
     >>> round(ridge_information(x, (x[:, 0] > 0).long()).nats, 1)
-    0.5
+    0.7
     """
     check_choice("kind", kind, ("auto", *KINDS))
     case = read(x, targets, mask, kind, whole("ignore_index", ignore_index))
