@@ -25,7 +25,7 @@ def ridge_information(
 
         I = < ln q_-i(y_i | x_i) - ln p(y_i) >,    q_-i(c) ~ p_c exp((f_-i,c - p_-i,c) / T)
 
-    f_-i is the ridge regression of the labels (as numbers 0 and 1) that was fitted without example i, and p are the
+    Here f is the ridge regression of the labels (as numbers 0 and 1) that was fitted without example i, and p are the
     class frequencies. The fit without each example follows from the hat matrix of the whole fit, exactly (Golub, Heath
     & Wahba, Technometrics 21, 1979). So one decomposition gives all n fits, and nothing is random. The mean is a
     V-information (Xu et al., ICLR 2020, arXiv:2002.10689): that of a linear reader which learns from n - 1 examples.
