@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import re
@@ -17,6 +18,11 @@ from infopace.lab.range_config import RangeTestConfig, resolve_range
 from infopace.lab.tasks import ACCURACY, Task
 
 from .small import ONE_PAPER_TRIAL
+
+# Its import sets up logging anew and closes the handlers there are. That of absl, which comes with Keras, would close
+# the file to which pytest's output goes if this happened while a test reads what is written.
+with contextlib.suppress(ImportError):
+    import submitit as submitit
 
 OWN = f"{Path(__file__).with_name('own.py')}:MINE"
 FLAGS = {
