@@ -53,8 +53,10 @@ class Run:
             inputs, labels = data()
             held_out_probe = Probe(inputs[KEPT:], labels[KEPT:])
         rule = POLICY if policy is None else EVERY[policy]
+        # The published rules read neighbours in hidden layers too.
+        measuring = MEASURING if policy is None else MEASURING.replace(hidden="neighbours")
         self.scheduler = MutualInformationLR(
-            self.optimizer, self.model, probe, BOUNDS, rule, held_out=held_out_probe, measuring=MEASURING
+            self.optimizer, self.model, probe, BOUNDS, rule, held_out=held_out_probe, measuring=measuring
         )
         self.trained_on: list[int] = []
 

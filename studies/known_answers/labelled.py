@@ -9,7 +9,7 @@ import scipy.special
 
 from studies.known_answers import truths
 from studies.known_answers.structures import copied
-from studies.known_answers.task import Draw, Generator, Task
+from studies.known_answers.task import Draw, Generator, Task, Tasks
 from studies.known_answers.vectors import Array, mapped, pairs
 
 
@@ -74,13 +74,8 @@ def _soft(y: Array) -> Array:
 
 def tasks() -> list[Task]:
     """The tasks of this file."""
-    normal, found = truths.normal, []
-
-    def add(kind: str, name: str, truth: float, draw: Draw, n: int = 1000) -> None:
-        found.append(Task(name, kind, truth, draw, n))
-
-    def pair(kind: str, name: str, case: tuple[Draw, float], n: int = 1000) -> None:
-        add(kind, name, case[1], case[0], n)
+    normal, found = truths.normal, Tasks()
+    add, pair = found.add, found.pair
 
     tails = _on_a_line([-0.8, 0.8], [0.5, 0.5], [1.0, 1.0])
     pair("labels", "two classes, 1 column", _on_a_line([-1, 1], [0.5, 0.5], [1.0, 1.0]))

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from studies.known_answers import truths
-from studies.known_answers.task import Draw, Generator, Task
+from studies.known_answers.task import Draw, Generator, Task, Tasks
 from studies.known_answers.vectors import Array, Map, mapped, pairs
 
 
@@ -167,13 +167,8 @@ def copied(draw: Draw, times: int) -> Draw:
 
 def tasks() -> list[Task]:
     """The tasks of this file."""
-    normal, found = truths.normal, []
-
-    def add(kind: str, name: str, truth: float, draw: Draw, n: int = 1000) -> None:
-        found.append(Task(name, kind, truth, draw, n))
-
-    def pair(kind: str, name: str, case: tuple[Draw, float], n: int = 1000) -> None:
-        add(kind, name, case[1], case[0], n)
+    normal, found = truths.normal, Tasks()
+    add, pair = found.add, found.pair
 
     pair("mixtures", "cross of .9", _cross(0.9))
     pair("mixtures", "cross of .97", _cross(0.97), 500)

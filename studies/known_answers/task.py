@@ -30,6 +30,18 @@ class Task:
     n: int = 1000
 
 
+class Tasks(list[Task]):
+    """Tasks in the order in which they are added."""
+
+    def add(self, kind: str, name: str, truth: float, draw: Draw, n: int = 1000) -> None:
+        """Add a task."""
+        self.append(Task(name, kind, truth, draw, n))
+
+    def pair(self, kind: str, name: str, case: tuple[Draw, float], n: int = 1000) -> None:
+        """Add a task of a distribution that comes with its truth."""
+        self.add(kind, name, case[1], case[0], n)
+
+
 def halves(tasks: list[Task]) -> dict[str, list[Task]]:
     """Every second task of a kind is for development, the others for judging."""
     found: dict[str, list[Task]] = {"development": [], "judging": []}

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.stats
 
 from studies.known_answers import truths
-from studies.known_answers.task import Draw, Generator, Task
+from studies.known_answers.task import Draw, Generator, Task, Tasks
 
 Array = np.ndarray
 Map = Callable[[Array], Array]
@@ -124,13 +124,8 @@ def _scales(width: int, largest: float) -> Map:
 
 def tasks() -> list[Task]:
     """The tasks of this file."""
-    normal, found = truths.normal, []
-
-    def add(kind: str, name: str, truth: float, draw: Draw, n: int = 1000) -> None:
-        found.append(Task(name, kind, truth, draw, n))
-
-    def pair(kind: str, name: str, case: tuple[Draw, float], n: int = 1000) -> None:
-        add(kind, name, case[1], case[0], n)
+    normal, found = truths.normal, Tasks()
+    add, pair = found.add, found.pair
 
     add("normal", "1 x 1, .35", normal(0.35), pairs(1, 1, 0.35))
     add("normal", "1 x 1, .98, n 500", normal(0.98), pairs(1, 1, 0.98), 500)

@@ -83,27 +83,9 @@ def of_labels(x: Tensor, classes: Tensor, k: int, norm: str) -> Neighbours:
             lambda parts: line_ross_values(x, classes, k, norm, parts),
         )
     if suits_tree(x):
-
-        def by_tree(x: Tensor, classes: Tensor) -> Tensor:
-            return tree_ross_terms(x, classes, k, norm)
-
-        return Neighbours(
-            by_tree(x, classes),
-            lambda part: _counts.value(by_tree(x[part.to(x.device)], classes[part.to(x.device)])),
-            lambda order: _counts.value(by_tree(x, classes[order.to(x.device)])),
-            (),
-        )
+        return _of_terms(lambda x, classes: tree_ross_terms(x, classes, k, norm), x, classes)
     if len(x) >= _MOST_MEASURED and takes_few_values(x):
-
-        def by_values(x: Tensor, classes: Tensor) -> Tensor:
-            return few_ross_terms(x, classes, k, norm)
-
-        return Neighbours(
-            by_values(x, classes),
-            lambda part: _counts.value(by_values(x[part.to(x.device)], classes[part.to(x.device)])),
-            lambda order: _counts.value(by_values(x, classes[order.to(x.device)])),
-            (),
-        )
+        return _of_terms(lambda x, classes: few_ross_terms(x, classes, k, norm), x, classes)
     distances = pairwise_distances(x, norm)
     return Neighbours(
         ross_terms(distances, classes, k),
@@ -122,16 +104,7 @@ def of_vectors(name: str, x: Tensor, y: Tensor, k: int, norm: str, standardize: 
         if found is not None:
             return found
     if name == "ksg1" and suits_tree(x, y, standardize):
-
-        def by_tree(x: Tensor, y: Tensor) -> Tensor:
-            return tree_ksg1_terms(x, y, k, norm, standardize)
-
-        return Neighbours(
-            by_tree(x, y),
-            lambda part: _counts.value(by_tree(x[part.to(x.device)], y[part.to(x.device)])),
-            lambda order: _counts.value(by_tree(x, y[order.to(x.device)])),
-            (),
-        )
+        return _of_terms(lambda x, y: tree_ksg1_terms(x, y, k, norm, standardize), x, y)
     formula = VECTOR_FORMULAS[name]
     d_x, d_y = (standardized_distances(block, norm, standardize) for block in (x, y))
     return Neighbours(
@@ -139,6 +112,20 @@ def of_vectors(name: str, x: Tensor, y: Tensor, k: int, norm: str, standardize: 
         lambda part: _counts.value(formula(d_x.subset(part.to(x.device)), d_y.subset(part.to(x.device)), k)),
         lambda order: _counts.value(formula(d_x, d_y.subset(order.to(x.device)), k)),
         (d_x, d_y),
+    )
+
+
+def _of_terms(terms: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor) -> Neighbours:
+    """A formula on the samples themselves, without distances that are kept; y are labels or a vector."""
+
+    def of(x: Tensor, y: Tensor) -> float:
+        return _counts.value(terms(x, y))
+
+    return Neighbours(
+        terms(x, y),
+        lambda part: of(x[part.to(x.device)], y[part.to(x.device)]),
+        lambda order: of(x, y[order.to(x.device)]),
+        (),
     )
 
 
