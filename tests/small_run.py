@@ -54,7 +54,7 @@ class Run:
             held_out_probe = Probe(inputs[KEPT:], labels[KEPT:])
         rule = POLICY if policy is None else EVERY[policy]
         # The published rules read neighbours in hidden layers too.
-        measuring = MEASURING if policy is None else MEASURING.replace(hidden="neighbours")
+        measuring = MEASURING.replace(hidden="neighbours") if policy in OTHERS else MEASURING
         self.scheduler = MutualInformationLR(
             self.optimizer, self.model, probe, BOUNDS, rule, held_out=held_out_probe, measuring=measuring
         )
