@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from infopace import Bounds, MutualInformationLR, Probe, Vasudevan2020, layer_groups
+from infopace import Bounds, HoldAndDecay, MutualInformationLR, Probe, Vasudevan2020, layer_groups
 from infopace.probe import Measuring
 
 from .policies.every import EVERY
@@ -54,7 +54,8 @@ class Run:
             held_out_probe = Probe(inputs[KEPT:], labels[KEPT:])
         rule = POLICY if policy is None else EVERY[policy]
         # The published rules read neighbours in hidden layers too.
-        measuring = MEASURING.replace(hidden="neighbours") if policy in OTHERS else MEASURING
+        published = policy is not None and not isinstance(rule, HoldAndDecay)
+        measuring = MEASURING.replace(hidden="neighbours") if published else MEASURING
         self.scheduler = MutualInformationLR(
             self.optimizer, self.model, probe, BOUNDS, rule, held_out=held_out_probe, measuring=measuring
         )
