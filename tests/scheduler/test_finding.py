@@ -328,3 +328,29 @@ def test_without_all_trainable_weights_bounds_are_needed() -> None:
         ValueError, match=r"^bounds must be given where the optimizer does not hold all trainable"
     ):
         MutualInformationLR(optimizer, model, Probe(inputs, labels))
+
+
+class OfOneLayer(HoldAndDecay):
+    """Returns to the untrained network after six units, where a layer may."""
+
+    asked: list[bool]
+
+    def decide(self, observed: Observed) -> Decision:
+        OfOneLayer.asked.append(observed.returns)
+        back = 0 if observed.epoch == 7 and observed.returns else None
+        return Decision(0.1 if observed.epoch < 7 else 1e-9, "hold", "as a test", back=back)
+
+
+def test_with_a_rate_for_each_layer_the_last_one_says_where_the_network_returns_to() -> None:
+    OfOneLayer.asked = []
+    loop = Loop(policy=OfOneLayer(steps=STEPS), bounds=Bounds(1e-9, 0.1), held_out=True, layer_wise=True)
+    best = loop.scheduler._pacer.best
+    assert best is not None
+    best.keep()
+    untrained, best.keep = loop.weights(), lambda: None
+    unit = loop.scheduler.unit
+    assert unit is not None
+    loop.train(6 * unit)
+    assert torch.equal(loop.weights(), untrained)
+    assert OfOneLayer.asked == [False, True] * 7
+    assert "back to step 0; " in loop.scheduler.explain()

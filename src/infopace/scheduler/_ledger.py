@@ -185,24 +185,30 @@ class Ledger:
         return gone if self.unit is None else gone / self.unit
 
     @property
-    def returns(self) -> bool:
-        """Whether a decision may return to an earlier network. With a rate for each layer none is best for all."""
-        return self._returns and self.policy.goes_back and len(self.begun) == 1
+    def judge(self) -> str | None:
+        """The layer whose decisions return to an earlier network: of those that drive, the one nearest to the output.
 
-    def best(self) -> int:
-        """After how many units the network was best, where a decision may return to it."""
-        layer = next(iter(self.begun))
+        None: no decision does.
+        """
+        if not (self._returns and self.policy.goes_back):
+            return None
+        return next(
+            layer for layer in [*reversed(self.history), *reversed(self.begun)] if layer in self.begun
+        )
+
+    def best(self, judge: str) -> int:
+        """After how many units the network was best."""
         return best_epoch(
-            self.history[layer], self.held_out.examples.get(layer), self.bounds_of(layer).epsilon
+            self.history[judge], self.held_out.examples.get(judge), self.bounds_of(judge).epsilon
         )
 
     def before_unit(self) -> float:
         """The information in the outputs of the network that this unit began with, which may be an earlier one."""
         back = None
-        if self.returns:
-            back = self.decided[-1][next(iter(self.begun))].back
+        if (judge := self.judge) is not None:
+            back = self.decided[-1][judge].back
             if back is None and self.rolled_back[-1:] == [len(self) - 1]:
-                back = self.best()
+                back = self.best(judge)
         return self.history["output"][-1 if back is None else back]
 
     @property
@@ -332,7 +338,7 @@ class Ledger:
                 rolled_back=len(self.rolled_back),
                 begun=begun + self.before(),
                 unit=self.unit,
-                returns=self.returns,
+                returns=layer == self.judge,
             ),
         )
 

@@ -215,16 +215,16 @@ class Pacer:
 
     def _follow_best(self) -> None:
         """Keep the network where information is highest, and return to it where the policy says so."""
-        if self.best is None or not self.ledger.returns:
+        judge = self.ledger.judge
+        if self.best is None or judge is None:
             return
-        layer = next(iter(self.ledger.begun))
-        decision = self.ledger.decided[-1][layer]
+        decision = self.ledger.decided[-1][judge]
         if decision.back is not None and self.best:
             self.best.put_back()
             self.ledger.say(f"back to {self.ledger.moment(decision.back)}; ")
         if decision.phase != "hold" and not decision.watched:
             self.best.forget()
-        elif self.ledger.best() == len(self.ledger.history[layer]) - 1:
+        elif self.ledger.best(judge) == len(self.ledger.history[judge]) - 1:
             self.best.keep()
 
     def _ledger(
@@ -258,7 +258,7 @@ class Pacer:
     def _put_back(self, why: str, used: Used | None) -> Measurement:
         assert self.snapshot is not None, "something was kept"
         self.snapshot.put_back()
-        if self.best is not None and self.ledger.returns and self.best:
+        if self.best is not None and self.ledger.judge is not None and self.best:
             self.best.put_back()  # what came after it may have been harmed already
         self.unit = Unit()
         measurement = self.last_measurement()
