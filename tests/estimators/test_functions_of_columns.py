@@ -57,10 +57,33 @@ def test_two_columns_of_eight_decide_together() -> None:
     generator = np.random.default_rng(1)
     x = generator.normal(size=(1000, 8))
     y = (x[:, 0] * x[:, 1] > 0).astype(int)
+    assert mutual_information(x, y, estimator="ross").nats < 0.4
     found = mutual_information(x, y)
-    assert found.nats < 0.4
+    assert 0.55 < found.nats < math.log(2)
     assert _beyond_reach(found)
-    assert found.interval[1] > 0.55
+    assert found.pointwise is not None
+    assert float(found.pointwise.mean()) == pytest.approx(found.nats)
+
+
+@pytest.mark.parametrize("columns", [10, 20])
+def test_one_column_of_many_decides(columns: int) -> None:
+    generator = np.random.default_rng(2)
+    y = generator.integers(0, 2, 1000)
+    x = generator.normal(size=(1000, columns))
+    x[:, 3] = 0.4 * x[:, 3] + 0.7 * (2 * y - 1)
+    known = mutual_information(x[:, 3:4], y).nats
+    assert mutual_information(x, y, estimator="ross").nats < known - 0.05
+    assert mutual_information(x, y).nats == pytest.approx(known, abs=0.05)
+
+
+@pytest.mark.parametrize("columns", [2, 6, 30])
+def test_labels_of_nothing_are_not_raised(columns: int) -> None:
+    for seed in range(4):
+        generator = np.random.default_rng(seed)
+        x, y = generator.normal(size=(600, columns)), generator.integers(0, 3, 600)
+        found = mutual_information(x, y)
+        assert found.nats == mutual_information(x, y, estimator="ross").nats
+        assert columns == 30 or not _beyond_reach(found)
 
 
 @pytest.mark.parametrize("shape", [(3, 3), (10, 10), (40, 2)])

@@ -109,6 +109,15 @@ def missed(nats: float, what: str) -> Caution:
     )
 
 
+def raised(nats: float, found: float) -> Caution:
+    """Functions of the columns show more than neighbours in all columns."""
+    return Caution(
+        "beyond-reach",
+        f"functions of the columns, chosen on other examples, show {nats:.2g} nats where neighbours in all columns "
+        f"find {found:.2g}: the value is theirs, and may still be too low; take more examples or fewer columns",
+    )
+
+
 def reduced(left_out: int, width: int, n: int) -> Caution:
     """More columns than the examples can separate."""
     return Caution(

@@ -115,15 +115,30 @@ def vector_and_labels(x: Tensor, y: Tensor, options: Options, name: str) -> Esti
         pointwise=found.pointwise,
     )
     shown = None
-    if options.auto and not apart and x.shape[1] > 1 and len(sizes) > 1:
+    # What networks know is read by neighbours in their outputs as they are, as the papers do.
+    if options.auto and options.copies and not apart and x.shape[1] > 1 and len(sizes) > 1:
         functions = projected_on_classes(x.cpu(), classes.cpu(), options.k)
-        shown = functions and functions.highest(found.nats)
+        shown = functions and functions.highest(max(found.nats, 0.0))
     if shown:
-        warnings.append(cautions.missed(shown[0], f"where neighbours in all columns find {found.nats:.2g}"))
-    estimate = _by_neighbours(found, estimate, options, warnings, len(y), classes)
-    if shown:
-        estimate = dataclasses.replace(estimate, bias=min(estimate.bias, estimate.nats - shown[0]))
+        warnings.append(cautions.raised(shown[0], found.nats))
+    estimate = _by_neighbours(found, estimate, options, warnings, len(y), classes, shown)
     return _up_to_entropy(estimate, len(sizes)) if apart else estimate
+
+
+def _raised(estimate: Estimate, nats: float, std_error: float) -> Estimate:
+    """At what functions of the vector show. The upper end of the interval stays, or there is at least no room below it.
+
+    How much each example adds to that is not known: all get the same.
+    """
+    more = nats - estimate.nats
+    return dataclasses.replace(
+        estimate,
+        nats=nats,
+        std_error=max(estimate.std_error, std_error),
+        bias=min(0.0, estimate.bias + more) if math.isfinite(estimate.bias) else estimate.bias,
+        pointwise=None if estimate.pointwise is None else estimate.pointwise + more,
+        choice="ross: neighbours, in functions of the vector that were chosen on other examples",
+    )
 
 
 def _up_to_entropy(estimate: Estimate, classes: int) -> Estimate:
@@ -295,15 +310,18 @@ def _by_neighbours(
     warnings: list[Caution],
     n: int,
     classes: Tensor | None,
+    shown: tuple[float, float] | None = None,
 ) -> Estimate:
-    """Add the error bar that parts of the sample show."""
+    """Add the error bar that parts of the sample show. `shown`: what functions show beyond that, and its error."""
     bar = ErrorBar()
     if options.std_error:
         bar = subsampling_error_bar(found.of_part, found.nats, n, options.k, classes, found.of_parts)
     if classes is None and is_unresolved(found.nats, bar.bias, n, options.k):
         bar = dataclasses.replace(bar, bias=-math.inf)
     estimate = dataclasses.replace(estimate, **dataclasses.asdict(bar))
-    return _finish(estimate, n, found.shuffled, options, warnings)
+    if shown:
+        estimate = _raised(estimate, *shown)
+    return _finish(estimate, n, found.shuffled, options, warnings, found.nats)
 
 
 def _finish(
