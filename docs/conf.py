@@ -39,6 +39,7 @@ highlight_language = "none"  # what names no language is a formula or a command
 default_role = "code"
 autodoc_typehints = "none"  # signatures show them; the docstrings say what they mean
 autodoc_member_order = "bysource"
+maximum_signature_line_length = 60  # a phone breaks a longer one within words
 napoleon_google_docstring, napoleon_numpy_docstring = True, False
 napoleon_use_ivar, napoleon_use_rtype = True, False
 
