@@ -46,6 +46,12 @@ def test_a_page_starts_with_what_the_reader_can_do_after_it(page: Path) -> None:
     assert first.startswith("After this page ")
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(DOCS)))
+def test_code_fits_the_column(page: Path) -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    assert [line for block in blocks for line in block.splitlines() if len(line) > 88] == []
+
+
 def test_links_between_documents_and_their_anchors_resolve() -> None:
     broken: list[str] = []
     for path in (one for one in tracked_files() if one.suffix == ".md"):
