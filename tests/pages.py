@@ -36,5 +36,7 @@ def sections(path: Path) -> dict[str, str]:
 
 def links(text: str) -> list[tuple[str, str]]:
     """The links of a page within the project: the file, empty for the page itself, and the anchor, empty for none."""
-    targets = re.findall(r"\]\(([^)\s]+)\)", text)
-    return [tuple((t + "#").split("#")[:2]) for t in targets if "://" not in t]  # pyright: ignore[reportReturnType]
+    targets = (
+        target.partition("#") for target in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in target
+    )
+    return [(file, anchor) for file, _, anchor in targets]
