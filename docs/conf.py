@@ -12,9 +12,15 @@ from sphinx.application import Sphinx
 from sphinx.domains.python import PyObject
 
 os.environ["KERAS_BACKEND"] = "torch"  # the adapter imports Keras
-_PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+_PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())[
+    "project"
+]
 
-project, author, release = _PROJECT["name"], _PROJECT["authors"][0]["name"], _PROJECT["version"]
+project, author, release = (
+    _PROJECT["name"],
+    _PROJECT["authors"][0]["name"],
+    _PROJECT["version"],
+)
 project_copyright = author
 extensions = [
     "myst_parser",
@@ -62,7 +68,12 @@ def show_formulas(
     for line in lines:
         if line and not line[0].isspace():
             literal, section = False, bool(_SECTION.match(line)) or section
-        elif line.strip() and not literal and not section and (not found or not found[-1].strip()):
+        elif (
+            line.strip()
+            and not literal
+            and not section
+            and (not found or not found[-1].strip())
+        ):
             found += ["::", ""]
             literal = True
         found.append(line if literal else _BARS.sub(r"\|", line))
@@ -75,12 +86,18 @@ def leave_properties(
     """Napoleon reads "Whether it is over: .." of a property as a type, and Sphinx the first of two names as one."""
     if what == "property" and isinstance(thing, property):
         lines[:] = (inspect.getdoc(thing) or "").splitlines()
-    lines[:] = [_NAMES.sub(lambda names: names[0].replace(", ", ","), line) for line in lines]
+    lines[:] = [
+        _NAMES.sub(lambda names: names[0].replace(", ", ","), line) for line in lines
+    ]
 
 
 def setup(app: Sphinx) -> None:
     for field in PyObject.doc_field_types:
         if field.name == "variable":
-            field.label = "Attributes"  # as the docstrings call them; Sphinx says "Variables"
-    app.connect("autodoc-process-docstring", show_formulas, priority=400)  # before napoleon, which has 500
+            field.label = (
+                "Attributes"  # as the docstrings call them; Sphinx says "Variables"
+            )
+    app.connect(
+        "autodoc-process-docstring", show_formulas, priority=400
+    )  # before napoleon, which has 500
     app.connect("autodoc-process-docstring", leave_properties, priority=600)
