@@ -58,7 +58,7 @@ lint: $(STAMP)
 	$(BIN)/python -m pyright
 
 docs: $(STAMP)
-	$(BIN)/python -m sphinx --fail-on-warning --keep-going -q -b html docs docs/_build
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going -q -a -b html docs docs/_build
 	@echo "docs: docs/_build/index.html"
 
 # torch goes in first and by its exact version, so that no other package asks for a newer build. What torch needs

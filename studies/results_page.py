@@ -10,6 +10,8 @@ from studies.tuned_cosine.comparisons import comparisons
 
 HEAD = """# Results
 
+After this page you know every number that the project has measured, and the command that made it.
+
 Every number on this page comes from the rows in `results/`, by `python -m studies.results_page`. Each section names the
 command that made its rows. All runs were on CPUs. What needs a GPU was not run.
 """

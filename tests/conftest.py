@@ -18,6 +18,7 @@ import hypothesis
 import pytest
 import torch
 
+from .browser import Browser
 from .team import Team, team
 
 torch.set_num_threads(1)
@@ -45,6 +46,14 @@ def _missing_browser() -> str | None:
 
 
 _NEEDS = {"needs_data": _missing_data, "needs_cuda": _missing_cuda, "needs_browser": _missing_browser}
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """One browser for all tests of a worker."""
+    opened = Browser(tmp_path_factory.mktemp("profile"))
+    yield opened
+    opened.driver.quit()
 
 
 @pytest.fixture(scope="session")
