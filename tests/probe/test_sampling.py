@@ -250,3 +250,21 @@ def test_bad_examples_are_refused_in_one_line(make: Callable[[], Probe], message
     with pytest.raises(ValueError) as error:
         make()
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize("count", [3, 30, 1000, 1200])
+@pytest.mark.parametrize("kind", ["pair", "items", "stream", "forward"])
+def test_without_a_number_it_draws_a_thousand_or_all_of_fewer(count: int, kind: str) -> None:
+    inputs, labels = torch.randn(count, 3), torch.arange(count) % 2
+    items = list(zip(inputs, labels, strict=True))
+    if kind == "forward":
+        found = Probe.sample(items, forward=lambda model, batch: (model(batch[0]), batch[1]))
+    else:
+        found = Probe.sample({"pair": (inputs, labels), "items": items, "stream": iter(items)}[kind])
+    assert found.n == min(count, 1000)
+
+
+@pytest.mark.parametrize("data", [[], iter([]), [(torch.zeros(3), 0)], iter([(torch.zeros(3), 0)])])
+def test_too_few_to_draw_from(data: Any) -> None:
+    with pytest.raises(ValueError, match=r"the data set must have at least 2 examples, got [01]$"):
+        Probe.sample(data)

@@ -83,7 +83,7 @@ class Probe:
     def sample(
         cls,
         data: Any,
-        n: int = 1000,
+        n: int | None = None,
         *,
         forward: Forward | None = None,
         seed: int = 0,
@@ -103,7 +103,7 @@ class Probe:
                 the rest as the input or as keywords. Random transforms of a data set are applied once, with the given
                 seed. Of a data loader the data set is drawn from, and its `collate_fn` makes the examples of n items;
                 so it can pad.
-            n: Number of examples.
+            n: Number of examples; None: 1,000, or all where there are fewer.
             forward: (model, batch) -> (scores, targets) or (scores, targets, mask). The batch is some of the examples
                 as a data loader gives them, on the model's device; items may have any structure. None: as for `Probe`.
             seed: Equal seeds draw equal examples, even if items are made with random numbers. The random states of
@@ -116,14 +116,14 @@ class Probe:
             ValueError: n larger than the data set, items with an unclear target or of several shapes, and all that
                 `Probe` refuses.
         """
-        n, seed = whole("n", n), check_seed(seed)
+        n, seed = None if n is None else whole("n", n), check_seed(seed)
         if forward is None:
             return cls(*drawn(data, n, seed, unpack))
         check_forward(forward)
         if unpack is not None:
             raise ValueError("unpack must be left out where forward is given, which gets the whole batch")
         probe = cls.__new__(cls)
-        probe._begin(drawn_whole(data, n, seed), n, forward)
+        probe._begin(*drawn_whole(data, n, seed), forward)
         return probe
 
     @property

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sized
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -15,6 +15,10 @@ from infopace.model.forward import is_column, map_tensors, tensors_of
 from infopace.probe._sources import Source
 from infopace.probe.batches import Items, Unpack, as_tensors, batch_of, numbers
 
+Examples = TypeVar("Examples", bound=Sized)
+
+# So many examples are drawn where the caller does not say how many, or all of fewer.
+USUAL = 1000
 _PAD = "; pad them, or give a DataLoader whose collate_fn pads"
 
 
@@ -44,8 +48,8 @@ def as_examples(inputs: Any, targets: Any) -> tuple[Any, Tensor]:
     return inputs, values
 
 
-def drawn(data: Any, n: int, seed: int, unpack: Unpack | None = None) -> tuple[Any, Tensor]:
-    """n examples of a data set as (inputs, targets). No more than n items are read.
+def drawn(data: Any, n: int | None, seed: int, unpack: Unpack | None = None) -> tuple[Any, Tensor]:
+    """n examples of a data set as (inputs, targets). No more than n items are read; None: 1,000, or all of fewer.
 
     Raises:
         ValueError: fewer examples than n, items with an unclear target or of several shapes.
@@ -62,8 +66,8 @@ def drawn(data: Any, n: int, seed: int, unpack: Unpack | None = None) -> tuple[A
     return as_pair(_items(source, n, seed, labels), source, unpack)
 
 
-def drawn_whole(data: Any, n: int, seed: int) -> Any:
-    """n examples of a data set as one batch, as a data loader makes it. No more than n items are read.
+def drawn_whole(data: Any, n: int | None, seed: int) -> tuple[Any, int]:
+    """n examples of a data set as one batch, as a data loader makes it, and n. Otherwise as `drawn`.
 
     Raises:
         ValueError: fewer examples than n, items that make no batch.
@@ -72,7 +76,7 @@ def drawn_whole(data: Any, n: int, seed: int) -> Any:
         batch, count = as_batch(*data)
         labels = batch[1] if isinstance(batch[1], Tensor) and is_labels(batch[1]) else None
         chosen = torch.tensor(_chosen(count, n, seed, None if labels is None else labels.reshape(-1)))
-        return map_tensors(batch, lambda tensor: tensor[chosen.to(tensor.device)])
+        return map_tensors(batch, lambda tensor: tensor[chosen.to(tensor.device)]), len(chosen)
     source = Source(data)
     try:
         labels = source.labels()
@@ -86,8 +90,8 @@ def drawn_whole(data: Any, n: int, seed: int) -> Any:
         raise ValueError(
             f"the items must make one batch, got {type(error).__name__}: {reason}{_PAD}"
         ) from error
-    check_batch(batch, n)
-    return batch
+    check_batch(batch, len(items))
+    return batch, len(items)
 
 
 def as_pair(items: list[Any], source: Source, unpack: Unpack | None) -> tuple[Any, Tensor]:
@@ -147,17 +151,21 @@ def is_pair(data: Any) -> bool:
     return isinstance(data, tuple | list) and len(data) == 2 and hasattr(data[1], "__len__")
 
 
-def _items(source: Source, n: int, seed: int, labels: Tensor | None) -> list[Any]:
+def _items(source: Source, n: int | None, seed: int, labels: Tensor | None) -> list[Any]:
     """n items: drawn at random, by class if the labels are known; the first n of an iterable."""
     if source.count is None:
+        if n is None:
+            return _some(source.at_most(USUAL, seed))
         if n < 2:
             raise ValueError(f"n must be at least 2, got {n}")
         return source.first(n, seed)
     return source.read(_chosen(source.count, n, seed, labels), seed)
 
 
-def _chosen(count: int, n: int, seed: int, labels: Tensor | None) -> list[int]:
+def _chosen(count: int, n: int | None, seed: int, labels: Tensor | None) -> list[int]:
     """Random indices of n examples of `count`, ascending. With labels (count,), each class gets its rounded share."""
+    if n is None:
+        n = len(_some(range(min(USUAL, count))))
     if not 2 <= n <= count:
         raise ValueError(f"n must be in 2..{count}, the examples of the data set, got n = {n}")
     order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
@@ -167,6 +175,13 @@ def _chosen(count: int, n: int, seed: int, labels: Tensor | None) -> list[int]:
     order = order[torch.argsort(labels.cpu()[order], stable=True)]
     picks = (torch.arange(n, dtype=torch.float64) + 0.5) * count / n
     return sorted(order[picks.long()].tolist())
+
+
+def _some(examples: Examples) -> Examples:
+    """The examples, at least two."""
+    if len(examples) < 2:
+        raise ValueError(f"the data set must have at least 2 examples, got {len(examples)}")
+    return examples
 
 
 def _stack(parts: list[Any], name: str) -> Any:

@@ -85,11 +85,15 @@ class Source:
         Raises:
             ValueError: there are fewer.
         """
-        found = self._read(lambda: itertools.islice(iter(self.items), n), seed)
+        found = self.at_most(n, seed)
         if len(found) < n:
             kind = type(self.items).__name__
             raise ValueError(f"the data set must have n = {n} examples, got {len(found)} from {kind}")
         return found
+
+    def at_most(self, n: int, seed: int) -> list[Any]:
+        """The first n items of an iterable, or all of fewer."""
+        return self._read(lambda: itertools.islice(iter(self.items), n), seed)
 
     def labels(self) -> Tensor | None:
         """(count,) labels, if they are known without reading an item."""
