@@ -85,3 +85,16 @@ def test_bends_in_both_directions_end() -> None:
     ring = np.column_stack([np.cos(angle), np.sin(3 * angle), np.cos(2 * angle)])
     found = straightened(uniform_scores(torch.from_numpy(ring + 0.1 * generator.normal(size=ring.shape))))
     assert found is None or bool(((found > 0) & (found < 1)).all())
+
+
+def test_clusters_keep_what_neighbours_find_in_them() -> None:
+    """Columns of a cluster depend on each other. Without that dependence neighbours do not see the clusters."""
+    generator = np.random.default_rng(5)
+    centres = generator.normal(size=(4, 20))
+    of_x, of_y = generator.integers(0, 4, (2, 1000))
+    of_y = np.where(generator.uniform(size=1000) < 0.2, of_y, of_x)
+    x = centres[of_x, :10] + 0.1 * generator.normal(size=(1000, 10))
+    y = centres[of_y, 10:] + 0.1 * generator.normal(size=(1000, 10))
+    stay = 0.8 + 0.2 / 4
+    truth = math.log(4) + stay * math.log(stay) + (1 - stay) * math.log((1 - stay) / 3)
+    assert mutual_information(x, y, std_error=False).nats == pytest.approx(truth, abs=0.1)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from infopace.estimators._dependence._choice import Choice, choose, is_copula
+from infopace.estimators._dependence._choice import choose, is_copula
 from infopace.estimators._dependence._copula import fit_gaussian
 from infopace.estimators._dependence._features import CLEAR, Projected, projected
 from infopace.estimators._dependence._held_out import DependenceModel
@@ -68,8 +68,8 @@ class Calibrated:
 def calibrated_information(x: Tensor, y: Tensor, k: int = 3, error_bar: bool = True) -> Calibrated:
     """I(X;Y) of continuous blocks x (n, p) and y (n, q), nats.
 
-    1. Every column becomes its ranks, which leaves I the same. So do bends of columns by others of their block that are
-       taken back (`_straight`). That is done where a model then fits held-out examples better.
+    1. Every column becomes its ranks, which leaves I the same. So does taking back bends of columns by others of their
+       block (`_straight`). Where there are any, all that follows is done with and without, and the larger value stands.
     2. Cross-fitted Donsker-Varadhan bounds choose a model of the dependence, the simplest first: Gaussian copula,
        Student copula, Gaussian mixtures with 4, 8, ... components. A richer model must be better by two standard
        errors of the paired difference.
@@ -92,8 +92,8 @@ def calibrated_information(x: Tensor, y: Tensor, k: int = 3, error_bar: bool = T
         bias = -sign(d) sqrt(max(0, d^2 - s^2)),   s = s_KSG hypot(1.2 (1 - w) + 0.35 w, 0.35)
 
     (For two estimates of the same quantity, squared distance less variance is unbiased for their squared difference;
-    DerSimonian and Laird 1986.) The bias of ranks is added (`_scores.rank_bias`). Where bends were taken back, half of
-    what the bound gained by that is added too, if nothing below is more.
+    DerSimonian and Laird 1986.) The bias of ranks is added (`_scores.rank_bias`). Where bends were taken back, the bias
+    is at least half of what that added.
 
     In many columns neighbours find little of what models miss. So KSG is also run on a few functions of x and of y that
     were chosen on other examples (`_features`), on the data and on samples of the model. What is clearly larger on the
@@ -106,22 +106,34 @@ def calibrated_information(x: Tensor, y: Tensor, k: int = 3, error_bar: bool = T
     of the model. The value is then KSG, which is still below the information, and the bias is -inf.
     """
     blocks = [varying(block.reshape(len(block), -1).double()) for block in (x, y)]
-    n, width = len(x), sum(block.shape[1] for block in blocks)
+    width = sum(block.shape[1] for block in blocks)
     if not blocks[0].shape[1] or not blocks[1].shape[1]:
         exact = ErrorBar(0.0, 0.0, math.inf)
         return Calibrated(0.0, exact, "constant", 0.0, 0.0, 0.0, 0.0, {})
     u_x, u_y = _reduced(*(uniform_scores(block) for block in blocks))
     u = torch.cat([u_x, u_y], 1)
     u, p = u[content_order(u)], u_x.shape[1]
-    plain = u.shape[1] == 2 and n >= _MANY
-    chosen, bent = None, 0.0
-    if n >= _FEWEST and _copied(u, k) <= _ATOMS:
-        u, chosen, bent = _chosen(u, p, mixtures=not plain)
+    found = replace(_of_scores(u, p, k, error_bar), left_out=width - u.shape[1])
+    if found.model == "none" or (straight := _without_bends(u, p)) is None:
+        return found
+    other = replace(_of_scores(straight, p, k, error_bar), left_out=found.left_out)
+    added = other.nats - found.nats
+    if other.model == "none" or added <= 0:
+        return found
+    bias = other.error.bias if math.isnan(other.error.bias) else min(other.error.bias, -_BENT * added)
+    return replace(other, error=replace(other.error, bias=bias))
+
+
+def _of_scores(u: Tensor, p: int, k: int, error_bar: bool) -> Calibrated:
+    """The same for uniform scores (n, d) whose first p columns are x."""
+    n = len(u)
     z = normal_scores(u)
     terms, bar = _ksg(z, p, k, error_bar)
     ksg = float(terms.mean())
-    if chosen is None:
+    if n < _FEWEST or _copied(u, k) > _ATOMS:
         return Calibrated(ksg, bar, "none", math.nan, ksg, math.nan, 1.0, {})
+    plain = u.shape[1] == 2 and n >= _MANY
+    chosen = choose(u, p, mixtures=not plain)
     model, value, held_out, bounds = chosen.model, chosen.nats, chosen.held_out, chosen.bounds
     at_least = Calibrated(ksg, replace(bar, bias=-math.inf), "none", math.nan, ksg, math.nan, 1.0, bounds)
     if not (model.resolved() and fit_gaussian(u, p).resolved()):
@@ -160,7 +172,7 @@ def calibrated_information(x: Tensor, y: Tensor, k: int = 3, error_bar: bool = T
             math.hypot(sampling, (1 - weight) * model.chance(), weight * noise / math.sqrt(1 + simulations)),
             _left_out((1 - weight) * difference - bar.bias + samples[0][1].bias, bar.std_error, weight)
             + (min(0.0, bar.bias) if mixture else (1 - weight) * model.rank_bias())
-            - max(unexplained, clearly_missed, _BENT * bent),
+            - max(unexplained, clearly_missed),
             bar.freedom if weight else math.inf,
         )
     nats = value + weight * difference
@@ -187,26 +199,18 @@ def calibrated_information(x: Tensor, y: Tensor, k: int = 3, error_bar: bool = T
         clear,
         unexplained,
         missed,
-        width - u.shape[1],
     )
 
 
-def _chosen(u: Tensor, p: int, mixtures: bool) -> tuple[Tensor, Choice, float]:
-    """The scores as they are, or with bends in each block taken back; their model; what that added to its bound."""
-    chosen = choose(u, p, mixtures)
+def _without_bends(u: Tensor, p: int) -> Tensor | None:
+    """The scores with the bends in each block taken back; None where there are none."""
     blocks = [u[:, :p], u[:, p:]]
     straight = [straightened(block) for block in blocks]
     if all(block is None for block in straight):
-        return u, chosen, 0.0
-    without = torch.cat(
+        return None
+    return torch.cat(
         [block if bent is None else bent for block, bent in zip(blocks, straight, strict=True)], 1
     )
-    other = choose(without, p, mixtures)
-    least = max(chosen.least, other.least)
-    added = other.held_out.bound - chosen.held_out.bound
-    if added > 0:
-        return without, replace(other, least=least), added
-    return u, replace(chosen, least=least), 0.0
 
 
 def _missed(
