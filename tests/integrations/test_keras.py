@@ -35,7 +35,8 @@ def network(optimizer: Any = None, *, norm: bool = False, softmax: bool = False)
 
 
 def fit(model: Any, *callbacks: Any, epochs: int = EPOCHS, **options: Any) -> MutualInformationLR:
-    callback = MutualInformationCallback(options.pop("probe", None) or small_probe(), **options)
+    probe, verbose = options.pop("probe", None) or small_probe(), options.pop("verbose", 0)
+    callback = MutualInformationCallback(probe, **options)
     inputs, labels = digits()
     shown = model.fit(
         inputs.numpy(),
@@ -43,7 +44,7 @@ def fit(model: Any, *callbacks: Any, epochs: int = EPOCHS, **options: Any) -> Mu
         epochs=epochs,
         batch_size=BATCH,
         shuffle=False,
-        verbose=0,
+        verbose=verbose,
         callbacks=[callback, *callbacks],
     )
     assert callback.scheduler is not None
@@ -142,6 +143,15 @@ def test_the_history_holds_information_and_the_learning_rate() -> None:
     assert shown[-5:] == scheduler.history["output"][-5:]
     rates = [decisions[0].lr for decisions in scheduler.decisions]
     assert model.shown["learning_rate"][-5:] == rates[-6:-1]
+
+
+def test_the_progress_bar_shows_information_and_the_learning_rate(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    model = network()
+    scheduler = fit(model, epochs=2, verbose=1)
+    shown = capsys.readouterr().out.replace("\b", "").strip().splitlines()[-1]
+    assert f"information: {scheduler.history['output'][-1]:.4f}" in shown and "learning_rate: " in shown
 
 
 @pytest.mark.slow
