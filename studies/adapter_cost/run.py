@@ -1,4 +1,7 @@
-"""Steps of each framework with its adapter beside steps without; see README.md. Rows: results/adapter_cost.jsonl"""
+"""Steps and epochs of each framework with its adapter beside those without; see README.md.
+
+Rows: results/adapter_cost.jsonl
+"""
 
 from __future__ import annotations
 
@@ -34,15 +37,22 @@ Timed = tuple[float, MutualInformationLR | None]
 
 
 class Epoch:
-    """What an epoch trains on, and when it began and ended, in seconds of processor time."""
+    """What an epoch trains on, and when it began and ended, in seconds of processor time.
 
-    def __init__(self) -> None:
+    Args:
+        whole: All of MNIST in batches of the workload's size; otherwise few steps of one example each.
+    """
+
+    def __init__(self, whole: bool = False) -> None:
         self.workload = find_workload("mnist-lenet")
         data = self.workload.load()
         assert isinstance(data.train_inputs, torch.Tensor)
         self.steps = len(data.train_targets) // self.workload.batch_size
-        self.inputs, self.targets = data.train_inputs[:EXAMPLES].float(), data.train_targets[:EXAMPLES]
-        self.probe = Probe.sample((data.train_inputs.float(), data.train_targets))
+        kept = None if whole else EXAMPLES
+        self.batch = self.workload.batch_size if whole else 1
+        inputs = data.train_inputs.float() / (255 if whole else 1)
+        self.inputs, self.targets = inputs[:kept], data.train_targets[:kept]
+        self.probe = Probe.sample((inputs, data.train_targets))
         self.began = self.ended = 0.0
         self.network = self.model()
 
@@ -53,7 +63,7 @@ class Epoch:
 
     def loader(self) -> DataLoader[Any]:
         data = TensorDataset(self.inputs, self.targets)
-        return DataLoader(data, batch_size=1, shuffle=True)
+        return DataLoader(data, batch_size=self.batch, shuffle=True)
 
     def begin(self) -> None:
         self.began = time.process_time()
@@ -133,7 +143,7 @@ def under_transformers(epoch: Epoch, paced: bool) -> Timed:
         arguments = TrainingArguments(
             folder,
             num_train_epochs=1,
-            per_device_train_batch_size=1,
+            per_device_train_batch_size=epoch.batch,
             use_cpu=True,
             report_to="none",
             save_strategy="no",
@@ -200,7 +210,7 @@ def under_keras(timed_epoch: Epoch, paced: bool) -> Timed:
     inputs, targets = timed_epoch.inputs.numpy(), timed_epoch.targets.numpy()
     callbacks = [callback, Clock()] if paced else [Clock()]
     quiet: Any = 0
-    model.fit(inputs, targets, batch_size=1, verbose=quiet, callbacks=callbacks)
+    model.fit(inputs, targets, batch_size=timed_epoch.batch, verbose=quiet, callbacks=callbacks)
     return timed_epoch.seconds, callback.scheduler
 
 
@@ -217,13 +227,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="What each adapter costs of an epoch")
     parser.add_argument("frameworks", nargs="*", default=list(UNDER))
     parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--whole", action="store_true", help="whole epochs of mnist-lenet in its own batches")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     logging.disable()
     set_determinism(1, torch.device("cpu"))
-    epoch = Epoch()
+    epoch, time_it = Epoch(arguments.whole), whole if arguments.whole else timed
     for name in arguments.frameworks:
-        row = timed(name, epoch, arguments.pairs)
+        row = time_it(name, epoch, arguments.pairs)
         print(row, flush=True)
         with open(RESULTS, "a") as file:
             file.write(json.dumps(row) + "\n")
@@ -264,6 +275,32 @@ def timed(name: str, epoch: Epoch, pairs: int) -> dict[str, object]:
         "usual_step_us": round(usual),
         "added_us": [round(one, 1) for one in added],
         "measuring": round(1e6 * statistics.median(measured) / (usual * epoch.steps), 5),
+        "versions": versions(),
+        "hardware": hardware(torch.device("cpu")),
+    }
+
+
+def whole(name: str, epoch: Epoch, pairs: int) -> dict[str, object]:
+    """The row of one framework for whole epochs, the measurement at the end of each with them."""
+    for paced in (False, True):
+        UNDER[name](Epoch(), paced)  # short ones, to warm up
+    seconds: dict[bool, list[float]] = {False: [], True: []}
+    measured: list[float] = []
+    for pair in range(pairs):
+        for paced in (bool(pair % 2), not pair % 2):  # the order takes turns, as the machine drifts
+            took, scheduler = UNDER[name](epoch, paced)
+            seconds[paced].append(took)
+            assert not paced or (scheduler is not None and len(scheduler.history["output"]) == 2)
+        began = time.process_time()
+        epoch.probe.measure(epoch.network)
+        measured.append(time.process_time() - began)
+    return {
+        "framework": name,
+        "pairs": pairs,
+        "batch": epoch.batch,
+        "epoch_s": [round(one, 3) for one in seconds[False]],
+        "paced_s": [round(one, 3) for one in seconds[True]],
+        "measured_s": [round(one, 3) for one in measured],
         "versions": versions(),
         "hardware": hardware(torch.device("cpu")),
     }
