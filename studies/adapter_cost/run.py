@@ -6,11 +6,14 @@ Rows: results/adapter_cost.jsonl
 from __future__ import annotations
 
 import argparse
+import copy
+import functools
 import json
 import logging
 import os
 import statistics
 import tempfile
+import threading
 import time
 import warnings
 from collections.abc import Callable
@@ -54,22 +57,31 @@ class Epoch:
         self.inputs, self.targets = inputs[:kept], data.train_targets[:kept]
         self.probe = Probe.sample((inputs, data.train_targets))
         self.began = self.ended = 0.0
+        self.clock: Callable[[], float] = time.process_time
+        self.turn: Callable[..., None] | None = None  # where another epoch takes turns with this one
         self.network = self.model()
 
     def model(self) -> nn.Module:
         torch.manual_seed(0)
         self.network = self.workload.build_model()
+        self.network.register_forward_pre_hook(self._before_batch)
         return self.network
+
+    def _before_batch(self, network: nn.Module, inputs: Any) -> None:
+        if self.turn is not None and network.training:
+            self.turn()
 
     def loader(self) -> DataLoader[Any]:
         data = TensorDataset(self.inputs, self.targets)
         return DataLoader(data, batch_size=self.batch, shuffle=True)
 
     def begin(self) -> None:
-        self.began = time.process_time()
+        if self.turn is not None:
+            self.turn(begin=True)
+        self.began = self.clock()
 
     def end(self) -> None:
-        self.ended = time.process_time()
+        self.ended = self.clock()
 
     @property
     def seconds(self) -> float:
@@ -282,15 +294,12 @@ def timed(name: str, epoch: Epoch, pairs: int) -> dict[str, object]:
 
 def whole(name: str, epoch: Epoch, pairs: int) -> dict[str, object]:
     """The row of one framework for whole epochs, the measurement at the end of each with them."""
-    for paced in (False, True):
-        UNDER[name](Epoch(), paced)  # short ones, to warm up
     seconds: dict[bool, list[float]] = {False: [], True: []}
     measured: list[float] = []
-    for pair in range(pairs):
-        for paced in (bool(pair % 2), not pair % 2):  # the order takes turns, as the machine drifts
-            took, scheduler = UNDER[name](epoch, paced)
+    alternating(name, Epoch())  # short ones, to warm up
+    for _ in range(pairs):
+        for paced, took in alternating(name, epoch).items():
             seconds[paced].append(took)
-            assert not paced or (scheduler is not None and len(scheduler.history["output"]) == 2)
         began = time.process_time()
         epoch.probe.measure(epoch.network)
         measured.append(time.process_time() - began)
@@ -304,6 +313,50 @@ def whole(name: str, epoch: Epoch, pairs: int) -> dict[str, object]:
         "versions": versions(),
         "hardware": hardware(torch.device("cpu")),
     }
+
+
+def alternating(name: str, epoch: Epoch) -> dict[bool, float]:
+    """Seconds of an epoch without the adapter and of one with it, which take turns batch by batch."""
+    turns, seconds = Turns(), dict[bool, float]()
+
+    def run(paced: bool) -> None:
+        own = copy.copy(epoch)
+        own.clock, own.turn = time.thread_time, functools.partial(turns.next, paced)
+        try:
+            seconds[paced], scheduler = UNDER[name](own, paced)
+            assert not paced or (scheduler is not None and len(scheduler.history["output"]) == 2)
+        finally:
+            turns.leave(paced)
+
+    threads = [threading.Thread(target=run, args=(paced,)) for paced in (False, True)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return seconds
+
+
+class Turns:
+    """Two threads of which one runs at a time; the other waits for its turn."""
+
+    def __init__(self) -> None:
+        self._changed, self._turn, self._here, self._left = threading.Condition(), False, 0, False
+
+    def next(self, me: bool, begin: bool = False) -> None:
+        """Hand over, and wait for the next turn. The first time both wait for each other."""
+        with self._changed:
+            if begin:
+                self._here += 1
+            else:
+                self._turn = not me
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._left or (self._here == 2 and self._turn == me))
+
+    def leave(self, me: bool) -> None:
+        """One is over; the other need not wait any more."""
+        with self._changed:
+            self._left = True
+            self._changed.notify_all()
 
 
 if __name__ == "__main__":

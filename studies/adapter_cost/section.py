@@ -37,13 +37,21 @@ def text() -> str:
         "what is added stands out. Shown is the median of the pairs, the measurement left out. Beside it stands a "
         "bare step of mnist-lenet with its own batch size. Time is of a processor that other programs shared."
         f"\n\n{table(head, rows)}"
-        "\n\nWhole epochs, from `python -m studies.adapter_cost.run --whole --pairs 3`: all of MNIST in batches of "
-        "256, with the measurement at the end. Shown is the median of the pairs, and the least and the most."
-        f"\n\n{table(WHOLE, whole)}",
+        f"\n\n{_whole_epochs(whole)}",
     )
 
 
 WHOLE = ["framework", "pairs", "an epoch, s", "added, % of it (least to most)", "of that the measurement, %"]
+
+
+def _whole_epochs(rows: list[list[object]]) -> str:
+    if not rows:
+        return "Whole epochs (`--whole`): not run."
+    return (
+        "Whole epochs, from `python -m studies.adapter_cost.run --whole --pairs 1`: all of MNIST in batches of "
+        "256, with the measurement at the end. Both epochs of a pair run at the same time and take turns batch by "
+        f"batch. Shown is the median of the pairs, and the least and the most.\n\n{table(WHOLE, rows)}"
+    )
 
 
 def _whole(row: dict[str, Any]) -> list[object]:
