@@ -68,7 +68,7 @@ class Epoch:
         return self.network
 
     def _before_batch(self, network: nn.Module, inputs: Any) -> None:
-        if self.turn is not None and network.training:
+        if self.turn is not None and self.began and not self.ended and network.training:
             self.turn()
 
     def loader(self) -> DataLoader[Any]:

@@ -200,3 +200,19 @@ def test_dropout_and_averages_are_rolled_back() -> None:
     assert scheduler.found
     averages = [one for one in model.non_trainable_variables if "moving" in one.path]
     assert len(averages) == 2 and all(np.isfinite(one.numpy()).all() for one in averages)
+
+
+def test_a_module_of_torch_inside_needs_a_forward_of_its_own() -> None:
+    """Keras sets it to training unless it is called with training=False."""
+
+    def inference(model: Any, batch: Any) -> Any:
+        inputs, labels = batch
+        return model(inputs, training=False), labels
+
+    module = nn.Sequential(nn.Linear(64, 10), nn.BatchNorm1d(10), nn.Dropout(0.5))
+    model = keras.Sequential([keras.Input((64,)), keras.layers.TorchModuleWrapper(module)])
+    model(digits()[0][:100], training=True)
+    averages = module[1].running_mean.clone()
+    found = Probe.sample(digits(), 200, forward=inference).measure(model).output.estimate.nats
+    assert torch.equal(module[1].running_mean, averages)
+    assert found == pytest.approx(small_probe().measure(module.eval()).output.estimate.nats, rel=1e-6)
