@@ -14,6 +14,7 @@ PACKAGE = ROOT / "src" / "infopace"
 ROOMS = (
     "_typing",
     "_checks",
+    "pictures",
     "estimators",
     "model",
     "probe",

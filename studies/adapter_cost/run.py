@@ -1,13 +1,19 @@
-"""Steps of each framework with its adapter beside steps without; see README.md. Rows: results/adapter_cost.jsonl"""
+"""Steps and epochs of each framework with its adapter beside those without; see README.md.
+
+Rows: results/adapter_cost.jsonl
+"""
 
 from __future__ import annotations
 
 import argparse
+import copy
+import functools
 import json
 import logging
 import os
 import statistics
 import tempfile
+import threading
 import time
 import warnings
 from collections.abc import Callable
@@ -34,32 +40,48 @@ Timed = tuple[float, MutualInformationLR | None]
 
 
 class Epoch:
-    """What an epoch trains on, and when it began and ended, in seconds of processor time."""
+    """What an epoch trains on, and when it began and ended, in seconds of processor time.
 
-    def __init__(self) -> None:
+    Args:
+        whole: All of MNIST in batches of the workload's size; otherwise few steps of one example each.
+    """
+
+    def __init__(self, whole: bool = False) -> None:
         self.workload = find_workload("mnist-lenet")
         data = self.workload.load()
         assert isinstance(data.train_inputs, torch.Tensor)
         self.steps = len(data.train_targets) // self.workload.batch_size
-        self.inputs, self.targets = data.train_inputs[:EXAMPLES].float(), data.train_targets[:EXAMPLES]
-        self.probe = Probe.sample((data.train_inputs.float(), data.train_targets))
+        kept = None if whole else EXAMPLES
+        self.batch = self.workload.batch_size if whole else 1
+        inputs = data.train_inputs.float() / (255 if whole else 1)
+        self.inputs, self.targets = inputs[:kept], data.train_targets[:kept]
+        self.probe = Probe.sample((inputs, data.train_targets))
         self.began = self.ended = 0.0
+        self.clock: Callable[[], float] = time.process_time
+        self.turn: Callable[..., None] | None = None  # where another epoch takes turns with this one
         self.network = self.model()
 
     def model(self) -> nn.Module:
         torch.manual_seed(0)
         self.network = self.workload.build_model()
+        self.network.register_forward_pre_hook(self._before_batch)
         return self.network
+
+    def _before_batch(self, network: nn.Module, inputs: Any) -> None:
+        if self.turn is not None and self.began and not self.ended and network.training:
+            self.turn()
 
     def loader(self) -> DataLoader[Any]:
         data = TensorDataset(self.inputs, self.targets)
-        return DataLoader(data, batch_size=1, shuffle=True)
+        return DataLoader(data, batch_size=self.batch, shuffle=True)
 
     def begin(self) -> None:
-        self.began = time.process_time()
+        if self.turn is not None:
+            self.turn(begin=True)
+        self.began = self.clock()
 
     def end(self) -> None:
-        self.ended = time.process_time()
+        self.ended = self.clock()
 
     @property
     def seconds(self) -> float:
@@ -133,7 +155,7 @@ def under_transformers(epoch: Epoch, paced: bool) -> Timed:
         arguments = TrainingArguments(
             folder,
             num_train_epochs=1,
-            per_device_train_batch_size=1,
+            per_device_train_batch_size=epoch.batch,
             use_cpu=True,
             report_to="none",
             save_strategy="no",
@@ -200,7 +222,7 @@ def under_keras(timed_epoch: Epoch, paced: bool) -> Timed:
     inputs, targets = timed_epoch.inputs.numpy(), timed_epoch.targets.numpy()
     callbacks = [callback, Clock()] if paced else [Clock()]
     quiet: Any = 0
-    model.fit(inputs, targets, batch_size=1, verbose=quiet, callbacks=callbacks)
+    model.fit(inputs, targets, batch_size=timed_epoch.batch, verbose=quiet, callbacks=callbacks)
     return timed_epoch.seconds, callback.scheduler
 
 
@@ -217,13 +239,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="What each adapter costs of an epoch")
     parser.add_argument("frameworks", nargs="*", default=list(UNDER))
     parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--whole", action="store_true", help="whole epochs of mnist-lenet in its own batches")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     logging.disable()
     set_determinism(1, torch.device("cpu"))
-    epoch = Epoch()
+    epoch, time_it = Epoch(arguments.whole), whole if arguments.whole else timed
     for name in arguments.frameworks:
-        row = timed(name, epoch, arguments.pairs)
+        row = time_it(name, epoch, arguments.pairs)
         print(row, flush=True)
         with open(RESULTS, "a") as file:
             file.write(json.dumps(row) + "\n")
@@ -267,6 +290,73 @@ def timed(name: str, epoch: Epoch, pairs: int) -> dict[str, object]:
         "versions": versions(),
         "hardware": hardware(torch.device("cpu")),
     }
+
+
+def whole(name: str, epoch: Epoch, pairs: int) -> dict[str, object]:
+    """The row of one framework for whole epochs, the measurement at the end of each with them."""
+    seconds: dict[bool, list[float]] = {False: [], True: []}
+    measured: list[float] = []
+    alternating(name, Epoch())  # short ones, to warm up
+    for _ in range(pairs):
+        for paced, took in alternating(name, epoch).items():
+            seconds[paced].append(took)
+        began = time.process_time()
+        epoch.probe.measure(epoch.network)
+        measured.append(time.process_time() - began)
+    return {
+        "framework": name,
+        "pairs": pairs,
+        "batch": epoch.batch,
+        "epoch_s": [round(one, 3) for one in seconds[False]],
+        "paced_s": [round(one, 3) for one in seconds[True]],
+        "measured_s": [round(one, 3) for one in measured],
+        "versions": versions(),
+        "hardware": hardware(torch.device("cpu")),
+    }
+
+
+def alternating(name: str, epoch: Epoch) -> dict[bool, float]:
+    """Seconds of an epoch without the adapter and of one with it, which take turns batch by batch."""
+    turns, seconds = Turns(), dict[bool, float]()
+
+    def run(paced: bool) -> None:
+        own = copy.copy(epoch)
+        own.clock, own.turn = time.thread_time, functools.partial(turns.next, paced)
+        try:
+            seconds[paced], scheduler = UNDER[name](own, paced)
+            assert not paced or (scheduler is not None and len(scheduler.history["output"]) == 2)
+        finally:
+            turns.leave(paced)
+
+    threads = [threading.Thread(target=run, args=(paced,)) for paced in (False, True)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return seconds
+
+
+class Turns:
+    """Two threads of which one runs at a time; the other waits for its turn."""
+
+    def __init__(self) -> None:
+        self._changed, self._turn, self._here, self._left = threading.Condition(), False, 0, False
+
+    def next(self, me: bool, begin: bool = False) -> None:
+        """Hand over, and wait for the next turn. The first time both wait for each other."""
+        with self._changed:
+            if begin:
+                self._here += 1
+            else:
+                self._turn = not me
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._left or (self._here == 2 and self._turn == me))
+
+    def leave(self, me: bool) -> None:
+        """One is over; the other need not wait any more."""
+        with self._changed:
+            self._left = True
+            self._changed.notify_all()
 
 
 if __name__ == "__main__":

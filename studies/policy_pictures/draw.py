@@ -7,8 +7,8 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from infopace import Bounds, HoldAndDecay, Policy, Vasudevan2020
-from infopace.lab.palette import COLOURS, GREY
 from infopace.lab.workloads import find_workload
+from infopace.pictures import COLOURS, GREY
 from infopace.policies import Vasudevan2018, Wang2024, simulate
 from studies.shared.page import ROOT, read
 

@@ -28,10 +28,10 @@ from infopace.lab.config import TrainConfig, resolve
 from infopace.lab.data import cache_folder
 from infopace.lab.environment import hardware, set_determinism, versions
 from infopace.lab.files import write_atomically
-from infopace.lab.palette import COLOURS, GREY
 from infopace.lab.training import Training
 from infopace.lab.workload import Data
 from infopace.lab.workloads import find_workload
+from infopace.pictures import COLOURS, GREY
 from studies.sample_size.section import expectations
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -65,10 +65,16 @@ class PlainRun:
             options = {"policy": HoldAndDecay(EPOCHS), "steps_per_epoch": STEPS, **options}
         self.scheduler = MutualInformationLR(self.optimizer, self.model, small_probe(), **options)
 
-    def train(self, epochs: int = EPOCHS, *, accumulate: int = 1, clip: float | None = None) -> PlainRun:
+    def train(
+        self, epochs: int = EPOCHS, *, accumulate: int = 1, clip: float | None = None, closure: bool = False
+    ) -> PlainRun:
+        """`closure`: the gradients are computed inside of the optimizer's step, as in Lightning."""
         loader = Shuffled(BATCH // accumulate)
         for _ in range(epochs):
             for number, (inputs, labels) in enumerate(loader, 1):
+                if closure:
+                    self.optimizer.step(functools.partial(self.gradients, inputs, labels))
+                    continue
                 loss = nn.functional.cross_entropy(self.model(inputs), labels) / accumulate
                 loss.backward()
                 if number % accumulate == 0:
@@ -83,6 +89,12 @@ class PlainRun:
             if self.scheduler.finished:
                 break
         return self
+
+    def gradients(self, inputs: Tensor, labels: Tensor) -> Tensor:
+        self.optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(self.model(inputs), labels)
+        loss.backward()
+        return loss
 
 
 def sgd(model: nn.Module) -> torch.optim.SGD:

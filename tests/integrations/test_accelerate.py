@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from accelerate import Accelerator, skip_first_batches
 from accelerate.state import AcceleratorState, GradientState, PartialState
+from accelerate.utils import tqdm
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -134,3 +136,8 @@ def test_readings_are_what_was_measured() -> None:
     assert found["information"] == loop.scheduler.history["output"][-1]
     assert found["held_out_information"] == loop.scheduler.held_out_history["output"][-1]
     assert found["learning_rate"] == max(loop.scheduler.get_last_lr())
+    # The bar of Accelerate shows them.
+    bar = tqdm(range(3), file=io.StringIO())
+    bar.set_postfix(found)
+    assert f"information={found['information']:.3g}, learning_rate={found['learning_rate']:.3g}" in str(bar)
+    bar.close()

@@ -35,7 +35,8 @@ def network(optimizer: Any = None, *, norm: bool = False, softmax: bool = False)
 
 
 def fit(model: Any, *callbacks: Any, epochs: int = EPOCHS, **options: Any) -> MutualInformationLR:
-    callback = MutualInformationCallback(options.pop("probe", None) or small_probe(), **options)
+    probe, verbose = options.pop("probe", None) or small_probe(), options.pop("verbose", 0)
+    callback = MutualInformationCallback(probe, **options)
     inputs, labels = digits()
     shown = model.fit(
         inputs.numpy(),
@@ -43,7 +44,7 @@ def fit(model: Any, *callbacks: Any, epochs: int = EPOCHS, **options: Any) -> Mu
         epochs=epochs,
         batch_size=BATCH,
         shuffle=False,
-        verbose=0,
+        verbose=verbose,
         callbacks=[callback, *callbacks],
     )
     assert callback.scheduler is not None
@@ -144,6 +145,15 @@ def test_the_history_holds_information_and_the_learning_rate() -> None:
     assert model.shown["learning_rate"][-5:] == rates[-6:-1]
 
 
+def test_the_progress_bar_shows_information_and_the_learning_rate(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    model = network()
+    scheduler = fit(model, epochs=2, verbose=1)
+    shown = capsys.readouterr().out.replace("\b", "").strip().splitlines()[-1]
+    assert f"information: {scheduler.history['output'][-1]:.4f}" in shown and "learning_rate: " in shown
+
+
 @pytest.mark.slow
 def test_it_ends_where_the_rule_says_so() -> None:
     model = network()
@@ -190,3 +200,20 @@ def test_dropout_and_averages_are_rolled_back() -> None:
     assert scheduler.found
     averages = [one for one in model.non_trainable_variables if "moving" in one.path]
     assert len(averages) == 2 and all(np.isfinite(one.numpy()).all() for one in averages)
+
+
+def test_a_module_of_torch_inside_needs_a_forward_of_its_own() -> None:
+    """Keras sets it to training unless it is called with training=False."""
+
+    def inference(model: Any, batch: Any) -> Any:
+        inputs, labels = batch
+        return model(inputs, training=False), labels
+
+    norm: Any = nn.BatchNorm1d(10)
+    module = nn.Sequential(nn.Linear(64, 10), norm, nn.Dropout(0.5))
+    model = keras.Sequential([keras.Input((64,)), keras.layers.TorchModuleWrapper(module)])
+    model(digits()[0][:100], training=True)
+    averages = norm.running_mean.clone()
+    found = Probe.sample(digits(), 200, forward=inference).measure(model).output.estimate.nats
+    assert torch.equal(norm.running_mean, averages)
+    assert found == pytest.approx(small_probe().measure(module.eval()).output.estimate.nats, rel=1e-6)

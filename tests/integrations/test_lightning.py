@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from torch import nn
 
-from infopace import HoldAndDecay, MutualInformationLR
+from infopace import Bounds, HoldAndDecay, MutualInformationLR
 from infopace.integrations.lightning import MutualInformationCallback
 
 from ..small_run import same
@@ -23,9 +23,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:::lightning", "ignore::UserWarni
 
 
 class Module(lightning.LightningModule):
-    def __init__(self, scheduler: bool = False) -> None:
+    def __init__(self, scheduler: bool = False, norm: bool = False) -> None:
         super().__init__()
-        self.net, self.scheduler = small_net(), scheduler
+        self.net, self.scheduler = small_net(norm), scheduler
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         return self.net(inputs)
@@ -44,6 +44,30 @@ class Module(lightning.LightningModule):
         return [optimizer], [torch.optim.lr_scheduler.StepLR(optimizer, 1)]
 
 
+class TwoOptimizers(Module):
+    """Steps by hand, as Lightning asks for where there are several."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+
+    def training_step(self, batch: Any, number: int) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        optimizers: Any = self.optimizers()
+        loss = super().training_step(batch, number)
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        self.manual_backward(loss)
+        for optimizer in optimizers:
+            optimizer.step()
+
+    def validation_step(self, batch: Any, number: int) -> None:
+        pass
+
+    def configure_optimizers(self) -> Any:
+        first, _, last = self.net
+        return [torch.optim.SGD(first.parameters(), lr=0.1), torch.optim.AdamW(last.parameters(), lr=0.01)]
+
+
 class Fit:
     """A run in Lightning."""
 
@@ -54,10 +78,11 @@ class Fit:
         batch: int = BATCH,
         options: dict[str, Any] | None = None,
         resume: str | None = None,
-        weights: float = 1.0,
+        module: Any = None,
         **settings: Any,
     ) -> None:
-        self.module, self.callback = Module(), MutualInformationCallback(small_probe(), **(options or {}))
+        self.module: Any = Module() if module is None else module
+        self.callback = MutualInformationCallback(small_probe(), **(options or {}))
         usual = {"max_epochs": EPOCHS, "logger": False, "enable_checkpointing": False}
         self.trainer = lightning.Trainer(
             default_root_dir=folder,
@@ -94,6 +119,27 @@ def test_steps_are_those_of_the_plain_loop(tmp_path: Path) -> None:
     run = PlainRun(policy=plan, every=5).train()
     assert_alike(Fit(tmp_path, options={"every": 5}), run)
     assert_alike(Fit(tmp_path, options={"every": 5}, max_epochs=-1, max_steps=EPOCHS * STEPS), run)
+
+
+@pytest.mark.parametrize(
+    ("every", "search"),
+    [
+        (None, False),
+        (5, True),
+        pytest.param(None, True, marks=pytest.mark.slow),
+        pytest.param(5, False, marks=pytest.mark.slow),
+    ],
+)
+def test_measuring_changes_no_average_of_batch_norm(tmp_path: Path, every: int | None, search: bool) -> None:
+    """Trials begin before the first batch where it is read inside of the step, otherwise after its averages are."""
+    options: dict[str, Any] = {} if search else {"bounds": Bounds(1e-3, 0.3)}
+    plan: dict[str, Any] = {}
+    if every is not None:
+        options["every"], plan["policy"] = every, HoldAndDecay(steps=EPOCHS * STEPS)
+    fit = Fit(tmp_path, module=Module(norm=True), options=options)
+    assert_alike(fit, PlainRun(small_net(norm=True), **plan, **options).train(closure=search))
+    counted = int(fit.module.net[1].num_batches_tracked)
+    assert 0 < counted < EPOCHS * STEPS if search else counted == EPOCHS * STEPS
 
 
 @pytest.mark.slow
@@ -139,6 +185,22 @@ def test_loggers_get_information_and_the_learning_rate(tmp_path: Path) -> None:
     shown = fit.trainer.progress_bar_metrics
     assert shown["information"] == pytest.approx(history[-1], rel=1e-6)
     assert shown["learning_rate"] == pytest.approx(max(fit.scheduler.get_last_lr()), rel=1e-6)
+
+
+@pytest.mark.parametrize("interval", ["epoch", "step"])
+def test_the_monitor_logs_the_rates_of_several_optimizers(tmp_path: Path, interval: Any) -> None:
+    """Under the names of all as one, and of each."""
+    monitor, logger = LearningRateMonitor(interval, log_momentum=True), CSVLogger(tmp_path)
+    fit = Fit(tmp_path, monitor, module=TwoOptimizers(), logger=logger, log_every_n_steps=1, max_epochs=6)
+    as_one, each = ("learning_rate/pg1", "learning_rate/pg2"), ("lr-SGD", "lr-AdamW")
+    for one, own in zip(as_one, each, strict=True):
+        assert rows(tmp_path, one) == rows(tmp_path, own) and len(rows(tmp_path, one)) >= 6
+    first, second = (rows(tmp_path, name) for name in as_one)
+    assert second == pytest.approx([lr / 10 for lr in first])
+    assert first[-1] < max(first) / 2
+    # Lightning counts the steps of both; what is measured stands where the batch does.
+    assert fit.trainer.global_step == 2 * 6 * STEPS
+    assert max(rows(tmp_path, "step")) == 6 * STEPS - 1
 
 
 @pytest.mark.slow

@@ -51,7 +51,13 @@ class Train:
     def __init__(self, folder: Path, *, model: nn.Module | None = None, **settings: Any) -> None:
         options = settings.pop("options", {"every": 5})
         self.batches: list[list[int]] = []
-        usual = {"num_train_epochs": EPOCHS, "max_grad_norm": 0.0, "save_strategy": "no", "logging_steps": 5}
+        usual: dict[str, Any] = {
+            "num_train_epochs": EPOCHS,
+            "max_grad_norm": 0.0,
+            "save_strategy": "no",
+            "logging_steps": 5,
+        }
+        usual["disable_tqdm"] = True
         self.model = Net() if model is None else model
         self.trainer = Trainer(
             self.model,
@@ -60,7 +66,6 @@ class Train:
                 per_device_train_batch_size=settings.pop("batch", BATCH),
                 use_cpu=True,
                 report_to="none",
-                disable_tqdm=True,
                 remove_unused_columns=False,
                 **{**usual, **settings},
             ),
@@ -155,6 +160,15 @@ def test_logs_hold_information_and_the_learning_rate(tmp_path: Path) -> None:
     assert logs[-1]["information"] == run.scheduler.measurement.output.estimate.nats  # pyright: ignore[reportOptionalMemberAccess]
     decay = [one["learning_rate"] for one in logs if one["step"] > EPOCHS * STEPS / 2]
     assert decay == sorted(decay, reverse=True) and decay[-1] < 0.05 * decay[0]
+
+
+def test_the_progress_bar_shows_information_and_the_learning_rate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Train(tmp_path, max_steps=20, disable_tqdm=False).train()
+    bar = capsys.readouterr().err.strip().splitlines()[-1]
+    history = run.scheduler.measurement.output.estimate.nats  # pyright: ignore[reportOptionalMemberAccess]
+    assert f"information={history:.3g}, learning_rate=" in bar
 
 
 @pytest.mark.slow

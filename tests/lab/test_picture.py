@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -10,46 +9,10 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from infopace.lab import picture
-from infopace.lab.moves import Move, moves_of, notable, thinned
-from infopace.lab.picture import draw_run
+from infopace.lab.moves import moves_of
+from infopace.lab.picture import draw_run, figure_of
 from infopace.lab.run_folder import Row, RunFolder
-
-
-def move(at: int, before: float | None, lr: float) -> Move:
-    return Move(at, before, lr, "saturated", f"because of {at}", "fc1")
-
-
-def test_the_largest_moves_are_kept_in_their_order() -> None:
-    moves = [move(0, None, 0.1), move(1, 0.1, 0.01), move(2, 0.01, 0.009), move(3, 0.009, 0.02)]
-    assert thinned(moves, 3) == [moves[0], moves[1], moves[3]]
-    assert thinned(moves, 9) == moves
-    assert move(1, 0.1, 0.01).size == pytest.approx(math.log(10))
-
-
-def test_notable_moves_do_not_cover_each_other() -> None:
-    moves = [move(0, None, 0.1), move(1, 0.1, 0.001), move(2, 0.001, 0.00101), move(900, 0.00101, 0.0005)]
-    assert notable(moves, 5, span=1000) == [moves[0], moves[1], moves[3]]
-    assert notable(moves, 2, span=1000) == [moves[0], moves[1]]
-    assert notable([], 5, span=10) == []
-
-
-def test_moves_for_one_reason_are_shown_once_a_layer() -> None:
-    rates = {
-        1: ("start", 0.4),
-        7: ("decaying", 0.38),
-        8: ("decaying", 0.2),
-        9: ("decaying", 0.1),
-        30: ("floor", 0.01),
-    }
-    moves = [
-        Move(at, None if at == 1 else 0.4, lr, "", reason, layer)
-        for layer, lowered in (("conv", 1.0), ("fc", 0.5))
-        for at, (reason, lr) in ((at, (reason, lr * lowered)) for at, (reason, lr) in rates.items())
-    ]
-    assert [(m.at, m.layer) for m in notable(moves, 10, span=30)] == [
-        (at, layer) for at in (1, 7, 30) for layer in ("conv", "fc")
-    ]
+from infopace.pictures import Move
 
 
 def test_the_first_move_is_to_the_rate_that_trials_found() -> None:
@@ -62,19 +25,17 @@ def test_the_first_move_is_to_the_rate_that_trials_found() -> None:
     (found, lowered) = moves_of(
         [*searching, row(3, 0.1, "held"), row(4, 0.1, "held"), row(5, 0.05, "fell")], 0
     )
-    assert found == Move(2, None, 0.1, "hold", "found in trials over 2 epochs; held", "fc")
-    assert lowered == Move(4, 0.1, 0.05, "hold", "fell", "fc")
+    assert found == Move(2, None, 0.1, "hold", "found in trials over 2 epochs; held", "fc", "epoch 3")
+    assert lowered == Move(4, 0.1, 0.05, "hold", "fell", "fc", "epoch 5")
 
 
-def drawn(path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Figure, list[Row]]:
+def drawn(path: Path) -> tuple[Figure, list[Row]]:
     """The picture of the run in a folder, which is drawn as drawn.png there too; the run's rows."""
-    figures: list[Figure] = []
-    monkeypatch.setattr(picture, "FigureCanvasAgg", lambda figure: figures.append(figure))
     folder = RunFolder(path)
     record, rows = folder.read_json("run.json"), folder.read_rows()
     assert record is not None
     draw_run(record, rows, path / "drawn.png")
-    return figures[0], rows
+    return figure_of(record, rows), rows
 
 
 @pytest.mark.parametrize(
@@ -84,13 +45,12 @@ def drawn(path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Figure, list[Row
 def test_a_run_is_drawn(
     tiny: Any,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     epochs: int,
     layer_wise: bool,
     std_error: bool,
 ) -> None:
     tiny.run(tmp_path, epochs=epochs, layer_wise=layer_wise, std_error=std_error)
-    figure, rows = drawn(tmp_path, monkeypatch)
+    figure, rows = drawn(tmp_path)
     assert (tmp_path / "drawn.png").read_bytes().startswith(b"\x89PNG")
 
     rate, information, metric, reasons = figure.axes
@@ -109,11 +69,9 @@ def test_a_run_is_drawn(
     assert rows[1]["decisions"][0]["reason"] in listed
 
 
-def test_held_out_examples_are_drawn_in_the_epochs_that_have_them(
-    tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_held_out_examples_are_drawn_in_the_epochs_that_have_them(tiny: Any, tmp_path: Path) -> None:
     tiny.run(tmp_path, epochs=7, held_out=0.25)
-    figure, rows = drawn(tmp_path, monkeypatch)
+    figure, rows = drawn(tmp_path)
     (line,) = (one for one in figure.axes[1].get_lines() if one.get_label() == "held out")
     kept = [row for row in rows if "held_out" in row]
     assert 3 < len(kept) < len(rows)

@@ -161,6 +161,17 @@ def test_a_warm_up_and_the_end_are_explained() -> None:
     assert [" with a warm-up" in line for line in lines] == [True] * (len(lines) - 2) + [False, False]
 
 
+@pytest.mark.parametrize(("steps", "end"), [(200, 210), (230, 230)])
+def test_the_unit_that_runs_is_explained_by_its_way(steps: int, end: int) -> None:
+    """Not by its mean; a plan may end within it."""
+    loop = Loop(HoldAndDecay(steps=end), 30)
+    rates = loop.train(steps)
+    assert loop.scheduler.finished == (steps == end)
+    last = loop.scheduler.explain().splitlines()[-1]
+    first, to = (f"{rate:.4g}" for rate in (rates[120], BOUNDS.lr_min))
+    assert last.startswith(f"steps 121 to {end}: lr {first} to {to}: decaying")
+
+
 def test_rates_that_are_tensors_are_explained_without_a_word_of_other_code() -> None:
     plain, tensors = Loop(HoldAndDecay(steps=200), 20), Loop(HoldAndDecay(steps=200), 20, tensor=True)
     assert plain.train(210) == pytest.approx(tensors.train(210))  # a warning would be an error

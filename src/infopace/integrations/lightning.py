@@ -75,6 +75,6 @@ class MutualInformationCallback(Callback):
             shown = readings(self.scheduler)
             pl_module.log_dict(shown, prog_bar=True, logger=False, on_step=True, on_epoch=False)
             if measurement is not self._logged:
-                for logger in trainer.loggers:
-                    logger.log_metrics(shown, step=trainer.global_step)
+                for logger in trainer.loggers:  # `global_step` counts each of several optimizers
+                    logger.log_metrics(shown, step=trainer.fit_loop.epoch_loop._batches_that_stepped)
             self._logged = measurement

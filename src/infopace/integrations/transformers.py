@@ -9,7 +9,7 @@ from infopace.integrations._shared import missing, planned, readings
 
 try:
     from accelerate.optimizer import AcceleratedOptimizer
-    from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+    from transformers import ProgressCallback, TrainerCallback, TrainerControl
 except ImportError as error:
     raise missing("transformers") from error
 
@@ -17,9 +17,7 @@ except ImportError as error:
 class _Stop(TrainerCallback):
     """Stops a run when the rule says so."""
 
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
+    def on_step_end(self, args: Any, state: Any, control: TrainerControl, **kwargs: Any) -> None:
         if kwargs["lr_scheduler"].finished:
             control.should_training_stop = True
 
@@ -69,6 +67,9 @@ def pace(trainer: Any, probe: Probe, *, every: int | str = "auto", **options: An
     def log(logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         if "learning_rate" in logs:  # those of training steps
             logs.update(readings(trainer.lr_scheduler) | logs)
+            for one in trainer.callback_handler.callbacks:
+                if isinstance(one, ProgressCallback) and one.training_bar is not None:
+                    one.training_bar.set_postfix(readings(trainer.lr_scheduler))
         own_log(logs, *args, **kwargs)
 
     trainer.create_scheduler, trainer.log = create_scheduler, log

@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal
 
+from infopace.pictures import new_figure
 from infopace.policies import Bounds
 from infopace.range_test._records import Candidate, Evaluation, Trial
 
@@ -147,15 +148,11 @@ class RangeTest:
         Raises:
             ImportError: matplotlib is not installed.
         """
-        try:
-            from matplotlib.figure import Figure
-        except ImportError as error:
-            raise ImportError("plots need matplotlib: pip install 'infopace[lab]'") from error
         trials, b, path = self.shared_trials, self.bounds, Path(path)
         labels = {"accuracy": "accuracy", "loss": "loss", "information": "information, nats"}
         if trials[0].candidates[0].first.accuracy is None:
             del labels["accuracy"]
-        figure = Figure(figsize=(7.5, 2.3 * len(labels) + 0.8), layout="constrained")
+        figure = new_figure(figsize=(7.5, 2.3 * len(labels) + 0.8))
         axes = figure.subplots(len(labels), sharex=True, squeeze=False)[:, 0]
         for (what, label), ax in zip(labels.items(), axes, strict=True):
             for trial in trials:

@@ -21,7 +21,7 @@ from infopace.scheduler._units import Cadence, check_unit_state, is_unit_state
 
 _Fits = Callable[[Any], bool]
 
-VERSION = 7
+VERSION = 8
 _PHASES = get_args(Phase)
 
 
@@ -82,7 +82,12 @@ PACER: dict[str, tuple[_Fits, str]] = {
     "reference": (lambda value: value is None or _is_rate(value), "a number of nats, or None"),
     "rolled_back": (_list_of(_is_count), "numbers of epochs"),
     "history": _NATS,
+    "errors": (
+        _by_layer(_list_of(lambda value: value is None or _is_rate(value))),
+        "standard errors in nats by layer, or None",
+    ),
     "held_out_history": _NATS,
+    "held_out_errors": _NATS,
     "held_out_examples": (_by_layer(lambda value: isinstance(value, Mapping)), "tensors by layer"),
     "begun": (_by_layer(_is_count), "a whole number by layer"),
     "used": (_list_of(_by_layer(_is_ends)), "first and last rates by epoch and layer"),
@@ -299,6 +304,7 @@ def _check_lengths(state: Mapping[str, Any]) -> None:
     epochs = max(decisions.values(), default=0)
     measured = epochs - len(state["rolled_back"])  # a rolled-back epoch has decisions and no history
     parts = [(f"the history of {layer}", len(v), measured) for layer, v in state["history"].items()]
+    parts += [(f"the errors of {layer}", len(v), measured) for layer, v in state["errors"].items()]
     parts += [
         (f"decisions of {layer}", n, epochs) for layer, n in decisions.items() if not state["begun"][layer]
     ]

@@ -1,17 +1,22 @@
-"""A line of the explanation why the learning rate moved."""
+"""Why the learning rate moved, as text, as a table in a notebook, and as a table of rich."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from html import escape
+from typing import Any
 
 from infopace.policies import Decision
+
+_HEAD = ("time", "layer", "learning rate", "phase", "reason")
 
 
 @dataclass
 class Line:
     """One line of an explanation: units `first_unit` to `last_unit` of one group."""
 
+    group: int
     first_unit: int
     last_unit: int
     of: str
@@ -41,13 +46,78 @@ class Line:
         """Share the line with the unit that follows."""
         self.last_unit, self.last = other.last_unit, other.last
 
-    def text(self, name: Callable[[int, int], str]) -> str:
-        """In words; `name` names a span of units."""
-        rates = f"{self.first:.4g}" if self.first == self.last else f"{self.first:.4g} to {self.last:.4g}"
-        if self.warming_up:
-            rates += " with a warm-up"
-        why = f"lr {rates}{self.share}: {self.decision.reason}"
-        if not self.as_decided:
-            own = f"decided: {self.decision.lr:.4g}{self.share}, {self.decision.reason}"
-            why = f"lr {rates}, set by other code; {own}"
-        return f"{name(self.first_unit, self.last_unit)}: {self.of}{why}"
+    def rates(self, to: str) -> str:
+        """The first and the last rate, with `to` between them."""
+        rates = f"{self.first:.4g}" if self.first == self.last else f"{self.first:.4g} {to} {self.last:.4g}"
+        return f"{rates} with a warm-up" if self.warming_up else rates
+
+    @property
+    def reason(self) -> str:
+        """The reason of the decision, and what was decided where other code has set the rate."""
+        if self.as_decided:
+            return self.decision.reason
+        return f"set by other code; decided: {self.decision.lr:.4g}{self.share}, {self.decision.reason}"
+
+    def text(self, when: str) -> str:
+        """In words; `when` names its units."""
+        of = f"{self.of}: " if self.of else ""
+        if self.as_decided:
+            return f"{when}: {of}lr {self.rates('to')}{self.share}: {self.reason}"
+        return f"{when}: {of}lr {self.rates('to')}, {self.reason}"
+
+    def cells(self, when: str) -> tuple[str, ...]:
+        """As a row of a table."""
+        share = self.share if self.as_decided else ""
+        return when, self.of, self.rates("→") + share, self.decision.phase, self.reason
+
+
+class Explanation(str):
+    """Why the learning rate moved: a text, which a notebook and `rich.print` show as a table.
+
+    Attributes:
+        head: The names of the columns: time (epochs or optimizer steps), layer, learning rate (at the first and at the
+            last step), phase, reason.
+        rows: A row for each move, of as many cells. `pandas.DataFrame(e.rows, columns=e.head)` is a table of pandas.
+    """
+
+    head: tuple[str, ...] = _HEAD
+    rows: tuple[tuple[str, ...], ...] = ()
+
+    @classmethod
+    def of(cls, found: Sequence[str], lines: Sequence[Line], name: Callable[[int, int], str]) -> Explanation:
+        """From what the search for the rate has found, and the moves; `name` names a span of units."""
+        whens = [name(line.first_unit, line.last_unit) for line in lines]
+        explained = [line.text(when) for line, when in zip(lines, whens, strict=True)]
+        made = cls("\n".join([*found, *explained]))
+        made.rows = (
+            *(("", "", "", "search", one) for one in found),
+            *(line.cells(when) for line, when in zip(lines, whens, strict=True)),
+        )
+        return made
+
+    def _shown(self) -> list[tuple[str, ...]]:
+        """Head and rows, the column of layers only where there are several."""
+        table = [self.head, *self.rows]
+        return table if any(row[1] for row in self.rows) else [(row[0], *row[2:]) for row in table]
+
+    def _repr_html_(self) -> str:
+        head, *rows = self._shown()
+        style = ' style="text-align: left; vertical-align: top"'
+        lines = ["<tr>" + "".join(f"<th{style}>{escape(cell)}</th>" for cell in head) + "</tr>"]
+        lines += [
+            "<tr>" + "".join(f"<td{style}>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+        ]
+        return "\n".join(["<table>", *lines, "</table>"])
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
+
+    def __rich__(self) -> Any:
+        from rich.table import Table  # rich is there, because it asks
+        from rich.text import Text
+
+        head, *rows = self._shown()
+        table = Table(*head)
+        for row in rows:
+            table.add_row(*map(Text, row))
+        return table

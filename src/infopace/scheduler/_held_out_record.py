@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -18,21 +20,30 @@ class HeldOutRecord:
 
     Attributes:
         history: Information in nats.
+        errors: Its standard errors, in nats: of each, the standard deviation over the n examples by the root of n.
         examples: What each example contributed to that, as far as the policy still reads it.
     """
 
     def __init__(
-        self, history: Mapping[str, list[float]] | None = None, examples: Mapping[str, HeldOut] | None = None
+        self,
+        history: Mapping[str, list[float]] | None = None,
+        examples: Mapping[str, HeldOut] | None = None,
+        errors: Mapping[str, list[float]] | None = None,
     ) -> None:
-        self.history, self.examples = dict(history or {}), dict(examples or {})
+        self.history, self.examples, self.errors = (
+            dict(history or {}),
+            dict(examples or {}),
+            dict(errors or {}),
+        )
 
     def grown(self, found: Mapping[str, tuple[float, list[float]]]) -> HeldOutRecord:
         """With one unit of time more: by layer the information, and what each example contributes."""
-        history, examples = dict(self.history), dict(self.examples)
+        history, examples, errors = dict(self.history), dict(self.examples), dict(self.errors)
         for layer, (nats, values) in found.items():
             history[layer] = [*history.get(layer, ()), nats]
+            errors[layer] = [*errors.get(layer, ()), _error(values)]
             examples[layer] = examples[layer].grown(values) if layer in examples else HeldOut([values])
-        return HeldOutRecord(history, examples)
+        return HeldOutRecord(history, examples, errors)
 
     def trimmed(self, over: Iterable[str]) -> HeldOutRecord:
         """Without the values that no decision reads any more; `over`: the layers of which none is read."""
@@ -40,12 +51,14 @@ class HeldOutRecord:
         return HeldOutRecord(
             self.history,
             {layer: found.trimmed(wholly=layer in over) for layer, found in self.examples.items()},
+            self.errors,
         )
 
     def state(self) -> dict[str, Any]:
         """The examples' numbers as tensors."""
         return {
             "held_out_history": {layer: list(values) for layer, values in self.history.items()},
+            "held_out_errors": {layer: list(values) for layer, values in self.errors.items()},
             "held_out_examples": {
                 layer: {name: torch.from_numpy(part.copy()) for name, part in found.parts().items()}
                 for layer, found in self.examples.items()
@@ -67,14 +80,23 @@ class HeldOutRecord:
                     f"scheduler state must hold held-out examples as tensors, got others in {wrong}"
                 )
             examples[layer] = HeldOut.of_parts({name: part.cpu().numpy() for name, part in parts.items()})
-        history = {layer: list(values) for layer, values in state["held_out_history"].items()}
+        history, errors = (
+            {layer: list(values) for layer, values in state[name].items()}
+            for name in ("held_out_history", "held_out_errors")
+        )
         measured = {layer: len(values) for layer, values in history.items()}
         kept = {layer: len(found) for layer, found in examples.items()}
         if measured != kept:
             raise ValueError(
                 f"scheduler state must hold the held-out examples of all measurements, {measured}, got {kept}"
             )
-        return cls(history, examples)
+        if measured != (found := {layer: len(values) for layer, values in errors.items()}):
+            raise ValueError(f"scheduler state must hold as many held-out errors, {measured}, got {found}")
+        return cls(history, examples, errors)
+
+
+def _error(values: list[float]) -> float:
+    return float(np.std(values, ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else 0.0
 
 
 def measure_held_out(

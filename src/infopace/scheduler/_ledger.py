@@ -59,6 +59,12 @@ def nats_by_layer(
     return nats
 
 
+def errors_by_layer(measurement: Measurement) -> dict[str, float]:
+    """The standard error of each layer's information, in nats, where it was measured."""
+    errors = {layer: one.estimate.std_error for layer, one in measurement.layers.items()}
+    return {layer: float(error) for layer, error in errors.items() if math.isfinite(error)}
+
+
 class Ledger:
     """Measurements and decisions by driving layer, from the first unit of time to the next.
 
@@ -76,6 +82,7 @@ class Ledger:
 
     Attributes:
         history: Per layer that is measured, information in nats after 0, 1, 2, .. units.
+        errors: The standard errors of these values, in nats; None where one is not known.
         held_out: The same of the held-out examples.
         decided: Per unit, the decision of each layer that drove a group by then.
         begun: Per driving layer, how many values of its history are older than its first decision's.
@@ -97,6 +104,7 @@ class Ledger:
         self._returns = returns
         self.unit, self._gone = unit, [(0, gone)] if gone else []
         self.history: dict[str, list[float]] = {}
+        self.errors: dict[str, list[float | None]] = {}
         self.held_out = HeldOutRecord()
         self.decided: list[dict[str, Decision]] = []
         self.begun: dict[str, int] = dict.fromkeys(layers, 0)
@@ -110,7 +118,11 @@ class Ledger:
         return len(self.decided)
 
     def observe(
-        self, nats: Mapping[str, float], found: Mapping[str, tuple[float, list[float]]], used: Used | None
+        self,
+        nats: Mapping[str, float],
+        found: Mapping[str, tuple[float, list[float]]],
+        used: Used | None,
+        errors: Mapping[str, float],
     ) -> None:
         """Decide for one unit more. `found` is the held-out information; `used` is None before the first unit."""
         held_out = self.held_out.grown(found)
@@ -120,24 +132,22 @@ class Ledger:
             for layer, begun in self.begun.items()
         }
         self.history = history
+        self.errors = {layer: [*self.errors.get(layer, ()), errors.get(layer)] for layer in history}
         self._add(decided, used)
-        over = decided if self.left_hold(held_out.examples) else filter(self._past_hold, decided)
-        self.held_out = held_out.trimmed(over)
+        all_over = self.left_hold(held_out.examples)
+        self.held_out = held_out.trimmed(one for one in decided if all_over or _is_over(decided[one]))
 
     def roll_back(self, why: str, used: Used | None) -> None:
         """Decide anew, at lower bounds, for the unit after the one that has just been put back."""
         epoch = len(self)
         self.rolled_back.append(epoch)
         try:
-            decided = {
-                layer: self._decide(layer, self.history[layer], begun, self.held_out.examples.get(layer))
-                for layer, begun in self.begun.items()
-            }
+            decided = self._decide_anew()
         except BaseException:
             self.rolled_back.pop()
             raise
         why = " ".join(why.split())  # of a snapshot or a loop, in whatever form
-        said = f"{self._name(epoch)} rolled back, lr_top and lr_max times {self._lowered:g}: {why}; then "
+        said = f"{self.name(epoch)} rolled back, lr_top and lr_max times {self._lowered:g}: {why}; then "
         self._add({layer: replace(d, reason=said + d.reason) for layer, d in decided.items()}, used)
 
     def say(self, what: str) -> None:
@@ -148,8 +158,7 @@ class Ledger:
 
     def moment(self, units: int) -> str:
         """The point in time after so many units of the history, as people count time."""
-        point = units + self.before(max(units, 1)) + sum(epoch <= units for epoch in self.rolled_back)
-        return f"epoch {point}" if self.unit is None else f"step {round(point * self.unit)}"
+        return f"{'epoch' if self.unit is None else 'step'} {self.measured_at(units + 1)}"
 
     def first(self, layer: str) -> Decision:
         """The first decision of a layer that drives from now on: its history begins with the last value."""
@@ -174,10 +183,7 @@ class Ledger:
         """Decide anew for the next unit, within other bounds; so many steps, or epochs, before it count as none."""
         self.bounds = bounds
         self._gone.append((len(self) - 1, gone))
-        self.decided[-1] = {
-            layer: self._decide(layer, self.history[layer], begun, self.held_out.examples.get(layer))
-            for layer, begun in self.begun.items()
-        }
+        self.decided[-1] = self._decide_anew()
 
     def before(self, unit: int | None = None) -> float | int:
         """Units of time that were over when the history began, or lie between it and a unit, from 1; None: the next."""
@@ -186,21 +192,17 @@ class Ledger:
 
     @property
     def judge(self) -> str | None:
-        """The layer whose decisions return to an earlier network: of those that drive, the one nearest to the output.
-
-        None: no decision does.
-        """
+        """The driving layer nearest to the output: it decides when to return to an earlier network. None: none does."""
         if not (self._returns and self.policy.goes_back):
             return None
         return next(
-            layer for layer in [*reversed(self.history), *reversed(self.begun)] if layer in self.begun
+            layer for layer in (*reversed(self.history), *reversed(self.begun)) if layer in self.begun
         )
 
     def best(self, judge: str) -> int:
         """After how many units the network was best."""
-        return best_epoch(
-            self.history[judge], self.held_out.examples.get(judge), self.bounds_of(judge).epsilon
-        )
+        held_out, epsilon = self.held_out.examples.get(judge), self.bounds_of(judge).epsilon
+        return best_epoch(self.history[judge], held_out, epsilon)
 
     def before_unit(self) -> float:
         """The information in the outputs of the network that this unit began with, which may be an earlier one."""
@@ -243,46 +245,70 @@ class Ledger:
             [_share(taken.get(layer, _ABSENT), factor) for layer, factor in shares] for taken in self.decided
         ]
 
-    def explain(self, groups: ParameterGroups) -> str:
-        """A line for each unit and group in which the rate moved: the rate that was used, and the reason.
+    def lines(self, groups: ParameterGroups) -> list[Line]:
+        """A line for each unit and group: the rates that were used, and the reason."""
+        return [
+            self._line(unit, group, decision, groups)
+            for unit, taken in enumerate(self.table(groups))
+            for group, decision in enumerate(taken)
+            if decision is not _ABSENT
+        ]
+
+    def moves(self, groups: ParameterGroups) -> list[Line]:
+        """A line for each unit and group in which the rate moved.
 
         Units of steps that follow each other for one reason share a line.
         """
         lines: list[Line] = []
         latest: dict[int, Line] = {}
-        for epoch, taken in enumerate(self.table(groups)):
-            for group, decision in enumerate(taken):
-                if decision is _ABSENT:
-                    continue
-                line = self._line(epoch, group, decision, groups)
-                before = latest.get(group)
-                if before is not None and before.goes_on_with(line, self.unit is not None):
-                    before.take(line)
-                    continue
-                latest[group] = line
-                lines.append(line)
-        return "\n".join(line.text(self._name) for line in lines)
+        for line in self.lines(groups):
+            before = latest.get(line.group)
+            if before is not None and before.goes_on_with(line, self.unit is not None):
+                before.take(line)
+                continue
+            latest[line.group] = line
+            lines.append(line)
+        return lines
 
     def _line(self, epoch: int, group: int, decision: Decision, groups: ParameterGroups) -> Line:
         layer, factor = groups.layers[group], groups.factors[group]
-        first, last = self._used_at(epoch, layer, groups.of(layer).index(group)) or (decision.lr,) * 2
+        lr_min = self.bounds_of(layer).lr_min * factor
+        used = self._used_at(epoch, layer, groups.of(layer).index(group))
         set_here = epoch < len(self._set_here) and self._set_here[epoch]
+        first, last = (decision.lr,) * 2 if used is None else used
         as_decided = set_here or all(math.isclose(lr, decision.lr, rel_tol=_SAME) for lr in (first, last))
         if as_decided and not set_here:
             first = last = decision.lr
+        if used is None and self.unit is not None and decision.change:  # the way that is planned
+            first, last = (max(decision.at(over), lr_min) for over in (0.0, 1.0))
         # Nothing else sets a lower rate before each step.
-        least = max(min(decision.at(0.0), decision.at(1.0)), self.bounds_of(layer).lr_min * factor)
+        least = max(min(decision.at(0.0), decision.at(1.0)), lr_min)
         warming_up = set_here and first < min(least, decision.lr) * (1 - _SAME)
         share = "" if factor == 1 else f", {factor:.3g} of the layer's"
-        of = f"{layer}: " if len(groups.layers) > 1 else ""
-        return Line(epoch + 1, epoch + 1, of, first, last, share, decision, as_decided, warming_up)
+        of = layer if len(groups.layers) > 1 else ""
+        return Line(group, epoch + 1, epoch + 1, of, first, last, share, decision, as_decided, warming_up)
 
-    def _name(self, first: int, last: int | None = None) -> str:
-        """Units from `first`, from 1, as people count time."""
+    def span(self, first: int, last: int | None = None) -> tuple[int, int]:
+        """Where units, from 1, begin and end on the axis of time, in epochs or optimizer steps."""
         begin, end = (unit + self.before(unit) for unit in (first, first if last is None else last))
+        one = 1 if self.unit is None else self.unit
+        return round((begin - 1) * one), round(end * one)
+
+    def name(self, first: int, last: int | None = None) -> str:
+        """Units, from 1, as people count time."""
+        begin, end = self.span(first, last)
         if self.unit is None:
-            return f"epoch {begin}"
-        return f"steps {round((begin - 1) * self.unit) + 1} to {round(end * self.unit)}"
+            return f"epoch {begin + 1}"
+        if (last or first) == len(self):  # where a plan in steps may end
+            end -= round((1 - min(decision.part for decision in self.decided[-1].values())) * self.unit)
+        return f"steps {begin + 1} to {end}"
+
+    def measured_at(self, values: int) -> int:
+        """Where the last of so many values of the history was measured, on the axis of time."""
+        if values == 1:
+            return self.span(1)[0]
+        kept = [unit for unit in range(1, len(self)) if unit not in self.rolled_back]
+        return self.span(kept[values - 2])[1]
 
     def state(self) -> dict[str, Any]:
         """By the layers' names, as plain numbers, strings, lists, dicts and tensors."""
@@ -292,6 +318,7 @@ class Ledger:
             "gone": [list(part) for part in self._gone],
             "rolled_back": list(self.rolled_back),
             "history": {layer: list(values) for layer, values in self.history.items()},
+            "errors": {layer: list(values) for layer, values in self.errors.items()},
             **self.held_out.state(),
             "begun": dict(self.begun),
             "used": [dict(epoch) for epoch in self._used],
@@ -314,6 +341,7 @@ class Ledger:
         found._returns, found._gone = self._returns, [(place, gone) for place, gone in state["gone"]]
         found.held_out = HeldOutRecord.of_state(state)
         found.history = {layer: list(values) for layer, values in state["history"].items()}
+        found.errors = {layer: list(values) for layer, values in state["errors"].items()}
         found.rolled_back = list(state["rolled_back"])
         decisions: Mapping[str, Sequence[Mapping[str, Any]]] = state["decisions"]
         epochs = max(map(len, decisions.values()))
@@ -342,14 +370,17 @@ class Ledger:
             ),
         )
 
+    def _decide_anew(self) -> dict[str, Decision]:
+        return {
+            layer: self._decide(layer, self.history[layer], begun, self.held_out.examples.get(layer))
+            for layer, begun in self.begun.items()
+        }
+
     def _add(self, decided: dict[str, Decision], used: Used | None) -> None:
         if used is not None:
             self._used.append({layer: [used.first[layer], used.last[layer]] for layer in used.first})
             self._set_here.append(used.set_here)
         self.decided.append(decided)
-
-    def _past_hold(self, layer: str) -> bool:
-        return _is_over(self.decided[-1][layer])
 
     def _used_at(self, epoch: int, layer: str, place: int) -> tuple[float, float] | None:
         """First and last rate of a layer's group; None: not trained, or not yet."""

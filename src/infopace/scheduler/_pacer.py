@@ -26,7 +26,7 @@ from infopace.scheduler._checks import (
 )
 from infopace.scheduler._finding import Found, measure_trial
 from infopace.scheduler._kept import Best, Snapshot
-from infopace.scheduler._ledger import Ledger, Used, nats_by_layer
+from infopace.scheduler._ledger import Ledger, Used, errors_by_layer, nats_by_layer
 from infopace.scheduler._roll_back import RollBack, check_that_a_rate_may_help, collapse
 from infopace.scheduler._subject import Subject
 from infopace.scheduler._units import Cadence, Unit
@@ -203,7 +203,9 @@ class Pacer:
         nats = nats_by_layer(measurement, model, self.ledger.history)
         unit = self.unit.added(nats, held_out)
         if self._unit_is_over:
-            self.ledger.observe(unit.nats, unit.held_out, used if used is not None else self._rates_used())
+            # The values of a unit are of the same examples, so their mean has the error of any.
+            used, errors = used if used is not None else self._rates_used(), errors_by_layer(measurement)
+            self.ledger.observe(unit.nats, unit.held_out, used, errors)
             self._decided()
             self._follow_best()
             over = self.unit.steps - (self.cadence.unit or self.unit.steps)

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
+from infopace.pictures._figure import Figure
 from infopace.policies import Bounds, Decision, HeldOut, Policy
 from infopace.probe import Measurement
+from infopace.scheduler._explain import Explanation
 from infopace.scheduler._groups import ParameterGroups
 from infopace.scheduler._pacer import Pacer
+from infopace.scheduler._plot import Run, figure_of
+from infopace.scheduler._searching import Searching
+from infopace.scheduler._steps import OptimizerSteps
 
 
 class Readings:
@@ -15,6 +21,43 @@ class Readings:
 
     _pacer: Pacer
     _groups: ParameterGroups
+    _search: Searching | None
+    _steps: OptimizerSteps
+
+    def explain(self) -> Explanation:
+        """Why the learning rate moved: a line for each epoch and group in which it did, with the reason.
+
+        The rate is named with which an epoch was trained, also where other code has set it, such as a warm-up. It is a
+        text; a notebook and `rich.print` show it as a table.
+        """
+        ledger = self._pacer.ledger
+        moves = [] if self._searching else ledger.moves(self._groups)
+        return Explanation.of(self.found, moves, ledger.name)
+
+    def plot(self, path: str | Path | None = None) -> Figure:
+        """Draw the run so far: learning rates, information in nats, and the reasons of the largest moves.
+
+        Dashed lines are information about held-out examples. Bands are one standard error to both sides, where it is
+        known: of usable information always, of neighbour estimates with `Measuring(std_error=True)`. Grey times are
+        those of trials, orange ones were rolled back. It may be called at any time.
+
+        Args:
+            path: A file to save the picture in; its name gives the format. None: it is not saved.
+
+        Returns:
+            A figure of matplotlib which pyplot does not know. A notebook shows it where it is the last value of a cell.
+
+        Raises:
+            ImportError: matplotlib is not installed.
+        """
+        running, rates = None, self._steps.rates()
+        if self._pacer.unit.steps and not self.finding:  # otherwise a trial runs
+            running = self._pacer.unit.steps, self._steps.first or rates, rates
+        state = self.found, self._searching, self.finished, running
+        figure = figure_of(Run(self._pacer.ledger, self._groups, *state))
+        if path is not None:
+            figure.savefig(path, dpi=140)
+        return figure
 
     @property
     def policy(self) -> Policy:
@@ -55,6 +98,21 @@ class Readings:
     def rolled_back(self) -> list[int]:
         """The epochs or units, from 1, that were rolled back."""
         return self._pacer.ledger.rolled_back
+
+    @property
+    def finding(self) -> bool:
+        """Whether the run still searches for its learning rate."""
+        return self._search is not None and self._search.running
+
+    @property
+    def _searching(self) -> bool:
+        """Whether no rate is found yet; looks for a higher one come later."""
+        return self._search is not None and self.finding and not self._search.finding.looked
+
+    @property
+    def found(self) -> list[str]:
+        """What the search for the rate and each look since have found; empty where bounds were given."""
+        return [] if self._search is None else self._search.finding.explain().splitlines()
 
     @property
     def driving_layers(self) -> list[str]:

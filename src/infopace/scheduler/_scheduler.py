@@ -230,16 +230,6 @@ class MutualInformationLR(Readings, LRScheduler):
         if epoch is not None or self._step_count > 1:
             self._steps.applied = self._steps.rates()
 
-    @property
-    def finding(self) -> bool:
-        """Whether the run still searches for its learning rate."""
-        return self._search is not None and self._search.running
-
-    @property
-    def found(self) -> list[str]:
-        """What the search for the rate and each look since have found; empty where bounds were given."""
-        return [] if self._search is None else self._search.finding.explain().splitlines()
-
     def get_lr(self) -> list[float]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Learning rate of each parameter group, as last decided."""
         if self._search is not None and self.finding:
@@ -248,14 +238,6 @@ class MutualInformationLR(Readings, LRScheduler):
         if self._steps.total >= self._warmup:
             return rates
         return [lr * (self._steps.total + 1) / self._warmup for lr in rates]
-
-    def explain(self) -> str:
-        """Why the learning rate moved: a line for each epoch and group in which it did, with the reason.
-
-        The rate is named with which an epoch was trained, also where other code has set it, such as a warm-up.
-        """
-        moves = [] if self.finding else [self._pacer.ledger.explain(self._groups)]
-        return "\n".join([*self.found, *moves])
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed run needs, by the layers' names: numbers, strings, lists, dicts and tensors."""

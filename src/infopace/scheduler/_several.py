@@ -45,6 +45,12 @@ class Optimizers(Optimizer):
         return [groups[part][number] for part, number in self.places]
 
     @property
+    def defaults(self) -> dict[str, Any]:
+        """The options that all optimizers have, as the first has them."""
+        first, *others = [part.defaults for part in self.parts]
+        return {name: value for name, value in first.items() if all(name in other for other in others)}
+
+    @property
     def places(self) -> list[tuple[int, int]]:
         """Of each group, the number of its optimizer and its own number there."""
         sizes = [len(part.param_groups) for part in self.parts]

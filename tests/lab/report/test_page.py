@@ -15,12 +15,12 @@ import pytest
 
 from infopace.cli import main
 from infopace.lab.errors import InputError
-from infopace.lab.palette import COLOURS, COLOURS_ON_DARK
 from infopace.lab.report import ReportConfig, report
 from infopace.lab.report.charts import Chart
 from infopace.lab.report.curves import experiment_charts, legend
 from infopace.lab.report.page import page
 from infopace.lab.report.reading import read_folders
+from infopace.pictures import COLOURS, COLOURS_ON_DARK
 
 MakeRun = Callable[..., Path]
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&\u2028 é"

@@ -6,11 +6,11 @@ import dataclasses
 import math
 from collections.abc import Callable, Sequence
 
-from infopace.lab.moves import moves_of, thinned
-from infopace.lab.palette import COLOURS
+from infopace.lab.moves import moves_of
 from infopace.lab.report.charts import Axis, Chart, Entry, Line, Number, Point, Series
 from infopace.lab.report.reading import Experiment, Method, Run
 from infopace.lab.run_folder import Row
+from infopace.pictures import COLOURS, thinned
 
 _MOST_VALUES = 20_000  # of all curves of a workload together: about 130 kB
 _FEWEST_EPOCHS = 60  # shown of a longer run, however many curves there are

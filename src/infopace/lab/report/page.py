@@ -10,7 +10,6 @@ from importlib import resources
 from string import Template
 
 from infopace.lab.environment import versions
-from infopace.lab.palette import COLOURS, COLOURS_ON_DARK
 from infopace.lab.report.charts import Chart, Entry
 from infopace.lab.report.comparison_table import comparison_table
 from infopace.lab.report.curves import experiment_charts, legend
@@ -21,6 +20,7 @@ from infopace.lab.report.reading import Contents, Experiment
 from infopace.lab.report.scoreboards import Scoreboard, profile_chart, scoreboard_table
 from infopace.lab.report.sections import Comparison
 from infopace.lab.report.tables import provenance, reasons, results, swatch
+from infopace.pictures import COLOURS, COLOURS_ON_DARK
 
 GENERATOR = '<meta name="generator" content="infopace report">'
 _SCRIPTS = ("scales.js", "report.js")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from infopace.lab.palette import COLOURS
 from infopace.lab.report.charts import Axis, Chart, Series
 from infopace.lab.report.json_fields import Fields, read_json
 from infopace.lab.report.markup import Markup, table
+from infopace.pictures import COLOURS
 
 SCOREBOARD_FILE = "scoreboard.json"
 # The largest ratio of a profile, as in the score.

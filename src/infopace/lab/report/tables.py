@@ -5,10 +5,11 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from infopace.lab.moves import Move, moves_of, notable
+from infopace.lab.moves import moves_of
 from infopace.lab.report.charts import Entry
 from infopace.lab.report.markup import Markup, table, tag
 from infopace.lab.report.reading import Experiment, Method, Metric, Run
+from infopace.pictures import Move, notable
 
 _MOST_REASONS = 6  # a method
 

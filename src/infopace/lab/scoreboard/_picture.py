@@ -13,10 +13,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from infopace.lab.files import write_atomically
-from infopace.lab.palette import COLOURS, GREY, GRID
 from infopace.lab.scoreboard._board import Board
 from infopace.lab.scoreboard._score import MOST, RELAXED, profile
 from infopace.lab.scoreboard._suite import LIMIT, Contestant, Member
+from infopace.pictures import COLOURS, GREY, GRID
 
 _COLUMNS = 2
 
