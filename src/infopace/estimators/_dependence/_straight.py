@@ -1,4 +1,4 @@
-"""Columns of a block that are bent by its other columns, made straight: a map of the block that can be undone."""
+"""Columns of a block that are bent by its other columns, made straight: a map of the block that loses nothing."""
 
 from __future__ import annotations
 
