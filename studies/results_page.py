@@ -37,6 +37,7 @@ ORDER = (
     "reference_ends_hold",
     "layer_signal",
     "layer_wise",
+    "short_plans",
     "layer_holds",
     "bounds_too_high",
     "held_rate_and_decay_shape",
