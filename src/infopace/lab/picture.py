@@ -5,18 +5,17 @@ from __future__ import annotations
 import io
 import textwrap
 from pathlib import Path
-from typing import Any
-
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from typing import TYPE_CHECKING, Any
 
 from infopace.lab.files import write_atomically
 from infopace.lab.moves import Move, moves_of, notable, thinned
 from infopace.lab.palette import BEST, COLOURS, GREY, GRID, TEXT
 from infopace.lab.run_folder import Row
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+else:
+    Axes = Any  # matplotlib is slow to import, and every command would wait for it
 
 # The marker and its label of each phase.
 _MARKERS = {"hold": ("o", "hold"), "decay": ("v", "decay"), "finished": ("X", "finished")}
@@ -29,6 +28,10 @@ _THIN, _STEP = 1.5, 0.6  # of several lines the first is the widest, so that eac
 
 def draw_run(run: dict[str, Any], rows: list[Row], path: Path) -> None:
     """Draw `rows` (as in epochs.jsonl, epoch 0 first) of the run that `run` (as in run.json) describes."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
     figure = Figure(figsize=(9.6, 9.6), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     rate, information, metric, reasons = figure.subplots(4, 1, height_ratios=(1.3, 1.1, 0.9, 0.5))
@@ -69,6 +72,8 @@ def _draw_rates(
     axes: Axes, run: dict[str, Any], rows: list[Row], colours: dict[str, str]
 ) -> tuple[list[Move], list[Move]]:
     """Draw the learning rates; returns all moves, and those with a number."""
+    from matplotlib.lines import Line2D
+
     groups = run["groups"]
     lr_min = run["bounds"]["lr_min"] if run["bounds"] else None
     epochs = [row["epoch"] for row in rows]
