@@ -67,7 +67,7 @@ lock:
 	@rm -rf .lock-venv
 	@python="$$(sh .ci/find-python "$(PYTHON)")" || exit 1; "$$python" -m venv .lock-venv
 	@.lock-venv/bin/python -m pip install $(PIP_FLAGS) torch==$(TORCH)
-	@.lock-venv/bin/python -m pip install $(PIP_FLAGS) hatchling editables ".[lab,test,lint,docs]"
+	@.lock-venv/bin/python -m pip install $(PIP_FLAGS) hatchling editables ".[lab,test,lint,docs,release]"
 	@{ printf '%s\n' "# Every version that make demo, make test, make lint and make docs use. Regenerate: make lock"; \
 	   printf '%s\n' "# Install: pip install -r requirements.lock && pip install --no-deps --no-build-isolation -e ."; \
 	   .lock-venv/bin/python -m pip freeze --disable-pip-version-check \

@@ -34,7 +34,7 @@ SLOW = {
     "torch._dynamo",
     "torch._inductor",
 }
-LINE = "infopace: this command needs {}, which is not installed: pip install 'infopace[lab]'\n"
+LINE = 'infopace: this command needs {}: pip install "infopace[lab]"\n'
 
 
 def python(*arguments: str, without: tuple[str, ...], folder: Path) -> subprocess.CompletedProcess[str]:

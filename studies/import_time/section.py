@@ -18,7 +18,7 @@ def text() -> str:
     head = ["command", "rounds", "beyond torch, s (least to most)", "of importing torch, %"]
     return section(
         "How long importing takes",
-        "`python -m studies.import_time.run`",
+        "`python -m studies.import_time.run --rounds 20`",
         "Each command runs in a process of its own and takes turns with `import torch`, which is taken off. Shown is "
         "the median of the rounds. Time is of a processor that other programs shared."
         f"\n\n{table(head, rows)}",

@@ -150,7 +150,7 @@ class RangeTest:
         try:
             from matplotlib.figure import Figure
         except ImportError as error:
-            raise ImportError("plots need matplotlib: pip install 'infopace[lab]'") from error
+            raise ImportError('plots need matplotlib: pip install "infopace[plot]"') from error
         trials, b, path = self.shared_trials, self.bounds, Path(path)
         labels = {"accuracy": "accuracy", "loss": "loss", "information": "information, nats"}
         if trials[0].candidates[0].first.accuracy is None:
