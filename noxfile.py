@@ -77,7 +77,7 @@ def install_torch(session: nox.Session, version: str) -> None:
         "--report",
         str(report),
     )
-    session.run("python", "-m", *look, f"torch=={version}", silent=True, success_codes=range(256))
+    session.run_install("python", "-m", *look, f"torch=={version}", silent=True, success_codes=range(256))
     if not report.exists():
         session.skip(f"there is no torch {version} for this Python and machine")
     metadata = json.loads(report.read_text())["install"][0]["metadata"]

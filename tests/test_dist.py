@@ -117,3 +117,10 @@ def test_the_issue_forms_are_forms() -> None:
         assert len({field["id"] for field in fields}) == len(fields) > 0
         assert any(field.get("validations") == {"required": True} for field in fields)
         assert all(field["attributes"]["label"] for field in fields)
+
+
+def test_each_python_that_was_tested_is_a_classifier() -> None:
+    pages = (ROOT / "docs" / "versions.md").read_text()
+    run = pages.partition("## What was not run")[0]
+    tested = set(re.findall(r"^\| `?\w+`? \| (3\.\d+)", run, re.MULTILINE))
+    assert tested == set(re.findall(r"Python :: (3\.\d+)", "\n".join(PROJECT["classifiers"])))
