@@ -49,6 +49,7 @@ ORDER = (
     "measuring_cost",
     "loop_speed",
     "adapter_cost",
+    "import_time",
     "sample_size",
     "label_traps",
     "sparse_tables",

@@ -8,6 +8,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 
 from infopace.lab.errors import OF_THE_EXTRA
@@ -15,7 +16,25 @@ from infopace.lab.errors import OF_THE_EXTRA
 ROOT = Path(__file__).resolve().parent.parent
 # What the library must do without: Unix's file locks, and everything but torch and numpy.
 ABSENT = ("fcntl", "pandas", *OF_THE_EXTRA)
-LINE = "infopace: this command needs {}, which is not installed: pip install 'infopace[lab]'\n"
+# What takes long to import. A command imports it when it needs it, and the library never.
+SLOW = {
+    "accelerate",
+    "datasets",
+    "keras",
+    "lightning",
+    "matplotlib",
+    "numba",
+    "pandas",
+    "pytorch_optimizer",
+    "scipy",
+    "sklearn",
+    "submitit",
+    "tensorboard",
+    "transformers",
+    "torch._dynamo",
+    "torch._inductor",
+}
+LINE = 'infopace: this command needs {}: pip install "infopace[lab]"\n'
 
 
 def python(*arguments: str, without: tuple[str, ...], folder: Path) -> subprocess.CompletedProcess[str]:
@@ -49,6 +68,30 @@ def test_the_library_imports_and_measures_without_them(tmp_path: Path) -> None:
     )
     ran = python("-W", "ignore", "-c", script, without=ABSENT, folder=tmp_path)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "True find_bounds\n", "")
+
+
+def test_importing_the_library_imports_nothing_but_torch_and_numpy(tmp_path: Path) -> None:
+    """So that `import infopace` costs little beyond torch. jaxtyping is imported where it is installed."""
+    script = (
+        "import sys, torch\n"
+        "before = set(sys.modules)\n"
+        "import infopace\n"
+        "new = {name.partition('.')[0] for name in set(sys.modules) - before} - sys.stdlib_module_names\n"
+        f"print(sorted(new - {{'infopace', 'numpy', 'torch', 'jaxtyping'}}), set(sys.modules) & {SLOW!r})\n"
+    )
+    ran = python("-c", script, without=(), folder=tmp_path)
+    assert (ran.stdout, ran.stderr) == ("[] set()\n", "")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"]], ids=" ".join)
+def test_help_waits_for_nothing_slow(arguments: list[str], tmp_path: Path) -> None:
+    script = (
+        "import sys, infopace.cli as cli\n"
+        f"cli.main({arguments!r})\n"
+        f"print(set(sys.modules) & {SLOW!r}, file=sys.stderr)\n"
+    )
+    ran = python("-c", script, without=(), folder=tmp_path)
+    assert "usage: infopace" in ran.stdout and ran.stderr == "set()\n"
 
 
 def test_the_version_needs_none_of_them_and_a_command_says_what_it_needs(tmp_path: Path) -> None:

@@ -25,8 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         missing = missing_of_the_extra(error)
         if not missing:
             raise
-        line = f"this command needs {missing}, which is not installed: pip install 'infopace[lab]'"
-        print(f"infopace: {line}", file=sys.stderr)
+        print(f'infopace: this command needs {missing}: pip install "infopace[lab]"', file=sys.stderr)
         return BAD_INPUT
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.integrate import trapezoid
 
 from infopace import Estimate, mutual_information
 
@@ -86,7 +87,7 @@ def clusters_truth(distance: float = 2.0) -> float:
     grid = np.linspace(-12 - distance, 12 + distance, 200_001)
     sides = [np.exp(-0.5 * (grid - s * distance / 2) ** 2) / math.sqrt(2 * math.pi) for s in (-1, 1)]
     density = (sides[0] + sides[1]) / 2
-    of_mixture = float(np.trapezoid(-density * np.log(density + 1e-300), grid))
+    of_mixture = float(trapezoid(-density * np.log(density + 1e-300), grid))
     return of_mixture - 0.5 * math.log(2 * math.pi * math.e)
 
 

@@ -63,7 +63,7 @@ def test_normal_columns_have_no_bends(seed: int, width: int, correlated: bool) -
     assert straightened(uniform_scores(torch.from_numpy(x**3))) is None
 
 
-@FEW
+@settings(FEW, max_examples=3)
 @given(st.integers(0, 1000), st.sampled_from(["exp", "cube", "scale"]))
 def test_bent_vectors_are_the_same_after_increasing_maps(seed: int, how: str) -> None:
     x, y = vectors(250, 2, seed)

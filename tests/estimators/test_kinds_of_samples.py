@@ -68,7 +68,6 @@ KINDS_OF_LABELS: dict[str, Any] = {
     "intervals": pd.cut(LABELS, 3),
     "text": WORDS,
     "bytes": WORDS.astype("S"),
-    "text of any length": WORDS.astype(np.dtypes.StringDType()),
     "text, column": WORDS[:, None],
     "text, list": WORDS.tolist(),
     "text, objects": WORDS.astype(object),
@@ -81,6 +80,8 @@ KINDS_OF_LABELS: dict[str, Any] = {
     "of several types": [[1, "1", (1,)][c] for c in LABELS[:2]] + [["a", 7, 2.5][c] for c in LABELS[2:]],
     "beyond 64 bits": [2**70 + int(c) for c in LABELS],
 }
+if hasattr(np.dtypes, "StringDType"):  # since numpy 2
+    KINDS_OF_LABELS["text of any length"] = WORDS.astype(np.dtypes.StringDType())
 
 
 @pytest.mark.parametrize("kind", KINDS_OF_LABELS)

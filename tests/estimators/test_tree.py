@@ -123,7 +123,7 @@ def test_a_caller_may_name_the_tree() -> None:
 def test_without_either_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_trees, "find_spec", lambda name: None)
     monkeypatch.setitem(sys.modules, "scipy.spatial", None)
-    with pytest.raises(ImportError, match=r"pip install 'infopace\[tree\]'"):
+    with pytest.raises(ImportError, match=r'pip install "infopace\[tree\]"'):
         tree_ross(normal(20, 2, 11), torch.arange(20) % 2, 3, "euclidean")
 
 

@@ -37,7 +37,9 @@ for name in ("accelerate", "keras", "lightning", "transformers"):
 """
     said = without(*names, script=script).splitlines()
     assert said == [
-        f"infopace.integrations.{name} needs {name}: pip install 'infopace[{name}]'" for name in names
+        f"infopace.integrations.{name} needs {name if name != 'transformers' else 'accelerate'}: "
+        f'pip install "infopace[{name}]"'
+        for name in names
     ]
 
 

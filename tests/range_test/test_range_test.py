@@ -242,7 +242,7 @@ def test_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = small_test(method=Race(trials=1))
     assert found.plot(tmp_path / "test.png").read_bytes().startswith(b"\x89PNG")
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError, match="pictures need matplotlib"):
+    with pytest.raises(ImportError, match=r'need matplotlib: pip install "infopace\[plot\]"$'):
         found.plot(tmp_path / "other.png")
 
 

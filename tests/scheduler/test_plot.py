@@ -201,7 +201,7 @@ print("matplotlib.pyplot" in sys.modules)
 
 @pytest.mark.parametrize(
     ("which", "said"),
-    [("absent", "pictures need matplotlib: pip install 'infopace[lab]'\nFalse\n"), ("there", "False\n")],
+    [("absent", 'pictures need matplotlib: pip install "infopace[plot]"\nFalse\n'), ("there", "False\n")],
 )
 def test_pyplot_is_not_needed_and_a_missing_matplotlib_is_named(which: str, said: str) -> None:
     ran = subprocess.run(

@@ -38,6 +38,7 @@ def planned(options: Mapping[str, Any], epochs: int | None, steps: int | None) -
     return {"policy": HoldAndDecay(epochs), **found}
 
 
-def missing(extra: str) -> ImportError:
-    """The error for an adapter without its framework, in one line."""
-    return ImportError(f"infopace.integrations.{extra} needs {extra}: pip install 'infopace[{extra}]'")
+def missing(extra: str, error: ImportError) -> ImportError:
+    """The error for an adapter without its framework, in one line; `error` names the package that is missing."""
+    package = (error.name or extra).partition(".")[0]
+    return ImportError(f'infopace.integrations.{extra} needs {package}: pip install "infopace[{extra}]"')

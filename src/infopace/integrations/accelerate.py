@@ -17,7 +17,7 @@ try:
     from accelerate import Accelerator
     from accelerate.optimizer import AcceleratedOptimizer
 except ImportError as error:
-    raise missing("accelerate") from error
+    raise missing("accelerate", error) from error
 
 
 def pace(

@@ -13,7 +13,7 @@ from infopace.integrations._shared import missing, planned, readings
 try:
     import keras
 except ImportError as error:
-    raise missing("keras") from error
+    raise missing("keras", error) from error
 
 
 class MutualInformationCallback(keras.callbacks.Callback):

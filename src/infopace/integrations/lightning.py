@@ -12,7 +12,7 @@ try:
     from lightning.pytorch import Callback, LightningModule, Trainer
     from lightning.pytorch.utilities.types import LRSchedulerConfig
 except ImportError as error:
-    raise missing("lightning") from error
+    raise missing("lightning", error) from error
 
 
 class MutualInformationCallback(Callback):

@@ -11,7 +11,7 @@ try:
     from accelerate.optimizer import AcceleratedOptimizer
     from transformers import ProgressCallback, TrainerCallback, TrainerControl
 except ImportError as error:
-    raise missing("transformers") from error
+    raise missing("transformers", error) from error
 
 
 class _Stop(TrainerCallback):

@@ -39,6 +39,7 @@ OF_THE_EXTRA = (
     "numba",
     "pandas",
     "prodigyopt",
+    "pyarrow",
     "pytorch_optimizer",
     "rich",
     "schedulefree",

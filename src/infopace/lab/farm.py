@@ -96,7 +96,7 @@ def through_submitit(
     try:
         import submitit
     except ImportError as error:
-        raise InputError(f"{cluster} jobs need submitit: pip install 'infopace[slurm]'") from error
+        raise InputError(f'{cluster} jobs need submitit: pip install "infopace[slurm]"') from error
     try:
         executor = submitit.AutoExecutor(logs, cluster=cluster)
     except RuntimeError as error:

@@ -5,10 +5,7 @@ from __future__ import annotations
 import io
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
-
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any
 
 from infopace.lab.files import write_atomically
 from infopace.lab.moves import moves_of
@@ -25,6 +22,12 @@ from infopace.pictures import (
     reasons,
     share_time,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+else:
+    Axes = Figure = Any  # matplotlib is slow to import, and every command would wait for it
 
 _MOST_REASONS = 5
 _HEIGHTS = (2.7, 2.3, 1.9)  # inches

@@ -28,7 +28,7 @@ def new_figure(**options: Any) -> Figure:
     try:
         from infopace.pictures._shown import Shown
     except ImportError as error:
-        raise ImportError("pictures need matplotlib: pip install 'infopace[lab]'") from error
+        raise ImportError('pictures need matplotlib: pip install "infopace[plot]"') from error
     return Shown(layout="constrained", facecolor="white", **options)
 
 

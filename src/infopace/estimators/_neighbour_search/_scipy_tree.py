@@ -183,6 +183,6 @@ def _leafwise(points: NDArray[np.float64]) -> tuple[Any, NDArray[np.int64]]:
     try:
         from scipy.spatial import KDTree
     except ImportError as error:
-        raise ImportError("neighbour trees need scipy: pip install 'infopace[tree]'") from error
+        raise ImportError('neighbour trees need scipy: pip install "infopace[tree]"') from error
     order = KDTree(points, _LEAF, balanced_tree=False).indices.astype(np.int64)
     return KDTree(points[order], _LEAF, balanced_tree=False), order

@@ -218,6 +218,8 @@ def _ksg1_by_scipy(
 
 
 def _takes_compiled(compiled: bool | None) -> bool:
+    if compiled and not _has("numba"):
+        raise ImportError('compiled neighbour trees need numba: pip install "infopace[tree]"')
     return _has("numba") if compiled is None else compiled
 
 

@@ -38,7 +38,7 @@ class GreedySteps(Steps):
             from transformers.optimization import GreedyLR
         except ImportError as error:
             raise InputError(
-                f"greedylr needs GreedyLR of transformers, got {error}; install infopace[transformers]"
+                f'greedylr needs transformers 5 or newer: pip install "infopace[transformers]" ({error})'
             ) from error
         self._greedy = GreedyLR(optimizer, **options)
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from infopace.lab.files import write_atomically
 from infopace.lab.scoreboard._board import Board
@@ -18,14 +15,19 @@ from infopace.lab.scoreboard._score import MOST, RELAXED, profile
 from infopace.lab.scoreboard._suite import LIMIT, Contestant, Member
 from infopace.pictures import COLOURS, GREY, GRID
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+else:
+    Axes = Figure = Any  # matplotlib is slow to import, and every command would wait for it
+
 _COLUMNS = 2
 
 
 def draw_profiles(board: Board, path: Path) -> None:
     """Profiles at the target, with the area of each method; beside it the area at easier targets."""
     methods = board.ranked()
-    figure = Figure(figsize=(12.0, 5.2), layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = _figure(12.0, 5.2)
     left, right = figure.subplots(1, 2, width_ratios=(1.25, 1.0))
     ratios, areas = board.profiles(), [board.areas(share) for share in RELAXED]
     taus = np.unique([1.0, MOST, *(ratio for own in ratios.values() for ratio in own if ratio <= MOST)])
@@ -58,8 +60,7 @@ def draw_profiles(board: Board, path: Path) -> None:
 def draw_curves(board: Board, path: Path, ours: Contestant | None) -> None:
     """On each workload: the validation metric by cost, of ours, the best method without tuning and the best tuned."""
     lines = -(-len(board.members) // _COLUMNS)
-    figure = Figure(figsize=(11.0, 2.7 * lines), layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = _figure(11.0, 2.7 * lines)
     grid = figure.subplots(lines, _COLUMNS, squeeze=False).ravel()
     for axes, member in zip(grid, board.members, strict=False):
         _draw_member(axes, board, member, ours)
@@ -116,6 +117,15 @@ def _styles(board: Board, methods: Sequence[Contestant]) -> dict[Contestant, dic
         for place, contestant in enumerate(board.suite.tuned)
     }
     return styles
+
+
+def _figure(width: float, height: float) -> Figure:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
 
 
 def _tidy(*every: Axes) -> None:

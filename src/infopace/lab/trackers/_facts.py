@@ -94,4 +94,4 @@ def needed(tracker: str, module: str, install: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise InputError(f"--track {tracker} needs the package {tracker}: {install} ({error})") from error
+        raise InputError(f"--track {tracker} needs {tracker}: {install} ({error})") from error

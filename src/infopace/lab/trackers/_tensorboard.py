@@ -22,11 +22,8 @@ class TensorBoard:
     """
 
     def __init__(self) -> None:
-        self._package = needed(
-            "tensorboard",
-            "torch.utils.tensorboard",
-            "pip install 'infopace[track]' or pip install tensorboard",
-        )
+        install = 'pip install "infopace[track]"'
+        self._package = needed("tensorboard", "torch.utils.tensorboard", install)
         self._writer: SummaryWriter | None = None
 
     def start(self, start: Start, epochs: list[Epoch]) -> None:
