@@ -25,6 +25,7 @@ OTHER_WORDS = {
     "_policy.py": ["number of nats"],
     "_roll_back.py": ["units of"],
     "_decay.py": ["shape("],
+    "_explain.py": ["<t", 'style="'],
     "_pacer.py": [
         "the reference",
         "what a trial gave",
