@@ -227,7 +227,7 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
     ("Probe.sample(x of 60, y of 59)", sample((X, Y[:-1])), ("60", "59")),
     *[
         (f"Probe.sample(n={n!r})", sample(n=n), ("n ", str(n)))
-        for n in (0, 1, -3, N + 1, 10**30, 2.5, 30.0, True, None, "all", float("nan"))
+        for n in (0, 1, -3, N + 1, 10**30, 2.5, 30.0, True, "all", float("nan"))
     ],
     *[
         (f"Probe.sample(seed={seed!r})", sample(seed=seed), ("seed", str(seed)))

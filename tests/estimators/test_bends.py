@@ -33,8 +33,17 @@ def bent(x: np.ndarray, how: str, strength: float) -> np.ndarray:
     return x
 
 
-@pytest.mark.parametrize("width", [2, 4, 6])
-@pytest.mark.parametrize("how", ["waves", "squares"])
+@pytest.mark.parametrize(
+    ("width", "how"),
+    [
+        (4, "waves"),
+        (2, "squares"),
+        *(
+            pytest.param(*each, marks=pytest.mark.slow)
+            for each in [(2, "waves"), (6, "waves"), (6, "squares")]
+        ),
+    ],
+)
 def test_information_of_bent_vectors(width: int, how: str) -> None:
     x, y = vectors(1000, width, width)
     found = mutual_information(bent(x, how, 2.0), bent(y, how, 2.0))
@@ -63,7 +72,7 @@ def test_normal_columns_have_no_bends(seed: int, width: int, correlated: bool) -
     assert straightened(uniform_scores(torch.from_numpy(x**3))) is None
 
 
-@settings(FEW, max_examples=3)
+@settings(FEW, max_examples=2)
 @given(st.integers(0, 1000), st.sampled_from(["exp", "cube", "scale"]))
 def test_bent_vectors_are_the_same_after_increasing_maps(seed: int, how: str) -> None:
     x, y = vectors(250, 2, seed)
@@ -95,6 +104,5 @@ def test_clusters_keep_what_neighbours_find_in_them() -> None:
     of_y = np.where(generator.uniform(size=1000) < 0.2, of_y, of_x)
     x = centres[of_x, :10] + 0.1 * generator.normal(size=(1000, 10))
     y = centres[of_y, 10:] + 0.1 * generator.normal(size=(1000, 10))
-    stay = 0.8 + 0.2 / 4
-    truth = math.log(4) + stay * math.log(stay) + (1 - stay) * math.log((1 - stay) / 3)
-    assert mutual_information(x, y, std_error=False).nats == pytest.approx(truth, abs=0.1)
+    assert straightened(uniform_scores(torch.from_numpy(x))) is not None
+    assert mutual_information(x, y, std_error=False).nats > 0.6  # of 0.8; .2 where bends alone are taken back

@@ -30,7 +30,14 @@ def train(model: nn.Module, optimizer: torch.optim.Optimizer, inputs: Tensor, la
         optimizer.step()
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+# The others take most of a minute, and run as evidence.
+QUICK = ("GPT-2", "ViT")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in ARCHITECTURES],
+)
 def test_layers_of_an_architecture(name: str) -> None:
     known, (inputs, labels) = ARCHITECTURES[name], examples(name)
     torch.manual_seed(0)

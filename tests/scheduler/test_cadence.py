@@ -85,7 +85,7 @@ def test_a_plan_that_ends_before_the_first_measurement_is_refused(policy: Policy
 
 def test_auto_measures_twice_in_planned_steps_however_long_it_takes() -> None:
     loop = Loop(HoldAndDecay(steps=100), "auto", measured=60.0)
-    with pytest.warns(UserWarning, match="takes 50 instead, for 100 planned steps; take a smaller probe"):
+    with pytest.warns(UserWarning, match="takes 50 instead, for 100 planned steps; give every=.."):
         rates = loop.train(100)
     assert loop.scheduler.every == 50
     assert loop.scheduler.finished

@@ -13,8 +13,8 @@ from torch import nn
 from infopace import Bounds, Decision, HoldAndDecay, MutualInformationLR, Policy, Probe, layer_groups
 from infopace.policies import Observed
 from infopace.probe import Measuring
-from infopace.scheduler._finding import SHARE, steps_of_a_trial
-from infopace.scheduler._search import chosen, rate_of
+from infopace.scheduler._finding import SHARE, _beyond, steps_of_a_trial
+from infopace.scheduler._search import Trial, chosen, rate_of
 
 from ..small_run import data, same
 
@@ -150,7 +150,13 @@ def resumed() -> Loop:
     return whole
 
 
-@pytest.mark.parametrize("stop", [7, 51, 139, 181, 1090])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "stop",
+    [7, pytest.param(51, marks=SLOW), pytest.param(139, marks=SLOW), 181, pytest.param(1090, marks=SLOW)],
+)
 def test_a_state_saved_in_the_middle_resumes_bit_for_bit(stop: int) -> None:
     whole = resumed()
     first = Loop(held_out=True)
@@ -235,7 +241,7 @@ def test_an_epoch_that_ends_with_the_search_is_no_misuse(recwarn: pytest.Warning
     assert not [one for one in recwarn if "observe" in str(one.message)]
 
 
-@pytest.mark.parametrize("optimizer", ["SGD", "AdamW"])
+@pytest.mark.parametrize("optimizer", [pytest.param("SGD", marks=SLOW), "AdamW"])
 def test_layers_share_the_rate_that_is_found(optimizer: str) -> None:
     loop = Loop(1e-4, optimizer=optimizer, layer_wise=True)
     loop.train(STEPS)
@@ -354,3 +360,29 @@ def test_with_a_rate_for_each_layer_the_last_one_says_where_the_network_returns_
     assert torch.equal(loop.weights(), untrained)
     assert OfOneLayer.asked == [False, True] * 7
     assert "back to step 0; " in loop.scheduler.explain()
+
+
+@pytest.mark.parametrize(
+    ("nats", "wanted", "untried"),
+    [
+        ({0: 1.0, 2: 2.0}, 4, "higher"),
+        ({0: 1.0, 2: 2.0}, None, ""),
+        ({0: 1.0, 2: 2.0, 4: 1.0}, 3, ""),
+        ({0: 2.0, 2: 1.0}, -2, "lower"),
+        ({0: 2.0, 2: 1.0}, 4, ""),
+    ],
+)
+def test_what_the_search_had_no_steps_left_to_try(
+    nats: dict[int, float], wanted: int | None, untried: str
+) -> None:
+    trials = [Trial(place, value, torch.full((2,), value)) for place, value in nats.items()]
+    assert _beyond(trials, wanted) == untried
+
+
+def test_a_search_that_its_share_of_the_steps_has_ended_says_so() -> None:
+    loop, again = (Loop(1e-3, policy=HoldAndDecay(steps=150), every=10, optimizer="AdamW") for _ in range(2))
+    loop.train(60)
+    said = loop.scheduler.explain()
+    assert said.startswith("found lr 0.1, no steps were left to try higher ones, trials of 4 steps: ")
+    again.scheduler.load_state_dict(loop.scheduler.state_dict())
+    assert again.scheduler.explain() == said

@@ -120,7 +120,9 @@ def test_the_state_grows_by_less_than_a_kilobyte_an_epoch_beyond_what_is_still_r
     assert (sizes[-1] - sizes[4]) / 15 < 1000 < 300 * 8
 
 
-@pytest.mark.parametrize("stop", [1, 3, 6])
+@pytest.mark.parametrize(
+    "stop", [pytest.param(1, marks=pytest.mark.slow), 3, pytest.param(6, marks=pytest.mark.slow)]
+)
 def test_a_resumed_run_holds_out_as_long_as_one_that_was_not_killed(stop: int) -> None:
     whole, first, second = (Run(False, OURS, held_out=True) for _ in range(3))
     for number in range(8):

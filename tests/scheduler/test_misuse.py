@@ -124,6 +124,23 @@ def test_steps_without_any_observation_are_named_once() -> None:
     ]
 
 
+def test_observations_that_no_step_follows_are_named_once() -> None:
+    run = Run(False, OURS)
+    with Warned() as found:
+        for number in range(6):
+            run.epoch(number)
+    assert [one for one in found if "step() never" in one] == [
+        "observe() was called 4 times and step() never: the learning rate stays as it is, unless another scheduler "
+        "drives for now; call step() after observe()"
+    ]
+    run = Run(False, OURS)
+    with Warned() as found:
+        for number in range(6):
+            run.epoch(number)
+            run.scheduler.step()
+    assert found == []
+
+
 def test_a_step_after_every_batch_or_before_observe_is_no_misuse() -> None:
     run = Run(False, OURS)
     with Warned() as messages:

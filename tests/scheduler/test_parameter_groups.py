@@ -78,7 +78,7 @@ def test_the_largest_rate_is_the_one_decided_and_ratios_are_kept(tensors: bool, 
     assert max(seen) > min(seen) == pytest.approx(0.05)  # the floor is that of the largest
     assert scheduler.decisions[2][0].lr == pytest.approx(small / 0.1 * scheduler.decisions[2][1].lr)
     first = scheduler.explain().splitlines()[0]
-    assert first.startswith(f"epoch 1: output: lr {small:.4g}, {small / 0.1:.3g} of the layer's: start at")
+    assert first.startswith(f"epoch 1: lr {small:.4g}, {small / 0.1:.3g} of the layer's: start at")
 
 
 def test_rates_of_zero_mean_equal_shares() -> None:

@@ -94,7 +94,7 @@ def test_epochs_are_drawn_where_they_were_trained() -> None:
 def test_steps_are_drawn_as_lines_to_where_the_run_is() -> None:
     loop = Loop(layer_wise=True, bounds=BOUNDS, policy=HoldAndDecay(steps=400), every=20)
     title, rate, information, lines = panels(loop.train(33))
-    assert title.endswith("nats after 330 steps, decay phase")
+    assert title.endswith("nats after 320 steps, now 330, decay phase")
     at, lr = longest(rate)
     assert at[:2] == [0, 40] and at[-1] == 330
     assert lr[0] == 0.2 and lr[-1] == loop.scheduler.get_last_lr()[0] < lr[-2]

@@ -218,6 +218,7 @@ def everything(*parts: Any) -> list[Any]:
     return copy.deepcopy([part if isinstance(part, Tensor) else part.state_dict() for part in parts])
 
 
+@pytest.mark.filterwarnings(r"ignore:observe\(\) was called 4 times and step\(\) never")
 def test_averages_kept_beside_are_put_back_where_they_are_named() -> None:
     model = net()
     optimizer = OPTIMIZERS["sgd"](model.parameters())

@@ -157,6 +157,7 @@ def masked_run(**options: Any) -> tuple[Masked, torch.optim.Optimizer, MutualInf
     return model, optimizer, MutualInformationLR(optimizer, model, probe, bounds=BOUNDS, **options)
 
 
+@pytest.mark.filterwarnings(r"ignore:observe\(\) was called 4 times and step\(\) never")
 def test_what_is_not_finite_from_the_start_is_no_divergence() -> None:
     model, optimizer, scheduler = masked_run()
     for _ in range(3):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from infopace.scheduler._search import Trial, best, chosen, next_place, raised, rate_of
@@ -74,6 +74,8 @@ def test_no_rate_within_half_a_decade_above_collapses(top: float, width: float, 
     curve = hump(top, width, cliff)
     trials = searched(curve)
     highest, found = best(trials), chosen(trials)
+    # Within the error of a trial it may be said to collapse or not.
+    assume(all(abs(curve(place) - highest.nats / 2) > 0.02 for place in range(-24, 25)))
     assert highest.place - 2 <= found <= highest.place
 
     def bears(place: int) -> bool:

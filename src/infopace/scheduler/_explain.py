@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -69,6 +69,16 @@ class Line:
         """As a row of a table."""
         share = self.share if self.as_decided else ""
         return when, self.of, self.rates("→") + share, self.decision.phase, self.reason
+
+
+def once(lines: Iterable[Line]) -> Iterator[Line]:
+    """The lines without those of a unit and layer that say what another group's line says."""
+    said: set[tuple[Any, ...]] = set()
+    for line in lines:
+        key = line.first_unit, line.decision, line.of, line.first, line.last, line.share, line.as_decided
+        if key not in said:
+            said.add(key)
+            yield line
 
 
 class Explanation(str):

@@ -95,8 +95,9 @@ class Finding:
         self._place, self._taken, self._until = 0, 0, self.steps
         # Steps that were put back, and after how many of the run to look again.
         self._wasted, self._next_look = 0, 0
-        # The place that the search found; None: it is not over, or found none.
+        # The place that the search found; None: it is not over, or found none. And what it had no steps left to try.
         self._found: int | None = None
+        self._untried = ""
         self._looked: list[Trial] = []
         self._looks: list[str] = []
         self._start, self._best = Kept(trained), Kept(trained)
@@ -167,7 +168,7 @@ class Finding:
         elif best(self.trials).learned:
             self._wasted += (len(self.trials) - 1) * self.steps
             self._next_look = self.gone
-            self._found = chosen(self.trials)
+            self._found, self._untried = chosen(self.trials), _beyond(self.trials, place)
             self._end(self._found, self._best)
         else:
             self._stage = "wait"
@@ -244,6 +245,8 @@ class Finding:
             found = "finding the learning rate"
         else:
             found = f"found lr {rate_of(self._first, self._found):.4g}"
+            if self._untried:
+                found += f", no steps were left to try {self._untried} ones"
         return "\n".join([f"{found}, {what}", *self._looks])
 
     def state(self) -> dict[str, Any]:
@@ -263,6 +266,7 @@ class Finding:
             "wasted": self._wasted,
             "next_look": self._next_look,
             "found": self._found,
+            "untried": self._untried,
             "looks": list(self._looks),
             "trials": _as_state(self.trials, self._stage == "look"),
             "looked": _as_state(self._looked, self.over),
@@ -274,7 +278,7 @@ class Finding:
         """Go on from what `state` gave."""
         self._first, self._before = float(state["first"]), float(state["before"])
         self._planned, self.over, self._stage = state["planned"], bool(state["over"]), str(state["stage"])
-        self._found = state["found"]
+        self._found, self._untried = state["found"], str(state["untried"])
         self.steps, self.gone, self.epochs = (int(state[name]) for name in ("steps", "gone", "epochs"))
         self._place, self._taken, self._until = (int(state[name]) for name in ("place", "taken", "until"))
         self._wasted, self._next_look = int(state["wasted"]), int(state["next_look"])
@@ -282,6 +286,16 @@ class Finding:
         self.trials, self._looked = ([Trial(**one) for one in state[name]] for name in ("trials", "looked"))
         self._start.load(state["start"])
         self._best.load(state["best"])
+
+
+def _beyond(trials: Sequence[Trial], wanted: int | None) -> str:
+    """Where the search would go on beyond all rates that it has tried: to higher ones or lower ones, in a word."""
+    tried = [trial.place for trial in trials]
+    if wanted is None or min(tried) < wanted < max(tried):
+        return ""
+    best_place = best(trials).place
+    higher = wanted > max(tried) == best_place
+    return "higher" if higher else "lower" if wanted < min(tried) == best_place else ""
 
 
 def _as_state(trials: Sequence[Trial], over: bool) -> list[dict[str, Any]]:

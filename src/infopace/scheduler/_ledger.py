@@ -17,7 +17,7 @@ from infopace.policies import Bounds, Decision, HeldOut, Observed, Policy
 from infopace.policies._policy import decide
 from infopace.policies._within_plan import best_epoch
 from infopace.probe import Measurement
-from infopace.scheduler._explain import Line
+from infopace.scheduler._explain import Line, once
 from infopace.scheduler._groups import ParameterGroups
 from infopace.scheduler._held_out_record import HeldOutRecord
 
@@ -257,11 +257,11 @@ class Ledger:
     def moves(self, groups: ParameterGroups) -> list[Line]:
         """A line for each unit and group in which the rate moved.
 
-        Units of steps that follow each other for one reason share a line.
+        Units of steps that follow each other for one reason share a line, and so do groups of which the same is to say.
         """
         lines: list[Line] = []
         latest: dict[int, Line] = {}
-        for line in self.lines(groups):
+        for line in once(self.lines(groups)):
             before = latest.get(line.group)
             if before is not None and before.goes_on_with(line, self.unit is not None):
                 before.take(line)
@@ -285,7 +285,7 @@ class Ledger:
         least = max(min(decision.at(0.0), decision.at(1.0)), lr_min)
         warming_up = set_here and first < min(least, decision.lr) * (1 - _SAME)
         share = "" if factor == 1 else f", {factor:.3g} of the layer's"
-        of = layer if len(groups.layers) > 1 else ""
+        of = layer if len(set(groups.layers)) > 1 else ""
         return Line(group, epoch + 1, epoch + 1, of, first, last, share, decision, as_decided, warming_up)
 
     def span(self, first: int, last: int | None = None) -> tuple[int, int]:

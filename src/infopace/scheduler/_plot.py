@@ -29,6 +29,8 @@ from infopace.scheduler._ledger import Ledger
 
 _MOST_REASONS = 8
 _HEIGHTS = (2.9, 2.5)  # inches
+# Points of the way of a rate within a unit.
+_POINTS = 16
 # lr_min is drawn where the rate comes as near to it.
 _NEAR = 10.0
 
@@ -91,7 +93,17 @@ def _title(run: Run, last: int) -> str:
     phases = sorted({decision.phase for decision in ledger.decided[-1].values()})
     state = "finished" if run.finished else f"{' and '.join(phases)} phase"
     unit = "epoch" if ledger.unit is None else "step"
-    return f"{nats:.3f} nats after {last:,} {unit}{'s' * (last > 1)}, {state}"
+    measured = ledger.measured_at(len(ledger.history["output"]))
+    since = "" if measured == last else f", now {last:,}"
+    return f"{nats:.3f} nats after {measured:,} {unit}{'s' * (measured > 1)}{since}, {state}"
+
+
+def _go(at: list[float | int], lr: list[float], times: tuple[int, int], rates: tuple[float, float]) -> None:
+    """Add the way of a rate in a unit. It is straight, so on an axis of logarithms it is bent."""
+    points = 1 if rates[0] == rates[1] else _POINTS
+    for point in range(points + 1):
+        at.append(times[0] + (times[1] - times[0]) * point / points)
+        lr.append(rates[0] + (rates[1] - rates[0]) * point / points)
 
 
 def _rates(run: Run) -> list[Rates]:
@@ -100,7 +112,7 @@ def _rates(run: Run) -> list[Rates]:
     found: dict[tuple[str, float], Rates] = {}
     lines = ledger.lines(groups)
     for group, (layer, factor) in enumerate(zip(groups.layers, groups.factors, strict=True)):
-        at: list[float] = []
+        at: list[float | int] = []
         lr: list[float] = []
         for line in lines:
             if line.group != group or line.first_unit == len(ledger):
@@ -109,13 +121,11 @@ def _rates(run: Run) -> list[Rates]:
             if at and begin > at[-1]:
                 at.append(begin)
                 lr.append(math.nan)
-            at += [begin, end]
-            lr += [line.first, line.last]
+            _go(at, lr, (begin, end), (line.first, line.last))
         if run.running is not None:
             steps, first, last = run.running
             begin = ledger.span(len(ledger))[0]
-            at += [begin, begin + steps]
-            lr += [first[group], last[group]]
+            _go(at, lr, (begin, begin + steps), (first[group], last[group]))
         label = layer if factor == 1 else f"{layer}, {factor:.3g} of its rate"
         if at:
             found.setdefault((layer, factor), Rates(layer, at, lr, label))

@@ -186,10 +186,10 @@ class MutualInformationLR(Readings, LRScheduler):
         Without an optimizer step since the last call nothing is decided, and the last measurement is returned.
         """
         self._adopt()
-        self._steps.warner.observed()
+        by_steps = self._pacer.cadence.by_steps
+        self._steps.warner.observed(not by_steps and self._steps.any)
         if self._search is not None and (measurement := self._search.observed()) is not None:
             return measurement
-        by_steps = self._pacer.cadence.by_steps
         if not (self._pacer.unit.since if by_steps else self._steps.any):
             if self._pacer.measurement is not None and not by_steps:
                 self._steps.warner.say(Misuse.TWICE)

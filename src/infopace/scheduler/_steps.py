@@ -84,6 +84,10 @@ class Misuse(enum.Enum):
         "step() was called {calls} times after optimizer steps, and observe() never: "
         "the learning rate stays as it is; call observe() before step()"
     )
+    NOT_APPLIED = (
+        "observe() was called {calls} times and step() never: the learning rate stays as it is, unless another "
+        "scheduler drives for now; call step() after observe()"
+    )
     CHANGED = (
         "other code, another scheduler perhaps, has changed the learning rate: {found:.4g} found in parameter group "
         "{group}, {applied:.4g} set; SequentialLR joins two schedulers"
@@ -96,7 +100,7 @@ class Misuse(enum.Enum):
 
 
 class Warner:
-    """Warns once of each misuse. It counts how often `step` was called without `observe`."""
+    """Warns once of each misuse. It counts how often `step` was called without `observe`, and the other way round."""
 
     def __init__(self) -> None:
         self._said: set[Misuse] = set()
@@ -105,13 +109,20 @@ class Warner:
     def begin(self) -> None:
         """The run begins, or continues from a state."""
         self._observed, self._calls, self._steps = False, 0, 0
+        self._not_applied: int | None = 0
 
-    def observed(self) -> None:
-        """`observe` was called."""
+    def observed(self, after_epoch: bool) -> None:
+        """`observe` was called, after an epoch that was trained: then `step` is to follow."""
         self._observed, self._steps = True, 0
+        if self._not_applied is not None and after_epoch:
+            self._not_applied += 1
+            if self._not_applied > _CALLS:
+                self.say(Misuse.NOT_APPLIED, calls=self._not_applied)
 
     def stepped(self, steps: int) -> None:
         """`step` was called, `steps` optimizer steps after the last observation."""
+        if self._not_applied:  # torch calls it once when a scheduler is built
+            self._not_applied = None
         self._calls += not self._observed and steps - self._steps >= _STEPS
         self._steps = steps
         if self._calls >= _CALLS:

@@ -80,7 +80,7 @@ class Cadence:
         if self._planned is not None and self.every > (most := max(self._planned // 2, 1)):
             warnings.warn(
                 f"every='auto' would measure once in {self.every} steps to stay under 1 % of the time, and takes "
-                f"{most} instead, for {self._planned} planned steps; take a smaller probe to measure more often",
+                f"{most} instead, for {self._planned} planned steps; give every=.. to measure more often",
                 UserWarning,
                 stacklevel=2,
             )
