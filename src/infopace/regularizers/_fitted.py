@@ -48,7 +48,7 @@ class FittedTerm(nn.Module):
     def fit(self, x: Shaped[Tensor, "n ..."], y: Shaped[Tensor, "_n ..."], steps: int | None = None) -> None:
         """Fit the critic to n pairs for `steps` steps, or as many as the module has."""
         steps = self.steps if steps is None else whole("steps", steps, 0)
-        first, second = self._features(x.detach(), y.detach())
+        first, second = (table.detach() for table in self._features(x, y))
         with torch.enable_grad(), _trainable(self.critic):
             for _ in range(steps):
                 self.optimizer.zero_grad()

@@ -67,6 +67,7 @@ class KernelTerm(nn.Module):
     ) -> Float[Tensor, ""]:
         """The null value: the mean over shuffles of y, which keep x and y and end their dependence."""
         shuffles = whole("shuffles", shuffles, 1)
+        feature_pair(x, y)  # refuses what the term refuses
         generator = torch.Generator().manual_seed(check_seed(seed))
         orders = [torch.randperm(len(y), generator=generator).to(y.device) for _ in range(shuffles)]
         return torch.stack([self(x, y[order]) for order in orders]).mean()

@@ -31,7 +31,7 @@ class Layers:
             `VariationalBottleneck`. `layers[name]` is the output as it was before.
 
     Raises:
-        TypeError: the model is no torch module.
+        TypeError: the model is no torch module, names are no names, or `change` is no function.
         ValueError: a name that matches no layer.
 
     >>> _ = torch.manual_seed(0)
@@ -51,7 +51,12 @@ class Layers:
         change: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         check_model(model)
-        picked = pick_layers(model, [names] if isinstance(names, str) else names)
+        wanted = [names] if isinstance(names, str) else names
+        if not isinstance(wanted, Sequence) or not all(isinstance(name, str) for name in wanted):
+            raise TypeError(f"names must be a name or several, got {shown(names)}")
+        if change is not None and not callable(change):
+            raise TypeError(f"change must be a function of an output, got {shown(change)}")
+        picked = pick_layers(model, wanted)
         if not picked:
             raise ValueError(f"names must name a layer, got {shown(names)}")
         self.names = tuple(picked)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from infopace._checks import number, whole
+from infopace._checks import number, shown, whole
 from infopace._typing import Float, Shaped
 from infopace.regularizers._features import features
 
@@ -59,6 +59,8 @@ class VariationalBottleneck(nn.Module):
         """What the rest of the model gets: z in training mode, t in evaluation mode."""
         if not self.training:
             return t
+        if not isinstance(t, Tensor) or t.ndim == 0:
+            raise TypeError(f"t must be a tensor of examples, got {shown(t)}")
         mean = t.reshape(len(t), -1)
         if mean.shape[1] != self.features:
             raise ValueError(f"t must have {self.features} features an example, got shape {tuple(t.shape)}")
