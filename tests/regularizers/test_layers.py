@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import re
 
 import pytest
 import torch
 from torch import nn
 
+from infopace import Probe
 from infopace.regularizers import EnsembleDecorrelation, GaussianNoise, Layers, NormalizedHSIC
 
 
@@ -95,3 +97,30 @@ def test_a_pass_without_gradients_can_be_read() -> None:
     with Layers(model, "0") as layers, torch.inference_mode():
         model(torch.randn(8, 3))
         assert float(NormalizedHSIC()(layers["0"], torch.randn(8, 1))) < 1
+
+
+def test_a_copy_of_the_model_is_not_read() -> None:
+    model = network()
+    with Layers(model, "0") as layers:
+        model(torch.randn(8, 3))
+        kept = layers["0"]
+        copy.deepcopy(model)(torch.randn(5, 3))
+        assert layers["0"] is kept
+
+
+def test_a_probe_measures_a_model_that_has_them() -> None:
+    model = network()
+    inputs = torch.randn(200, 3)
+    probe = Probe(inputs, (inputs[:, 0] > 0).long())
+    plain = probe.measure(model)
+    with Layers(model, "0", change=GaussianNoise(0.5)):
+        assert probe.measure(model).layers == plain.layers
+
+
+def test_evaluation_has_no_noise() -> None:
+    """The noise is no part of the model, so `model.eval()` does not reach it: the layer's own mode counts."""
+    model, inputs = network(), torch.randn(8, 3)
+    clean = model(inputs)
+    with Layers(model, "0", change=GaussianNoise(0.5)):
+        assert not torch.equal(model(inputs), clean)
+        assert torch.equal(model.eval()(inputs), clean)

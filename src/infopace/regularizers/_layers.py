@@ -27,8 +27,9 @@ class Layers:
     Args:
         model: Any torch module, also in DistributedDataParallel.
         names: A name as `model.named_modules()` has it, a pattern ("block.*"), or several.
-        change: Applied to each output before the rest of the model gets it: `GaussianNoise(0.3)`, or the `sample` of a
-            `VariationalBottleneck`. `layers[name]` is the output as it was before.
+        change: Applied to each output before the rest of the model gets it, while the layer is in training mode:
+            `GaussianNoise(0.3)`, or the `sample` of a `VariationalBottleneck`. `layers[name]` is the output as it was
+            before.
 
     Raises:
         TypeError: the model is no torch module, names are no names, or `change` is no function.
@@ -64,7 +65,7 @@ class Layers:
         # The version shows whether a module has changed the output in place since.
         self._outputs: dict[str, tuple[Tensor, int | None]] = {}
         self._handles = [
-            module.register_forward_hook(self._hook(name), with_kwargs=True)
+            module.register_forward_hook(self._hook(name, module), with_kwargs=True)
             for name, module in picked.items()
         ]
 
@@ -94,13 +95,14 @@ class Layers:
             handle.remove()
         self._outputs.clear()
 
-    def _hook(self, name: str) -> Callable[..., Tensor | None]:
+    def _hook(self, name: str, own: nn.Module) -> Callable[..., Tensor | None]:
         def after_run(module: nn.Module, args: Any, kwargs: Any, result: Any) -> Tensor | None:
             output = main_tensor(result)
             if not isinstance(output, Tensor):
                 raise TypeError(f"layer {name!r} must give a tensor, got {shown(result)}")
-            self._outputs[name] = output, _version(output)
-            if self._change is None:
+            if module is own:  # a copy of the model, such as an average of its weights, has the hook as well
+                self._outputs[name] = output, _version(output)
+            if self._change is None or not module.training:
                 return None
             if output is not result:
                 raise TypeError(
