@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-TABLES = ("of_estimators", "of_probes", "of_policies", "of_training")
+TABLES = ("of_estimators", "of_probes", "of_policies", "of_training", "of_regularizers")
 
 
 @dataclass(frozen=True)
