@@ -309,8 +309,8 @@ class Forgetting(HoldAndDecay):
         return Decision(0.1 if observed.epoch < 7 else 1e-9, "hold", "as a test", back=back)
 
 
-def test_a_network_that_returned_has_not_collapsed() -> None:
-    loop = Loop(policy=Forgetting(steps=STEPS), bounds=Bounds(1e-9, 0.1), held_out=True)
+def six_units_that_return(loop: Loop) -> int:
+    """Train until the untrained network is put back; returns the steps of a unit."""
     # The first network is the best as long as nothing is kept after it.
     best = loop.scheduler._pacer.best
     assert best is not None
@@ -320,7 +320,12 @@ def test_a_network_that_returned_has_not_collapsed() -> None:
     assert unit is not None
     loop.train(6 * unit)
     assert torch.equal(loop.weights(), untrained)
-    loop.train(3 * unit)
+    return unit
+
+
+def test_a_network_that_returned_has_not_collapsed() -> None:
+    loop = Loop(policy=Forgetting(steps=STEPS), bounds=Bounds(1e-9, 0.1), held_out=True)
+    loop.train(3 * six_units_that_return(loop))
     nats = loop.scheduler.history["output"]
     assert nats[6] > 0.5 and max(nats[7:]) < 0.1
     assert loop.scheduler.rolled_back == [] and len(nats) == 10
@@ -350,14 +355,7 @@ class OfOneLayer(HoldAndDecay):
 def test_with_a_rate_for_each_layer_the_last_one_says_where_the_network_returns_to() -> None:
     OfOneLayer.asked = []
     loop = Loop(policy=OfOneLayer(steps=STEPS), bounds=Bounds(1e-9, 0.1), held_out=True, layer_wise=True)
-    best = loop.scheduler._pacer.best
-    assert best is not None
-    best.keep()
-    untrained, best.keep = loop.weights(), lambda: None
-    unit = loop.scheduler.unit
-    assert unit is not None
-    loop.train(6 * unit)
-    assert torch.equal(loop.weights(), untrained)
+    six_units_that_return(loop)
     assert OfOneLayer.asked == [False, True] * 7
     assert "back to step 0; " in loop.scheduler.explain()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +19,7 @@ from infopace.regularizers._features import feature_pair
 _LONGEST = 1.0
 
 
-class FittedTerm(nn.Module):
+class FittedTerm(nn.Module, ABC):
     """A term with a critic of its own.
 
     In training mode each call fits the critic for `steps` steps of Adam on the detached batch, and then gives the value
@@ -57,9 +58,10 @@ class FittedTerm(nn.Module):
                 self.optimizer.step()
             self.optimizer.zero_grad()
 
+    @abstractmethod
     def of_features(self, x: Float[Tensor, "n d"], y: Float[Tensor, "n e"]) -> Float[Tensor, ""]:
         """The value for two tables of features."""
-        raise NotImplementedError
+        ...
 
     def critic_loss(self, x: Float[Tensor, "n d"], y: Float[Tensor, "n e"]) -> Float[Tensor, ""]:
         """What the critic minimises; minus the value, unless the value is no lower bound."""

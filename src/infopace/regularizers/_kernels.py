@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Literal
 
 import torch
@@ -42,7 +43,7 @@ def gaussian_kernel(x: Float[Tensor, "n d"], width: float, per: Per) -> Float[Te
     return (-squared / (2 * width**2 * apart.median())).exp()
 
 
-class KernelTerm(nn.Module):
+class KernelTerm(nn.Module, ABC):
     """A term that reads the Gaussian kernels of two batches, and nothing else."""
 
     def __init__(self, width: float, per: Per) -> None:
@@ -57,9 +58,10 @@ class KernelTerm(nn.Module):
         kernels = [gaussian_kernel(table, self.width, self.per) for table in (first, second)]
         return self.of_kernels(*kernels)
 
+    @abstractmethod
     def of_kernels(self, k: Float[Tensor, "n n"], l: Float[Tensor, "n n"]) -> Float[Tensor, ""]:  # noqa: E741
         """The value for the kernels of x and of y."""
-        raise NotImplementedError
+        ...
 
     @torch.no_grad()
     def shuffled(
