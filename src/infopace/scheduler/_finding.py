@@ -290,12 +290,10 @@ class Finding:
 
 def _beyond(trials: Sequence[Trial], wanted: int | None) -> str:
     """Where the search would go on beyond all rates that it has tried: to higher ones or lower ones, in a word."""
-    tried = [trial.place for trial in trials]
-    if wanted is None or min(tried) < wanted < max(tried):
-        return ""
-    best_place = best(trials).place
-    higher = wanted > max(tried) == best_place
-    return "higher" if higher else "lower" if wanted < min(tried) == best_place else ""
+    tried, top = [trial.place for trial in trials], best(trials).place
+    if wanted is not None and wanted > max(tried) == top:
+        return "higher"
+    return "lower" if wanted is not None and wanted < min(tried) == top else ""
 
 
 def _as_state(trials: Sequence[Trial], over: bool) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ _WAVES, _SPREAD_WAVES = 10, 4
 _CLEAR, _LEAST = 4.0, 0.02
 # With fewer examples bends are noise. In more columns their search takes longer than the rest.
 _FEWEST, _MOST_COLUMNS = 200, 50
-# Columns are bent at most so often, on average.
+# Bends are taken back at most so often a column, on average.
 _TIMES = 3
 
 
