@@ -14,6 +14,7 @@ from infopace.pictures import (
     BEST,
     Curve,
     Rates,
+    Shade,
     colours_of,
     draw_information,
     draw_rates,
@@ -50,7 +51,9 @@ def figure_of(run: dict[str, Any], rows: list[Row]) -> Figure:
     figure, panels = new_panels(_HEIGHTS, _title(run, rows), reasons(moves, numbered))
     rate, information, metric = panels
     lr_min = run["bounds"]["lr_min"] if run["bounds"] else None
-    draw_rates(rate, _rates(run, rows), moves, numbered, colours, lr_min)
+    finding = [(row["epoch"] - 1, row["epoch"]) for row in rows[1:] if row.get("finding")]
+    shades = [Shade("trials", finding)] if finding else []
+    draw_rates(rate, _rates(run, rows), moves, numbered, colours, lr_min, shades)
     if layers:
         output = [row["information"]["output"]["decoder"] for row in rows]
         decoder = None if None in output else Curve("output", [row["epoch"] for row in rows], output)
