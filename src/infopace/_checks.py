@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 import numbers
 import operator
+import sys
+import warnings
 from collections.abc import Collection
 
 # Longer values are cut, so that an error message stays one readable line.
 _LONGEST = 100
+# Packages whose lines no user has written, with those that wrap functions to check types.
+_LIBRARY = ("infopace", "torch", "contextlib", "jaxtyping", "beartype")
 
 
 def positive(name: str, value: object, what: str = "number") -> float:
@@ -56,6 +60,14 @@ def number(name: str, value: object, least: float | int = -math.inf) -> float:
         return found
     wanted = "finite number" if math.isinf(least) else f"finite number of at least {least:g}"
     raise ValueError(f"{name} must be a {wanted}, got {shown(value)}")
+
+
+def warn(message: str) -> None:
+    """Warn at the line of the user's own code that led here, outside of infopace and torch."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _LIBRARY:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, UserWarning, stacklevel=level - 1 if frame.f_back is None else level)
 
 
 def whole(name: str, value: object, least: int | None = None, unit: str = "") -> int:

@@ -26,6 +26,12 @@ def small_probe() -> Probe:
     return Probe.sample(digits(), 200)
 
 
+def held_out_probe() -> Probe:
+    """Of examples that are not in `digits`."""
+    inputs, labels = load_digits(return_X_y=True)
+    return Probe(torch.from_numpy(inputs[EXAMPLES:] / 16).float(), torch.from_numpy(labels[EXAMPLES:]))
+
+
 def small_net(norm: bool = False) -> nn.Sequential:
     torch.manual_seed(0)
     middle = [nn.BatchNorm1d(32)] if norm else []

@@ -19,7 +19,18 @@ from infopace.integrations import readings
 from infopace.integrations.accelerate import pace
 
 from ..small_run import same
-from .plain import BATCH, EPOCHS, STEPS, PlainRun, Shuffled, digits, sgd, small_net, small_probe
+from .plain import (
+    BATCH,
+    EPOCHS,
+    STEPS,
+    PlainRun,
+    Shuffled,
+    digits,
+    held_out_probe,
+    sgd,
+    small_net,
+    small_probe,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -130,8 +141,17 @@ def test_it_ends_where_the_rule_says_so() -> None:
     assert len(loop.scheduler.history["output"]) < 200
 
 
+def test_readings_of_held_out_examples_end_when_they_are_not_measured_any_more() -> None:
+    loop = Loop(policy=HoldAndDecay(), held_out=held_out_probe())
+    while loop.scheduler.holds_out:
+        loop.train(1)
+        assert "held_out_information" in readings(loop.scheduler)
+    loop.train(1)
+    assert "held_out_information" not in readings(loop.scheduler)
+
+
 def test_readings_are_what_was_measured() -> None:
-    loop = Loop(epochs=EPOCHS, held_out=small_probe()).train(3)
+    loop = Loop(epochs=EPOCHS, held_out=held_out_probe()).train(3)
     found = readings(loop.scheduler)
     assert found["information"] == loop.scheduler.history["output"][-1]
     assert found["held_out_information"] == loop.scheduler.held_out_history["output"][-1]

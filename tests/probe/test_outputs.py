@@ -282,3 +282,22 @@ def test_no_warning_where_weights_stay_or_outputs_move() -> None:
                 model.head.weight.copy_(scale * torch.eye(3, 6))
             nats.append(apart.measure(model).output.estimate.nats)
         assert len(set(nats)) == 1
+
+
+@pytest.mark.parametrize("columns", [1, 3])
+def test_outputs_of_a_sigmoid_are_warned_of_and_those_of_a_softmax_are_read(columns: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = 3 * torch.randn(300, columns, generator=generator)
+    answers = torch.rand(300, columns, generator=generator) < logits.sigmoid()
+    probe = Probe(logits, answers if columns > 1 else answers[:, 0].long())
+    with pytest.warns(
+        UserWarning, match=r"outputs must be logits, got numbers from \S+ to \S+, as of a sigmoid"
+    ):
+        probe.measure(nn.Sigmoid())
+    probe.measure(nn.Identity())
+    labels = torch.distributions.Categorical(logits=logits).sample() if columns > 1 else answers[:, 0].long()
+    both = logits if columns > 1 else torch.cat([0 * logits, logits], 1)
+    read = [
+        Probe(both, labels).measure(model).output.estimate.nats for model in (nn.Identity(), nn.Softmax(1))
+    ]
+    assert read[0] == pytest.approx(read[1], abs=1e-5)

@@ -81,6 +81,10 @@ sample_of: Any = Probe.sample
             lambda x, y: Probe(y[:, None], x[:, 0]).reference(),
             "reference 'ksg' needs floating inputs, got int64; give a number",
         ),
+        (
+            lambda x, y: sample_of(x[:2, :1].zero_(), y[:2].zero_()),
+            "n must be a whole number, got tensor([0, 0]); inputs and targets are one argument, (inputs, targets)",
+        ),
         (lambda x, y: sample_of((x, y), "100"), "n must be a whole number, got '100'"),
         (lambda x, y: sample_of((x, y), 0.1 * len(x)), "n must be a whole number, got 30.0"),
         (lambda x, y: sample_of((x, y), 100, seed=None), "seed must be a whole number, got None"),

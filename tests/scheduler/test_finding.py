@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import math
 from typing import Any
 
 import pytest
@@ -384,3 +385,24 @@ def test_a_search_that_its_share_of_the_steps_has_ended_says_so() -> None:
     assert said.startswith("found lr 0.1, no steps were left to try higher ones, trials of 4 steps: ")
     again.scheduler.load_state_dict(loop.scheduler.state_dict())
     assert again.scheduler.explain() == said
+
+
+def test_a_search_that_stays_below_its_best_trial_says_why() -> None:
+    loop, again = Loop(), Loop()
+    loop.train(25)  # the first trials
+    found = loop.scheduler._search
+    assert found is not None
+    finding = found.finding
+    finding.trials = [
+        Trial(place, value, torch.full((9,), value)) for place, value in ((0, 0.5), (2, 1.0), (4, 0.1))
+    ]
+    finding._planned = 1
+    finding._after_search(Trial(6, -math.inf))
+    said = finding.explain()
+    assert said.startswith(
+        "found lr 0.1778, below the best trial because the network collapses at 1, trials of "
+    )
+    other = again.scheduler._search
+    assert other is not None
+    other.finding.load(finding.state())
+    assert other.finding.explain() == said

@@ -184,3 +184,12 @@ def test_held_out_examples_are_for_a_policy_that_reads_them_and_for_the_layers_t
         with pytest.raises(ValueError, match=message):
             with_some.load_state_dict({**state, "held_out_examples": examples})
     assert same(with_some.state_dict(), state)
+
+
+def test_held_out_examples_that_the_probe_has_too_are_warned_of() -> None:
+    model, (inputs, labels) = nn.Linear(8, 4), data()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    probe = Probe(inputs[:300], labels[:300])
+    with pytest.warns(UserWarning, match="held_out has 200 of its 300 examples in common with the probe"):
+        MutualInformationLR(optimizer, model, probe, BOUNDS, held_out=Probe(inputs[100:400], labels[100:400]))
+    assert probe.in_common(Probe(inputs[300:], labels[300:])) == 0

@@ -12,7 +12,8 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import ConstantLR, LinearLR, SequentialLR
 
-from infopace import MutualInformationLR, Probe, find_bounds
+from infopace import HoldAndDecay, MutualInformationLR, Probe, find_bounds
+from infopace._checks import warn
 from infopace.range_test import Race
 
 from ..small_run import BOUNDS, MEASURING, OURS, Run, data, same
@@ -212,3 +213,35 @@ def test_a_copy_counts_its_own_steps(copied: Any) -> None:
     assert twin.scheduler.explain()
     run.epoch(1)
     assert same(twin.scheduler.state_dict(), run.scheduler.state_dict())
+
+
+def test_of_two_schedulers_of_one_optimizer_the_newer_paces_it() -> None:
+    """A cell of a notebook ran again: the older one must not put anything back."""
+
+    def trained(schedulers: int) -> nn.Module:
+        torch.manual_seed(0)
+        model = nn.Linear(8, 4)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        inputs, labels = data()
+        probe, plan = Probe.sample(data(), 200), HoldAndDecay(steps=200)
+        kept = [
+            MutualInformationLR(optimizer, model, probe, policy=plan, every=10) for _ in range(schedulers)
+        ]
+        for step in range(60):
+            batch = torch.arange(30) + 30 * (step % 20)
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(inputs[batch]), labels[batch]).backward()
+            optimizer.step()
+        assert [one.state_dict()["steps"] > 0 for one in kept] == [False] * (schedulers - 1) + [True]
+        return model
+
+    assert torch.equal(trained(1).weight, trained(2).weight)  # pyright: ignore[reportArgumentType]
+
+
+def test_a_warning_names_the_line_of_the_user() -> None:
+    """Under pytest functions of the library are wrapped, so the function here is one by its name only."""
+    inside: dict[str, Any] = {"__name__": "torch.optim", "warn": warn}
+    exec("def step():\n    warn('of a hook')", inside)
+    with pytest.warns(UserWarning, match="of a hook") as found:
+        inside["step"]()
+    assert found[0].filename == __file__

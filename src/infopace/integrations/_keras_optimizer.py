@@ -1,13 +1,62 @@
-"""A Keras optimizer as one of torch's, so that it can be stepped, copied and rolled back as those are."""
+"""A Keras optimizer as one of torch's, so that it can be stepped, copied and rolled back as those are.
+
+And what a Keras model keeps beside the weights that are trained.
+"""
 
 from __future__ import annotations
 
+import functools
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
+
+
+def beside_weights(model: Any) -> list[Tensor | nn.Module]:
+    """The averages of batch norm, which Keras keeps as variables, and the modules of torch inside.
+
+    These modules are in evaluation mode from now on unless they are called for training, as layers of Keras are.
+    """
+    from keras.layers import TorchModuleWrapper  # the adapter says what is missing where Keras is
+
+    found: list[Tensor | nn.Module] = [one.value for one in model.non_trainable_variables]
+    for layer in model._flatten_layers():
+        if isinstance(layer, TorchModuleWrapper):
+            if not isinstance(layer.call, functools.partial):  # not in an earlier run
+                layer.call = functools.partial(_called, layer.call)
+            found.append(layer.module)
+    return found
+
+
+def _called(call: Callable[..., Any], *args: Any, training: bool | None = None, **kwargs: Any) -> Any:
+    return call(*args, training=bool(training), **kwargs)
+
+
+def _setter(own: Any) -> Callable[[float, bool], None]:
+    """A function that sets the rate of a Keras optimizer, and warns once if another callback has changed it.
+
+    What it knows is no attribute of an optimizer, which a roll-back would restore.
+    """
+    ours, warned = float(own.learning_rate), False
+
+    def set_rate(rate: float, look: bool) -> None:
+        nonlocal ours, warned
+        # To read the rate may wait for a device, so it is not read before each step.
+        if look and not warned and (found := float(own.learning_rate)) != ours:
+            warned = True
+            warnings.warn(
+                f"another callback, ReduceLROnPlateau perhaps, has changed the learning rate to {found:.4g}; it is set "
+                f"back to {rate:.4g}, so leave that callback out",
+                stacklevel=3,
+            )
+        own.learning_rate = rate
+        ours = float(np.float32(rate))  # as Keras keeps it
+
+    return set_rate
 
 
 class KerasOptimizer(Optimizer):
@@ -21,27 +70,27 @@ class KerasOptimizer(Optimizer):
     """
 
     def __init__(self, model: Any) -> None:
-        self._of_keras = keras = model.optimizer
-        if not keras.built:
-            keras.build(model.trainable_variables)
+        self._of_keras = own = model.optimizer
+        if not own.built:
+            own.build(model.trainable_variables)
         try:
-            keras.learning_rate = float(keras.learning_rate)
+            own.learning_rate = float(own.learning_rate)
         except TypeError as error:
             raise ValueError(
                 "the optimizer's learning_rate must be a number, got a schedule beside infopace's"
             ) from error
-        defaults: dict[str, Any] = {"lr": float(keras.learning_rate)}
-        if hasattr(keras, "beta_2") and hasattr(
-            keras, "epsilon"
-        ):  # it divides by second moments, so it is warmed up
-            defaults |= {"betas": (float(keras.beta_1), float(keras.beta_2)), "eps": float(keras.epsilon)}
+        defaults: dict[str, Any] = {"lr": float(own.learning_rate)}
+        if hasattr(own, "beta_2") and hasattr(own, "epsilon"):
+            # It divides by second moments, so it is warmed up.
+            defaults |= {"betas": (float(own.beta_1), float(own.beta_2)), "eps": float(own.epsilon)}
         super().__init__([variable.value for variable in model.trainable_variables], defaults)
-        rate = getattr(keras, "_learning_rate", None)
-        self._slots = {one.path: one for one in keras.variables if one is not rate}
+        self._set_rate, self._ended = _setter(own), True
+        rate = getattr(own, "_learning_rate", None)
+        self._slots = {one.path: one for one in own.variables if one is not rate}
         self.state["slots"] = {path: one.value for path, one in self._slots.items()}  # pyright: ignore[reportArgumentType]
-        self._update = keras.apply
+        self._update = own.apply
         step: Any = torch.compiler.disable(self.step)
-        keras.apply = lambda *args, **kwargs: step(lambda: self._update(*args, **kwargs))
+        own.apply = lambda *args, **kwargs: step(lambda: self._update(*args, **kwargs))
 
     @property
     def done(self) -> int:
@@ -52,13 +101,19 @@ class KerasOptimizer(Optimizer):
         """Updates of the Keras optimizer are no steps any more."""
         self._of_keras.apply = self._update
 
-    def show_rate(self) -> None:
-        """Give the Keras optimizer the learning rate that was set here."""
-        self._of_keras.learning_rate = float(self.param_groups[0]["lr"])
+    def end_epoch(self) -> None:
+        """Show the rate that was set here. Other callbacks follow, so it is looked at before the next step."""
+        self._set_rate(self._rate, True)
+        self._ended = True
+
+    @property
+    def _rate(self) -> float:
+        return float(self.param_groups[0]["lr"])
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update at the learning rate that was set here."""
-        self.show_rate()
+        self._set_rate(self._rate, self._ended)
+        self._ended = False
         return None if closure is None else closure()
 
     def state_dict(self) -> dict[str, Any]:

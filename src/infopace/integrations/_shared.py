@@ -15,12 +15,13 @@ def readings(scheduler: MutualInformationLR) -> dict[str, float]:
     Returns:
         "information": what the outputs carried about the targets when they were last measured, in nats.
         "learning_rate": the largest of the parameter groups.
-        "held_out_information": information about held-out examples, where there are any.
+        "held_out_information": information about held-out examples, for as long as they are measured.
     """
     measurement = scheduler.measurement
     nats = scheduler.history["output"][-1] if measurement is None else measurement.output.estimate.nats
     found = {"information": nats, "learning_rate": max(map(float, scheduler.get_last_lr()))}
-    if held_out := scheduler.held_out_history.get("output"):
+    held_out = scheduler.held_out_history.get("output")
+    if held_out and len(held_out) == len(scheduler.history["output"]):
         found["held_out_information"] = held_out[-1]
     return found
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from infopace import MutualInformationLR, Probe
 from infopace.integrations._backup import Backup
-from infopace.integrations._keras_optimizer import KerasOptimizer
+from infopace.integrations._keras_optimizer import KerasOptimizer, beside_weights
 from infopace.integrations._shared import missing, planned, readings
 
 try:
@@ -24,7 +24,7 @@ class MutualInformationCallback(keras.callbacks.Callback):
     Give it before other callbacks, so that they see "information" and "learning_rate" in the logs.
 
     Args:
-        probe: The examples to measure on. For a model that ends in softmax: its `forward` must give the logarithm.
+        probe: The examples to measure on. For a model that ends in sigmoid: its `forward` must give the logit.
         backup: A file for the state of the run, beside `keras.callbacks.BackupAndRestore` with its usual `save_freq`.
             An interrupted `fit` then goes on from there. The file is deleted when `fit` has ended.
         **options: What `MutualInformationLR` takes. Without a policy it is `HoldAndDecay` for the planned epochs.
@@ -54,8 +54,7 @@ class MutualInformationCallback(keras.callbacks.Callback):
         model, plan = self.model, self.params
         assert model is not None and plan is not None, "fit has set them"
         options = planned(self._options, plan["epochs"], plan["steps"] and plan["epochs"] * plan["steps"])
-        # The averages of batch norm are variables, not buffers.
-        options["also"] = [*options.get("also", ()), *(one.value for one in model.non_trainable_variables)]
+        options["also"] = [*options.get("also", ()), *beside_weights(model)]
         self._optimizer = KerasOptimizer(model)
         self.scheduler = MutualInformationLR(self._optimizer, model, self._probe, **options)
         if (state := self._backup.load(self._optimizer.done)) is not None:
@@ -68,7 +67,7 @@ class MutualInformationCallback(keras.callbacks.Callback):
         if self.scheduler.unit is None:
             self.scheduler.observe()
             self.scheduler.step()
-        self._optimizer.show_rate()
+        self._optimizer.end_epoch()
         if logs is not None:
             logs |= readings(self.scheduler) | {"learning_rate": rate}
         self.model.stop_training |= self.scheduler.finished

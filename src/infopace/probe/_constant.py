@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 import weakref
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+
+from infopace._checks import warn
 
 # Values that are compared, of all outputs and of each weight.
 _OUTPUTS, _OF_A_WEIGHT = 4096, 16
@@ -52,11 +53,10 @@ class ConstantSignal:
         else:
             return
         now.warned = True
-        warnings.warn(
+        warn(
             f"{what}, although the weights have moved: the output that is measured does not depend on them, or all "
             "units of the network are dead; check which output is measured, and give forward= to the probe if it is "
-            "another",
-            stacklevel=3,
+            "another"
         )
 
     def __getstate__(self) -> dict[str, object]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from infopace._checks import warn
 from infopace.estimators import (
     Estimate,
     OutOfRangeError,
@@ -31,6 +32,8 @@ _RIDGE = {
     Kind.MULTI_LABEL: "multi-label",
     Kind.SOFT: "soft",
 }
+# How far apart the outputs of a sigmoid are where it has learned something.
+_WIDE = 0.5
 
 
 def of_layer(
@@ -89,6 +92,7 @@ def of_output(output: Scored, targets: Targets, measuring: Measuring, note: str 
             decoder = decoder_bound(flat, targets.values)
         if signal == "usable" or beside:
             usable = _usable(output, targets)
+            _warn_of_sigmoid(scores, targets)
     driving = neighbours if signal == "neighbours" else usable
     assert driving is not None, "the signal that drives was computed"
     estimate = dataclasses.replace(driving, choice=why + note)
@@ -134,6 +138,20 @@ def _usable(output: Scored, targets: Targets) -> Estimate:
         targets.kind or Kind.NUMBERS, "regression"
     )
     return usable_information(scores, values, output.mask, kind=kind)
+
+
+def _warn_of_sigmoid(scores: Tensor, targets: Targets) -> None:
+    """Warn of one number a target that looks like its probability. That of C classes is known by its sum, and read."""
+    one = targets.kind is not Kind.NUMBERS and scores.numel() == targets.values.numel()
+    if not one or targets.kind is Kind.SOFT:
+        return
+    low, high = (float(value) for value in torch.aminmax(scores))
+    # Logits of two classes hardly lie between these, and wide apart there.
+    if low >= 0 and high <= 1 and high - low > _WIDE:
+        warn(
+            f"outputs must be logits, got numbers from {low:.3g} to {high:.3g}, as of a sigmoid; give the probe a "
+            "forward that returns their logit, torch.logit(outputs, 1e-6)"
+        )
 
 
 @contextlib.contextmanager

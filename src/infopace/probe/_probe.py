@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from infopace._checks import check_seed, shown, whole
+from infopace._checks import check_seed, shown
 from infopace.estimators import Estimate
 from infopace.model.forward import as_found, check_layer_output, map_tensors, tensors_of
 from infopace.model.layers import check_model, pick_layers, unwrap
@@ -20,7 +20,7 @@ from infopace.probe._estimates import by_neighbours, by_neighbours_in_layer, of_
 from infopace.probe._measuring import LayerInformation, Measurement, Measuring, chosen
 from infopace.probe._pass import Scored, by_position, layers_and_scores, targets_of, thinned
 from infopace.probe._reference import ksg_reference
-from infopace.probe._sampling import as_batch, as_examples, drawn, drawn_whole
+from infopace.probe._sampling import as_batch, as_examples, count, drawn, drawn_whole, in_common
 from infopace.probe._signal import unread, without_distance
 from infopace.probe._targets import Kind, Targets
 from infopace.probe.outputs import Forward, Plain, check_forward, plain_forward
@@ -116,7 +116,7 @@ class Probe:
             ValueError: n larger than the data set, items with an unclear target or of several shapes, and all that
                 `Probe` refuses.
         """
-        n, seed = None if n is None else whole("n", n), check_seed(seed)
+        n, seed = count(n), check_seed(seed)
         if forward is None:
             return cls(*drawn(data, n, seed, unpack))
         check_forward(forward)
@@ -217,15 +217,13 @@ class Probe:
         if picked and not self._knows_targets:
             self._run(model, {}, measuring, processes)
             reference = self._reference_so_far(measuring)
-        warnings: list[str] = []
-        unsound: dict[str, str] = {}
+        warnings, unsound = list[str](), dict[str, str]()
         if picked and (why := unread(self._known_targets(), measuring.signal, measuring.hidden)):
             reason = f"not measured, because {why}"
             unsound, picked = dict.fromkeys(picked, reason), {}
             warnings.append(f"hidden layers: {reason}")
         found: dict[str, LayerInformation] = {}
-        above: dict[str, str] = {}
-        out_of_place: dict[str, str] = {}  # why a layer has not the positions of the targets
+        above, out_of_place = dict[str, str](), dict[str, str]()  # without the positions of the targets
 
         def measure_layer(name: str, values: Tensor) -> None:
             if name == "output":
@@ -233,14 +231,15 @@ class Probe:
             one = of_layer(name, values, self._known_targets(), measuring, self._shifted)
             if isinstance(one, str):
                 out_of_place[name] = one
-            else:
-                found[name] = one
-                note(name, values)
+                return
+            found[name] = one
+            note(name, values)
 
         def note(name: str, values: Tensor) -> None:
             estimate = found[name].estimate
             if reference is not None and self._is_above(reference, name, estimate, values, measuring):
-                above[name] = f"{estimate.nats:.3g} nats are above the reference of {reference:.3g}"
+                what = f"{estimate.nats:.3g} nats are above the reference of {reference:.3g}"
+                above[name] = f"{name}: {what}, which is too low; give a number"
 
         left_out, output = self._run(model, picked, measuring, processes, measure_layer)
         if left_out and measuring.is_strict:
@@ -252,9 +251,7 @@ class Probe:
         note("output", output.scores)
         self._constant.check(model, output.scores, found["output"].estimate.nats)
         warnings += [f"{name}: {text}" for name, layer in found.items() for text in layer.estimate.warnings]
-        warnings += [
-            f"{name}: {above[name]}, which is too low; give a number" for name in found if name in above
-        ]
+        warnings += [above[name] for name in found if name in above]
         left_out |= {name: why for name, why in out_of_place.items() if name not in found}
         warnings += [f"{name}: {reason}" for name, reason in left_out.items()]
         return Measurement(found, reference, time.perf_counter() - began, tuple(warnings), left_out | unsound)
@@ -296,11 +293,10 @@ class Probe:
                 first measurement.
         """
         measuring = chosen(measuring, changes)
+        self._check_neighbours(measuring)
         if not isinstance(measuring.reference, str):
-            self._check_neighbours(measuring)
             return measuring.reference
         targets = self._known_targets()
-        self._check_neighbours(measuring)
         if measuring.reference == "entropy" and targets.kind is Kind.NUMBERS:
             raise ValueError("reference 'entropy' needs integer labels, got floating targets")
         if targets.kind is not Kind.NUMBERS and measuring.reference != "ksg":
@@ -315,9 +311,13 @@ class Probe:
         """A short text that differs between probes with other examples."""
         return digest(self._examples)
 
+    def in_common(self, other: Probe) -> int:
+        """How many examples of the other probe are in this one too."""
+        return in_common(self._examples, self.n, other._examples, other.n)
+
     @property
     def _device(self) -> torch.device:
-        return next((tensor.device for tensor in tensors_of(self._examples)), torch.device("cpu"))
+        return next((one.device for one in tensors_of(self._examples)), torch.device("cpu"))
 
     @property
     def _knows_targets(self) -> bool:

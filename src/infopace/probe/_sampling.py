@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sized
 from typing import Any, TypeVar
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import default_collate
 
-from infopace._checks import shown
+from infopace._checks import shown, whole
 from infopace.estimators._inputs import check_plain, is_labels
 from infopace.model.forward import is_column, map_tensors, tensors_of
 from infopace.probe._sources import Source
@@ -46,6 +47,34 @@ def as_examples(inputs: Any, targets: Any) -> tuple[Any, Tensor]:
         got = f"{' and '.join(map(str, lengths))} inputs for {len(values)} targets"
         raise ValueError(f"inputs and targets must be equally many, at least one, got {got}")
     return inputs, values
+
+
+def count(n: object) -> int | None:
+    """A number of examples to draw, or None.
+
+    Raises:
+        ValueError: something else, such as targets that were given as a second argument.
+    """
+    if hasattr(n, "__len__") and not isinstance(n, str):
+        raise ValueError(
+            f"n must be a whole number, got {shown(n)}; inputs and targets are one argument, (inputs, targets)"
+        )
+    return None if n is None else whole("n", n)
+
+
+def in_common(examples: Any, n: int, others: Any, m: int) -> int:
+    """How many of m other examples are among these n: of equal tensors, byte for byte."""
+    known = set(_bytes_of_each(examples, n))
+    return sum(one in known for one in _bytes_of_each(others, m))
+
+
+def _bytes_of_each(examples: Any, n: int) -> list[bytes]:
+    """What each example holds in tensors that have an entry for each, as a short digest."""
+    parts = [one for one in tensors_of(examples) if one.ndim and len(one) == n]
+    rows = [part.detach().cpu().contiguous().reshape(n, -1).view(torch.uint8).numpy() for part in parts]
+    return [
+        hashlib.blake2b(b"".join(row[i].tobytes() for row in rows), digest_size=16).digest() for i in range(n)
+    ]
 
 
 def drawn(data: Any, n: int | None, seed: int, unpack: Unpack | None = None) -> tuple[Any, Tensor]:

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from torch import nn
 from torch.optim import Optimizer
 
-from infopace._checks import shown, whole
+from infopace._checks import shown, warn, whole
 from infopace.model.layers import holds_all, unknown_layer
 from infopace.model.processes import Processes
 from infopace.policies import Bounds, Decision, HoldAndDecay, Phase, Policy, Vasudevan2020
@@ -21,7 +21,7 @@ from infopace.scheduler._units import Cadence, check_unit_state, is_unit_state
 
 _Fits = Callable[[Any], bool]
 
-VERSION = 8
+VERSION = 9
 _PHASES = get_args(Phase)
 
 
@@ -67,6 +67,7 @@ _COUNT, _RATES = (_is_count, "a whole number"), (_by_layer(_list_of(_is_rate)), 
 _NATS = (_by_layer(_list_of(_is_number)), "finite numbers of nats by layer")
 # What a state must hold, each with a check and what it is: of a pacer, and what a torch scheduler has besides.
 PACER: dict[str, tuple[_Fits, str]] = {
+    "examples": (_list_of(lambda value: isinstance(value, str)), "digests of the probes"),
     "held_out_size": _COUNT,
     "every": (lambda value: value is None or (_is_count(value) and value > 0), "a number of steps, or None"),
     "unit": (lambda value: value is None or (_is_count(value) and value > 0), "a number of steps, or None"),
@@ -178,12 +179,17 @@ def check_can_search(optimizer: Optimizer, model: nn.Module) -> None:
 def check_held_out(held_out: object, probe: Probe, policy: Policy) -> None:
     """Raise TypeError for no probe, or one that the policy does not read; ValueError for other classes."""
     if not isinstance(held_out, Probe):
-        raise TypeError(f"held_out must be a Probe, got {type(held_out).__name__}")
+        raise TypeError(f"held_out must be a Probe, got {type(held_out).__name__}; Probe.sample draws one")
     check_reads_held_out(policy)
     # Fewer classes hold less information at most, and the difference would look like overfitting.
     if held_out.classes != probe.classes:
         raise ValueError(
             f"held_out must have the classes of the probe, {probe.classes}, got {held_out.classes}"
+        )
+    if (same := probe.in_common(held_out)) > held_out.n / 2:
+        warn(
+            f"held_out has {same} of its {held_out.n} examples in common with the probe; overfitting is seen only on "
+            "examples that are not trained on: draw it from validation data"
         )
 
 
@@ -238,6 +244,7 @@ def check_state(
     driving_layers: Sequence[str],
     layers: Sequence[str],
     held_out_size: int,
+    examples: Sequence[str],
     reference: float | None,
     cadence: Cadence,
 ) -> None:
@@ -252,6 +259,12 @@ def check_state(
         raise ValueError(f"scheduler state must be of this model's layers {list(layers)}, got {theirs}")
     if (n := state["held_out_size"]) != held_out_size:
         raise ValueError(f"scheduler state must be of {held_out_size} held-out examples, got one of {n}")
+    if list(state["examples"]) != list(examples):
+        which = "the probe" if state["examples"][:1] != list(examples[:1]) else "the held-out probe"
+        raise ValueError(
+            f"scheduler state must be of the same examples, got others in {which}; draw them from the same data with "
+            "the same seed"
+        )
     if state["reference"] != reference:
         raise ValueError(
             f"scheduler state must be of this probe, with reference {reference}, got {state['reference']}"

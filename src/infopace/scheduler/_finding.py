@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from infopace.estimators import OutOfRangeError
 from infopace.policies import Bounds
 from infopace.probe import Measuring, Probe
-from infopace.scheduler._search import STRIDE, Trial, best, chosen, next_place, raised, rate_of
+from infopace.scheduler._search import STRIDE, Trial, best, chosen, cliff, next_place, raised, rate_of
 from infopace.scheduler._trained import Kept, Trained
 
 # The share of the planned steps that trials may put back.
@@ -95,9 +95,11 @@ class Finding:
         self._place, self._taken, self._until = 0, 0, self.steps
         # Steps that were put back, and after how many of the run to look again.
         self._wasted, self._next_look = 0, 0
-        # The place that the search found; None: it is not over, or found none. And what it had no steps left to try.
+        # The place that the search found; None: it is not over, or found none. What it had no steps left to try, and
+        # the place for which it stayed below the best trial.
         self._found: int | None = None
         self._untried = ""
+        self._cliff: int | None = None
         self._looked: list[Trial] = []
         self._looks: list[str] = []
         self._start, self._best = Kept(trained), Kept(trained)
@@ -169,6 +171,7 @@ class Finding:
             self._wasted += (len(self.trials) - 1) * self.steps
             self._next_look = self.gone
             self._found, self._untried = chosen(self.trials), _beyond(self.trials, place)
+            self._cliff = cliff(self.trials) if self._found < best(self.trials).place else None
             self._end(self._found, self._best)
         else:
             self._stage = "wait"
@@ -247,6 +250,9 @@ class Finding:
             found = f"found lr {rate_of(self._first, self._found):.4g}"
             if self._untried:
                 found += f", no steps were left to try {self._untried} ones"
+            if self._cliff is not None:
+                edge = rate_of(self._first, self._cliff)
+                found += f", below the best trial because the network collapses at {edge:.3g}"
         return "\n".join([f"{found}, {what}", *self._looks])
 
     def state(self) -> dict[str, Any]:
@@ -267,6 +273,7 @@ class Finding:
             "next_look": self._next_look,
             "found": self._found,
             "untried": self._untried,
+            "cliff": self._cliff,
             "looks": list(self._looks),
             "trials": _as_state(self.trials, self._stage == "look"),
             "looked": _as_state(self._looked, self.over),
@@ -278,7 +285,7 @@ class Finding:
         """Go on from what `state` gave."""
         self._first, self._before = float(state["first"]), float(state["before"])
         self._planned, self.over, self._stage = state["planned"], bool(state["over"]), str(state["stage"])
-        self._found, self._untried = state["found"], str(state["untried"])
+        self._found, self._untried, self._cliff = state["found"], str(state["untried"]), state["cliff"]
         self.steps, self.gone, self.epochs = (int(state[name]) for name in ("steps", "gone", "epochs"))
         self._place, self._taken, self._until = (int(state[name]) for name in ("place", "taken", "until"))
         self._wasted, self._next_look = int(state["wasted"]), int(state["next_look"])

@@ -309,6 +309,7 @@ class Pacer:
         return {
             "version": VERSION,
             "held_out_size": self._subject.held_out_size,
+            "examples": self._subject.examples,
             "every": self.cadence.every,
             "time": self.unit.state(),
             "best": None if self.best is None else self.best.state(),
@@ -344,6 +345,7 @@ class Pacer:
             driving_layers=list(self.ledger.begun),
             layers=list(self.ledger.history),
             held_out_size=self._subject.held_out_size,
+            examples=self._subject.examples,
             reference=self.ledger.reference,
             cadence=self.cadence,
         )

@@ -100,8 +100,7 @@ def next_place(trials: Sequence[Trial]) -> int | None:
     # `chosen` asks for half a decade above the best.
     above = top.place + STRIDE
     wanted = top.learned and above not in nats and above <= _FARTHEST * _A_DECADE
-    cliff = any(trial.place == top.place + 1 and trial.collapsed(top) for trial in trials)
-    return above if wanted and not cliff else None
+    return above if wanted and cliff(trials) != top.place + 1 else None
 
 
 def _doubled(top: Trial, nats: Mapping[int, float], sign: int) -> bool:
@@ -131,6 +130,14 @@ def best(trials: Sequence[Trial]) -> Trial:
     return max(trials, key=lambda trial: (trial.nats, -trial.place))
 
 
+def cliff(trials: Sequence[Trial]) -> int | None:
+    """The lowest place above the best trial at which the network collapses; None: at none that was tried."""
+    top = best(trials)
+    return min(
+        (trial.place for trial in trials if trial.place > top.place and trial.collapsed(top)), default=None
+    )
+
+
 def chosen(trials: Sequence[Trial]) -> int:
     """The place to train at: the best one, or so far below it that no rate within half a decade above collapses.
 
@@ -138,9 +145,8 @@ def chosen(trials: Sequence[Trial]) -> int:
     to a factor of three: what a network can bear falls while it learns. Where information falls gently above the best
     rate, that does no harm. Where it falls steeply, as it does for SGD and deep networks, it ruins the network.
     """
-    top = best(trials)
-    collapsed = [trial.place for trial in trials if trial.place > top.place and trial.collapsed(top)]
-    return min([top.place, *(max(place - STRIDE - 1, top.place - STRIDE) for place in collapsed)])
+    top, edge = best(trials).place, cliff(trials)
+    return top if edge is None else min(top, max(edge - STRIDE - 1, top - STRIDE))
 
 
 def raised(trials: Sequence[Trial], before: float, place: int | None = None) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import enum
 import time
-import warnings
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -14,12 +13,15 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from infopace._checks import warn
 from infopace.model.layers import parameters_of
 from infopace.model.snapshot import norm_of, optimizers_in
 from infopace.scheduler._several import parts_of
 
 # Optimizers inside `uncounted_steps`.
 _uncounted: weakref.WeakSet[Optimizer] = weakref.WeakSet()
+# Which steps of a scheduler count for an optimizer: those of the last that was built.
+_paced: weakref.WeakKeyDictionary[Optimizer, weakref.ref[OptimizerSteps]] = weakref.WeakKeyDictionary()
 # After so many calls of step, each after so many optimizer steps, observe is missing. A loop that calls step after
 # every batch has one optimizer step before each call.
 _CALLS, _STEPS = 3, 2
@@ -143,7 +145,7 @@ class Warner:
         """Warn, if not done before."""
         if misuse not in self._said:
             self._said.add(misuse)
-            warnings.warn(misuse.value.format(**values), UserWarning, stacklevel=3)
+            warn(misuse.value.format(**values))
 
 
 class OptimizerSteps:
@@ -152,7 +154,8 @@ class OptimizerSteps:
     Steps that GradScaler skips do not count, and neither do `uncounted_steps`. The hooks see no step of an optimizer
     without hooks or of a replayed CUDA graph. There, weights that have changed show that steps were taken. Of several
     optimizers that counts which has taken most steps, such as the discriminator of a GAN. A step is over after that of
-    the last in the list, or when another begins.
+    the last in the list, or when another begins. Of two schedulers of one optimizer the newer sees the steps: a cell of
+    a notebook may run again.
 
     Args:
         optimizer: The optimizer.
@@ -243,6 +246,7 @@ class OptimizerSteps:
         # Of each optimizer, the one whose hooks see its steps.
         self._parts = [next(iter(with_hooks(part)), None) for part in parts_of(self._optimizer)]
         parts = [one for one in self._parts if one is not None]
+        _paced.update((one, weakref.ref(self)) for one in parts)
         self._closing = parts[-1] if parts else None
         call_before_steps(parts, weakref.WeakMethod(self._before), self)
         call_after_steps(parts[-1:], weakref.WeakMethod(self._after), self)
@@ -250,7 +254,7 @@ class OptimizerSteps:
     def _before(self, optimizer: Optimizer) -> None:
         # The hooks of an optimizer that was copied with them see the copy's steps.
         place = next((place for place, one in enumerate(self._parts) if one is optimizer), None)
-        if place is None:
+        if place is None or not self._paces(optimizer):
             return
         if self._counts[place] == self.taken and self._open:
             self._end()  # it begins a step, and the last optimizer had none in the one before
@@ -282,8 +286,12 @@ class OptimizerSteps:
         self.total += 1
 
     def _after(self, optimizer: Optimizer) -> None:
-        if self._open and optimizer is self._closing:
+        if self._open and optimizer is self._closing and self._paces(optimizer):
             self._end()
+
+    def _paces(self, optimizer: Optimizer) -> bool:
+        newest = _paced.get(optimizer)
+        return newest is not None and newest() is self
 
     def _end(self) -> None:
         """The step that runs is over."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -63,6 +64,11 @@ class Subject:
     def held_out_size(self) -> int:
         """The number of held-out examples."""
         return 0 if self.held_out is None else self.held_out.n
+
+    @functools.cached_property
+    def examples(self) -> list[str]:
+        """Short texts that differ where the probe's, or the held-out examples, do."""
+        return [one.digest for one in (self.probe, self.held_out) if one is not None]
 
     def measure(self, model: nn.Module | None = None, **changes: Any) -> Measurement:
         """Measure on the probe: `model`, if there is one already; with other values for fields of `Measuring`."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import statistics
-import warnings
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from infopace._checks import shown, whole
+from infopace._checks import shown, warn, whole
 
 # A unit of time has about so many optimizer steps. After 32 steps the best learning rate stands out from others, after
 # 128 to a factor of two (measured for this project). Between is the shortest time in which a rule can see anything.
@@ -78,11 +77,9 @@ class Cadence:
         one = statistics.median(after - before for before, after in pairwise(times[_SLOW:]))
         self.every = max(math.ceil(seconds / (_SHARE * one)), 1) if one > 0 else STEPS
         if self._planned is not None and self.every > (most := max(self._planned // 2, 1)):
-            warnings.warn(
+            warn(
                 f"every='auto' would measure once in {self.every} steps to stay under 1 % of the time, and takes "
-                f"{most} instead, for {self._planned} planned steps; give every=.. to measure more often",
-                UserWarning,
-                stacklevel=2,
+                f"{most} instead, for {self._planned} planned steps; give every=.. to measure more often"
             )
             self.every = most
         return True
