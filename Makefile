@@ -51,7 +51,7 @@ test: $(STAMP)
 evidence: $(STAMP)
 	@if [ -z "$$INFOPACE_DATA" ] && [ -d "$(DATA)" ]; then INFOPACE_DATA="$$(cd "$(DATA)" && pwd)"; fi; \
 	if [ -n "$$INFOPACE_DATA" ]; then export INFOPACE_DATA; fi; \
-	$(BIN)/python -m pytest -n $(WORKERS) -m slow
+	$(BIN)/python -m pytest -n $(WORKERS) -m slow --jaxtyping-packages=infopace,beartype.beartype
 
 lint: $(STAMP)
 	$(BIN)/python -m ruff check .
