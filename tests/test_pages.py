@@ -23,7 +23,8 @@ GIVE_REASONS = [
 # Sentences in these modules that no reader of `explain` gets.
 OTHER_WORDS = {
     "_policy.py": ["number of nats"],
-    "_roll_back.py": ["units of"],
+    "_roll_back.py": ["units of", "to .. were rolled back one after the other, the last because"],
+    "_finding.py": ["nothing was learned in"],
     "_decay.py": ["shape("],
     "_explain.py": ["<t", 'style="'],
     "_pacer.py": [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -141,13 +142,15 @@ def test_it_ends_where_the_rule_says_so() -> None:
     assert len(loop.scheduler.history["output"]) < 200
 
 
-def test_readings_of_held_out_examples_end_when_they_are_not_measured_any_more() -> None:
+def test_readings_of_held_out_examples_are_nan_when_they_are_not_measured_any_more() -> None:
     loop = Loop(policy=HoldAndDecay(), held_out=held_out_probe())
     while loop.scheduler.holds_out:
         loop.train(1)
-        assert "held_out_information" in readings(loop.scheduler)
+        assert (
+            readings(loop.scheduler)["held_out_information"] == loop.scheduler.held_out_history["output"][-1]
+        )
     loop.train(1)
-    assert "held_out_information" not in readings(loop.scheduler)
+    assert math.isnan(readings(loop.scheduler)["held_out_information"])
 
 
 def test_readings_are_what_was_measured() -> None:

@@ -227,3 +227,11 @@ def test_another_callback_that_sets_the_rate_is_warned_of(first: bool) -> None:
     assert sum("another callback" in str(one.message) for one in said) == 1
     plain = fit(network(), epochs=3)
     assert paced.scheduler is not None and paced.scheduler.decisions == plain.decisions
+
+
+def test_a_fit_that_begins_later_plans_what_is_left() -> None:
+    callback, (inputs, labels) = MutualInformationCallback(small_probe()), (part.numpy() for part in digits())
+    network().fit(
+        inputs, labels, batch_size=BATCH, verbose=0, initial_epoch=4, epochs=10, callbacks=[callback]
+    )
+    assert callback.scheduler is not None and callback.scheduler.policy == HoldAndDecay(6)

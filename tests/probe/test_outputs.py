@@ -284,20 +284,32 @@ def test_no_warning_where_weights_stay_or_outputs_move() -> None:
         assert len(set(nats)) == 1
 
 
-@pytest.mark.parametrize("columns", [1, 3])
-def test_outputs_of_a_sigmoid_are_warned_of_and_those_of_a_softmax_are_read(columns: int) -> None:
+@pytest.mark.parametrize("kind", ["one", "several", "classes"])
+def test_outputs_of_a_sigmoid_are_warned_of(kind: str) -> None:
     generator = torch.Generator().manual_seed(0)
-    logits = 3 * torch.randn(300, columns, generator=generator)
-    answers = torch.rand(300, columns, generator=generator) < logits.sigmoid()
-    probe = Probe(logits, answers if columns > 1 else answers[:, 0].long())
+    logits = 3 * torch.randn(300, 1 if kind == "one" else 3, generator=generator)
+    answers = torch.rand(300, logits.shape[1], generator=generator) < logits.sigmoid()
+    targets = answers if kind == "several" else answers[:, 0].long() if kind == "one" else logits.argmax(1)
+    probe = Probe(logits, targets)
     with pytest.warns(
-        UserWarning, match=r"outputs must be logits, got numbers from \S+ to \S+, as of a sigmoid"
+        UserWarning, match="outputs must be logits, got numbers between 0 and 1, as of a sigmoid"
     ):
         probe.measure(nn.Sigmoid())
     probe.measure(nn.Identity())
-    labels = torch.distributions.Categorical(logits=logits).sample() if columns > 1 else answers[:, 0].long()
-    both = logits if columns > 1 else torch.cat([0 * logits, logits], 1)
-    read = [
-        Probe(both, labels).measure(model).output.estimate.nats for model in (nn.Identity(), nn.Softmax(1))
-    ]
+
+
+def test_outputs_of_a_softmax_are_read() -> None:
+    logits = 3 * torch.randn(300, 3, generator=torch.Generator().manual_seed(0))
+    probe = Probe(logits, logits.argmax(1))
+    read = [probe.measure(model).output.estimate.nats for model in (nn.Identity(), nn.Softmax(1))]
     assert read[0] == pytest.approx(read[1], abs=1e-5)
+
+
+def test_classes_that_are_floats_are_warned_of() -> None:
+    logits = 3 * torch.randn(300, 3, generator=torch.Generator().manual_seed(0))
+    probe = Probe(logits, logits.argmax(1).float())
+    with pytest.warns(
+        UserWarning, match=r"targets must be whole numbers where they are classes, got torch.float32 from"
+    ):
+        probe.measure(nn.Identity())
+    Probe(logits, logits[:, 0]).measure(nn.Identity())

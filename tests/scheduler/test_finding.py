@@ -198,7 +198,8 @@ def test_a_trial_that_diverges_is_put_back() -> None:
 def test_where_nothing_is_to_be_learned_it_keeps_the_first_rate_and_says_so() -> None:
     labels = torch.randint(0, 4, (600,), generator=torch.Generator().manual_seed(7))
     loop = Loop(1e-6, labels=labels, optimizer="AdamW")
-    loop.train(STEPS)
+    with pytest.warns(UserWarning, match="nothing was learned in .* steps, at learning rates from"):
+        loop.train(STEPS)
     assert loop.scheduler.finished and not loop.scheduler.finding
     assert "no trial learned" in loop.scheduler.explain()
     assert loop.finding.index(False) <= STEPS // 2 + 700

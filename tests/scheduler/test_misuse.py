@@ -171,7 +171,7 @@ def test_a_rate_that_other_code_sets_is_named_once_and_explained(when: str) -> N
             run.scheduler.step()
     assert messages == [
         "other code, another scheduler perhaps, has changed the learning rate: 0.01 found in parameter group 0, "
-        "0.2 set; SequentialLR joins two schedulers"
+        "0.2 set; leave the rate to one of them, or join both by SequentialLR"
     ]
     used = "0.01" if when == "before the epoch" else "0.2 to 0.01"
     lines = run.scheduler.explain().splitlines()
@@ -245,3 +245,24 @@ def test_a_warning_names_the_line_of_the_user() -> None:
     with pytest.warns(UserWarning, match="of a hook") as found:
         inside["step"]()
     assert found[0].filename == __file__
+
+
+@pytest.mark.parametrize(("given", "warned"), [(20, False), (18, False), (600, True), (1, True)])
+def test_another_number_of_steps_in_an_epoch_is_warned_of(given: int, warned: bool) -> None:
+    """The number of examples instead of that of batches, or observe after each batch."""
+    torch.manual_seed(0)
+    model, (inputs, labels) = nn.Linear(8, 4), data()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    scheduler = MutualInformationLR(
+        optimizer, model, Probe.sample(data(), 200), policy=HoldAndDecay(5), steps_per_epoch=given
+    )
+    with Warned() as messages:
+        for _ in range(2):
+            for batch in torch.arange(600).split(30):
+                optimizer.zero_grad()
+                nn.functional.cross_entropy(model(inputs[batch]), labels[batch]).backward()
+                optimizer.step()
+            scheduler.observe()
+            scheduler.step()
+    said = f"steps_per_epoch must be the optimizer steps between two calls of observe, got {given} where there were 20"
+    assert sum(one.startswith(said) for one in messages) == warned, messages

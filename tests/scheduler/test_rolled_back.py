@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -220,11 +221,15 @@ def test_where_no_rate_helps_the_roll_back_ends_with_an_error(bounds: Bounds, mo
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     scheduler = MutualInformationLR(optimizer, model, Probe.sample(data(), 200), bounds=bounds)
     weights, lrs = copy.deepcopy(model.state_dict()), []
-    for _ in range(most - 1):
-        lrs.append(optimizer.param_groups[0]["lr"])
-        one_epoch(model, optimizer)
-        scheduler.observe()
-        scheduler.step()
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        for _ in range(most - 1):
+            lrs.append(optimizer.param_groups[0]["lr"])
+            one_epoch(model, optimizer)
+            scheduler.observe()
+            scheduler.step()
+    said = "epochs 1 to 3 were rolled back one after the other, the last because the output does not fit the probe"
+    assert [str(one.message).startswith(said) for one in found] == [True] * (most > 3)
     lrs.append(optimizer.param_groups[0]["lr"])
     state = scheduler.state_dict()
     for _ in range(2):  # once more changes nothing

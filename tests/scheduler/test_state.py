@@ -23,7 +23,9 @@ from infopace import (
 from infopace.policies import Observed
 
 from ..small_run import (
+    BOUNDS,
     EPOCHS,
+    MEASURING,
     OTHERS,
     OURS,
     Run,
@@ -198,3 +200,49 @@ def test_numpy_s_numbers_leave_a_state_that_can_be_loaded(monkeypatch: pytest.Mo
             torch.save(part.state_dict(), file)
             file.seek(0)
             assert same(torch.load(file, weights_only=True), part.state_dict())
+
+
+def test_a_finished_run_goes_on_with_a_longer_plan() -> None:
+    def run(epochs: int) -> Run:
+        made = Run(False, OURS)
+        probe = Probe.sample(data(), 200)
+        policy = HoldAndDecay(epochs)
+        made.scheduler = MutualInformationLR(
+            made.optimizer, made.model, probe, BOUNDS, policy, measuring=MEASURING
+        )
+        return made
+
+    short, longer, again = run(4), run(12), run(4)
+    for number in range(4):
+        short.epoch(number)
+        short.scheduler.step()
+    assert short.scheduler.finished
+    state = short.scheduler.state_dict()
+    longer.scheduler.load_state_dict(state)
+    assert not longer.scheduler.finished and longer.scheduler.decisions[-1][0].phase == "hold"
+    again.scheduler.load_state_dict(state)
+    assert again.scheduler.finished and same(again.scheduler.state_dict(), state)
+
+
+def test_a_state_of_another_network_or_another_scheduler_is_refused() -> None:
+    model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4))
+    other = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 4))
+    schedulers = [
+        MutualInformationLR(
+            torch.optim.SGD(one.parameters(), lr=0.1), one, Probe.sample(data(), 200), policy=HoldAndDecay(6)
+        )
+        for one in (model, other)
+    ]
+    inputs, labels = data()
+    optimizer = schedulers[0].optimizer
+    nn.functional.cross_entropy(model(inputs[:30]), labels[:30]).backward()
+    optimizer.step()  # a trial runs, and the network before it is kept
+    before = schedulers[1].state_dict()
+    with pytest.raises(ValueError, match=r"must be of this model, with 0.weight of shape \(32, 8\), got"):
+        schedulers[1].load_state_dict(schedulers[0].state_dict())
+    assert same(schedulers[1].state_dict(), before)
+    foreign = torch.optim.lr_scheduler.StepLR(torch.optim.SGD(model.parameters()), 3).state_dict()
+    with pytest.raises(
+        ValueError, match="scheduler state must be one of MutualInformationLR, got one of another kind"
+    ):
+        schedulers[1].load_state_dict(foreign)

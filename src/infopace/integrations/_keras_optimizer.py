@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -46,15 +45,14 @@ def _setter(own: Any) -> Callable[[float, bool], None]:
     def set_rate(rate: float, look: bool) -> None:
         nonlocal ours, warned
         # To read the rate may wait for a device, so it is not read before each step.
-        if look and not warned and (found := float(own.learning_rate)) != ours:
+        if look and not warned and abs((found := float(own.learning_rate)) - ours) > ours / 100:
             warned = True
             warnings.warn(
                 f"another callback, ReduceLROnPlateau perhaps, has changed the learning rate to {found:.4g}; it is set "
                 f"back to {rate:.4g}, so leave that callback out",
                 stacklevel=3,
             )
-        own.learning_rate = rate
-        ours = float(np.float32(rate))  # as Keras keeps it
+        own.learning_rate = ours = rate  # Keras may keep 8 bits of it
 
     return set_rate
 

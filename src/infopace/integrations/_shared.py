@@ -15,14 +15,15 @@ def readings(scheduler: MutualInformationLR) -> dict[str, float]:
     Returns:
         "information": what the outputs carried about the targets when they were last measured, in nats.
         "learning_rate": the largest of the parameter groups.
-        "held_out_information": information about held-out examples, for as long as they are measured.
+        "held_out_information": information about held-out examples, if any; nan where they are not measured any more.
     """
     measurement = scheduler.measurement
     nats = scheduler.history["output"][-1] if measurement is None else measurement.output.estimate.nats
     found = {"information": nats, "learning_rate": max(map(float, scheduler.get_last_lr()))}
     held_out = scheduler.held_out_history.get("output")
-    if held_out and len(held_out) == len(scheduler.history["output"]):
-        found["held_out_information"] = held_out[-1]
+    if held_out:
+        measured = len(held_out) == len(scheduler.history["output"])
+        found["held_out_information"] = held_out[-1] if measured else math.nan
     return found
 
 

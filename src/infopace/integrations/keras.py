@@ -53,11 +53,13 @@ class MutualInformationCallback(keras.callbacks.Callback):
             return
         model, plan = self.model, self.params
         assert model is not None and plan is not None, "fit has set them"
-        options = planned(self._options, plan["epochs"], plan["steps"] and plan["epochs"] * plan["steps"])
-        options["also"] = [*options.get("also", ()), *beside_weights(model)]
         self._optimizer = KerasOptimizer(model)
+        state = self._backup.load(self._optimizer.done)
+        epochs = plan["epochs"] - (epoch if state is None else 0)  # `fit` may begin at a later one
+        options = planned(self._options, epochs, plan["steps"] and epochs * plan["steps"])
+        options["also"] = [*options.get("also", ()), *beside_weights(model)]
         self.scheduler = MutualInformationLR(self._optimizer, model, self._probe, **options)
-        if (state := self._backup.load(self._optimizer.done)) is not None:
+        if state is not None:
             self.scheduler.load_state_dict(state)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:

@@ -9,7 +9,7 @@ from infopace.integrations._shared import missing, planned, readings
 
 try:
     from accelerate.optimizer import AcceleratedOptimizer
-    from transformers import ProgressCallback, TrainerCallback, TrainerControl
+    from transformers import ProgressCallback, Trainer, TrainerCallback, TrainerControl
 except ImportError as error:
     raise missing("transformers", error) from error
 
@@ -40,8 +40,11 @@ def pace(trainer: Any, probe: Probe, *, every: int | str = "auto", **options: An
         **options: What `MutualInformationLR` takes. Without a policy it is `HoldAndDecay` for the Trainer's steps.
 
     Raises:
+        TypeError: no trainer.
         ValueError: a trainer that has a scheduler of its own.
     """
+    if not issubclass(type(trainer), Trainer):
+        raise TypeError(f"trainer must be a transformers.Trainer, got {type(trainer).__name__}")
     own_log, built = trainer.log, dict[str, Any]()
     if trainer.lr_scheduler is not None:
         raise ValueError(

@@ -18,6 +18,7 @@ from infopace.estimators import (
     usable_information,
 )
 from infopace.estimators._components import principal_components
+from infopace.estimators._decoder import are_probabilities
 from infopace.estimators._mutual_information import information_of_outputs
 from infopace.estimators._ridge_inputs import vectors_of_positions
 from infopace.probe._measuring import LayerInformation, Measuring
@@ -93,6 +94,7 @@ def of_output(output: Scored, targets: Targets, measuring: Measuring, note: str 
         if signal == "usable" or beside:
             usable = _usable(output, targets)
             _warn_of_sigmoid(scores, targets)
+    _warn_of_classes(scores, targets)
     driving = neighbours if signal == "neighbours" else usable
     assert driving is not None, "the signal that drives was computed"
     estimate = dataclasses.replace(driving, choice=why + note)
@@ -141,16 +143,34 @@ def _usable(output: Scored, targets: Targets) -> Estimate:
 
 
 def _warn_of_sigmoid(scores: Tensor, targets: Targets) -> None:
-    """Warn of one number a target that looks like its probability. That of C classes is known by its sum, and read."""
-    one = targets.kind is not Kind.NUMBERS and scores.numel() == targets.values.numel()
-    if not one or targets.kind is Kind.SOFT:
+    """Warn of numbers that look like probabilities each. Those of all classes are known by their sum, and read."""
+    if targets.kind not in (Kind.LABELS, Kind.MULTI_LABEL):
         return
     low, high = (float(value) for value in torch.aminmax(scores))
-    # Logits of two classes hardly lie between these, and wide apart there.
-    if low >= 0 and high <= 1 and high - low > _WIDE:
+    # Logits hardly lie between these, and wide apart there.
+    if low < 0 or high > 1 or high - low < _WIDE:
+        return
+    if (
+        targets.kind is Kind.MULTI_LABEL
+        or scores.ndim < 2
+        or not are_probabilities(low, scores.flatten(1).sum(1))
+    ):
         warn(
-            f"outputs must be logits, got numbers from {low:.3g} to {high:.3g}, as of a sigmoid; give the probe a "
-            "forward that returns their logit, torch.logit(outputs, 1e-6)"
+            "outputs must be logits, got numbers between 0 and 1, as of a sigmoid; give the probe a forward that "
+            "returns their logit, torch.logit(outputs, 1e-6)"
+        )
+
+
+def _warn_of_classes(scores: Tensor, targets: Targets) -> None:
+    """Warn of class numbers that are floats, and of which a classifier has an output each."""
+    values = targets.values
+    if targets.kind is not Kind.NUMBERS or scores.numel() == values.numel() or values.numel() != len(values):
+        return
+    columns = scores[0].numel()
+    if bool((values == values.round()).all()) and float(values.min()) >= 0 and float(values.max()) < columns:
+        warn(
+            f"targets must be whole numbers where they are classes, got {values.dtype} from 0 to {columns - 1}, which "
+            "are read as quantities; give targets.long()"
         )
 
 

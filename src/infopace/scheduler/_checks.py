@@ -167,6 +167,15 @@ def steps_in_plan(policy: Policy, steps_per_epoch: int | None) -> int | None:
     return planned
 
 
+def check_epoch(given: int, found: int) -> None:
+    """Warn where an epoch has another number of optimizer steps than was given."""
+    if not found / 1.5 < given < found * 1.5:
+        warn(
+            f"steps_per_epoch must be the optimizer steps between two calls of observe, got {given} where there were "
+            f"{found}; give len(loader), divided by accumulated batches, and call observe at the end of an epoch"
+        )
+
+
 def check_can_search(optimizer: Optimizer, model: nn.Module) -> None:
     """Raise ValueError where the rate cannot be found in the run: trials could not be put back."""
     if not holds_all(optimizer, model):
@@ -184,7 +193,7 @@ def check_held_out(held_out: object, probe: Probe, policy: Policy) -> None:
     # Fewer classes hold less information at most, and the difference would look like overfitting.
     if held_out.classes != probe.classes:
         raise ValueError(
-            f"held_out must have the classes of the probe, {probe.classes}, got {held_out.classes}"
+            f"held_out must have the classes of the probe, {probe.classes}, got {held_out.classes}; draw more examples"
         )
     if (same := probe.in_common(held_out)) > held_out.n / 2:
         warn(
@@ -227,7 +236,11 @@ def check_fields(state: object, fields: Mapping[str, tuple[_Fits, str]]) -> None
     """Raise ValueError, in one line, for what is no state, has another version or lacks one of these fields."""
     if not isinstance(state, Mapping):
         raise ValueError(f"scheduler state must be what state_dict() returned, got {shown(state)}")
-    version = state.get("version")
+    if "version" not in state:
+        raise ValueError(
+            f"scheduler state must be one of MutualInformationLR, got one of another kind, {shown(sorted(state))}"
+        )
+    version = state["version"]
     if not isinstance(version, int) or version != VERSION:
         raise ValueError(f"scheduler state must have version {VERSION}, got {shown(version)}")
     missing = sorted(fields.keys() - state.keys())

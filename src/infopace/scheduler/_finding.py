@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from infopace._checks import warn
 from infopace.estimators import OutOfRangeError
 from infopace.policies import Bounds
 from infopace.probe import Measuring, Probe
@@ -181,7 +182,14 @@ class Finding:
         self.trials = [*(one for one in self.trials if one.place != self._place), trial]
         if trial.each is None:
             self._end(raised(self.trials, self._before), self._start)
-        elif trial.learned or not self._may_take(_LONGEST, self.gone):
+        elif trial.learned:
+            self._end(self._place)
+        elif not self._may_take(_LONGEST, self.gone):
+            low, high = (rate_of(self._first, end([one.place for one in self.trials])) for end in (min, max))
+            warn(
+                f"nothing was learned in {self.gone} steps, at learning rates from {low:.3g} to {high:.3g}; check the "
+                "data, the loss and the targets of the probe, or begin nearer to a rate that you know"
+            )
             self._end(self._place)
         else:
             self._until, self._place = 2 * self._taken, raised(self.trials, self._before, self._place)
@@ -206,7 +214,8 @@ class Finding:
         found = ", ".join(f"{one.found} at {rate_of(self._first, one.place):.3g}" for one in self._looked)
         what = "raised to" if place > self._looked[0].place else "kept"
         self._looks.append(
-            f"{what} lr {rate_of(self._first, place):.4g}, looks of {self.steps} steps: {found}"
+            f"{what} lr {rate_of(self._first, place):.4g} after step {self._next_look // 2}, "
+            f"looks of {self.steps} steps: {found}"
         )
         self._end(place, begin)
 
@@ -280,6 +289,11 @@ class Finding:
             "start": self._start.state(),
             "best": self._best.state(),
         }
+
+    def check(self, state: Mapping[str, Any]) -> None:
+        """Raise ValueError for what `state` gave of another network."""
+        for kept in (state["start"], state["best"]):
+            self._start.check(kept)
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state` gave."""

@@ -49,6 +49,10 @@ class Best(Protocol):
         """What is kept, in a form that can be saved."""
         ...
 
+    def check(self, state: Any) -> None:
+        """Raise ValueError for what `state` gave of another network."""
+        ...
+
     def load(self, state: Any) -> None:
         """Keep what `state` gave."""
         ...

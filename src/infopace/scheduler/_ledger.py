@@ -10,13 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from torch import nn
-
-from infopace.model.layers import nearest_measured, weight_layers, with_neighbours
 from infopace.policies import Bounds, Decision, HeldOut, Observed, Policy
 from infopace.policies._policy import decide
 from infopace.policies._within_plan import best_epoch
-from infopace.probe import Measurement
 from infopace.scheduler._explain import Line, once
 from infopace.scheduler._groups import ParameterGroups
 from infopace.scheduler._held_out_record import HeldOutRecord
@@ -39,30 +35,6 @@ class Used:
     first: Mapping[str, list[float]]
     last: Mapping[str, list[float]]
     set_here: bool = False
-
-
-def nats_by_layer(
-    measurement: Measurement, model: nn.Module, history: Mapping[str, Sequence[float]]
-) -> dict[str, float]:
-    """Information by layer, in nats. A layer that cannot be measured has its neighbour's.
-
-    One that could be until now, and was not this time, keeps its last value: a jump to another layer's would be read as
-    learning.
-    """
-    layers = list(weight_layers(model))
-    found = with_neighbours(measurement.layers, measurement.left_out, layers)
-    nats = {layer: one.estimate.nats for layer, one in found.items()}
-    for layer in measurement.left_out:
-        neighbour = nearest_measured(layer, layers, measurement.layers)
-        if layer in history and history[layer] != history.get(neighbour):
-            nats[layer] = history[layer][-1]
-    return nats
-
-
-def errors_by_layer(measurement: Measurement) -> dict[str, float]:
-    """The standard error of each layer's information, in nats, where it was measured."""
-    errors = {layer: one.estimate.std_error for layer, one in measurement.layers.items()}
-    return {layer: float(error) for layer, error in errors.items() if math.isfinite(error)}
 
 
 class Ledger:
@@ -190,6 +162,14 @@ class Ledger:
         gone = sum(gone for place, gone in self._gone if unit is None or place < unit)
         return gone if self.unit is None else gone / self.unit
 
+    def reopen(self, steps: int) -> None:
+        """Decide anew where the run was over, so many steps into the unit, and is not by the plan of now."""
+        last = self.decided[-1]
+        if self.finished_after(steps):
+            self.decided[-1] = self._decide_anew()
+            if self.finished_after(steps):
+                self.decided[-1] = last
+
     @property
     def judge(self) -> str | None:
         """The driving layer nearest to the output: it decides when to return to an earlier network. None: none does."""
@@ -227,8 +207,9 @@ class Ledger:
             for layer, decision in self.decided[-1].items()
         }
 
-    def finished_at(self, over: float) -> bool:
-        """Whether the policy says of every driving layer that the run is over, where a share of the unit is over."""
+    def finished_after(self, steps: int) -> bool:
+        """Whether the policy says of every driving layer that the run is over, so many steps into the unit."""
+        over = 0.0 if self.unit is None else steps / self.unit
         return all(
             decision.phase == "finished" or (decision.part < 1 and over + _SAME >= decision.part)
             for decision in self.decided[-1].values()

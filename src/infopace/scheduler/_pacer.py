@@ -26,9 +26,9 @@ from infopace.scheduler._checks import (
 )
 from infopace.scheduler._finding import Found, measure_trial
 from infopace.scheduler._kept import Best, Snapshot
-from infopace.scheduler._ledger import Ledger, Used, errors_by_layer, nats_by_layer
+from infopace.scheduler._ledger import Ledger, Used
 from infopace.scheduler._roll_back import RollBack, check_that_a_rate_may_help, collapse
-from infopace.scheduler._subject import Subject
+from infopace.scheduler._subject import Subject, errors_by_layer, nats_by_layer
 from infopace.scheduler._units import Cadence, Unit
 
 
@@ -301,8 +301,7 @@ class Pacer:
     @property
     def finished(self) -> bool:
         """Whether the policy says of every driving layer that the run is over, now."""
-        unit = self.cadence.unit
-        return self.ledger.finished_at(0.0 if unit is None else self.unit.steps / unit)
+        return self.ledger.finished_after(self.unit.steps)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed run needs, by the layers' names: numbers, strings, lists, dicts and tensors."""
@@ -331,6 +330,7 @@ class Pacer:
         if state["every"] is not None:
             self.cadence.every = state["every"]
         self.ledger.begin({layer: self.ledger.first(layer) for layer in fresh})
+        self.ledger.reopen(self.unit.steps)
         self.measurement = None
         if self.best is not None:
             self.best.load(state["best"])
@@ -340,6 +340,8 @@ class Pacer:
 
     def check_state(self, state: Mapping[str, Any]) -> None:
         """Raise ValueError for a state that does not fit, as `load_state_dict` does."""
+        if self.best is not None:
+            self.best.check(state["best"])
         check_state(
             state,
             driving_layers=list(self.ledger.begun),

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from infopace._checks import share
+from infopace._checks import share, warn
 from infopace.model.layers import parameters_of
 from infopace.model.snapshot import Buffers, Contents, OptimizerState, Weights, contents_of
 from infopace.probe import Measurement
@@ -22,6 +22,8 @@ from infopace.scheduler._subject import Subject
 # So many epochs in a row are rolled back until an error says that no rate helps: at lr_min, and at any rate. Halved ten
 # times, a rate is a thousandth: no range test is that wrong.
 _MOST_AT_LR_MIN, _MOST = 3, 10
+# After so many a warning comes.
+_WARNED = 3
 
 
 @dataclass(frozen=True)
@@ -210,7 +212,7 @@ def collapse(subject: Subject, now: Measurement, before: float, first: float, le
 
 
 def check_that_a_rate_may_help(ledger: Ledger, why: str) -> None:
-    """Raise RollBackError where too many units of time in a row were rolled back.
+    """Raise RollBackError where too many units of time in a row were rolled back, and warn before.
 
     The ledger ends with the decisions for the one that has just been put back, for the reason `why`.
     """
@@ -219,11 +221,13 @@ def check_that_a_rate_may_help(ledger: Ledger, why: str) -> None:
     while first - 1 in ledger.rolled_back:
         first -= 1
     lowest = all(one.lr <= ledger.bounds_of(layer).lr_min for layer, one in decided[-1].items())
-    if last - first + 1 < (_MOST_AT_LR_MIN if lowest else _MOST):
-        return
-    highest, least = (max(one.lr for one in decided[epoch - 1].values()) for epoch in (first, last))
     what = "epochs" if ledger.unit is None else f"units of {ledger.unit} steps,"
     why = " ".join(why.split())
+    if last - first + 1 < (_MOST_AT_LR_MIN if lowest else _MOST):
+        if last - first + 1 == _WARNED:
+            warn(f"{what} {first} to {last} were rolled back one after the other, the last because {why}")
+        return
+    highest, least = (max(one.lr for one in decided[epoch - 1].values()) for epoch in (first, last))
     raise RollBackError(
         f"{what} {first} to {last} were rolled back one after the other, at learning rates from "
         f"{highest:.3g} to {least:.3g}, and no rate helps; the last because {why}; check the data and the loss for "

@@ -19,6 +19,7 @@ from infopace.scheduler._checks import (
     check_bounds,
     check_can_search,
     check_driven,
+    check_epoch,
     check_fields,
     check_groups,
     check_search,
@@ -155,7 +156,7 @@ class MutualInformationLR(Readings, LRScheduler):
         )
         self._last = LastEpoch(unwrap(model), optimizer, also) if keeps else None
         trained = Trained(unwrap(model), optimizer, also)
-        finding = None
+        finding, self._epoch = None, steps_per_epoch
         if bounds is None:
             check_can_search(optimizer, model)
             planned = steps_in_plan(policy, steps_per_epoch)
@@ -187,6 +188,9 @@ class MutualInformationLR(Readings, LRScheduler):
         """
         self._adopt()
         by_steps = self._pacer.cadence.by_steps
+        if self._epoch is not None and not by_steps and self._steps.total:
+            check_epoch(self._epoch, self._steps.total)
+            self._epoch = None
         self._steps.warner.observed(not by_steps and self._steps.any)
         if self._search is not None and (measurement := self._search.observed()) is not None:
             return measurement
@@ -269,7 +273,9 @@ class MutualInformationLR(Readings, LRScheduler):
         self._pacer.check_state(state_dict)
         check_groups(state_dict)
         check_search(state_dict["finding"], self._search, self.bounds)
+        self._epoch = None  # the first one may go on in its middle
         if self._search is not None:
+            self._search.finding.check(state_dict["finding"])
             self._search.finding.load(state_dict["finding"])
             self._pacer.ledger.bounds = self._search.finding.bounds
         self._pacer.load_state_dict(state_dict)

@@ -92,7 +92,7 @@ class Misuse(enum.Enum):
     )
     CHANGED = (
         "other code, another scheduler perhaps, has changed the learning rate: {found:.4g} found in parameter group "
-        "{group}, {applied:.4g} set; SequentialLR joins two schedulers"
+        "{group}, {applied:.4g} set; leave the rate to one of them, or join both by SequentialLR"
     )
     SET_BACK = (
         "other code, another scheduler perhaps, has changed the learning rate: {found:.4g} found in parameter group "

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
 from infopace._checks import shown
-from infopace.model.layers import check_model
+from infopace.model.layers import check_model, nearest_measured, weight_layers, with_neighbours
 from infopace.probe import Measurement, Measuring, Probe
 from infopace.scheduler._held_out_record import measure_held_out
 from infopace.scheduler._ledger import Ledger
@@ -22,6 +23,30 @@ def with_weights_of_its_own(measured: object, model: nn.Module) -> list[nn.Modul
         id(weight) not in own for weight in measured.parameters()
     )
     return [measured] if isinstance(measured, nn.Module) and others else []
+
+
+def nats_by_layer(
+    measurement: Measurement, model: nn.Module, history: Mapping[str, Sequence[float]]
+) -> dict[str, float]:
+    """Information by layer, in nats. A layer that cannot be measured has its neighbour's.
+
+    One that could be until now, and was not this time, keeps its last value: a jump to another layer's would be read as
+    learning.
+    """
+    layers = list(weight_layers(model))
+    found = with_neighbours(measurement.layers, measurement.left_out, layers)
+    nats = {layer: one.estimate.nats for layer, one in found.items()}
+    for layer in measurement.left_out:
+        neighbour = nearest_measured(layer, layers, measurement.layers)
+        if layer in history and history[layer] != history.get(neighbour):
+            nats[layer] = history[layer][-1]
+    return nats
+
+
+def errors_by_layer(measurement: Measurement) -> dict[str, float]:
+    """The standard error of each layer's information, in nats, where it was measured."""
+    errors = {layer: one.estimate.std_error for layer, one in measurement.layers.items()}
+    return {layer: float(error) for layer, error in errors.items() if math.isfinite(error)}
 
 
 class Subject:

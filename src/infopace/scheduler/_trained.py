@@ -64,6 +64,16 @@ class Trained:
             "also": also,
         }
 
+    def check(self, state: Mapping[str, Any]) -> None:
+        """Raise ValueError for a state of another network."""
+        mine, theirs = (_shapes(one) for one in (self._model.state_dict(), state["model"]))
+        if mine != theirs:
+            name = next(name for name in (*mine, *theirs) if mine.get(name) != theirs.get(name))
+            raise ValueError(
+                f"scheduler state must be of this model, with {name} of shape {mine.get(name)}, got "
+                f"{theirs.get(name)}"
+            )
+
     def load(self, state: Mapping[str, Any]) -> None:
         """All as `state` gave it."""
         self._model.load_state_dict(state["model"])
@@ -119,9 +129,19 @@ class Kept:
         self._trained.put_rates(rates)
         return found
 
+    def check(self, state: Mapping[str, Any] | None) -> None:
+        """Raise ValueError for what `state` gave of another network."""
+        if state is not None:
+            self._trained.check(state)
+
     def load(self, state: Mapping[str, Any] | None) -> None:
         """From what `state` gave."""
         self._parts, self._saved = None, state
+
+
+def _shapes(state: Mapping[str, Any]) -> dict[str, tuple[int, ...] | None]:
+    """Of each weight and buffer; None: there is none of this name, or it is no tensor."""
+    return {name: tuple(one.shape) for name, one in state.items() if isinstance(one, Tensor)}
 
 
 def _cloned(value: Any) -> Any:
