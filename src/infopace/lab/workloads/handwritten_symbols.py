@@ -31,14 +31,14 @@ def black_and_white(batch: Tensor) -> Tensor:
 
 HANDWRITTEN_SYMBOLS = Workload(
     name="handwritten-symbols",
-    summary="16,750 MNIST digits in black and white for handwritten symbols, MLP 784-256-128-10, 15 epochs",
+    summary="16,750 MNIST digits in black and white for handwritten symbols, MLP 784-256-128-10, 10 epochs",
     load=load_symbols,
     build_model=lambda: mlp(784, 256, 128, 10),
     task=CLASSES,
     # [measured] by infopace range-test with one trial and seed 1000, rounded
     bounds=Bounds(lr_min=0.00001, lr_max=0.03, lr_top=0.0055),
     optimizer=AdamWRecipe(),
-    epochs=15,
+    epochs=10,
     batch_size=128,
     prepare=black_and_white,
     threads=1,

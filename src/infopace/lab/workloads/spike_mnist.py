@@ -70,8 +70,8 @@ def spikes_of(images: Tensor) -> Tensor:
 
 
 def load_spikes() -> Data:
-    """Features (n, 3630) of 6,000 training digits, stratified, and of 2,000 of the test digits."""
-    data = stratified_subset(load_mnist(), 6_000, tests=2_000)
+    """Features (n, 3630) of 4,000 training digits, stratified, and of 2,000 of the test digits."""
+    data = stratified_subset(load_mnist(), 4_000, tests=2_000)
     inputs = [spikes_of(images[:]) for images in (data.train_inputs, data.test_inputs)]
     return Data(inputs[0], data.train_targets, inputs[1], data.test_targets)
 
@@ -101,14 +101,14 @@ class SpikingClassifier(nn.Module):
 
 SPIKE_MNIST = Workload(
     name="spike-mnist",
-    summary="binary features of 6,000 MNIST digits, a hidden layer of 300 spikes with a surrogate gradient, 15 epochs",
+    summary="binary features of 4,000 MNIST digits, a hidden layer of 300 spikes with a surrogate gradient, 10 epochs",
     load=load_spikes,
     build_model=SpikingClassifier,
     task=CLASSES,
     # [measured] by infopace range-test with one trial and seed 1000, rounded
     bounds=Bounds(lr_min=0.0004, lr_max=0.2, lr_top=0.09),
     optimizer=SGDRecipe(momentum=0.0, nesterov=False),
-    epochs=15,
+    epochs=10,
     batch_size=50,
     prepare=to_float,
     threads=1,
