@@ -40,7 +40,7 @@ class Images:
 
 @cache
 def images() -> Images:
-    """5,000 and 1,000 training images of CIFAR-10, stratified together, and 2,000 test images, standardised, of 16 x 16."""
+    """5,000 and 1,000 training images of CIFAR-10, stratified together, and 2,000 test images, of 16 x 16."""
     data = stratified_subset(load_cifar10(), 6_000, tests=2_000)
     draws = torch.randperm(6_000, generator=torch.Generator().manual_seed(0))
     parts = [

@@ -36,7 +36,7 @@ HANDWRITTEN_SYMBOLS = Workload(
     build_model=lambda: mlp(784, 256, 128, 10),
     task=CLASSES,
     # [measured] by infopace range-test with one trial and seed 1000, rounded
-    bounds=Bounds(lr_min=0.00001, lr_max=0.03, lr_top=0.0055),
+    bounds=Bounds(lr_min=0.000018, lr_max=0.027, lr_top=0.0055),
     optimizer=AdamWRecipe(),
     epochs=10,
     batch_size=128,

@@ -106,7 +106,7 @@ SPIKE_MNIST = Workload(
     build_model=SpikingClassifier,
     task=CLASSES,
     # [measured] by infopace range-test with one trial and seed 1000, rounded
-    bounds=Bounds(lr_min=0.0004, lr_max=0.2, lr_top=0.09),
+    bounds=Bounds(lr_min=0.0012, lr_max=0.15, lr_top=0.086),
     optimizer=SGDRecipe(momentum=0.0, nesterov=False),
     epochs=10,
     batch_size=50,
