@@ -40,11 +40,11 @@ class Images:
 
 @cache
 def images() -> Images:
-    """3,000 and 1,000 training images of CIFAR-10, stratified together, and 2,000 test images, of 16 x 16."""
-    data = stratified_subset(load_cifar10(), 4_000, tests=2_000)
-    draws = torch.randperm(4_000, generator=torch.Generator().manual_seed(0))
+    """1,500 and 500 training images of CIFAR-10, stratified together, and 2,000 test images, of 16 x 16."""
+    data = stratified_subset(load_cifar10(), 2_000, tests=2_000)
+    draws = torch.randperm(2_000, generator=torch.Generator().manual_seed(0))
     parts = [
-        (data.train_inputs[index], data.train_targets[index]) for index in (draws[:3_000], draws[3_000:])
+        (data.train_inputs[index], data.train_targets[index]) for index in (draws[:1_500], draws[1_500:])
     ]
     parts.append((data.test_inputs[:], data.test_targets))
     return Images(*((F.avg_pool2d(STANDARDISE(x), 2), y) for x, y in parts))

@@ -40,7 +40,7 @@ def text() -> str:
     return section(
         "Training block by block",
         "`python -m studies.monolith.run`",
-        "A ResNet-8 on 3,000 images of CIFAR-10, halved to 16 x 16: each block with a proxy head until information "
+        "A ResNet-8 on 1,500 images of CIFAR-10, halved to 16 x 16: each block with a proxy head until information "
         "about held-out examples ends its stage, then all together; and three ways end to end. An epoch is a pass over "
         "the training images, trials included. Work is floating-point operations, in epochs end to end, with what is "
         "spent on measuring and on the outputs that are kept. Intervals are Student's, p is that of the paired t-test "
