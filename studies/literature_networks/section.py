@@ -57,9 +57,9 @@ def _from_scoreboard() -> str:
         for values in (ours, theirs)
     ]
     return (
-        "Of movie-polarity the [scoreboard](#methods-without-tuning) has runs with the same two methods, which set a tenth of the "
-        f"sentences aside. The default rule: {shown[0]}. The cosine at {', '.join(f'{lr:g}' for lr in sorted(rates))}, the best of {len(tried)} "
-        f"rates: {shown[1]}."
+        "Of movie-polarity the [scoreboard](#methods-without-tuning) has runs with the same two methods, which set a "
+        f"tenth of the sentences aside. The default rule: {shown[0]}. The cosine at "
+        f"{', '.join(f'{lr:g}' for lr in sorted(rates))}, the best of {len(tried)} rates: {shown[1]}."
     )
 
 
