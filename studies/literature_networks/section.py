@@ -7,6 +7,8 @@ from typing import Any
 from infopace.lab.compare import FIRST_TUNING_SEED, interval, p_text, paired_p
 from studies.literature_networks.run import BASELINE_OF, NAME, OURS
 from studies.shared.page import read, section, table, workload_of
+from studies.shared.rows import RESULTS
+from studies.shared.rows import read as rows_of
 from studies.tuned_cosine.comparisons import lines_of
 
 _HEAD = [
@@ -28,10 +30,13 @@ Rows = list[dict[str, Any]]
 
 def text() -> str:
     """The section of the results page."""
-    rows = read(NAME)
+    rows = rows_of(RESULTS / f"{NAME}.jsonl")
     found = {name: some for name in BASELINE_OF if (some := [row for row in rows if row["workload"] == name])}
     missing = [name for name in BASELINE_OF if name not in found]
     not_run = f" Not run: {', '.join(missing)}." if missing else ""
+    lines = ""
+    if found:
+        lines = f"\n\n{table(_HEAD, [_line(name, some) for name, some in found.items()])}"
     scoreboard = "" if "movie-polarity" in found else f"\n\n{_from_scoreboard()}"
     return section(
         "Networks of the literature",
@@ -39,8 +44,7 @@ def text() -> str:
         "The final test accuracy in per cent, of the default rule and of a cosine with a warm-up, over SGD on "
         "spike-mnist and over AdamW elsewhere. The cosine is tuned over ten rates with one tuning seed, and over the "
         "best three with two more. The difference is the rule minus the cosine, paired by seed, and p that of the "
-        f"paired t-test, without correction. Intervals are Student's.{not_run}\n\n"
-        f"{table(_HEAD, [_line(name, some) for name, some in found.items()])}{scoreboard}",
+        f"paired t-test, without correction. Intervals are Student's.{not_run}{lines}{scoreboard}",
     )
 
 

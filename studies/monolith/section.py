@@ -7,7 +7,8 @@ from typing import Any
 
 from infopace.lab.compare import interval, p_text, paired_p
 from studies.monolith.run import BY_BLOCKS, EQUAL_EPOCHS, EQUAL_WORK, NAME, RULE, TUNING
-from studies.shared.page import read, section, table
+from studies.shared.page import section, table
+from studies.shared.rows import RESULTS, read
 
 _HEAD = [
     "way",
@@ -27,7 +28,7 @@ Rows = list[dict[str, Any]]
 
 def text() -> str:
     """The section of the results page."""
-    rows = read(NAME)
+    rows = read(RESULTS / f"{NAME}.jsonl")
     ways = {
         way: {row["setting"]["seed"]: row for row in rows if row["setting"]["way"] == way}
         for way in (BY_BLOCKS, RULE, EQUAL_EPOCHS, EQUAL_WORK)
@@ -37,6 +38,11 @@ def text() -> str:
         for row in rows
         if row["setting"]["way"] == TUNING
     )
+    tables = "No seed is done yet."
+    if ways[BY_BLOCKS]:
+        lines = [_line(way, of_way, ways[BY_BLOCKS]) for way, of_way in ways.items() if of_way]
+        stages = table(_STAGES, _stages(list(ways[BY_BLOCKS].values())))
+        tables = f"{table(_HEAD, lines)}\n\nThe stages of block by block:\n\n{stages}"
     return section(
         "Training block by block",
         "`python -m studies.monolith.run`",
@@ -44,9 +50,7 @@ def text() -> str:
         "about held-out examples ends its stage, then all together; and three ways end to end. An epoch is a pass over "
         "the training images, trials included. Work is floating-point operations, in epochs end to end, with what is "
         "spent on measuring and on the outputs that are kept. Intervals are Student's, p is that of the paired t-test "
-        f"against block by block, without correction. The cosine at {tuning}; the best is taken.\n\n"
-        f"{table(_HEAD, [_line(way, of_way, ways[BY_BLOCKS]) for way, of_way in ways.items() if of_way])}\n\n"
-        f"The stages of block by block:\n\n{table(_STAGES, _stages(list(ways[BY_BLOCKS].values())))}",
+        f"against block by block, without correction. The cosine at {tuning}; the best is taken.\n\n{tables}",
     )
 
 
