@@ -20,6 +20,8 @@ ORDER = (
     "tuned_cosine",
     "scoreboard",
     "rate_in_the_run",
+    "literature_networks",
+    "monolith",
     "fine_tuning",
     "what_drives",
     "constants_in_the_run",

@@ -200,6 +200,8 @@ ON_SUBSETS: dict[str, Any] = {
     "tinyshakespeare": make_text,
     **dict.fromkeys(("two-digits", "digit-pixels"), MADE["mnist-lenet"]),
     "california-housing": make_blocks,
+    "spike-mnist": lambda root: make_parquet(root / "mnist", 4_050, (28, 28), "image", "label"),
+    "handwritten-symbols": lambda root: make_parquet(root / "mnist", 16_800, (28, 28), "image", "label"),
 }
 
 

@@ -78,7 +78,7 @@ class TrainConfig:
     workload: Positional[str] = "digits"
     """digits | mnist-10k | mnist-lenet | cifar10-small | cifar10-resnet | cifar10-vit | cifar10-allconv |
     cifar10-vgg16 | cifar100-wrn28-10 | imagenet-resnet50 | uci-temperature | clinc150 | movie-polarity |
-    tinyshakespeare | two-digits | digit-pixels | california-housing;
+    tinyshakespeare | two-digits | digit-pixels | california-housing | spike-mnist | handwritten-symbols;
     small ones for studies: digits-mlp | mnist-mlp | deep-mlp | noisy-mlp |
     mnist-1k | turned | cifar-plain | cancer-mlp | diabetes | flipped | friedman-300 | friedman-2k; or your own:
     module:object or path/to/file.py:object."""

@@ -14,6 +14,7 @@ from infopace.lab.workloads.cifar100_wrn28_10 import CIFAR100_WRN28_10
 from infopace.lab.workloads.clinc150 import CLINC150
 from infopace.lab.workloads.digit_scenes import DIGIT_PIXELS, TWO_DIGITS
 from infopace.lab.workloads.digits import DIGITS, DIGITS_MLP
+from infopace.lab.workloads.handwritten_symbols import HANDWRITTEN_SYMBOLS
 from infopace.lab.workloads.imagenet_resnet50 import IMAGENET_RESNET50
 from infopace.lab.workloads.mnist import MNIST_10K, MNIST_LENET
 from infopace.lab.workloads.movie_polarity import MOVIE_POLARITY
@@ -27,6 +28,7 @@ from infopace.lab.workloads.small_images import (
     TURNED,
 )
 from infopace.lab.workloads.small_tables import CANCER_MLP, DIABETES, FLIPPED, FRIEDMAN_2K, FRIEDMAN_300
+from infopace.lab.workloads.spike_mnist import SPIKE_MNIST
 from infopace.lab.workloads.tinyshakespeare import TINYSHAKESPEARE
 from infopace.lab.workloads.uci_temperature import UCI_TEMPERATURE
 
@@ -48,6 +50,8 @@ _ALL = (
     TWO_DIGITS,
     DIGIT_PIXELS,
     CALIFORNIA_HOUSING,
+    SPIKE_MNIST,
+    HANDWRITTEN_SYMBOLS,
     DIGITS_MLP,
     MNIST_MLP,
     DEEP_MLP,
