@@ -1,7 +1,11 @@
-"""Looks inside a network in training: callables model -> {name: number} that leave the model as it was.
+"""Looks inside a network in training: callables that take a model, give numbers, and leave the model as it was.
 
-spread = ActivationSpread(probe)
-spread(model)["veca"]
+    spread = ActivationSpread(probe)
+    spread(model)["veca"]
 """
 
 from infopace.diagnostics._activation_spread import ActivationSpread as ActivationSpread
+from infopace.diagnostics._information_plane import InformationPlane as InformationPlane
+from infopace.diagnostics._information_plane import Plane as Plane
+from infopace.diagnostics._information_plane import Point as Point
+from infopace.diagnostics._through_noise import information_through_noise as information_through_noise
