@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from infopace import HoldAndDecay, MutualInformationLR, Probe
-from infopace.diagnostics import ActivationSpread, InformationPlane
+from infopace.diagnostics import ActivationSpread, information_through_noise
 from infopace.lab.environment import set_determinism
 from infopace.lab.workload import mlp
 from infopace.lab.workloads import find_workload
@@ -28,8 +28,8 @@ LABELS = {"clean": 0.0, "wrong": 0.3}
 DECAYS = (0.0, 0.005)
 SEEDS = range(5)
 PROBE, HELD_OUT = 1_000, 0.1
-# Of the plane, and the name of the last hidden layer after its ReLU.
-NOISE, LAST_HIDDEN = 1.0, "4"
+# The name of the last hidden layer after its ReLU; of I(X; T + N) the noise and the examples.
+LAST_HIDDEN, NOISE, NOISY = "4", 1.0, 500
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class Task:
 
 
 TASKS = {
-    "digits": Task("digits", (64, 128, 64, 10), 120, 2, 32),
-    "mnist-10k": Task("mnist-10k", (784, 128, 64, 10), 40, 1, 64),
+    "digits": Task("digits", (64, 128, 64, 10), 120, 4, 32),
+    "mnist-10k": Task("mnist-10k", (784, 128, 64, 10), 40, 2, 64),
 }
 
 
@@ -80,16 +80,16 @@ def main() -> None:
     arguments = parser.parse_args()
     set_determinism(1, torch.device("cpu"))
     path = RESULTS / f"{NAME}.jsonl"
-    names = ("seed", "task", "labels", "decay", "method")
-    for setting in itertools.product(arguments.seeds, arguments.tasks, LABELS, DECAYS, ("constant", "infopace")):
-        key = dict(zip(names, setting, strict=True))
+    every = itertools.product(arguments.seeds, arguments.tasks, LABELS, DECAYS, ("constant", "infopace"))
+    for seed, task, labels, decay, method in every:
+        key = {"seed": seed, "task": task, "labels": labels, "decay": decay, "method": method}
         if any(all(row[name] == value for name, value in key.items()) for row in read(path)):
             continue
-        row = {**key, "points": run(TASKS[key["task"]], key["labels"], key["decay"], key["seed"], key["method"])}
+        row = {**key, "points": run(TASKS[task], labels, decay, seed, method)}
         with open(path, "a") as file:
             file.write(json.dumps(row) + "\n")
         last = row["points"][-1]
-        print(*setting, f"epoch {last['epoch']}, loss {last['test_loss']}, {last['test']}", flush=True)
+        print(*key.values(), f"epoch {last['epoch']}, loss {last['test_loss']}, {last['test']}", flush=True)
 
 
 def run(task: Task, labels: str, decay: float, seed: int, method: str) -> list[dict[str, Any]]:
@@ -130,12 +130,11 @@ def paced(
         steps_per_epoch=-(-len(train.labels) // task.batch_size),
     )
     epoch = 0
-    for epoch in range(1, task.epochs + 1):
+    while epoch < task.epochs and not scheduler.finished:
         one_epoch(model, optimizer, train, task.batch_size, draws)
         scheduler.observe()
         scheduler.step()
-        if scheduler.finished:
-            break
+        epoch += 1
     return [{"epoch": epoch, **tested(model, test)}]
 
 
@@ -146,19 +145,20 @@ class Looks:
         self.train, self.test = train, test
         self.held_out = held_out
         self.spread = ActivationSpread(probe)
-        self.plane = InformationPlane(probe, NOISE, layers=[LAST_HIDDEN], draws=2)
+        self.probe, self.some = probe, probe.inputs[:NOISY]
 
     def at(self, epoch: int, model: nn.Module) -> dict[str, Any]:
         """The numbers after an epoch, to four places that count."""
-        plane = self.plane(model)
-        hidden = plane[LAST_HIDDEN]
+        measured = self.probe.measure(model, layers=[LAST_HIDDEN], std_error=False)
+        with torch.no_grad():
+            hidden = nn.Sequential(*list(model.children())[: int(LAST_HIDDEN) + 1])(self.some)
         found = {
             **tested(model, self.test),
             "train_loss": tested(model, self.train)["test_loss"],
             **self.spread(model),
-            "inputs": hidden.about_inputs.nats,
-            "targets": hidden.about_targets.nats,
-            "output": plane["output"].about_targets.nats,
+            "inputs": information_through_noise(hidden, NOISE, draws=1).nats,
+            "targets": measured[LAST_HIDDEN].estimate.nats,
+            "output": measured.output.estimate.nats,
             "held_out": self.held_out.measure(model, std_error=False).output.estimate.nats,
         }
         return {"epoch": epoch, **{name: float(f"{value:.4g}") for name, value in found.items()}}

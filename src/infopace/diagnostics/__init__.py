@@ -1,7 +1,7 @@
 """Looks inside a network in training: callables that take a model, give numbers, and leave the model as it was.
 
-    spread = ActivationSpread(probe)
-    spread(model)["veca"]
+spread = ActivationSpread(probe)
+spread(model)["veca"]
 """
 
 from infopace.diagnostics._activation_spread import ActivationSpread as ActivationSpread

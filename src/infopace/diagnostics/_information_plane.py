@@ -155,7 +155,11 @@ class InformationPlane:
                 "noise must be given, because I(X; T) of a deterministic network is infinite: its standard deviation "
                 "relative to the root mean square of a layer, such as 1.0; got None"
             )
-        self.noise, self.draws, self.seed = positive("noise", noise), whole("draws", draws, 1), check_seed(seed)
+        self.noise, self.draws, self.seed = (
+            positive("noise", noise),
+            whole("draws", draws, 1),
+            check_seed(seed),
+        )
         self.measuring = (measuring or Measuring()).replace(layers=layers)
 
     @torch.no_grad()
@@ -184,7 +188,9 @@ class InformationPlane:
                     refused[name] = one
                     return
             points.pop(name, None)  # a layer that runs again has its last output
-            points[name] = self._point(name, values, *(one.estimate for one in both if not isinstance(one, str)))
+            points[name] = self._point(
+                name, values, *(one.estimate for one in both if not isinstance(one, str))
+            )
 
         left_out, output = probe._run(model, picked, measuring, ALONE, receive)
         if left_out and measuring.is_strict:
