@@ -5,6 +5,8 @@ spread(model)["veca"]
 """
 
 from infopace.diagnostics._activation_spread import ActivationSpread as ActivationSpread
+from infopace.diagnostics._diagnostics import Diagnostics as Diagnostics
+from infopace.diagnostics._diagnostics import read_rows as read_rows
 from infopace.diagnostics._information_plane import InformationPlane as InformationPlane
 from infopace.diagnostics._information_plane import Plane as Plane
 from infopace.diagnostics._information_plane import Point as Point
