@@ -103,9 +103,10 @@ def main() -> None:
         missing = [key for key in keys if (name, "constant", *key) not in done]
         for key, points in at_constant_rate(TASKS[name], missing).items() if missing else ():
             keep(name, "constant", key, points)
-    for key, name in itertools.product(keys, arguments.tasks):
-        if (name, "infopace", *key) not in done:
-            keep(name, "infopace", key, paced(TASKS[name], key))
+    for key in keys:
+        for name in arguments.tasks:
+            if (name, "infopace", *key) not in done:
+                keep(name, "infopace", key, paced(TASKS[name], key))
 
 
 def at_constant_rate(task: Task, keys: list[Key]) -> dict[Key, list[dict[str, Any]]]:

@@ -18,7 +18,9 @@ def rows(folder: Path) -> list[dict[str, Any]]:
     return [{k: v for k, v in row.items() if k != "seconds"} for row in RunFolder(folder).read_rows()]
 
 
-def test_a_run_records_them_resumes_and_shows_them(tmp_path: Path) -> None:
+def test_a_run_records_them_resumes_and_shows_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out, plain = tmp_path / "run", tmp_path / "plain"
     assert main([*RUN, "--epochs", "2", "--diagnostics", "1", "--out", str(out)]) == 0
     found = rows(out)
@@ -48,14 +50,10 @@ def test_a_run_records_them_resumes_and_shows_them(tmp_path: Path) -> None:
     assert "Information about the inputs, noise 1 rms(T)" in text and "Spread of activations" in text
     assert "after epoch 2, with noise N of 1 rms(T) and" in text
 
-
-def test_a_row_without_numbers_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = tmp_path / "run"
-    assert main([*RUN, "--epochs", "1", "--diagnostics", "1", "--out", str(out)]) == 0
-    found = RunFolder(out).read_rows()
-    found[1]["diagnostics"]["plane"]["layers"]["1"]["inputs"]["nats"] = "much"
-    (out / "epochs.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in found))
-    assert main(["report", str(out), "--out", str(tmp_path / "report.html")]) == 1
+    whole = RunFolder(out).read_rows()
+    whole[1]["diagnostics"]["plane"]["layers"]["1"]["inputs"]["nats"] = "much"
+    (out / "epochs.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in whole))
+    assert main(["report", str(out), "--out", str(page)]) == 2
     assert "must hold diagnostics of finite numbers, and does not in epoch 1" in capsys.readouterr().err
 
 
@@ -63,7 +61,7 @@ def test_a_row_without_numbers_is_named(tmp_path: Path, capsys: pytest.CaptureFi
 def test_noise_that_is_none_is_refused(
     noise: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([*RUN, f"--diagnostics={noise}", "--out", str(tmp_path / "run")]) == 1
+    assert main([*RUN, f"--diagnostics={noise}", "--out", str(tmp_path / "run")]) == 2
     assert (
         f"diagnostics must be the positive size of the noise, got diagnostics = {noise}"
         in capsys.readouterr().err
