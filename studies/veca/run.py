@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import avg_pool2d, cross_entropy
 
 from infopace import HoldAndDecay, MutualInformationLR, Probe
 from infopace.diagnostics import ActivationSpread, information_through_noise
@@ -38,6 +38,7 @@ class Task:
         widths: Of the network.
         epochs: Of a run.
         every: Epochs from one measurement to the next.
+        pooled: Whether each two by two pixels are averaged.
         train: Training examples at most, the held-out ones among them.
         test: Test examples at most.
     """
@@ -47,13 +48,14 @@ class Task:
     epochs: int
     every: int
     batch_size: int
+    pooled: bool = False
     train: int = 4_000
     test: int = 2_000
 
 
 TASKS = {
     "digits": Task("digits", (64, 128, 64, 10), 120, 4, 32),
-    "mnist-10k": Task("mnist-10k", (784, 128, 64, 10), 40, 2, 64),
+    "mnist-10k": Task("mnist-10k", (196, 128, 64, 10), 40, 2, 64, pooled=True),
 }
 Key = tuple[str, float, int]  # labels, weight decay, seed
 
@@ -231,18 +233,22 @@ def examples_of(task: Task, wrong: float, seed: int) -> tuple[Examples, Examples
     """Training examples, of which some have a wrong label; a tenth of them, held out; test examples, all right."""
     workload = find_workload(task.workload)
     data = workload.load()
-    assert isinstance(data.train_inputs, Tensor), "data in memory"
-    assert isinstance(data.test_inputs, Tensor), "data in memory"
-    assert workload.prepare is not None, "pixels"
+
+    def pixels(images: object, n: int) -> Tensor:
+        assert isinstance(images, Tensor), "data in memory"
+        assert workload.prepare is not None, "pixels"
+        found = workload.prepare(images[:n])
+        return (avg_pool2d(found, 2) if task.pooled else found).flatten(1)
+
     labels, draws = data.train_targets[: task.train].clone(), torch.Generator().manual_seed(1_000 + seed)
     n = len(labels)
     chosen = torch.randperm(n, generator=draws)[: round(wrong * n)]
     labels[chosen] = (labels[chosen] + torch.randint(1, 10, chosen.shape, generator=draws)) % 10
-    every = Examples(workload.prepare(data.train_inputs[:n]).flatten(1), labels)
+    every = Examples(pixels(data.train_inputs, n), labels)
     order = torch.randperm(n, generator=draws)
     out = round(HELD_OUT * n)
     test = Examples(
-        workload.prepare(data.test_inputs[: task.test]).flatten(1), data.test_targets[: task.test]
+        pixels(data.test_inputs, task.test), data.test_targets[: task.test]
     )
     return every.part(order[out:]), every.part(order[:out]), test
 
