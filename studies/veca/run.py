@@ -6,6 +6,7 @@ One loop records all that `studies/when_to_stop` needs, too.
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import json
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from torch.nn.functional import avg_pool2d, cross_entropy
 from infopace import HoldAndDecay, MutualInformationLR, Probe
 from infopace.diagnostics import ActivationSpread, information_through_noise
 from infopace.lab.environment import set_determinism
+from infopace.lab.workload import Data, Workload
 from infopace.lab.workloads import find_workload
 from studies.shared.rows import RESULTS, read
 
@@ -229,10 +231,16 @@ def tested(model: nn.Module, examples: Examples) -> dict[str, float]:
     return {"test_loss": round(float(cross_entropy(scores, examples.labels)), 5), "test": round(right, 5)}
 
 
+@functools.cache
+def loaded(workload: str) -> tuple[Workload, Data]:
+    """The workload with its data."""
+    found = find_workload(workload)
+    return found, found.load()
+
+
 def examples_of(task: Task, wrong: float, seed: int) -> tuple[Examples, Examples, Examples]:
     """Training examples, of which some have a wrong label; a tenth of them, held out; test examples, all right."""
-    workload = find_workload(task.workload)
-    data = workload.load()
+    workload, data = loaded(task.workload)
 
     def pixels(images: object, n: int) -> Tensor:
         assert isinstance(images, Tensor), "data in memory"
@@ -247,9 +255,7 @@ def examples_of(task: Task, wrong: float, seed: int) -> tuple[Examples, Examples
     every = Examples(pixels(data.train_inputs, n), labels)
     order = torch.randperm(n, generator=draws)
     out = round(HELD_OUT * n)
-    test = Examples(
-        pixels(data.test_inputs, task.test), data.test_targets[: task.test]
-    )
+    test = Examples(pixels(data.test_inputs, task.test), data.test_targets[: task.test])
     return every.part(order[out:]), every.part(order[:out]), test
 
 

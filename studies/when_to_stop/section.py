@@ -43,7 +43,13 @@ def text() -> str:
         if row["method"] == "infopace":
             paced.setdefault((row["task"], row["labels"], row["decay"]), {})[row["seed"]] = row["points"]
     out = [
-        [name, *(_cell(some, {seed: points[rule(points)] for seed, points in some.items()}) for some in runs.values())]
+        [
+            name,
+            *(
+                _cell(some, {seed: points[rule(points)] for seed, points in some.items()})
+                for some in runs.values()
+            ),
+        ]
         for name, rule in RULES.items()
     ]
     others = [_cell(some, _by_others(some)) for some in runs.values()]
@@ -58,14 +64,15 @@ def text() -> str:
     out.append(["best accuracy of a run", *best])
     head = ["stopped at", *(f"{task}, {labels} labels, decay {decay:g}" for task, labels, decay in runs)]
     seeds, of_infopace = (
-        " to ".join(str(count) for count in sorted({len(one) for one in found})) for found in (runs.values(), ends)
+        " to ".join(str(count) for count in sorted({len(one) for one in found}))
+        for found in (runs.values(), ends)
     )
     return section(
         "When to stop",
         "`python -m studies.veca.run`",
-        "Points of test accuracy that each rule loses to the best measured epoch of the same run at a constant rate, and "
-        f"in brackets the mean epoch at which it stops. Means over {seeds} seeds, of infopace over {of_infopace}. infopace "
-        f"finds its own rate, so it may lose less than nothing.\n\n{table(head, out)}",
+        "Points of test accuracy that each rule loses to the best measured epoch of the same run at a constant rate. "
+        f"In brackets is the mean epoch at which it stops. Means over {seeds} seeds, of infopace over {of_infopace}. "
+        f"infopace finds its own rate, so it may lose less than nothing.\n\n{table(head, out)}",
     )
 
 
@@ -78,7 +85,9 @@ def _by_others(runs: dict[int, Points]) -> dict[int, dict[str, float]]:
     for seed, points in runs.items():
         others = [other for one, other in runs.items() if one != seed]
         if others:
-            place = max(_late(points), key=lambda place: statistics.fmean(other[place]["test"] for other in others))
+            place = max(
+                _late(points), key=lambda place: statistics.fmean(other[place]["test"] for other in others)
+            )
             found[seed] = points[place]
     return found
 
@@ -91,4 +100,6 @@ def _cell(runs: dict[int, Points], stopped: dict[int, dict[str, float]]) -> str:
         for seed, stop in stopped.items()
         if seed in runs
     ]
-    return f"{statistics.fmean(lost):.1f} ({statistics.fmean(stop['epoch'] for stop in stopped.values()):.0f})"
+    return (
+        f"{statistics.fmean(lost):.1f} ({statistics.fmean(stop['epoch'] for stop in stopped.values()):.0f})"
+    )
