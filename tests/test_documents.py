@@ -107,6 +107,7 @@ DOCUMENTS = [
         "README.md",
         "docs/getting-started.md",
         "docs/policies.md",
+        "docs/api/diagnostics.md",
         "docs/api/regularizers.md",
         *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs" / "how-to").glob("*.md")),
     )
