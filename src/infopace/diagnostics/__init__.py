@@ -1,0 +1,11 @@
+"""Looks inside a network: what its layers carry, how its loss is curved, how noisy its gradients are."""
+
+from infopace.diagnostics._effective_rate import effective_rate as effective_rate
+from infopace.diagnostics._effective_rate import effective_rates as effective_rates
+from infopace.diagnostics._goldilocks import Curvature as Curvature
+from infopace.diagnostics._goldilocks import FullCurvature as FullCurvature
+from infopace.diagnostics._goldilocks import goldilocks_ratio as goldilocks_ratio
+from infopace.diagnostics._goldilocks import hutchinson_ratio as hutchinson_ratio
+from infopace.diagnostics._gradient_noise import GradientNoise as GradientNoise
+from infopace.diagnostics._gradient_noise import NoiseOfGradients as NoiseOfGradients
+from infopace.diagnostics._gradient_noise import gradient_noise as gradient_noise
