@@ -228,9 +228,14 @@ class _Hessian:
             inputs = copied(part_of(self._inputs, self._n, start, stop))
             yield (stop - start) / self._n, inputs, self._targets[start:stop].detach().clone()
 
-    def _flat(self, value: Tensor, **options: bool) -> Tensor:
-        leaves = list(self._leaves.values())
-        found = torch.autograd.grad(value, leaves, allow_unused=True, materialize_grads=True, **options)
+    def _flat(self, value: Tensor, *, create_graph: bool = False, retain_graph: bool = False) -> Tensor:
+        found = torch.autograd.grad(
+            value,
+            list(self._leaves.values()),
+            create_graph=create_graph,
+            retain_graph=create_graph or retain_graph,
+            materialize_grads=True,
+        )
         return torch.cat([part.flatten() for part in found])
 
 
