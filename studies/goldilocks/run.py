@@ -128,10 +128,11 @@ def trained(setting: Setting, rate: float | str) -> dict[str, Any]:
     draws = torch.Generator().manual_seed(setting["seed"])
     accuracy: list[float] = []
     reached = None
+    order = torch.arange(0)
     for step in range(1, STEPS + 1):
         if (step - 1) % per_epoch == 0:
             order = torch.randperm(len(train_x), generator=draws)
-        batch = order[(step - 1) % per_epoch * BATCH :][:BATCH]  # pyright: ignore[reportPossiblyUnbound]
+        batch = order[(step - 1) % per_epoch * BATCH :][:BATCH]
         optimizer.zero_grad()
         loss = cross_entropy(model(train_x[batch]), train_y[batch])
         if scheduler is None and not bool(loss.isfinite()):
