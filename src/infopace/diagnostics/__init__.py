@@ -1,9 +1,17 @@
-"""Looks inside a network: what its layers carry, how its loss is curved, how noisy its gradients are."""
+"""Looks inside a network in training: callables model -> {name: number} that leave the model as it was.
 
+    spread = ActivationSpread(probe)
+    spread(model)["veca"]
+
+Functions of the same say more, of any examples: `goldilocks_ratio`, `gradient_noise`.
+"""
+
+from infopace.diagnostics._activation_spread import ActivationSpread as ActivationSpread
 from infopace.diagnostics._effective_rate import effective_rate as effective_rate
 from infopace.diagnostics._effective_rate import effective_rates as effective_rates
 from infopace.diagnostics._goldilocks import Curvature as Curvature
 from infopace.diagnostics._goldilocks import FullCurvature as FullCurvature
+from infopace.diagnostics._goldilocks import GoldilocksRatio as GoldilocksRatio
 from infopace.diagnostics._goldilocks import goldilocks_ratio as goldilocks_ratio
 from infopace.diagnostics._goldilocks import hutchinson_ratio as hutchinson_ratio
 from infopace.diagnostics._gradient_noise import GradientNoise as GradientNoise

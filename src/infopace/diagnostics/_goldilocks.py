@@ -12,8 +12,18 @@ from torch import Tensor, nn
 
 from infopace._checks import check_seed, positive, whole
 from infopace._typing import Float
-from infopace.diagnostics._loss import Loss, LossOfWeights, copied, differentiable, finite, number_of
+from infopace.diagnostics._loss import (
+    Loss,
+    LossOfWeights,
+    copied,
+    differentiable,
+    finite,
+    number_of,
+    pairs_of,
+)
+from infopace.diagnostics._outputs import ready
 from infopace.model.forward import part_of
+from infopace.probe import Probe
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +96,8 @@ def goldilocks_ratio(
     weights matters only as it scales the logits, and high ratios do not go with good training. `temperature` scales the
     logits alone. It is the more robust axis where layers are normalised.
 
-    What it is not: unit-wise rescalings of a ReLU network leave its outputs as they are, and change H and the ratio.
+    Rescalings of a ReLU network that leave its outputs as they are change H and the ratio. The signs of the whole
+    Hessian's eigenvalues stay the same (Sylvester's law of inertia), and in a subspace most of them do.
 
     The model is measured in evaluation mode: dropout is off, and batch norm uses its running statistics, which before
     training are 0 and 1. It is left as it was found, bit for bit. R takes D * d numbers of memory.
@@ -182,6 +193,62 @@ def hutchinson_ratio(
         norm_error=float(squares.std()) / few / (2 * norm) if norm else 0.0,
         weights=at.weights,
     )
+
+
+class GoldilocksRatio:
+    """The Goldilocks ratio on a probe's examples, for the course of a run; see `goldilocks_ratio`.
+
+    Calling it with a model gives {"ratio", "positive", "weight_norm"} and leaves the model as it was. The subspace is
+    the same each time.
+
+    Args:
+        probe: The examples.
+        loss: (outputs, targets) -> scalar, the mean over the examples.
+        dimensions: d of the subspace.
+        temperature: What the outputs are divided by.
+        batch_size: Examples of a pass; None: all in one.
+        seed: Of the subspace.
+
+    Raises:
+        TypeError: a probe that is none, no function.
+        ValueError: a bad number, a probe with a forward of its own; when called, as `goldilocks_ratio`.
+
+    >>> from infopace import Probe
+    >>> probe = Probe(torch.eye(4), torch.tensor([[0.5], [1.5], [2.5], [3.5]]))
+    >>> ratio = GoldilocksRatio(probe, nn.functional.mse_loss, dimensions=4)
+    >>> {name: round(value, 3) for name, value in ratio(nn.Linear(4, 1, bias=False)).items() if name != "weight_norm"}
+    {'ratio': 2.0, 'positive': 1.0}
+    """
+
+    def __init__(
+        self,
+        probe: Probe,
+        loss: Loss,
+        dimensions: int = 30,
+        temperature: float = 1.0,
+        *,
+        batch_size: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.probe, self.loss = pairs_of(probe, loss), loss
+        self.dimensions, self.seed = whole("dimensions", dimensions, 1), check_seed(seed)
+        self.temperature = positive("temperature", temperature)
+        self.batch_size = batch_size if batch_size is None else whole("batch_size", batch_size, 1)
+
+    def __call__(self, model: nn.Module) -> dict[str, float]:
+        """The three numbers of the model as it is."""
+        ready(self.probe, model)
+        found = goldilocks_ratio(
+            model,
+            self.loss,
+            self.probe.inputs,
+            self.probe.targets,
+            self.dimensions,
+            temperature=self.temperature,
+            batch_size=self.batch_size,
+            seed=self.seed,
+        )
+        return {"ratio": found.ratio, "positive": found.positive, "weight_norm": found.norm}
 
 
 class _Hessian:

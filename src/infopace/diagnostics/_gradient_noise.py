@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -14,8 +14,19 @@ from torch.func import grad, vmap
 
 from infopace._checks import whole
 from infopace._typing import Float
-from infopace.diagnostics._loss import Loss, LossOfWeights, Weights, copied, differentiable, finite, number_of
+from infopace.diagnostics._loss import (
+    Loss,
+    LossOfWeights,
+    Weights,
+    copied,
+    differentiable,
+    finite,
+    number_of,
+    pairs_of,
+)
+from infopace.diagnostics._outputs import ready
 from infopace.model.forward import map_tensors, part_of
+from infopace.probe import Probe
 
 # Gradients of all examples with respect to so many numbers are held at a time: 1 GiB in float32.
 _HELD = 2**28
@@ -33,6 +44,7 @@ class NoiseOfGradients:
         participation: (tr D)^2 / |D|_F^2: in how many directions the noise is. At most n - 1, and the weights' number.
         top: The share of tr D in the first direction; nan without noise, as the participation then is.
         examples: n.
+        layers: The same of each layer, by the name of the module that has the weights; empty for a layer.
     """
 
     trace: float
@@ -40,6 +52,7 @@ class NoiseOfGradients:
     participation: float
     top: float
     examples: int
+    layers: Mapping[str, NoiseOfGradients] = field(default_factory=dict)
 
     @property
     def scale(self) -> float:
@@ -58,20 +71,9 @@ class NoiseOfGradients:
         return _ratio(self.trace, max(self.squared_mean - self.trace / self.examples, 0.0))
 
 
-@dataclass(frozen=True)
-class GradientNoise(NoiseOfGradients):
-    """That of all weights, and of each layer.
-
-    Attributes:
-        layers: The same by layer: the name of the module that has the weights.
-    """
-
-    layers: dict[str, NoiseOfGradients]
-
-
 def gradient_noise(
     model: nn.Module, loss: Loss, inputs: Any, targets: Tensor, *, chunk: int = 64
-) -> GradientNoise:
+) -> NoiseOfGradients:
     """Scale and shape of the noise of stochastic gradients, from the gradients of n single examples.
 
         D = sum_i (g_i - g)(g_i - g)' / (n - 1),    g_i = d loss(model(x_i), y_i) / dw,    g = < g_i >
@@ -125,7 +127,45 @@ def gradient_noise(
     grams, means = zip(*layers.values(), strict=True)
     whole_noise = _of_gram(torch.stack(grams).sum(0), sum(means), n)
     by_layer = {name: _of_gram(gram, mean, n) for name, (gram, mean) in layers.items()}
-    return GradientNoise(**vars(whole_noise), layers=by_layer)
+    return replace(whole_noise, layers=by_layer)
+
+
+class GradientNoise:
+    """The noise of gradients on a probe's examples, for the course of a run; see `gradient_noise`.
+
+    Calling it with a model gives {"noise_scale", "unbiased_noise_scale", "participation", "top_share"}, and leaves the
+    model as it was.
+
+    Args:
+        probe: The examples.
+        loss: (outputs, targets) -> scalar, the mean over the examples.
+        chunk: Examples of a pass.
+
+    Raises:
+        TypeError: a probe that is none, no function.
+        ValueError: a bad number, a probe with a forward of its own; when called, as `gradient_noise`.
+
+    >>> from infopace import Probe
+    >>> inputs = torch.tensor([[1.0], [-1.0], [3.0], [3.0]])
+    >>> probe = Probe(inputs, inputs / 2)
+    >>> noise = GradientNoise(probe, lambda outputs, targets: outputs.mean())
+    >>> {name: round(value, 2) for name, value in noise(nn.Linear(1, 1, bias=False)).items()}
+    {'noise_scale': 1.63, 'unbiased_noise_scale': 2.75, 'participation': 1.0, 'top_share': 1.0}
+    """
+
+    def __init__(self, probe: Probe, loss: Loss, chunk: int = 64) -> None:
+        self.probe, self.loss, self.chunk = pairs_of(probe, loss), loss, whole("chunk", chunk, 1)
+
+    def __call__(self, model: nn.Module) -> dict[str, float]:
+        """The four numbers of the model as it is."""
+        ready(self.probe, model)
+        found = gradient_noise(model, self.loss, self.probe.inputs, self.probe.targets, chunk=self.chunk)
+        return {
+            "noise_scale": found.scale,
+            "unbiased_noise_scale": found.unbiased_scale,
+            "participation": found.participation,
+            "top_share": found.top,
+        }
 
 
 def check_examples(of: LossOfWeights, inputs: Any, targets: Tensor, n: int, chunk: int) -> None:

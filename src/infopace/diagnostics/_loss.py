@@ -12,9 +12,11 @@ from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from infopace._checks import shown
+from infopace.diagnostics._outputs import check_probe
 from infopace.model.forward import as_found, call, main_tensor, map_tensors, tensors_of
 from infopace.model.layers import check_model, unwrap
 from infopace.model.sharding import is_sharded
+from infopace.probe import Probe
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Weights = Mapping[str, Tensor]
@@ -99,6 +101,24 @@ def number_of(inputs: Any, targets: object, least: int = 1) -> int:
     if sizes and n not in sizes:
         raise ValueError(f"inputs and targets must have the same number of examples, got {sizes[0]} and {n}")
     return n
+
+
+def pairs_of(probe: object, loss: object) -> Probe:
+    """The probe, if it holds inputs and targets for a loss.
+
+    Raises:
+        TypeError: no probe, no function.
+        ValueError: a probe with a forward of its own, which makes the targets.
+    """
+    probe = check_probe(probe)
+    if not callable(loss):
+        raise TypeError(f"loss must be a function of outputs and targets, got {shown(loss)}")
+    if probe.forward is not None:
+        raise ValueError(
+            f"the probe must hold inputs and targets, got one with forward = {shown(probe.forward)}; the functions of "
+            "this room take any inputs"
+        )
+    return probe
 
 
 def copied(inputs: Any) -> Any:
