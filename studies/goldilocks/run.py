@@ -6,6 +6,7 @@ import itertools
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,12 +20,33 @@ from infopace.lab.workloads import find_workload
 from studies.shared.rows import RESULTS, read
 
 PATH = RESULTS / "goldilocks.jsonl"
-WORKLOADS = ("digits-mlp", "digits")
 MULTIPLES = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0)
-TRAINED = (0.3, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0)
-RATES = (0.003, 0.01, 0.03, 0.1, 0.3)
 TUNING_SEEDS, SEEDS = (1, 2), (11, 12, 13, 14, 15)
-EXAMPLES, DIMENSIONS, BATCH, STEPS, EVERY, TARGET = 500, 30, 32, 900, 10, 0.95
+DIMENSIONS, BATCH, STEPS, EVERY, TARGET = 30, 32, 900, 10, 0.95
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is measured and trained of a workload.
+
+    Attributes:
+        examples: In the loss whose curvature is measured.
+        temperatures: The reciprocals of the temperatures.
+        trained: The multiples that are trained.
+        rates: The rates that are tried at each.
+    """
+
+    workload: str
+    examples: int
+    temperatures: tuple[float, ...]
+    trained: tuple[float, ...]
+    rates: tuple[float, ...]
+
+
+CASES = (
+    Case("digits-mlp", 500, MULTIPLES, (0.3, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0), (0.003, 0.01, 0.03, 0.1, 0.3)),
+    Case("digits", 200, (0.1, 0.3, 2.0, 3.0, 10.0), (0.5, 1.0, 2.0, 3.0), (0.01, 0.03, 0.1)),
+)
 
 Setting = dict[str, Any]
 
@@ -51,14 +73,18 @@ def main() -> None:
 
 def settings() -> Iterator[Setting]:
     """Curvature first; then rates on the tuning seeds, before the runs at the tuned ones."""
-    for workload, seed in itertools.product(WORKLOADS, (1, 2, 3)):
-        common = {"part": "curvature", "workload": workload, "seed": seed}
-        yield from ({**common, "multiple": multiple, "temperature": 1.0} for multiple in MULTIPLES)
-        yield from ({**common, "multiple": 1.0, "temperature": 1 / m} for m in MULTIPLES if m != 1)
-    for workload in WORKLOADS:
-        for multiple in TRAINED:
-            common = {"part": "training", "workload": workload, "multiple": multiple}
-            for seed, rate in itertools.product(TUNING_SEEDS, RATES):
+    for case in CASES:
+        for seed in (1, 2, 3):
+            common = {"part": "curvature", "workload": case.workload, "seed": seed}
+            yield from ({**common, "multiple": multiple, "temperature": 1.0} for multiple in MULTIPLES)
+            yield from (
+                {**common, "multiple": 1.0, "temperature": 1 / inverse}
+                for inverse in case.temperatures
+                if inverse != 1
+            )
+        for multiple in case.trained:
+            common = {"part": "training", "workload": case.workload, "multiple": multiple}
+            for seed, rate in itertools.product(TUNING_SEEDS, case.rates):
                 yield {**common, "seed": seed, "rate": rate}
             for seed, rate in itertools.product(SEEDS, ("tuned", "infopace")):
                 yield {**common, "seed": seed, "rate": rate}
@@ -94,12 +120,13 @@ def examples(workload: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 def curvature(setting: Setting) -> dict[str, Any]:
     """The ratio and the share of positive eigenvalues."""
     inputs, targets, _, _ = examples(setting["workload"])
+    n = next(case.examples for case in CASES if case.workload == setting["workload"])
     began = time.perf_counter()
     found = goldilocks_ratio(
         start(setting["workload"], setting["seed"], 1.0),
         cross_entropy,
-        inputs[:EXAMPLES],
-        targets[:EXAMPLES],
+        inputs[:n],
+        targets[:n],
         DIMENSIONS,
         setting["multiple"],
         setting["temperature"],
@@ -155,7 +182,8 @@ def trained(setting: Setting, rate: float | str) -> dict[str, Any]:
 
 def tuned(workload: str, multiple: float) -> float:
     """The rate with the fewest steps in the mean over the tuning seeds."""
-    steps: dict[float, float] = dict.fromkeys(RATES, 0.0)
+    rates = next(case.rates for case in CASES if case.workload == workload)
+    steps: dict[float, float] = dict.fromkeys(rates, 0.0)
     for row in read(PATH):
         setting = row["setting"]
         own = setting["part"] == "training" and setting["workload"] == workload

@@ -250,7 +250,7 @@ ROWS: dict[str, Row] = {
             "permuted examples": frozenset({"ratio", "positive", "weight_norm"}),
             # The subspace does not follow the units.
             "permuted units": frozenset({"weight_norm"}),
-            # Rescaling changes the eigenvalues and not their signs, by Sylvester's law: exactly so of the whole Hessian.
+            # Rescaling leaves the eigenvalues' signs, by Sylvester's law: exactly so those of the whole Hessian.
             "rescaled units": frozenset({"positive"}),
             "rescaled layers": frozenset({"positive"}),
         },
