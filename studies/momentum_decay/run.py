@@ -31,8 +31,8 @@ def _run(setting: Setting) -> dict[str, Any]:
     return {
         "epochs": len(rows) - 1,
         "test": [row["test"] for row in rows[1:]],
-        "loss": [row["loss"] for row in rows[1:]],
-        "lr": [row["lr"] for row in rows[1:]],
+        "loss": [row["train_loss"] for row in rows[1:]],
+        "lr": [row["lr"][0] for row in rows[1:]],
     }
 
 

@@ -27,7 +27,8 @@ def check_momentum(optimizer: Optimizer, policy: Policy) -> None:
         raise TypeError(
             f"a policy that lowers momentum needs torch's SGD, got {type(others[0]).__name__}; decays='rate' is for any"
         )
-    if all(note_own(group) == 0 for group in optimizer.param_groups):
+    own = [note_own(group) for group in optimizer.param_groups]
+    if not any(own):
         raise ValueError("a policy that lowers momentum needs SGD with momentum, got momentum = 0")
 
 
