@@ -9,8 +9,8 @@ from infopace import HoldAndDecay
 from infopace.lab.workloads import find_workload
 from studies.shared.rows import Setting, make_missing, tested_bounds, trained
 
-WORKLOADS = ("digits", "mnist-1k")
-SEEDS = range(7000, 7008)
+WORKLOADS = ("digits-mlp", "deep-mlp")
+SEEDS = range(7000, 7006)
 DECAYS = ("rate", "momentum")
 
 
