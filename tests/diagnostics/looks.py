@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.functional import hessian
+from torch.distributions import Normal
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
 from infopace import Probe
-from infopace.diagnostics import ActivationSpread, GoldilocksRatio, GradientNoise
+from infopace.diagnostics import ActivationSpread, GoldilocksRatio, GradientNoise, InformationPlane
+from infopace.estimators import ridge_information, usable_information
 
 Diagnostic = Callable[[nn.Module], Mapping[str, float]]
 Net = nn.Sequential
@@ -62,7 +65,7 @@ def scaled_units(net: Net, factors: Callable[[int], Tensor]) -> Net:
 
 def rescaled_units(net: Net) -> Net:
     """The same function: each hidden unit times a factor of its own, and the next layer's weights by 1 / it."""
-    return scaled_units(net, lambda d: torch.linspace(0.5, 2.0, d, dtype=torch.float64))
+    return scaled_units(net, lambda d: torch.linspace(0.25, 4.0, d, dtype=torch.float64))
 
 
 def rescaled_layers(net: Net) -> Net:
@@ -206,18 +209,74 @@ def alike() -> tuple[Probe, Net]:
     return probe, small_net()
 
 
-def with_fitted_mean(net: Net) -> Net:
-    """A few steps of gradient descent on the probe: the mean gradient becomes small, the single ones less so."""
+def flat_plane(probe: Probe) -> Diagnostic:
+    """The plane of the two hidden layers and the output, as numbers."""
+    plane = InformationPlane(probe, NOISE, layers=["1", "3"], draws=DRAWS)
+
+    def numbers(net: nn.Module) -> dict[str, float]:
+        points = plane(net).points.items()
+        inputs = {f"{name} inputs": point.about_inputs.nats for name, point in points}
+        return inputs | {f"{name} targets": point.about_targets.nats for name, point in points}
+
+    return numbers
+
+
+def through_noise(t: Tensor, noise: float, draws: int, seed: int = 0) -> float:
+    """I(X; T + N) from the densities themselves, example by example, with the noise that the library draws."""
+    n, deviation = len(t), noise * float(t.square().mean().sqrt())
+    generator = torch.Generator().manual_seed(seed)
+    torch.randperm(n, generator=generator)
+    terms: list[float] = []
+    for _ in range(draws):
+        z = t + deviation * torch.randn(t.shape, generator=generator, dtype=t.dtype)
+        for i in range(n):
+            densities = Normal(t, deviation).log_prob(z[i]).sum(1).exp()  # of z_i around each t_j
+            terms.append(math.log(densities[i] / densities.mean()))
+    return sum(terms) / len(terms)
+
+
+def of_plane(probe: Probe, net: Net) -> dict[str, float]:
+    """The layers one after the other; the slow part with fewer draws, in `test_plane`."""
+    with torch.no_grad():
+        given = {"1": net[:2](probe.inputs), "3": net[:4](probe.inputs)}
+        output = net(probe.inputs)
+    found = {f"{name} targets": ridge_information(t, probe.targets).nats for name, t in given.items()}
+    inputs = {"output inputs": through_noise(output, NOISE, DRAWS)}
+    return {**found, **inputs, "output targets": usable_information(output, probe.targets).nats}
+
+
+def with_wider_spread(net: Net) -> Net:
+    """Units of the second hidden layer that are centred on the examples of the probe: they differ more between them."""
+    net = copy.deepcopy(net)
+    with torch.no_grad():
+        linear(net, 2).bias.sub_(net[:3](small_probe().inputs).mean(0))
+    return net
+
+
+def trained(net: Net) -> Net:
+    """The network after 60 steps on the probe's examples."""
     net, probe = copy.deepcopy(net), small_probe()
-    optimizer = torch.optim.SGD(net.parameters(), 0.3)
+    optimizer = torch.optim.Adam(net.parameters(), 0.01)
     for _ in range(60):
         optimizer.zero_grad()
-        cross_entropy(net(probe.inputs), probe.targets).backward()
+        nn.functional.cross_entropy(net(probe.inputs), probe.targets).backward()
         optimizer.step()
     return net
 
 
-NOISE = frozenset({"noise_scale", "unbiased_noise_scale", "participation", "top_share"})
+def constant_net() -> tuple[Probe, Net]:
+    """A network whose second hidden layer gives the same for every example."""
+    net = small_net()
+    with torch.no_grad():
+        linear(net, 2).weight.zero_()
+        linear(net, 2).bias.fill_(1.0)
+    return small_probe(), net
+
+
+OF_NOISE = frozenset({"noise_scale", "unbiased_noise_scale", "participation", "top_share"})
+NOISE, DRAWS = 1.0, 200
+TARGETS = frozenset({"1 targets", "3 targets", "output targets"})
+PLANE = TARGETS | {"1 inputs", "3 inputs", "output inputs"}
 SPREAD = frozenset({"veca", "veca_normalised", "vovu", "mean_variance"})
 ROWS: dict[str, Row] = {
     "activation spread": Row(
@@ -274,12 +333,12 @@ ROWS: dict[str, Row] = {
         lambda probe: GradientNoise(probe, cross_entropy),
         of_gradients,
         unchanged={
-            "permuted examples": NOISE,
-            "permuted units": NOISE,
+            "permuted examples": OF_NOISE,
+            "permuted units": OF_NOISE,
             "rescaled units": frozenset(),
             "rescaled layers": frozenset(),
         },
-        higher={"noise_scale": with_fitted_mean, "unbiased_noise_scale": with_fitted_mean},
+        higher={"noise_scale": trained, "unbiased_noise_scale": trained},
         null={"participation": (1.0, alike), "top_share": (1.0, alike)},
         refused={
             "probe must be a Probe, got 3": lambda: GradientNoise(3, cross_entropy),  # pyright: ignore[reportArgumentType]
@@ -289,6 +348,32 @@ ROWS: dict[str, Row] = {
                 small_probe(), torch.nn.CrossEntropyLoss(reduction="sum")
             )(small_net()),
         },
+    ),
+    "information plane": Row(
+        flat_plane,
+        of_plane,
+        unchanged={
+            "permuted examples": PLANE,
+            "permuted units": PLANE,
+            # Factors of single units change the distances in a layer, though no function.
+            "rescaled units": frozenset({"output inputs", "output targets"}),
+            "rescaled layers": PLANE,
+        },
+        higher={"3 inputs": with_wider_spread, "output targets": trained, "3 targets": trained},
+        null=dict.fromkeys(("3 inputs", "output inputs", "3 targets"), (0.0, constant_net)),
+        refused={
+            "noise must be given, because I(X; T) of a deterministic network is infinite": lambda: (
+                InformationPlane(small_probe())
+            ),
+            "noise must be a positive number, got 0": lambda: InformationPlane(small_probe(), 0.0),
+            "draws must be at least 1, got 0": lambda: InformationPlane(small_probe(), 1.0, draws=0),
+            "layers must be 'output', 'all' or names": lambda: InformationPlane(
+                small_probe(), 1.0, layers=[]
+            ),
+            "unknown layer 'no'": lambda: InformationPlane(small_probe(), 1.0, layers="no")(small_net()),
+            "layer '1'": lambda: InformationPlane(small_probe(), 1.0, layers=["1"])(broken()),
+        },
+        tolerance=0.04,
     ),
 }
 

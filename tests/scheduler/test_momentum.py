@@ -180,7 +180,7 @@ def test_a_rolled_back_epoch_of_the_decay_lowers_momentum_again() -> None:
     weights = [weight.detach().clone() for weight in run.model.parameters()]
     run.step()
     with torch.no_grad():
-        run.model[0].weight.fill_(torch.nan)  # pyright: ignore[reportArgumentType, reportCallIssue]
+        run.model[0].weight.fill_(torch.nan)  # pyright: ignore[reportCallIssue]
     run.scheduler.observe()
     run.scheduler.step()
     assert run.scheduler.rolled_back == [5]
@@ -195,7 +195,13 @@ def test_a_rolled_back_epoch_of_the_decay_lowers_momentum_again() -> None:
 class Returning(Policy):
     """Holds, decays by momentum in epochs 3 and 4, and returns to the network of epoch 1."""
 
-    lowers_momentum = goes_back = True  # pyright: ignore[reportAssignmentType]
+    @property
+    def goes_back(self) -> bool:
+        return True
+
+    @property
+    def lowers_momentum(self) -> bool:
+        return True
 
     def decide(self, observed: Observed) -> Decision:
         if observed.epoch < 3:
