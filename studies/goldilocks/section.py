@@ -23,8 +23,8 @@ def text() -> str:
         "positive eigenvalues.",
         curvature_table(rows),
         "Steps until digits-mlp has 0.95 test accuracy, mean and standard error over five seeds; 900 counts where it "
-        "has not. The last column is the difference to Xavier's norm with the fixed rates, paired by seed, with its 95 % "
-        "interval.",
+        "has not. The last column is the difference to Xavier's norm with the fixed rates, paired by seed, with its 95 "
+        "% interval.",
         training_table(rows),
         choice(rows),
         "Expected: a peak at 1.5 to 3 times Xavier on both networks, temperature much as the norm, and no significant "

@@ -17,6 +17,7 @@ from infopace.diagnostics._loss import (
     LossOfWeights,
     copied,
     differentiable,
+    doubled,
     finite,
     number_of,
     pairs_of,
@@ -136,7 +137,7 @@ def goldilocks_ratio(
     subspace = torch.linalg.qr(draws).Q.to(at.device)
     with differentiable(at.model):
         products, value = at.times(subspace.T)
-    restricted = (subspace.double().T @ products.double().T).cpu()
+    restricted = (doubled(subspace).T @ doubled(products).T).cpu()
     restricted = (restricted + restricted.T) / 2
     eigenvalues = torch.linalg.eigvalsh(restricted)
     return Curvature(
@@ -181,8 +182,8 @@ def hutchinson_ratio(
     signs = torch.randint(0, 2, (probes, at.weights), generator=generator).to(at.device, at.dtype) * 2 - 1
     with differentiable(at.model):
         products, _ = at.times(signs)
-    products = products.double()
-    traces, squares = (signs * products).sum(1), products.square().sum(1)
+    products = doubled(products)
+    traces, squares = (doubled(signs) * products).sum(1), products.square().sum(1)
     trace, norm = float(traces.mean()), math.sqrt(float(squares.mean()))
     few = math.sqrt(probes)
     return FullCurvature(
@@ -271,7 +272,7 @@ class _Hessian:
         first = next(iter(self._leaves.values()))
         self.model, self.device, self.dtype = self._loss.model, first.device, first.dtype
         self.weights = sum(weight.numel() for weight in self._leaves.values())
-        self.norm = math.sqrt(sum(float(w.detach().double().square().sum()) for w in self._leaves.values()))
+        self.norm = math.sqrt(sum(float(doubled(w.detach()).square().sum()) for w in self._leaves.values()))
         self._hint = f" at scale = {scale:g} and temperature = {temperature:g}"
 
     def times(self, vectors: Float[Tensor, "k D"]) -> tuple[Float[Tensor, "k D"], float]:

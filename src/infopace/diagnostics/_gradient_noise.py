@@ -20,6 +20,7 @@ from infopace.diagnostics._loss import (
     Weights,
     copied,
     differentiable,
+    doubled,
     finite,
     number_of,
     pairs_of,
@@ -223,7 +224,7 @@ def _grams(
     for layer, own in layers.items():
         gram, squared = torch.zeros(n, n, dtype=torch.float64), 0.0
         for name in own:
-            rows = torch.cat([part.pop(name).flatten(1) for part in parts]).double()
+            rows = doubled(torch.cat([part.pop(name).flatten(1) for part in parts]))
             mean = rows.mean(0)
             rows -= mean
             gram += (rows @ rows.T).cpu() / (n - 1)

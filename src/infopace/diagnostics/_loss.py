@@ -126,6 +126,11 @@ def copied(inputs: Any) -> Any:
     return map_tensors(inputs, lambda tensor: tensor.detach().clone())
 
 
+def doubled(values: Tensor) -> Tensor:
+    """In double precision, on the CPU where the device has none."""
+    return (values.cpu() if values.device.type == "mps" else values).double()
+
+
 def finite(name: str, value: Tensor, hint: str = "") -> float:
     """The value of a scalar tensor; ValueError where it is not finite."""
     number = float(value.detach())

@@ -108,8 +108,9 @@ class HoldAndDecay(Policy):
 
             mu = 1 - (1 - mu_0) * LR_held / LR   at LR_held, down to mu = 0; from then on the rate LR / (1 - mu_0) falls
 
-            mu_0 is the momentum that the optimizer was made with. Near an optimum both leave the same noise, as Liu et
-            al. (arXiv:1802.05155) find, who advise either: see `infopace.diagnostics.effective_rate`.
+            mu_0 is the momentum that the optimizer was made with. Decisions and pictures name the rate of equal effect
+            at mu_0; `explain` names the rate and momentum that the optimizer has. Near an optimum both ways leave the
+            same noise: see `infopace.diagnostics.effective_rate`.
 
     Raises:
         ValueError: fewer than one epoch, or a constant out of its range.
