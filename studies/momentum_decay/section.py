@@ -23,7 +23,7 @@ def text() -> str:
         apart = [after - before for before, after in zip(*ends, strict=True)]
         mean, deviation = statistics.fmean(apart), statistics.stdev(apart)
         half = float(student.ppf(0.975, len(seeds) - 1)) * deviation / len(seeds) ** 0.5
-        p = float(ttest_rel(*ends).pvalue) if deviation > 0 else 1.0
+        p = float(ttest_rel(ends[0], ends[1]).pvalue) if deviation > 0 else 1.0
         out.append(
             [
                 workload,
