@@ -14,7 +14,7 @@ from studies.shared.page import ROOT, read
 def main() -> None:
     """Draw it."""
     rows = read("goldilocks")
-    figure = Figure(figsize=(9.6, 3.4), layout="constrained", facecolor="white")
+    figure = Figure(figsize=(9.6, 3.7), layout="constrained", facecolor="white")
     ratio, share, steps = figure.subplots(1, 3)
     for workload, colour in zip(("digits-mlp", "digits"), COLOURS, strict=False):
         for by, style in (("multiple", "-"), ("temperature", "--")):
@@ -26,7 +26,9 @@ def main() -> None:
     ratio.set_title("Tr(H_d) / |H_d|, d = 30", fontsize=10.5, loc="left")
     share.set_title("share of positive eigenvalues", fontsize=10.5, loc="left")
     share.axhline(0.5, color=GREY, linewidth=0.8)
-    ratio.legend(fontsize=7, frameon=False)
+    figure.legend(
+        *ratio.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8, frameon=False
+    )
     for (rate, label), colour in zip(
         (("tuned", "tuned fixed rate"), ("infopace", "default rule")), COLOURS[2:], strict=False
     ):
@@ -45,7 +47,10 @@ def main() -> None:
         axes.set_xlabel(
             "multiple of Xavier's weights" if axes is steps else "multiple, or 1 / temperature", fontsize=9
         )
+        axes.minorticks_off()
         axes.spines[["top", "right"]].set_visible(False)
+    trained = list(steps_by(rows, "tuned"))
+    steps.set_xticks(trained, [f"{one:g}" for one in trained])
     figure.savefig(ROOT / "docs" / "images" / "goldilocks.png", dpi=110)
 
 
