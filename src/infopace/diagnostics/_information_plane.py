@@ -101,8 +101,8 @@ class InformationPlane:
 
     I(X; T) of a deterministic network is infinite, so there is no plane without a noise model: it is Gaussian, with a
     standard deviation relative to each layer's root mean square. `Plane.title` states it, and so does every picture. A
-    plane with other noise is another plane. Take noise that keeps the values well below ln n: where they reach it, the
-    caution "beyond-reach" says so. With 1,000 examples noise of 1 does for most layers.
+    plane with other noise is another plane. Take noise that keeps the values well below ln n: where n examples are too
+    few, the caution "beyond-reach" says so. Begin with 1, and take 2 for wide layers.
 
     Each value has a 95 % interval, and beside it its null: inputs, or targets, shuffled against the layer. Read them
     first. I(T; Y) is that of a ridge classifier, which reads linearly, so it may grow from a layer to a deeper one.
