@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.functional import hessian
 from torch.distributions import Normal
+from torch.func import functional_call
+from torch.nn.functional import cross_entropy
 
 from infopace import Probe
-from infopace.diagnostics import ActivationSpread, InformationPlane
+from infopace.diagnostics import ActivationSpread, GoldilocksRatio, GradientNoise, InformationPlane
 from infopace.estimators import ridge_information, usable_information
 
 Diagnostic = Callable[[nn.Module], Mapping[str, float]]
@@ -144,6 +147,68 @@ def evenly_spread() -> tuple[Probe, Net]:
     return Probe(corners, torch.arange(8) % 2), net
 
 
+def weights_of(net: Net) -> Tensor:
+    return torch.cat([weight.detach().flatten() for weight in net.parameters()])
+
+
+def of_curvature(probe: Probe, net: Net) -> dict[str, float]:
+    """By the whole Hessian, between the vectors of the subspace."""
+    sizes = {name: weight.shape for name, weight in net.named_parameters()}
+
+    def loss(flat: Tensor) -> Tensor:
+        parts = flat.split([size.numel() for size in sizes.values()])
+        at = {name: part.view(size) for part, (name, size) in zip(parts, sizes.items(), strict=True)}
+        return cross_entropy(functional_call(net, at, (probe.inputs,)), probe.targets)
+
+    flat = weights_of(net)
+    whole = hessian(loss, flat)
+    assert isinstance(whole, Tensor)
+    draws = torch.randn(len(flat), 40, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    subspace = torch.linalg.qr(draws).Q
+    found = torch.linalg.eigvalsh(subspace.T @ whole @ subspace)
+    return {
+        "ratio": float(found.sum() / found.norm()),
+        "positive": float((found > 0).double().mean()),
+        "weight_norm": float(flat.norm()),
+    }
+
+
+def times(factor: float) -> Callable[[Net], Net]:
+    def change(net: Net) -> Net:
+        net = copy.deepcopy(net)
+        with torch.no_grad():
+            for weight in net.parameters():
+                weight.mul_(factor)
+        return net
+
+    return change
+
+
+def of_gradients(probe: Probe, net: Net) -> dict[str, float]:
+    """By a backward pass for each example, and the covariance of the gradients itself."""
+    rows = []
+    for x, y in zip(probe.inputs, probe.targets, strict=True):
+        net.zero_grad()
+        cross_entropy(net(x[None]), y[None]).backward()
+        rows.append(torch.cat([w.grad.flatten() for w in net.parameters() if w.grad is not None]))
+    net.zero_grad()
+    gradients = torch.stack(rows)
+    covariance, squared = torch.cov(gradients.T), float(gradients.mean(0).square().sum())
+    trace = float(covariance.trace())
+    return {
+        "noise_scale": trace / squared,
+        "unbiased_noise_scale": trace / (squared - trace / len(rows)),
+        "participation": trace**2 / float(covariance.square().sum()),
+        "top_share": float(torch.linalg.eigvalsh(covariance)[-1]) / trace,
+    }
+
+
+def alike() -> tuple[Probe, Net]:
+    """Two examples of one class each, many times over: all gradients lie on a line between two points."""
+    probe = Probe(torch.eye(6, dtype=torch.float64)[:2].repeat(10, 1), torch.arange(20) % 2)
+    return probe, small_net()
+
+
 def flat_plane(probe: Probe) -> Diagnostic:
     """The plane of the two hidden layers and the output, as numbers."""
     plane = InformationPlane(probe, NOISE, layers=["1", "3"], draws=DRAWS)
@@ -208,6 +273,7 @@ def constant_net() -> tuple[Probe, Net]:
     return small_probe(), net
 
 
+OF_NOISE = frozenset({"noise_scale", "unbiased_noise_scale", "participation", "top_share"})
 NOISE, DRAWS = 1.0, 200
 TARGETS = frozenset({"1 targets", "3 targets", "output targets"})
 PLANE = TARGETS | {"1 inputs", "3 inputs", "output inputs"}
@@ -234,6 +300,53 @@ ROWS: dict[str, Row] = {
             "unknown layer 'no'": lambda: ActivationSpread(small_probe(), "no")(small_net()),
             "layer must name one layer, got '*'": lambda: ActivationSpread(small_probe(), "*")(small_net()),
             "activations must be finite, got nan": lambda: ActivationSpread(small_probe())(broken()),
+        },
+    ),
+    "Goldilocks ratio": Row(
+        lambda probe: GoldilocksRatio(probe, cross_entropy, 40),
+        of_curvature,
+        unchanged={
+            "permuted examples": frozenset({"ratio", "positive", "weight_norm"}),
+            # The subspace does not follow the units.
+            "permuted units": frozenset({"weight_norm"}),
+            # Rescaling leaves the eigenvalues' signs, by Sylvester's law: exactly so those of the whole Hessian.
+            "rescaled units": frozenset({"positive"}),
+            "rescaled layers": frozenset({"positive"}),
+        },
+        higher={"ratio": times(2.0), "positive": times(2.0), "weight_norm": times(2.0)},
+        refused={
+            "probe must be a Probe, got 3": lambda: GoldilocksRatio(3, cross_entropy),  # pyright: ignore[reportArgumentType]
+            "loss must be a function of outputs and targets, got 'mse'": lambda: GoldilocksRatio(
+                small_probe(),
+                "mse",  # pyright: ignore[reportArgumentType]
+            ),
+            "dimensions must be at least 1, got 0": lambda: GoldilocksRatio(small_probe(), cross_entropy, 0),
+            "temperature must be a positive number, got 0": lambda: GoldilocksRatio(
+                small_probe(), cross_entropy, temperature=0.0
+            ),
+            "the loss must be finite, got nan": lambda: GoldilocksRatio(small_probe(), cross_entropy)(
+                broken()
+            ),
+        },
+    ),
+    "gradient noise": Row(
+        lambda probe: GradientNoise(probe, cross_entropy),
+        of_gradients,
+        unchanged={
+            "permuted examples": OF_NOISE,
+            "permuted units": OF_NOISE,
+            "rescaled units": frozenset(),
+            "rescaled layers": frozenset(),
+        },
+        higher={"noise_scale": trained, "unbiased_noise_scale": trained},
+        null={"participation": (1.0, alike), "top_share": (1.0, alike)},
+        refused={
+            "probe must be a Probe, got 3": lambda: GradientNoise(3, cross_entropy),  # pyright: ignore[reportArgumentType]
+            "chunk must be at least 1, got 0": lambda: GradientNoise(small_probe(), cross_entropy, 0),
+            "the loss must be finite, got nan": lambda: GradientNoise(small_probe(), cross_entropy)(broken()),
+            "the loss must be a mean over examples": lambda: GradientNoise(
+                small_probe(), torch.nn.CrossEntropyLoss(reduction="sum")
+            )(small_net()),
         },
     ),
     "information plane": Row(
