@@ -46,8 +46,8 @@ from studies.regularizer_gallery.terms import (
 from studies.shared.rows import make_missing
 
 NAME = "regularizer_gallery"
-SEEDS = (9000, 9001, 9002)
-EPOCHS, BATCH, LR = 20, 100, 0.05
+SEEDS = (9000, 9001)
+EPOCHS, BATCH, LR = 15, 100, 0.05
 BATCHES_A_LOOK = 20  # of the measured information, whose critic is fitted for ten times as many steps
 HELD_OUT = 200  # test examples that the value over training is of
 Examples = tuple[Tensor, Tensor]
