@@ -25,19 +25,17 @@ from infopace.regularizers import MINE, GaussianNoise, Layers, VariationalBottle
 from studies.shared.rows import make_missing
 
 NAME = "jonsson"
-IMAGES, TESTS, EPOCHS, BATCH = 2_000, 1_000, 30, 100
+IMAGES, TESTS, EPOCHS, BATCH = 2_000, 1_000, 24, 100
 LR, WARM_UP = 0.02, 5  # epochs over which beta rises from 0
 NOISE = 0.3  # of rms(T), in training and where I(X; T + N) is measured
 LAYER, UNITS, PIXELS, WIDTHS = "fc1", 64, 3 * 32 * 32, (8, 16, 32)
-LOOKS = (5, 15, 30)  # the epochs after which the information is measured
-FIT, READ = 150, 40  # critic steps, and batches that the estimate is the mean of
+LOOKS = (8, 24)  # the epochs after which the information is measured
+FIT, READ = 100, 30  # critic steps, and batches that the estimate is the mean of
 SEEDS = (9000, 9001, 9002, 9003, 9004)
-TUNING_SEED = 8000
 # Term and its strength: beta, the weight decay, or the share that is dropped.
 HOW: tuple[tuple[str, float], ...] = (
     ("none", 0.0),
     ("noise", 0.0),
-    ("mine", 0.1),
     ("mine", 0.3),
     ("vib", 0.0),
     ("vib", 0.01),

@@ -45,6 +45,8 @@ class Shown:
         unit: Of its value.
         task: The examples.
         layer: The layer's name in the network: before its ReLU, or after it.
+        measured: What is drawn beside beta: what the layer says of inputs or targets, or correlation between groups.
+        log: Whether the value needs a logarithmic axis.
         beside: beta of a CLUB term about the inputs that is in the loss as well.
     """
 
@@ -55,6 +57,8 @@ class Shown:
     unit: str = "nats"
     task: Literal["digits", "friedman"] = "digits"
     layer: str = "3"
+    measured: Literal["inputs", "targets", "between"] = "inputs"
+    log: bool = False
     beside: float = 0.0
 
 
@@ -81,13 +85,16 @@ TERMS = {
         (0.0, 0.1, 1.0, 10.0),
         unit="no unit",
         layer="4",
+        measured="between",
     ),
-    "club": Shown("CLUB", club, "inputs", (0.0, 0.0003, 0.003, 0.03)),
+    "club": Shown("CLUB", club, "inputs", (0.0, 0.0003, 0.003, 0.03), log=True),
     "infonce": Shown(
         "InfoNCE, kept large beside CLUB",
         lambda w: InfoNCE(w.units, w.targets),
         "targets",
         (0.0, -0.1, -0.3, -1.0),
+        measured="targets",
+        log=True,
         beside=0.01,
     ),
     "mine": Shown("MINE", mine, "inputs", (0.0, 0.03, 0.1, 0.3)),
@@ -96,6 +103,7 @@ TERMS = {
         lambda w: VariationalBottleneck(w.units),
         "itself",
         (0.0, 0.001, 0.01, 0.1),
+        log=True,
     ),
 }
 
