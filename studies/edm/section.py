@@ -7,9 +7,11 @@ from typing import Any
 
 from infopace.lab.compare import holm, interval, p_text, paired_p
 from studies.edm.run import GRID, GROUPS, NAME, NETWORKS, TUNING_SEEDS, ended
-from studies.shared.page import read, section, table
+from studies.shared.page import section, table
+from studies.shared.rows import RESULTS, read
 
 Rows = list[dict[str, Any]]
+TITLE, COMMAND = "EDM beside dropout and DeCov", "`python -m studies.edm.run`"
 REFERENCE = "none"
 HEAD = ["network", "method", "chosen", "seeds", "test, %", "minus none", "95 % interval", "p (Holm)"]
 HEAD += ["r² between groups", "rms of the layer"]
@@ -23,9 +25,11 @@ def text() -> str:
         for network in NETWORKS
         for line in _lines([r for r in rows if r["setting"]["network"] == network])
     ]
+    if not lines:
+        return section(TITLE, COMMAND, "No seed is complete yet.")
     return section(
-        "EDM beside dropout and DeCov",
-        "`python -m studies.edm.run`",
+        TITLE,
+        COMMAND,
         "1,000 MNIST digits, 40 epochs. The strength of each method was chosen by two seeds apart on "
         f"validation images, from {_grid()}. Shown is the mean accuracy of the last five epochs on 4,000 test "
         "images. Differences are paired by seed; t-tests with Holm's correction over the methods of a network. "
@@ -37,7 +41,7 @@ def text() -> str:
 
 def tested() -> Rows:
     """The rows of the seeds that count."""
-    return [row for row in read(NAME) if row["setting"]["seed"] not in TUNING_SEEDS]
+    return [row for row in read(RESULTS / f"{NAME}.jsonl") if row["setting"]["seed"] not in TUNING_SEEDS]
 
 
 def _grid() -> str:
@@ -51,10 +55,10 @@ def finals(rows: Rows, method: str) -> dict[int, float]:
 
 
 def _lines(rows: Rows) -> list[list[Any]]:
-    if not rows:
-        return []
     found = {method: finals(rows, method) for method in GRID}
     seeds = sorted(set.intersection(*(set(values) for values in found.values())))
+    if not seeds:
+        return []
     values = {method: [by_seed[seed] for seed in seeds] for method, by_seed in found.items()}
     others = [method for method in GRID if method != REFERENCE]
     corrected = dict(zip(others, holm([paired_p(values[m], values[REFERENCE]) for m in others]), strict=True))

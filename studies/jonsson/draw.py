@@ -8,12 +8,13 @@ from typing import Any
 from infopace.pictures import COLOURS, new_figure
 from studies.jonsson.run import EPOCHS, HOW, NAME
 from studies.jonsson.section import column, how_of, name_of
-from studies.shared.page import ROOT, read
+from studies.shared.page import ROOT
+from studies.shared.rows import RESULTS, read
 
 
 def main() -> None:
     """Draw them."""
-    rows = read(NAME)
+    rows = read(RESULTS / f"{NAME}.jsonl")
     figure = new_figure(figsize=(9.6, 6.4))
     (over_time, spread), (plane, legend) = figure.subplots(2, 2, width_ratios=(1.4, 1))
     for place, (how, colour) in enumerate(zip(HOW, COLOURS, strict=True)):

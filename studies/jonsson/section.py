@@ -7,20 +7,24 @@ from typing import Any
 
 from infopace.lab.compare import holm, interval, p_text, paired_p
 from studies.jonsson.run import EPOCHS, HOW, IMAGES, NAME
-from studies.shared.page import read, section, table
+from studies.shared.page import section, table
+from studies.shared.rows import RESULTS, read
 
 Rows = list[dict[str, Any]]
 HEAD = ["in the loss", "seeds", "test, mean of the last third, %", "its spread over epochs, points"]
 HEAD += ["accuracy minus noise alone", "p (Holm)", "spread minus noise alone", "p (Holm)"]
 HEAD += ["I(X; T + N), nats", "null value", "term at the end, nats"]
+TITLE, COMMAND = "Jonsson's terms on a small VGG", "`python -m studies.jonsson.run`"
 CONTROL = ("noise", 0.0)  # beta = 0 with equal noise
 
 
 def text() -> str:
     """Mean and spread of test accuracy over the last third of the epochs, and the information that is left."""
-    rows = read(NAME)
+    rows = read(RESULTS / f"{NAME}.jsonl")
     found = {how: [row for row in rows if how_of(row) == how] for how in HOW}
     seeds = sorted(set.intersection(*({row["setting"]["seed"] for row in own} for own in found.values())))
+    if not seeds:
+        return section(TITLE, COMMAND, "No seed is complete yet.")
     kept = {
         how: [next(r for r in own if r["setting"]["seed"] == seed) for seed in seeds]
         for how, own in found.items()
@@ -55,8 +59,8 @@ def text() -> str:
             ]
         )
     return section(
-        "Jonsson's terms on a small VGG",
-        "`python -m studies.jonsson.run`",
+        TITLE,
+        COMMAND,
         f"A narrow VGG on {IMAGES:,} CIFAR-10 images for {EPOCHS} epochs without augmentation. The spread is "
         "the standard deviation of test accuracy over the last third of the epochs, the mean of the seeds. "
         "Differences are paired by seed, with 95 % intervals; t-tests with Holm's correction over the lines. "

@@ -65,7 +65,8 @@ MEASURES: dict[str, tuple[str, Callable[[dict[str, Any]], float]]] = {
 
 def points(axes: Axes, shown: Shown, rows: Rows, of: Callable[[dict[str, Any]], float]) -> None:
     """Each seed as a point at its beta, and a line through the means; the betas are evenly apart."""
-    found = [[of(row) for row in rows if row["setting"]["beta"] == beta] for beta in shown.betas]
+    by_beta = [[row for row in rows if row["setting"]["beta"] == beta] for beta in shown.betas]
+    found = [[of(row) for row in some] for some in by_beta if some]
     for place, (colour, values) in enumerate(zip(COLOURS, found, strict=False)):
         axes.plot([place] * len(values), values, "o", color=colour, markersize=4)
     axes.plot(range(len(found)), [statistics.fmean(values) for values in found], color=GREY, linewidth=1)

@@ -28,6 +28,8 @@ def text() -> str:
     for name, shown in TERMS.items():
         for beta in shown.betas:
             own = [row for row in rows if (row["setting"]["term"], row["setting"]["beta"]) == (name, beta)]
+            if not own:
+                continue
             nulls = [row["null"][-1] for row in own if row["null"][-1] is not None]
             lines.append(
                 [
