@@ -108,6 +108,7 @@ DOCUMENTS = [
         "docs/getting-started.md",
         "docs/policies.md",
         "docs/api/regularizers.md",
+        "docs/api/diagnostics.md",
         *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs" / "how-to").glob("*.md")),
     )
     if python_blocks((ROOT / name).read_text())

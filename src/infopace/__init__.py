@@ -7,6 +7,7 @@ Call `scheduler.observe()` and `scheduler.step()` at the end of each epoch. All 
 reached by the name of its room: `infopace.estimators.entropy`, `infopace.policies.simulate`, `infopace.range_test`.
 """
 
+from infopace import diagnostics as _diagnostics  # noqa: F401 - opens infopace.diagnostics
 from infopace import regularizers as _regularizers  # noqa: F401 - opens infopace.regularizers
 from infopace.estimators import Estimate as Estimate
 from infopace.estimators import mutual_information as mutual_information

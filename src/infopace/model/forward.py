@@ -280,7 +280,7 @@ def _norm(model: nn.Module) -> float:
     )
 
 
-def call(model: nn.Module, inputs: Any) -> Any:
+def call(model: Callable[..., Any], inputs: Any) -> Any:
     """The model on its inputs: a tuple gives arguments, a mapping keywords."""
     if isinstance(inputs, Mapping):
         return model(**inputs)

@@ -21,6 +21,9 @@ class Rule(Protocol):
     @property
     def shape(self) -> Callable[[float], float] | None: ...
 
+    @property
+    def lowers_momentum(self) -> bool: ...
+
 
 def middle(rule: Rule, bounds: Bounds) -> float:
     """The rate that is held: between LR_top and LR_max, on a log scale."""
@@ -67,11 +70,13 @@ def decaying(rule: Rule, observed: Observed, decay: Decay) -> Decision:
         falls_by = held * (_shaped(rule.shape, ends[0]) - _shaped(rule.shape, ends[1]))
     # After a roll-back, perhaps after the decay began, that moment has another number.
     since = "" if observed.rolled_back else f" since {time(begin + (observed.unit is None))}"
-    why = f"decaying{since}, to end with {time(end)}: {decay.why}"
+    how = " by momentum" if rule.lowers_momentum else ""
+    why = f"decaying{how}{since}, to end with {time(end)}: {decay.why}"
     if lr <= bounds.lr_min:
         lr, falls_by, why = bounds.lr_min, 0.0, f"{why}; at the floor lr_min = {bounds.lr_min:g}"
     part = float(last - epoch + 1)
-    return Decision(lr, "decay", why, -falls_by, back, decay.watched is not None, part)
+    stays = held if rule.lowers_momentum else None
+    return Decision(lr, "decay", why, -falls_by, back, decay.watched is not None, part, stays)
 
 
 def finished(observed: Observed, end: float | int, back: int | None = None) -> Decision:

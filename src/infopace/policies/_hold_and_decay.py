@@ -7,14 +7,16 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from itertools import accumulate
-from typing import ClassVar
+from typing import ClassVar, Literal, get_args
 
-from infopace._checks import positive, share, whole
+from infopace._checks import check_choice, positive, share, whole
 from infopace.policies._bounds import Bounds
 from infopace.policies._decay import Decay, decaying, finished, middle
 from infopace.policies._held_out import HeldOut
 from infopace.policies._policy import Decision, Observed, Policy, planned_number
 from infopace.policies._within_plan import decide_within_plan
+
+Decays = Literal["rate", "momentum"]
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,13 @@ class HoldAndDecay(Policy):
         fewest_held_out: 3, the same for a rise of held-out information. Only the rise counts there, and each epoch too
             many is one more of overfitting.
         shape: The share of the held rate, by the share of the decay phase that is over; None: a straight line.
+        decays: "rate", or "momentum" for SGD, where the effective rate LR / (1 - mu) falls on the same curve:
+
+            mu = 1 - (1 - mu_0) * LR_held / LR   at LR_held, down to mu = 0; from then on the rate LR / (1 - mu_0) falls
+
+            mu_0 is the momentum that the optimizer was made with. Decisions and pictures name the rate of equal effect
+            at mu_0; `explain` names the rate and momentum that the optimizer has. Near an optimum both ways leave the
+            same noise: see `infopace.diagnostics.effective_rate`.
 
     Raises:
         ValueError: fewer than one epoch, or a constant out of its range.
@@ -121,6 +130,7 @@ class HoldAndDecay(Policy):
     fewest: int = 4
     fewest_held_out: int = 3
     shape: Callable[[float], float] | None = None
+    decays: Decays = "rate"
 
     def __post_init__(self) -> None:
         def put(name: str, value: float | int | None) -> None:
@@ -137,11 +147,17 @@ class HoldAndDecay(Policy):
             raise ValueError(f"stop_early must be True or False, got {self.stop_early!r}")
         if not (self.shape is None or callable(self.shape)):
             raise ValueError(f"shape must be a function of the share that is over, got {self.shape!r}")
+        check_choice("decays", self.decays, get_args(Decays))
 
     @property
     def goes_back(self) -> bool:
         """Whether a decision may return to an earlier network: where the rule uses a planned number of epochs."""
         return (self.epochs is not None or self.steps is not None) and not self.stop_early
+
+    @property
+    def lowers_momentum(self) -> bool:
+        """Whether a decay is one of momentum."""
+        return self.decays == "momentum"
 
     def decide(self, observed: Observed) -> Decision:
         """The learning rate of the epoch about to run."""

@@ -30,10 +30,12 @@ class Decision:
         watched: Whether held-out examples are to stay held out. In a hold they do so in any case.
         part: The share of that time that is planned. The rate moves within it, `lr` is its mean there, and the run is
             over after it. It is less than 1 where a plan in steps ends within a unit of time.
+        held: The rate that stays while momentum falls instead; None: the rate itself moves. `lr` is then the rate of
+            equal effect at the momentum mu that the optimizer was made with: the effective rate is lr / (1 - mu).
 
     Raises:
-        ValueError: an lr that is not finite or is negative, a change that is not finite, another phase, a negative
-            number of units, a part outside (0, 1].
+        ValueError: an lr or a held rate that is not finite or is negative, a change that is not finite, another phase,
+            a negative number of units, a part outside (0, 1].
         TypeError: a reason that is no text.
     """
 
@@ -44,6 +46,7 @@ class Decision:
     back: int | None = None
     watched: bool = False
     part: float = 1.0
+    held: float | None = None
 
     def __post_init__(self) -> None:
         # Plain numbers: a rule may compute with numpy, and a state holds none of its kinds.
@@ -53,6 +56,8 @@ class Decision:
         check_choice("phase", self.phase, get_args(Phase))
         if self.back is not None:
             whole("back", self.back, 0)
+        if self.held is not None:
+            object.__setattr__(self, "held", number("held", self.held, 0))
         if not isinstance(self.reason, str):
             raise TypeError(f"reason must be a sentence, got {shown(self.reason)}")
 
@@ -184,6 +189,11 @@ class Policy(Protocol):
     @property
     def goes_back(self) -> bool:
         """Whether a decision may return to an earlier network (`Decision.back`). A copy of the best is kept then."""
+        return False
+
+    @property
+    def lowers_momentum(self) -> bool:
+        """Whether a decision may ask for less momentum instead of a lower rate (`Decision.held`). SGD only has it."""
         return False
 
     @abstractmethod

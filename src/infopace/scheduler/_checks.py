@@ -21,7 +21,7 @@ from infopace.scheduler._units import Cadence, check_unit_state, is_unit_state
 
 _Fits = Callable[[Any], bool]
 
-VERSION = 8
+VERSION = 9
 _PHASES = get_args(Phase)
 
 
@@ -42,7 +42,7 @@ def _is_decision(value: object) -> bool:
         return False
     numbers = _is_rate(value["lr"]) and _is_number(value["change"])
     back = value["back"] is None or _is_count(value["back"])
-    back = back and isinstance(value["watched"], bool)
+    back = back and isinstance(value["watched"], bool) and (value["held"] is None or _is_rate(value["held"]))
     return numbers and back and isinstance(value["reason"], str) and value["phase"] in _PHASES
 
 
@@ -110,6 +110,10 @@ TORCH: dict[str, tuple[_Fits, str]] = {
     ),
     "last_lr": _RATES,
     "group_lrs": _RATES,
+    "momenta": (
+        _by_layer(_list_of(lambda pair: _list_of(_is_rate)(pair) and len(pair) == 2)),
+        "the own momentum and the present one of each group, by layer",
+    ),
     "factors": _RATES,
     "places": (
         _list_of(lambda place: _list_of(_is_count)(place) and len(place) == 2),
@@ -137,8 +141,12 @@ def check_arguments(probe: object, policy: object, bounds: object) -> None:
             )
 
 
-def check_driver(apply: object, snapshot: object, members: type) -> None:
-    """Raise TypeError for what cannot be called with rates, or cannot be rolled back."""
+def check_driver(apply: object, snapshot: object, members: type, policy: Policy) -> None:
+    """Raise TypeError for what cannot be called with rates, cannot be rolled back, or has no momentum to lower."""
+    if apply is not None and policy.lowers_momentum:
+        raise TypeError(
+            f"a policy that lowers momentum needs MutualInformationLR and torch's SGD, got {policy!r}"
+        )
     if apply is not None and not callable(apply):
         raise TypeError(f"apply must be a function of learning rates by layer, got {shown(apply)}")
     if snapshot is not None and not isinstance(snapshot, members):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 from infopace.policies import Decision
+from infopace.scheduler._groups import ParameterGroups
+from infopace.scheduler._momentum import split
 
+# A rate in float32 differs by less from the one that was decided.
+_SAME = 1e-6
 _HEAD = ("time", "layer", "learning rate", "phase", "reason")
 
 
@@ -26,6 +31,7 @@ class Line:
     decision: Decision
     as_decided: bool
     warming_up: bool
+    own_momentum: float | None = None
 
     def goes_on_with(self, other: Line, by_steps: bool) -> bool:
         """Whether the other adds nothing: the same rates, or by steps the same reason; the end is news."""
@@ -47,8 +53,14 @@ class Line:
         self.last_unit, self.last = other.last_unit, other.last
 
     def rates(self, to: str) -> str:
-        """The first and the last rate, with `to` between them."""
-        rates = f"{self.first:.4g}" if self.first == self.last else f"{self.first:.4g} {to} {self.last:.4g}"
+        """The first and the last rate, with `to` between them; where momentum is lowered, both as they are."""
+        ends = [(rate, None) for rate in (self.first, self.last)]
+        if self.decision.held is not None and self.as_decided:
+            ends = [split(rate, self.decision.held, self.own_momentum) for rate in (self.first, self.last)]
+        lrs, momenta = zip(*ends, strict=True)
+        rates = _way(lrs, to, ".4g")
+        if momenta[0] is not None:
+            rates += f" and momentum {_way(momenta, to, '.3g')}"
         return f"{rates} with a warm-up" if self.warming_up else rates
 
     @property
@@ -69,6 +81,45 @@ class Line:
         """As a row of a table."""
         share = self.share if self.as_decided else ""
         return when, self.of, self.rates("→") + share, self.decision.phase, self.reason
+
+
+def line_of(
+    unit: int,
+    group: int,
+    decision: Decision,
+    groups: ParameterGroups,
+    used: tuple[float, float] | None,
+    set_here: bool,
+    lr_min: float,
+    by_steps: bool,
+) -> Line:
+    """The line of a group's decision for a unit, counted from 0.
+
+    Args:
+        used: The rates at the first and at the last step; None: it was not trained, or not yet.
+        set_here: Whether the scheduler has set them before each step.
+        lr_min: The floor of the layer's rate.
+    """
+    layer, factor = groups.layers[group], groups.factors[group]
+    lr_min *= factor
+    first, last = (decision.lr,) * 2 if used is None else used
+    as_decided = set_here or all(math.isclose(lr, decision.lr, rel_tol=_SAME) for lr in (first, last))
+    if as_decided and not set_here:
+        first = last = decision.lr
+    if used is None and by_steps and decision.change:  # the way that is planned
+        first, last = (max(decision.at(over), lr_min) for over in (0.0, 1.0))
+    # Nothing else sets a lower rate before each step.
+    least = max(min(decision.at(0.0), decision.at(1.0)), lr_min)
+    warming_up = set_here and first < min(least, decision.lr) * (1 - _SAME)
+    share = "" if factor == 1 else f", {factor:.3g} of the layer's"
+    of = layer if len(set(groups.layers)) > 1 else ""
+    own = groups.own_momentum(group)
+    return Line(group, unit + 1, unit + 1, of, first, last, share, decision, as_decided, warming_up, own)
+
+
+def _way(ends: Sequence[float], to: str, form: str) -> str:
+    first, last = (format(end, form) for end in ends)
+    return first if ends[0] == ends[1] else f"{first} {to} {last}"
 
 
 def once(lines: Iterable[Line]) -> Iterator[Line]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from infopace.scheduler._momentum import OWN, split
 from infopace.scheduler._several import Optimizers
 
 
@@ -125,6 +126,50 @@ class ParameterGroups:
             else:
                 group["lr"] = rates[place]
         return rates
+
+    def split(
+        self, rates: Sequence[float], held: Mapping[str, float | None]
+    ) -> list[tuple[float, float | None]]:
+        """The learning rate and momentum of each group for what was decided, by layer the rate that stays."""
+        return [
+            split(
+                rate,
+                None if (stays := held.get(layer)) is None else stays * factor,
+                self.own_momentum(number),
+            )
+            for number, (rate, layer, factor) in enumerate(zip(rates, self.layers, self.factors, strict=True))
+        ]
+
+    def own_momentum(self, group: int) -> float | None:
+        """The momentum that a group was made with, where that is lowered; otherwise None."""
+        return self._optimizer.param_groups[group].get(OWN)
+
+    def set_momenta(self, momenta: Sequence[float | None]) -> None:
+        """Set the momentum of the groups that have one of their own."""
+        for group, momentum in zip(self._optimizer.param_groups, momenta, strict=False):
+            if momentum is not None:
+                group["momentum"] = momentum
+
+    def rates(self) -> list[float]:
+        """The learning rates of the groups, now."""
+        return [float(group["lr"]) for group in self._optimizer.param_groups]
+
+    def momenta(self) -> dict[str, list[list[float]]]:
+        """By layer, each group's own momentum and the one it has now; empty where none is lowered."""
+        if any(self.own_momentum(group) is None for group in range(len(self.layers))):
+            return {}
+        pairs = [
+            [float(group[OWN]), float(group["momentum"])]
+            for group in self._optimizer.param_groups[: len(self.layers)]
+        ]
+        return {layer: [pairs[group] for group in self.of(layer)] for layer in dict.fromkeys(self.layers)}
+
+    def load_momenta(self, momenta: Mapping[str, Sequence[Sequence[float]]]) -> None:
+        """Take up what `momenta` gave, of layers with as many groups as they had."""
+        for layer, pairs in momenta.items():
+            groups = self.of(layer)
+            for place, (own, now) in zip(groups, pairs, strict=False) if len(groups) == len(pairs) else ():
+                self._optimizer.param_groups[place].update({OWN: own, "momentum": now})
 
     @property
     def rate(self) -> float:

@@ -17,11 +17,11 @@ from infopace.policies import Bounds, Decision, HeldOut, Observed, Policy
 from infopace.policies._policy import decide
 from infopace.policies._within_plan import best_epoch
 from infopace.probe import Measurement
-from infopace.scheduler._explain import Line, once
+from infopace.scheduler._explain import Line, line_of, once
 from infopace.scheduler._groups import ParameterGroups
 from infopace.scheduler._held_out_record import HeldOutRecord
 
-# A rate in float32 differs by less from the one that was decided.
+# A share of a unit by steps differs by less from the one that is planned.
 _SAME = 1e-6
 _ABSENT = Decision(0.0, "hold", "its layer drove no parameter group yet")
 
@@ -218,6 +218,11 @@ class Ledger:
         """The last decided rate of each driving layer."""
         return {layer: float(decision.lr) for layer, decision in self.decided[-1].items()}
 
+    @property
+    def held(self) -> dict[str, float | None]:
+        """The rate of each driving layer that stays while momentum falls; None: the rate itself moves."""
+        return {layer: decision.held for layer, decision in self.decided[-1].items()}
+
     def rates_at(self, over: float) -> dict[str, float]:
         """The rate of each driving layer where a share of the unit is over, not below its lr_min."""
         return {
@@ -271,22 +276,11 @@ class Ledger:
         return lines
 
     def _line(self, epoch: int, group: int, decision: Decision, groups: ParameterGroups) -> Line:
-        layer, factor = groups.layers[group], groups.factors[group]
-        lr_min = self.bounds_of(layer).lr_min * factor
+        layer = groups.layers[group]
         used = self._used_at(epoch, layer, groups.of(layer).index(group))
         set_here = epoch < len(self._set_here) and self._set_here[epoch]
-        first, last = (decision.lr,) * 2 if used is None else used
-        as_decided = set_here or all(math.isclose(lr, decision.lr, rel_tol=_SAME) for lr in (first, last))
-        if as_decided and not set_here:
-            first = last = decision.lr
-        if used is None and self.unit is not None and decision.change:  # the way that is planned
-            first, last = (max(decision.at(over), lr_min) for over in (0.0, 1.0))
-        # Nothing else sets a lower rate before each step.
-        least = max(min(decision.at(0.0), decision.at(1.0)), lr_min)
-        warming_up = set_here and first < min(least, decision.lr) * (1 - _SAME)
-        share = "" if factor == 1 else f", {factor:.3g} of the layer's"
-        of = layer if len(set(groups.layers)) > 1 else ""
-        return Line(group, epoch + 1, epoch + 1, of, first, last, share, decision, as_decided, warming_up)
+        lr_min = self.bounds_of(layer).lr_min
+        return line_of(epoch, group, decision, groups, used, set_here, lr_min, self.unit is not None)
 
     def span(self, first: int, last: int | None = None) -> tuple[int, int]:
         """Where units, from 1, begin and end on the axis of time, in epochs or optimizer steps."""
@@ -396,4 +390,5 @@ def _is_over(decision: Decision) -> bool:
 def _share(decision: Decision, factor: float) -> Decision:
     if factor == 1 or decision is _ABSENT:
         return decision
-    return replace(decision, lr=decision.lr * factor, change=decision.change * factor)
+    held = None if decision.held is None else decision.held * factor
+    return replace(decision, lr=decision.lr * factor, change=decision.change * factor, held=held)

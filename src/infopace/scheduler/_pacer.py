@@ -93,7 +93,7 @@ class Pacer:
         policy = HoldAndDecay() if policy is None else policy
         if held_out is not None:
             check_held_out(held_out, probe, policy)
-        check_driver(apply, snapshot, Snapshot)
+        check_driver(apply, snapshot, Snapshot, policy)
         layers = [layers] if isinstance(layers, str) else list(dict.fromkeys(layers))
         check_bounds(layers, bounds)
         self.model = model

@@ -27,6 +27,7 @@ from infopace.scheduler._checks import (
 from infopace.scheduler._finding import Finding, Found
 from infopace.scheduler._groups import ParameterGroups
 from infopace.scheduler._ledger import Used
+from infopace.scheduler._momentum import check_momentum
 from infopace.scheduler._pacer import Pacer
 from infopace.scheduler._readings import Readings
 from infopace.scheduler._roll_back import LastEpoch, RollBack
@@ -144,6 +145,7 @@ class MutualInformationLR(Readings, LRScheduler):
         check_model(model)
         check_parameters(optimizer, model)
         policy = HoldAndDecay() if policy is None else policy
+        check_momentum(optimizer, policy)
         also = (*also, *with_weights_of_its_own(measured, model))
         self._groups = ParameterGroups(optimizer, one_scale=not isinstance(bounds, Mapping))
         self._warmup = warmup_steps(warmup, optimizer, policy)
@@ -226,18 +228,24 @@ class MutualInformationLR(Readings, LRScheduler):
 
     def _update_lr(self, epoch: int | None = None) -> None:
         super()._update_lr(epoch)
+        self._groups.set_momenta([momentum for _, momentum in self._split()])
         # Not while schedulers are built: a `SequentialLR` then begins with another.
         if epoch is not None or self._step_count > 1:
             self._steps.applied = self._steps.rates()
 
     def get_lr(self) -> list[float]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Learning rate of each parameter group, as last decided."""
+        return [lr for lr, _ in self._split()]
+
+    def _split(self) -> list[tuple[float, float | None]]:
+        """Learning rate of each parameter group, and its momentum where that is lowered."""
         if self._search is not None and self.finding:
-            return self._groups.spread({}, dict.fromkeys(self._groups.layers, self._search.finding.rate))
+            rates = self._groups.spread({}, dict.fromkeys(self._groups.layers, self._search.finding.rate))
+            return self._groups.split(rates, {})
         rates = self._groups.spread({}, self._pacer.rates())
-        if self._steps.total >= self._warmup:
-            return rates
-        return [lr * (self._steps.total + 1) / self._warmup for lr in rates]
+        if self._steps.total < self._warmup:
+            rates = [lr * (self._steps.total + 1) / self._warmup for lr in rates]
+        return self._groups.split(rates, self._pacer.ledger.held)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed run needs, by the layers' names: numbers, strings, lists, dicts and tensors."""
@@ -249,7 +257,8 @@ class MutualInformationLR(Readings, LRScheduler):
             "first": None if self._steps.first is None else self._groups.by_layer(self._steps.first),
             "finding": None if self._search is None else self._search.finding.state(),
             "last_lr": self._groups.by_layer(self.get_last_lr()),
-            "group_lrs": self._groups.by_layer(self._steps.rates()),
+            "group_lrs": self._groups.by_layer(self._groups.rates()),
+            "momenta": self._groups.momenta(),
             **self._groups.state(),
             **self._pacer.state_dict(),
         }
@@ -280,6 +289,7 @@ class MutualInformationLR(Readings, LRScheduler):
         rates = self._pacer.ledger.rates
         self._last_lr[:] = self._groups.spread(state_dict["last_lr"], rates)
         self._groups.set_rates(self._groups.spread(state_dict["group_lrs"], rates))
+        self._groups.load_momenta(state_dict["momenta"])
         self._steps.begin()
         self._steps.total = state_dict["steps"]
         if self._pacer.cadence.by_steps and (first := state_dict["first"]) is not None:
@@ -298,12 +308,15 @@ class MutualInformationLR(Readings, LRScheduler):
         check_bounds(added, self.bounds)
         check_driven(added, self.history)
         # While another scheduler drives the others it drives these.
-        driven = self._steps.rates()[:known] == [float(lr) for lr in self._last_lr]
+        driven = self._groups.rates()[:known] == [float(lr) for lr in self._last_lr]
+        check_momentum(self.optimizer, self.policy)
         self._groups.add()
         self._pacer.add(added)
         self.base_lrs += [group["initial_lr"] for group in self.optimizer.param_groups[known:]]
         rates = self.get_lr()[known:]
         self._last_lr.extend(self._groups.set_rates(rates, first=known) if driven else rates)
+        if driven:
+            self._groups.set_momenta([momentum for _, momentum in self._split()])
         if self._last is not None:
             self._last.add(p for group in self.optimizer.param_groups[known:] for p in group["params"])
 
@@ -312,17 +325,17 @@ class MutualInformationLR(Readings, LRScheduler):
         if self._search is not None:
             self._search.before_step()
             if self.finding:
-                return self._set(self.get_lr())
+                return self._set_rates()
         by_steps = self._pacer.cadence.by_steps
         if not (by_steps or self._steps.total <= self._warmup > 0):
             return None
-        if not self._steps.tensors and (found := self._steps.rates()) != (
+        if not self._steps.tensors and (found := self._groups.rates()) != (
             ours := list(map(float, self._last_lr))
         ):
             if not by_steps:  # another scheduler drives for now
                 return None
             self._steps.warner.compare(found, ours, Misuse.SET_BACK)
-        return self._set(self.get_lr())
+        return self._set_rates()
 
     def _after_step(self) -> None:
         """Measure where that is due by the number of steps."""
@@ -360,18 +373,17 @@ class MutualInformationLR(Readings, LRScheduler):
             if self._search is not None:
                 self._search.look()
         if self._pacer.cadence.by_steps and len(self._pacer.ledger) > decided:
-            self._set(self.get_lr())
+            self._set_rates()
         return measurement
 
     def _measure_output(self) -> Found | None:
         return self._pacer.measured()
 
-    def _set_rates(self) -> None:
-        self._set(self.get_lr())
-
-    def _set(self, rates: list[float]) -> list[float]:
-        rates = self._groups.set_rates(rates)
-        self._last_lr[:] = rates
+    def _set_rates(self) -> list[float]:
+        rates, momenta = zip(*self._split(), strict=True)
+        self._last_lr[:] = self._groups.set_rates(rates)
+        self._groups.set_momenta(momenta)
+        rates = self._steps.rates()
         if self._steps.applied is not None or self._pacer.cadence.by_steps:
             self._steps.applied = list(rates)
         return rates

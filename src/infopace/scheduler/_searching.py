@@ -22,7 +22,7 @@ class Searching:
     """
 
     def __init__(
-        self, finding: Finding, pacer: Pacer, steps: OptimizerSteps, apply: Callable[[], None]
+        self, finding: Finding, pacer: Pacer, steps: OptimizerSteps, apply: Callable[[], object]
     ) -> None:
         self.finding, self._pacer, self._steps, self._apply = finding, pacer, steps, apply
         # The last trial has ended, and no step was taken since.

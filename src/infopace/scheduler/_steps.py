@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 
 from infopace.model.layers import parameters_of
 from infopace.model.snapshot import norm_of, optimizers_in
+from infopace.scheduler._momentum import rate_of
 from infopace.scheduler._several import parts_of
 
 # Optimizers inside `uncounted_steps`.
@@ -225,8 +226,8 @@ class OptimizerSteps:
         return self._first or now, self._last or now
 
     def rates(self) -> list[float]:
-        """The learning rate of each group, now."""
-        return [float(group["lr"]) for group in self._optimizer.param_groups]
+        """The learning rate of each group, now; where momentum was lowered, the one of equal effect without that."""
+        return [rate_of(group) for group in self._optimizer.param_groups]
 
     @property
     def tensors(self) -> bool:
