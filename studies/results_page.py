@@ -39,6 +39,8 @@ ORDER = (
     "layer_wise",
     "short_plans",
     "layer_holds",
+    "veca",
+    "when_to_stop",
     "bounds_too_high",
     "held_rate_and_decay_shape",
     "goldilocks",

@@ -39,6 +39,7 @@ FLAGS = {
     "layer_wise": False,
     "held_out": None,
     "validation": 0.0,
+    "diagnostics": None,
     "decay": "linear",
     "saturation": "absolute",
     "first_lr": "top",

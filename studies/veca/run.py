@@ -8,18 +8,16 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import avg_pool2d, cross_entropy
 
 from infopace import HoldAndDecay, MutualInformationLR, Probe
 from infopace.diagnostics import ActivationSpread, information_through_noise
 from infopace.lab.environment import set_determinism
-from infopace.lab.workload import mlp
 from infopace.lab.workloads import find_workload
 from studies.shared.rows import RESULTS, read
 
@@ -27,9 +25,9 @@ NAME = "veca"
 LABELS = {"clean": 0.0, "wrong": 0.3}
 DECAYS = (0.0, 0.005)
 SEEDS = range(5)
-PROBE, HELD_OUT = 1_000, 0.1
-# The name of the last hidden layer after its ReLU; of I(X; T + N) the noise and the examples.
-LAST_HIDDEN, NOISE, NOISY = "4", 1.0, 500
+RATE, MOMENTUM, HELD_OUT = 0.02, 0.9, 0.1
+# Examples on which the last hidden layer is measured, and the noise of I(X; T + N).
+PROBE, NOISE = 500, 1.0
 
 
 @dataclass(frozen=True)
@@ -40,6 +38,9 @@ class Task:
         widths: Of the network.
         epochs: Of a run.
         every: Epochs from one measurement to the next.
+        pooled: Whether each two by two pixels are averaged.
+        train: Training examples at most, the held-out ones among them.
+        test: Test examples at most.
     """
 
     workload: str
@@ -47,13 +48,16 @@ class Task:
     epochs: int
     every: int
     batch_size: int
-    rate: float = 0.02
+    pooled: bool = False
+    train: int = 4_000
+    test: int = 2_000
 
 
 TASKS = {
     "digits": Task("digits", (64, 128, 64, 10), 120, 4, 32),
-    "mnist-10k": Task("mnist-10k", (784, 128, 64, 10), 40, 2, 64),
+    "mnist-10k": Task("mnist-10k", (196, 128, 64, 10), 40, 2, 64, pooled=True),
 }
+Key = tuple[str, float, int]  # labels, weight decay, seed
 
 
 @dataclass(frozen=True)
@@ -68,59 +72,109 @@ class Examples:
         return Examples(self.inputs[index], self.labels[index])
 
     def probe(self) -> Probe:
-        """A probe of 1,000, or of all where there are fewer."""
+        """A probe of 500, or of all where there are fewer."""
         return Probe.sample((self.inputs, self.labels), min(PROBE, len(self.labels)))
 
 
 def main() -> None:
-    """Make the rows that are missing."""
+    """Make the rows that are missing: those at a constant rate of a task together, those of infopace one by one."""
     parser = argparse.ArgumentParser(description="VECA and the test loss")
     parser.add_argument("tasks", nargs="*", default=list(TASKS))
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
     arguments = parser.parse_args()
     set_determinism(1, torch.device("cpu"))
     path = RESULTS / f"{NAME}.jsonl"
-    every = itertools.product(arguments.seeds, arguments.tasks, LABELS, DECAYS, ("constant", "infopace"))
-    for seed, task, labels, decay, method in every:
-        key = {"seed": seed, "task": task, "labels": labels, "decay": decay, "method": method}
-        if any(all(row[name] == value for name, value in key.items()) for row in read(path)):
-            continue
-        row = {**key, "points": run(TASKS[task], labels, decay, seed, method)}
+    done = {(r["task"], r["method"], r["labels"], r["decay"], r["seed"]) for r in read(path)}
+
+    def keep(task: str, method: str, key: Key, points: list[dict[str, Any]]) -> None:
+        labels, decay, seed = key
+        row = {
+            "task": task,
+            "method": method,
+            "labels": labels,
+            "decay": decay,
+            "seed": seed,
+            "points": points,
+        }
         with open(path, "a") as file:
             file.write(json.dumps(row) + "\n")
-        last = row["points"][-1]
-        print(*key.values(), f"epoch {last['epoch']}, loss {last['test_loss']}, {last['test']}", flush=True)
+        print(task, method, *key, f"epoch {points[-1]['epoch']}, {points[-1]['test']}", flush=True)
+
+    keys = [(labels, decay, seed) for seed in arguments.seeds for decay in DECAYS for labels in LABELS]
+    for name in arguments.tasks:
+        missing = [key for key in keys if (name, "constant", *key) not in done]
+        for key, points in at_constant_rate(TASKS[name], missing).items() if missing else ():
+            keep(name, "constant", key, points)
+    for key in keys:
+        for name in arguments.tasks:
+            if (name, "infopace", *key) not in done:
+                keep(name, "infopace", key, paced(TASKS[name], key))
 
 
-def run(task: Task, labels: str, decay: float, seed: int, method: str) -> list[dict[str, Any]]:
-    """What was measured at each point of a run: at a constant rate, or of a rate paced by infopace at the end only."""
-    train, held_out, test = examples_of(task, LABELS[labels], seed)
-    torch.manual_seed(seed)
-    model = mlp(*task.widths)
-    optimizer = torch.optim.SGD(model.parameters(), task.rate, momentum=0.9, weight_decay=decay)
-    probe = train.probe()
-    draws = torch.Generator().manual_seed(seed)
-    if method == "infopace":
-        return paced(task, model, optimizer, train, held_out, test, draws)
-    looks = Looks(probe, held_out.probe(), train, test)
-    points = [looks.at(0, model)]
+def at_constant_rate(task: Task, keys: list[Key]) -> dict[Key, list[dict[str, Any]]]:
+    """What was measured in runs at a constant rate, which are trained side by side: each has weights of its own."""
+    data = {key: examples_of(task, LABELS[key[0]], key[2]) for key in keys}
+    models = {key: model_of(task, key[2]) for key in keys}
+    looks = {key: Looks(*data[key]) for key in keys}
+    orders = [torch.Generator().manual_seed(key[2]) for key in keys]
+    layers = [place for place, part in enumerate(next(iter(models.values()))) if isinstance(part, nn.Linear)]
+    weights = [
+        torch.stack([getattr(model[place], name).detach() for model in models.values()]).requires_grad_()
+        for place in layers
+        for name in ("weight", "bias")
+    ]
+    optimizer = torch.optim.SGD(weights, RATE, momentum=MOMENTUM)
+    decay = torch.tensor([key[1] for key in keys])
+    inputs = torch.stack([data[key][0].inputs for key in keys])
+    labels = torch.stack([data[key][0].labels for key in keys])
+    each = torch.arange(len(keys))[:, None]
+    points = {key: [looks[key].at(0, models[key])] for key in keys}
     for epoch in range(1, task.epochs + 1):
-        one_epoch(model, optimizer, train, task.batch_size, draws)
+        shuffled = torch.stack([torch.randperm(labels.shape[1], generator=order) for order in orders])
+        for batch in shuffled.split(task.batch_size, 1):
+            optimizer.zero_grad()
+            # The sum over runs, so that each has the gradients of its own mean loss.
+            loss = cross_entropy(
+                scores_of(weights, inputs[each, batch]).flatten(0, 1), labels[each, batch].flatten()
+            )
+            (len(keys) * loss).backward()
+            for weight in weights:
+                assert weight.grad is not None, "after the backward pass"
+                weight.grad += decay.view(-1, *[1] * (weight.ndim - 1)) * weight.detach()
+            optimizer.step()
         if epoch % task.every == 0:
-            points.append(looks.at(epoch, model))
+            for number, (key, model) in enumerate(models.items()):
+                own = [model[place] for place in layers]
+                for place, weight in enumerate(weights):
+                    getattr(own[place // 2], ("weight", "bias")[place % 2]).data.copy_(weight[number])
+                points[key].append(looks[key].at(epoch, model))
     return points
 
 
-def paced(
-    task: Task,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    train: Examples,
-    held_out: Examples,
-    test: Examples,
-    draws: torch.Generator,
-) -> list[dict[str, Any]]:
+def scores_of(weights: list[Tensor], inputs: Tensor) -> Tensor:
+    """The scores (runs, n, classes) of inputs (runs, n, d)."""
+    given = inputs
+    for place in range(0, len(weights), 2):
+        given = torch.baddbmm(
+            weights[place + 1][:, None], given.relu() if place else given, weights[place].mT
+        )
+    return given
+
+
+def model_of(task: Task, seed: int) -> nn.Sequential:
+    """The network with the first weights of a seed."""
+    torch.manual_seed(seed)
+    layers: list[nn.Module] = []
+    for place, (d, e) in enumerate(itertools.pairwise(task.widths)):
+        layers += [nn.Linear(d, e)] if place == 0 else [nn.ReLU(), nn.Linear(d, e)]
+    return nn.Sequential(*layers)
+
+
+def paced(task: Task, key: Key) -> list[dict[str, Any]]:
     """infopace's own rule on the same examples: where it ends."""
+    train, held_out, test = examples_of(task, LABELS[key[0]], key[2])
+    model, draws = model_of(task, key[2]), torch.Generator().manual_seed(key[2])
+    optimizer = torch.optim.SGD(model.parameters(), RATE, momentum=MOMENTUM, weight_decay=key[1])
     scheduler = MutualInformationLR(
         optimizer,
         model,
@@ -131,7 +185,10 @@ def paced(
     )
     epoch = 0
     while epoch < task.epochs and not scheduler.finished:
-        one_epoch(model, optimizer, train, task.batch_size, draws)
+        for batch in torch.randperm(len(train.labels), generator=draws).split(task.batch_size):
+            optimizer.zero_grad()
+            cross_entropy(model(train.inputs[batch]), train.labels[batch]).backward()
+            optimizer.step()
         scheduler.observe()
         scheduler.step()
         epoch += 1
@@ -141,23 +198,23 @@ def paced(
 class Looks:
     """Everything that is measured at a point of a run."""
 
-    def __init__(self, probe: Probe, held_out: Probe, train: Examples, test: Examples) -> None:
+    def __init__(self, train: Examples, held_out: Examples, test: Examples) -> None:
         self.train, self.test = train, test
-        self.held_out = held_out
-        self.spread = ActivationSpread(probe)
-        self.probe, self.some = probe, probe.inputs[:NOISY]
+        self.probe, self.held_out = train.probe(), held_out.probe()
+        self.spread = ActivationSpread(self.probe)
 
-    def at(self, epoch: int, model: nn.Module) -> dict[str, Any]:
+    def at(self, epoch: int, model: nn.Sequential) -> dict[str, Any]:
         """The numbers after an epoch, to four places that count."""
-        measured = self.probe.measure(model, layers=[LAST_HIDDEN], std_error=False)
+        last = str(len(model) - 2)
+        measured = self.probe.measure(model, layers=[last], std_error=False)
         with torch.no_grad():
-            hidden = nn.Sequential(*list(model.children())[: int(LAST_HIDDEN) + 1])(self.some)
+            hidden = model[:-1](self.probe.inputs)
         found = {
             **tested(model, self.test),
             "train_loss": tested(model, self.train)["test_loss"],
             **self.spread(model),
             "inputs": information_through_noise(hidden, NOISE, draws=1).nats,
-            "targets": measured[LAST_HIDDEN].estimate.nats,
+            "targets": measured[last].estimate.nats,
             "output": measured.output.estimate.nats,
             "held_out": self.held_out.measure(model, std_error=False).output.estimate.nats,
         }
@@ -172,33 +229,28 @@ def tested(model: nn.Module, examples: Examples) -> dict[str, float]:
     return {"test_loss": round(float(cross_entropy(scores, examples.labels)), 5), "test": round(right, 5)}
 
 
-def one_epoch(
-    model: nn.Module, optimizer: torch.optim.Optimizer, train: Examples, size: int, draws: torch.Generator
-) -> None:
-    """Train on all examples once."""
-    for batch in torch.randperm(len(train.labels), generator=draws).split(size):
-        optimizer.zero_grad()
-        cross_entropy(model(train.inputs[batch]), train.labels[batch]).backward()
-        optimizer.step()
-
-
-def examples_of(task: Task, wrong: float, seed: int) -> Iterable[Examples]:
+def examples_of(task: Task, wrong: float, seed: int) -> tuple[Examples, Examples, Examples]:
     """Training examples, of which some have a wrong label; a tenth of them, held out; test examples, all right."""
     workload = find_workload(task.workload)
     data = workload.load()
-    assert isinstance(data.train_inputs, Tensor), "data in memory"
-    assert isinstance(data.test_inputs, Tensor), "data in memory"
-    assert workload.prepare is not None, "pixels"
-    labels, draws = data.train_targets.clone(), torch.Generator().manual_seed(1_000 + seed)
+
+    def pixels(images: object, n: int) -> Tensor:
+        assert isinstance(images, Tensor), "data in memory"
+        assert workload.prepare is not None, "pixels"
+        found = workload.prepare(images[:n])
+        return (avg_pool2d(found, 2) if task.pooled else found).flatten(1)
+
+    labels, draws = data.train_targets[: task.train].clone(), torch.Generator().manual_seed(1_000 + seed)
     n = len(labels)
     chosen = torch.randperm(n, generator=draws)[: round(wrong * n)]
     labels[chosen] = (labels[chosen] + torch.randint(1, 10, chosen.shape, generator=draws)) % 10
-    every = Examples(workload.prepare(data.train_inputs).flatten(1), labels)
+    every = Examples(pixels(data.train_inputs, n), labels)
     order = torch.randperm(n, generator=draws)
     out = round(HELD_OUT * n)
-    yield every.part(order[out:])
-    yield every.part(order[:out])
-    yield Examples(workload.prepare(data.test_inputs).flatten(1), data.test_targets)
+    test = Examples(
+        pixels(data.test_inputs, task.test), data.test_targets[: task.test]
+    )
+    return every.part(order[out:]), every.part(order[:out]), test
 
 
 if __name__ == "__main__":

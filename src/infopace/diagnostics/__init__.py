@@ -22,4 +22,5 @@ from infopace.diagnostics._gradient_noise import gradient_noise as gradient_nois
 from infopace.diagnostics._information_plane import InformationPlane as InformationPlane
 from infopace.diagnostics._information_plane import Plane as Plane
 from infopace.diagnostics._information_plane import Point as Point
+from infopace.diagnostics._plot import plot_rows as plot_rows
 from infopace.diagnostics._through_noise import information_through_noise as information_through_noise

@@ -15,7 +15,7 @@ from torch import nn
 
 from infopace._checks import number, shown
 from infopace.diagnostics._information_plane import InformationPlane, Row
-from infopace.diagnostics._plot import figure_of
+from infopace.diagnostics._plot import plot_rows
 from infopace.model.layers import check_model
 from infopace.pictures._figure import Figure
 
@@ -120,7 +120,7 @@ class Diagnostics:
             ImportError: matplotlib is not installed.
             ValueError: nothing was recorded yet.
         """
-        return figure_of(self.rows)
+        return plot_rows(self.rows)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the rows to a file, one a line, as JSON. A file that is there is replaced."""

@@ -19,8 +19,11 @@ _MOST_BANDS = 7
 Row = dict[str, Any]
 
 
-def figure_of(rows: Sequence[Row]) -> Figure:
-    """The picture as a figure of matplotlib.
+def plot_rows(rows: Sequence[Row]) -> Figure:
+    """The picture of rows that `Diagnostics` has recorded, a figure of matplotlib; see `Diagnostics.plot`.
+
+    Args:
+        rows: As `Diagnostics.rows` and `read_rows` have them.
 
     Raises:
         ImportError: matplotlib is not installed.

@@ -21,7 +21,7 @@ from infopace.lab.baselines import BASELINES, Baseline
 from infopace.lab.errors import InputError
 from infopace.lab.identity import recipe_of
 from infopace.lab.optimizers import Recipe, find_recipe
-from infopace.lab.options import check_budget, check_common, check_every, find_device
+from infopace.lab.options import check_budget, check_common, check_every, check_noise, find_device
 from infopace.lab.workload import Workload
 from infopace.lab.workloads import find_workload
 from infopace.policies import Vasudevan2018, Wang2024
@@ -48,14 +48,12 @@ _TESTED, _FOUND = "range test", "the run"
 # The share of the training examples that our rules hold out until the decay. studies/held_out_constants tests it.
 HELD_OUT = 0.1
 # Options of paced methods. A baseline takes none of them.
+_BOUNDS = tuple(field.name for field in dataclasses.fields(Bounds))
 _PACING = (
     "signal",
     "every",
     "bounds",
-    "lr_min",
-    "lr_max",
-    "lr_top",
-    "epsilon",
+    *_BOUNDS,
     "layer_wise",
     "horizon",
     "stop_early",
@@ -126,6 +124,8 @@ class TrainConfig:
     validation: float = 0.0
     """Share of the training examples, the last of each class, that no method sees. At most as many as a probe has score
     the run after each epoch."""
+    diagnostics: Annotated[float | None, arg(metavar="NOISE", help_behavior_hint="(default: none)")] = None
+    """Record the information plane after each epoch, with this noise relative to each layer, such as 1: see report."""
     decay: Literal["linear", "printed", "none"] = "linear"
     """Time decay of the paper's rule: 1 - e/E, 1 - epsilon/E as printed, or none."""
     saturation: Literal["absolute", "signed"] = "absolute"
@@ -210,10 +210,9 @@ class Plan:
             "augment": _named(self.workload.augment),
             **recipe,
         }
-        if self.config.budget is not None:
-            common["budget"] = self.config.budget
-        if self.config.validation:
-            common["validation"] = self.config.validation
+        for name in ("budget", "validation", "diagnostics"):
+            if getattr(self.config, name):
+                common[name] = getattr(self.config, name)
         if self.workload.code:
             common["code"] = self.workload.code
         return common | ({"lr": self.lr} if self.baseline is not None else self._pacing())
@@ -256,6 +255,7 @@ def resolve(config: TrainConfig) -> Plan:
     workload = find_workload(config.workload)
     epochs = workload.epochs if config.epochs is None else config.epochs
     check_common(epochs, config.seed, config.threads)
+    check_noise(config.diagnostics)
     if not 0 <= config.validation < 1:
         raise InputError(f"validation must be a share in [0, 1), got validation = {config.validation:g}")
     device = find_device(config.device)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from infopace.lab.errors import InputError
@@ -37,6 +39,12 @@ def check_every(every: str | None) -> None:
     number = every is not None and every.isascii() and every.isdigit() and int(every) >= 1
     if not (every is None or every == "auto" or number):
         raise InputError(f"every must be a number of steps of at least 1, or auto, got every = {every}")
+
+
+def check_noise(noise: float | None) -> None:
+    """Raise InputError for noise that no information plane can have."""
+    if noise is not None and not (math.isfinite(noise) and noise > 0):
+        raise InputError(f"diagnostics must be the positive size of the noise, got diagnostics = {noise:g}")
 
 
 def find_device(name: str) -> torch.device:

@@ -21,6 +21,7 @@ from infopace.lab.config import OWN, PACED, SWITCHES, Plan, signal_of
 from infopace.lab.environment import seed_epoch
 from infopace.lab.errors import InputError, NotFinite
 from infopace.lab.evaluation import in_eval_mode, values
+from infopace.lab.inside import diagnostics_of, tested
 from infopace.lab.lazy_images import in_turn
 from infopace.lab.processes import Parts, as_one, own_draws
 from infopace.lab.run_folder import Row
@@ -86,6 +87,7 @@ class Training:
                 self.steps: Steps = self._paced(held_out)
         else:
             self.steps = plan.baseline.build(self._setting())
+        self._diagnostics = diagnostics_of(plan.config.diagnostics, self.model, lambda: self._probes(None)[0])
 
     def _paced(self, held_out: Rows | None) -> PacedSteps:
         config = self.plan.config
@@ -243,7 +245,7 @@ class Training:
             "seconds": dict(zip(("train", "measure", "evaluate"), spent, strict=True)),
         }
 
-    def _evaluated(self) -> dict[str, float]:
+    def _evaluated(self) -> dict[str, Any]:
         """As `evaluate`; a trial whose outputs are not finite ends."""
         try:
             return self.evaluate()
@@ -286,20 +288,16 @@ class Training:
         if self._whole is not None and not self.steps.holds_out:
             self.data, self._whole = self._whole, None
         data, workload = self.data, self.plan.workload
-        order, rolled_back, finding = (
-            seed_epoch(self._seed, epoch),
-            self.steps.rolled_back,
-            self.steps.finding,
-        )
+        order = seed_epoch(self._seed, epoch)
+        rolled_back, finding = self.steps.rolled_back, self.steps.finding
         drawn = drawn_batches(workload, len(data.train_inputs), order, self._most)
         parts = Parts([batch.to(self.device) for batch in drawn], self.processes)
         self._batches = len(parts.own)
         order = own_draws(self._seed, epoch, self.processes, order)
         losses: list[torch.Tensor] = []
         self.model.train()
-        for i, (batch, inputs) in enumerate(
-            zip(parts.own, in_turn(data.train_inputs, parts.own), strict=True)
-        ):
+        drawn_inputs = zip(parts.own, in_turn(data.train_inputs, parts.own), strict=True)
+        for i, (batch, inputs) in enumerate(drawn_inputs):
             self.steps.optimizer.zero_grad(set_to_none=True)
             if workload.augment is not None:
                 inputs = workload.augment(inputs, order)
@@ -354,13 +352,14 @@ class Training:
             check_untrained(workload, self._inputs(inputs), data.train_targets[batches[-1]], where)
 
     @torch.no_grad()
-    def evaluate(self) -> dict[str, float]:
-        """The metric on the test set and on validation examples, if there are any, in eval mode.
+    def evaluate(self) -> dict[str, Any]:
+        """The metric on the test set and on validation examples, if there are any, in eval mode; and diagnostics.
 
         Raises NotFinite if a value, or an output, is not finite.
         """
         workload, data = self.plan.workload, self.data
         test = functools.partial(values, self.model, data, workload.metric, self._inputs, self._autocast)
+        test = functools.partial(tested, test, self._diagnostics, self._autocast)
         # All processes do this, because it may change the last bits of the weights.
         with self.steps.evaluating():
             return self.processes.from_first("the test", test)

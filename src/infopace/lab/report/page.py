@@ -13,6 +13,8 @@ from infopace.lab.environment import versions
 from infopace.lab.report.charts import Chart, Entry
 from infopace.lab.report.comparison_table import comparison_table
 from infopace.lab.report.curves import experiment_charts, legend
+from infopace.lab.report.diagnosed import Inside
+from infopace.lab.report.inside_charts import inside_charts, inside_legend, last_table
 from infopace.lab.report.markup import Markup, joined, script_data, tag, text
 from infopace.lab.report.range_curves import layer_table, range_test_charts
 from infopace.lab.report.range_tests import RangeTest
@@ -82,6 +84,12 @@ def page(contents: Contents) -> str:
         *(_scoreboard_section(found, charts) for found in contents.scoreboards),
         *(_comparison_section(found, of[found.workload]) for found in contents.comparisons),
         *(_experiment_section(found, of[found.workload], charts) for found in contents.experiments),
+        *(
+            _inside_section(method.name, inside, of[found.workload], charts)
+            for found in contents.experiments
+            for method in found.methods
+            if (inside := Inside.of(method.runs[0].rows)) is not None
+        ),
         *(_range_test_section(found, of[found.workload], charts) for found in contents.range_tests),
     ]
     script = "".join(_resource(name) for name in _SCRIPTS)
@@ -157,6 +165,17 @@ def _experiment_section(experiment: Experiment, of: str, charts: _Charts) -> Mar
         *(charts.figure(chart) for chart in experiment_charts(experiment)),
         reasons(experiment),
         provenance(experiment),
+        data_charts="",
+    )
+
+
+def _inside_section(method: str, found: Inside, of: str, charts: _Charts) -> Markup:
+    return tag(
+        "section",
+        tag("h2", _heading(of, f"inside {method}")),
+        last_table(found),
+        _legend(inside_legend(found)),
+        *(charts.figure(chart) for chart in inside_charts(found)),
         data_charts="",
     )
 

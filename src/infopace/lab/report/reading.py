@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from infopace.lab.errors import InputError
+from infopace.lab.report.diagnosed import check_diagnostics
 from infopace.lab.report.json_fields import read_json
 from infopace.lab.report.range_tests import RangeTest, holds_test, read_range_test
 from infopace.lab.report.scoreboards import Scoreboard
@@ -21,7 +22,7 @@ _Key = TypeVar("_Key")
 TEST_BEFORE = "range-test"  # where `infopace train` keeps the range test before the run
 COMPARISON_FILE = "comparison.json"
 # Settings that do not distinguish two methods, or are shown elsewhere.
-_NOT_OF_THE_METHOD = ("workload", "method", "layer_wise", "seed", "device")
+_NOT_OF_THE_METHOD = ("workload", "method", "layer_wise", "seed", "device", "diagnostics")
 # Fields that are missing in the rows of a method without information.
 _NOT_MEASURED: dict[str, Any] = {"information": {}, "reference": None, "decisions": [], "held_out": {}}
 
@@ -255,6 +256,7 @@ def _check(run: Run) -> None:
             raise ValueError(f"must have learning rates > 0, and has not in epoch {row['epoch']}")
         for decision in row["decisions"]:
             _ = float(decision["lr"]), decision["phase"], decision["reason"], decision["layer"]
+        check_diagnostics(row)
 
 
 # Grouping

@@ -1,0 +1,94 @@
+"""The section of the results page."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+
+from studies.shared.page import read, section, table
+from studies.veca.section import Points, constant_runs
+
+SKIPPED = 0.1  # of the epochs, in which nothing stops
+
+
+def lowest(name: str) -> Callable[[Points], int]:
+    """The place of the lowest value, after the first tenth of the epochs."""
+    return lambda points: min(_late(points), key=lambda place: points[place][name])
+
+
+def highest(name: str) -> Callable[[Points], int]:
+    """The place of the highest value, after the first tenth of the epochs."""
+    return lambda points: max(_late(points), key=lambda place: points[place][name])
+
+
+RULES: dict[str, Callable[[Points], int]] = {
+    "lowest VECA": lowest("veca"),
+    "highest normalised VECA": highest("veca_normalised"),
+    "lowest VOVU": lowest("vovu"),
+    "lowest mean variance": lowest("mean_variance"),
+    "highest I(X; T + N), last hidden layer": highest("inputs"),
+    "highest I(T; Y), last hidden layer": highest("targets"),
+    "highest I(T; Y), output": highest("output"),
+    "highest information, held out": highest("held_out"),
+    "lowest training loss": lowest("train_loss"),
+    "the last epoch": lambda points: len(points) - 1,
+}
+
+
+def text() -> str:
+    """What each rule loses to the best epoch of the run, in points of test accuracy."""
+    runs = constant_runs()
+    paced: dict[tuple[str, str, float], dict[int, Points]] = {}
+    for row in read("veca"):
+        if row["method"] == "infopace":
+            paced.setdefault((row["task"], row["labels"], row["decay"]), {})[row["seed"]] = row["points"]
+    out = [
+        [name, *(_cell(some, {seed: points[rule(points)] for seed, points in some.items()}) for some in runs.values())]
+        for name, rule in RULES.items()
+    ]
+    others = [_cell(some, _by_others(some)) for some in runs.values()]
+    out.append(["the epoch that is best on the other seeds", *others])
+    ends = [{seed: points[-1] for seed, points in paced.get(key, {}).items()} for key in runs]
+    own = [_cell(some, end) for some, end in zip(runs.values(), ends, strict=True)]
+    out.append(["infopace, a run of its own", *own])
+    best = [
+        f"{100 * statistics.fmean(max(point['test'] for point in points) for points in some.values()):.1f} %"
+        for some in runs.values()
+    ]
+    out.append(["best accuracy of a run", *best])
+    head = ["stopped at", *(f"{task}, {labels} labels, decay {decay:g}" for task, labels, decay in runs)]
+    seeds, of_infopace = (
+        " to ".join(str(count) for count in sorted({len(one) for one in found})) for found in (runs.values(), ends)
+    )
+    return section(
+        "When to stop",
+        "`python -m studies.veca.run`",
+        "Points of test accuracy that each rule loses to the best measured epoch of the same run at a constant rate, and "
+        f"in brackets the mean epoch at which it stops. Means over {seeds} seeds, of infopace over {of_infopace}. infopace "
+        f"finds its own rate, so it may lose less than nothing.\n\n{table(head, out)}",
+    )
+
+
+def _late(points: Points) -> list[int]:
+    return [place for place, point in enumerate(points) if point["epoch"] > SKIPPED * points[-1]["epoch"]]
+
+
+def _by_others(runs: dict[int, Points]) -> dict[int, dict[str, float]]:
+    found: dict[int, dict[str, float]] = {}
+    for seed, points in runs.items():
+        others = [other for one, other in runs.items() if one != seed]
+        if others:
+            place = max(_late(points), key=lambda place: statistics.fmean(other[place]["test"] for other in others))
+            found[seed] = points[place]
+    return found
+
+
+def _cell(runs: dict[int, Points], stopped: dict[int, dict[str, float]]) -> str:
+    if not stopped:
+        return "not run"
+    lost = [
+        100 * (max(point["test"] for point in runs[seed]) - stop["test"])
+        for seed, stop in stopped.items()
+        if seed in runs
+    ]
+    return f"{statistics.fmean(lost):.1f} ({statistics.fmean(stop['epoch'] for stop in stopped.values()):.0f})"
