@@ -33,11 +33,11 @@ from infopace.regularizers import (
     NormalizedHSIC,
     VariationalBottleneck,
 )
-from studies.regularizer_cost.diagnostics import DIAGNOSTICS
+from studies.regularizer_cost.diagnostics import diagnostics_of
 from studies.regularizer_gallery.terms import change_of, own_parameters
 
 RESULTS = Path(__file__).resolve().parents[2] / "results" / "regularizer_cost.jsonl"
-IMAGES, BATCH, PIXELS, BETA = 2_000, 100, 784, 1e-3
+IMAGES, BATCH, PIXELS, BETA = 1_000, 100, 784, 1e-3
 
 
 def conv() -> nn.Module:
@@ -115,15 +115,16 @@ def timed(name: str, pairs: int, images: Tensor, targets: Tensor) -> list[dict[s
     """The rows of a network. A bare epoch comes before each epoch with a term, and before each diagnostic."""
     network = NETWORKS[name]
     bare, runs = Run(network, None), {term: Run(network, term) for term in TERMS}
+    looks = diagnostics_of(images, targets)
     seconds: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for pair in range(pairs + 1):
         for term, run in runs.items():
             both = bare.epoch(images, targets), run.epoch(images, targets)
             seconds.setdefault(("term", term), []).extend([both] if pair else [])  # the first warms up
-        for look, call in DIAGNOSTICS.items():
+        for look, call in looks.items():
             before = bare.epoch(images, targets)
             began = time.process_time()
-            call(bare.model, images, targets)
+            call(bare.model)
             both = before, before + time.process_time() - began
             seconds.setdefault(("diagnostic", look), []).extend([both] if pair else [])
         print(f"{name}: {pair} of {pairs} pairs", flush=True)
@@ -142,7 +143,7 @@ def timed(name: str, pairs: int, images: Tensor, targets: Tensor) -> list[dict[s
 def main() -> None:
     """Time all in one process, and write the rows."""
     parser = argparse.ArgumentParser(description="What each term and each diagnostic costs")
-    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--pairs", type=int, default=3)
     arguments = parser.parse_args()
     set_determinism(1, torch.device("cpu"))
     keep_freed_memory()

@@ -30,11 +30,12 @@ def text() -> str:
     return section(
         "What each term and each diagnostic costs",
         f"`python -m studies.regularizer_cost.run --pairs {pairs}`",
-        "2,000 MNIST digits in batches of 100 on one thread. A bare epoch comes before each epoch with a term, "
+        "1,000 MNIST digits in batches of 100 on one thread. A bare epoch comes before each epoch with a term, "
         "and before each diagnostic, in one process. Shown is how many bare epochs an epoch with it takes: the "
         f"median of {pairs} pairs, and the least and the most. A bare epoch takes {seconds}, of a processor "
         "that other programs shared. Terms are as the library makes them; those with a critic fit it five "
-        f"steps for each of the network's. A diagnostic is called once, after the epoch.\n\n{table(head, lines)}",
+        "steps for each of the network's. A diagnostic is called once, after the epoch, on 500 "
+        f"examples.\n\n{table(head, lines)}",
     )
 
 
