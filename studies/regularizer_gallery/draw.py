@@ -10,16 +10,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from infopace.pictures import COLOURS, GREY, new_figure
-from studies.regularizer_gallery.run import NAME
+from studies.regularizer_gallery.section import complete
 from studies.regularizer_gallery.terms import TERMS, Shown
-from studies.shared.page import ROOT, read
+from studies.shared.page import ROOT
 
 Rows = list[dict[str, Any]]
 
 
 def main() -> None:
     """Draw them."""
-    rows = read(NAME)
+    rows = complete()
     for name, shown in TERMS.items():
         own = [row for row in rows if row["setting"]["term"] == name]
         path = ROOT / "docs" / "images" / f"regularizer-{name}.png"
