@@ -25,7 +25,7 @@ from infopace.regularizers import MINE, GaussianNoise, Layers, VariationalBottle
 from studies.shared.rows import make_missing
 
 NAME = "jonsson"
-IMAGES, TESTS, EPOCHS, BATCH = 2_000, 1_000, 24, 100
+IMAGES, TESTS, EPOCHS, BATCH = 1_000, 1_000, 24, 50
 LR, WARM_UP = 0.02, 5  # epochs over which beta rises from 0
 NOISE = 0.3  # of rms(T), in training and where I(X; T + N) is measured
 LAYER, UNITS, PIXELS, WIDTHS = "fc1", 64, 3 * 32 * 32, (8, 16, 32)
