@@ -65,11 +65,20 @@ GRID: dict[str, tuple[float, ...]] = {
     "decov": BETAS,
     "edm, covariances": BETAS,
     "edm, correlations": BETAS,
+    "variances alone": BETAS,
 }
 
 
-def build_term(method: str, units: int) -> EnsembleDecorrelation | None:
+def variances(t: Tensor) -> Tensor:
+    """The mean squared variance of a unit: what DeCov leaves out of |C|^2, so it decorrelates nothing."""
+    table = t.flatten(2).mean(2) if t.ndim > 2 else t
+    return table.var(0, correction=0).square().mean()
+
+
+def build_term(method: str, units: int) -> Callable[[Tensor], Tensor] | None:
     """The term of a method."""
+    if method == "variances alone":
+        return variances
     if not method.startswith(("decov", "edm")):
         return None
     groups = units if method == "decov" else GROUPS
