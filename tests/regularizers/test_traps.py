@@ -147,6 +147,27 @@ def test_a_saved_critic_goes_on_the_same(name: str) -> None:
     assert values[0] == values[1]
 
 
+@EVERY_CRITIC
+def test_a_critic_that_was_fitted_may_be_moved(name: str) -> None:
+    """A state is loaded, and then the module goes to the device of the model: its optimizer goes with it."""
+    x, y = (table.double() for table in related())
+    term = CRITICS[name]()
+    term.fit(x, y, steps=2)
+    before = copy.deepcopy(term.critic.state_dict())
+    term.double()(x, y)
+    state = [entry["exp_avg"] for entry in term.optimizer.state_dict()["state"].values()]
+    assert {moment.dtype for moment in state} == {torch.float64}
+    assert any(not torch.equal(before[key], value) for key, value in term.critic.state_dict().items())
+
+
+def test_order_2_needs_a_narrower_kernel() -> None:
+    """With three medians there is next to nothing to press on."""
+    x, y = related()
+    wide, one = MatrixRenyi(2.0), MatrixRenyi(2.0, width=1.0)
+    assert float(wide(x, y)) < 0.2 * float(one(x, y))
+    assert float(one.shuffled(x, y)) < 0.2 * float(one(x, y))
+
+
 def test_infonce_shows_at_most_the_logarithm_of_the_batch() -> None:
     x, _ = related(16)
     term = CRITICS["infonce"]()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -71,6 +71,12 @@ class FittedTerm(nn.Module, ABC):
         first, second = feature_pair(x, y, self.widths)
         dtype = next(self.critic.parameters()).dtype
         return first.to(dtype), second.to(dtype)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> FittedTerm:
+        # `.to(device)` reaches the critic; loading its own state puts the optimizer where the critic is.
+        super()._apply(fn, recurse)
+        self.optimizer.load_state_dict(self.optimizer.state_dict())
+        return self
 
     def get_extra_state(self) -> dict[str, Any]:
         """The state of the critic's optimizer, for `state_dict`."""

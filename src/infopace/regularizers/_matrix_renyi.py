@@ -22,7 +22,8 @@ class MatrixRenyi(KernelTerm):
 
     It is no Shannon information, and the width decides what it says. With a narrow kernel all examples are far apart,
     and shuffled pairs have as much as true ones. So the default is 3 medians, where the value is small and shuffled
-    pairs have almost none. Read it only beside `shuffled`, and never let it drive the learning rate.
+    pairs have almost none. With a = 2 it is tiny there: take one median, or a large beta. Read it only beside
+    `shuffled`, and never let it drive the learning rate.
 
     The value stays the same when the examples are permuted, and when x or y is rotated or moved. With per = "median" it
     does not change with their scale either; with per = "sqrt(d)" it goes from 0 to its maximum with it.

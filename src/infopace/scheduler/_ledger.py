@@ -5,7 +5,6 @@ A unit of time is an epoch, or a fixed number of optimizer steps.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
