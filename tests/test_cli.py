@@ -111,7 +111,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_help_names_every_workload(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "--help"]) == 0
     shown = re.sub(r"[\s│|]+", " ", capsys.readouterr().out)
-    assert len(WORKLOADS) == 29
+    assert len(WORKLOADS) == 31
     assert [name for name in WORKLOADS if name not in shown] == []
 
 

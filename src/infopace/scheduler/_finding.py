@@ -292,8 +292,8 @@ class Finding:
 
     def check(self, state: Mapping[str, Any]) -> None:
         """Raise ValueError for what `state` gave of another network."""
-        for kept in (state["start"], state["best"]):
-            self._start.check(kept)
+        for kept in ("start", "best"):
+            self._start.check(state.get(kept))
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state` gave."""

@@ -66,7 +66,8 @@ class Trained:
 
     def check(self, state: Mapping[str, Any]) -> None:
         """Raise ValueError for a state of another network."""
-        mine, theirs = (_shapes(one) for one in (self._model.state_dict(), state["model"]))
+        model = state.get("model") if isinstance(state, Mapping) else None  # a damaged file may hold anything
+        mine, theirs = (_shapes(one) for one in (self._model.state_dict(), model))
         if mine != theirs:
             name = next(name for name in (*mine, *theirs) if mine.get(name) != theirs.get(name))
             raise ValueError(
@@ -139,8 +140,10 @@ class Kept:
         self._parts, self._saved = None, state
 
 
-def _shapes(state: Mapping[str, Any]) -> dict[str, tuple[int, ...] | None]:
-    """Of each weight and buffer; None: there is none of this name, or it is no tensor."""
+def _shapes(state: Any) -> dict[str, tuple[int, ...]]:
+    """Of each weight and buffer."""
+    if not isinstance(state, Mapping):
+        return {}
     return {name: tuple(one.shape) for name, one in state.items() if isinstance(one, Tensor)}
 
 
