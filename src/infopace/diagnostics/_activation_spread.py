@@ -24,10 +24,9 @@ class ActivationSpread:
     for zeros.
 
     Both were proposed as signs of overfitting: they would rise with the test loss, so that training could be stopped
-    without validation data. Read them beside `mean_variance` and the number of the epoch. On two tasks neither followed
-    the test loss more closely than these two after its minimum, and with weight decay both fell while it rose
-    (`studies/veca`). So claim nothing from them under weight decay. Batch norm, which holds the scale of a layer too, was
-    not measured.
+    without validation data. Read them beside `mean_variance` and the number of the epoch. On two tasks the epoch
+    followed the test loss at least as closely after its minimum, and with weight decay both fell while it rose
+    (`studies/veca`). So claim nothing from them under weight decay, or under batch norm, which was not measured.
 
     The measures stay the same when examples or units are permuted. VECA and the mean variance stay the same when the
     layer is rotated, VOVU does not. A factor a of the whole layer multiplies VECA and VOVU by a^4, the mean variance by
