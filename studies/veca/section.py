@@ -34,10 +34,10 @@ def text() -> str:
         "VECA and the test loss",
         "`python -m studies.veca.run`",
         "Spearman's correlation of each number with the test loss over the epochs of a run: over the whole run, then "
-        f"after the epoch with the lowest test loss, where at least {FEWEST} measurements follow. Means over seeds; in "
-        "brackets the lowest and the highest after the minimum. The mean variance of the units and the number of the "
-        "epoch are the controls. Wrong: 30 % of the training labels. All are of the last hidden layer after its ReLU, "
-        f"on 500 training examples.\n\n{table(head, out)}",
+        f"after the epoch with the lowest test loss, where {FEWEST} measurements or more are left, which some seeds "
+        "lack. Means over seeds; in brackets the lowest and the highest after the minimum. The mean variance of the "
+        "units and the number of the epoch are the controls. Wrong: 30 % of the training labels. All are of the last "
+        f"hidden layer after its ReLU, on 500 training examples.\n\n{table(head, out)}",
     )
 
 
@@ -51,8 +51,9 @@ def constant_runs() -> dict[tuple[str, str, float], dict[int, Points]]:
 
 
 def _where(runs: dict[int, Points]) -> str:
-    at = [min(points, key=lambda point: point["test_loss"])["epoch"] for points in runs.values()]
-    return f"{statistics.fmean(at):.0f} of {next(iter(runs.values()))[-1]['epoch']}"
+    at = [points[_lowest(points)]["epoch"] for points in runs.values()]
+    lasting = sum(len(points) - _lowest(points) >= FEWEST for points in runs.values())
+    return f"{statistics.fmean(at):.0f} of {next(iter(runs.values()))[-1]['epoch']}; {lasting} seeds go on"
 
 
 def _correlations(runs: dict[int, Points]) -> list[str]:
@@ -60,7 +61,7 @@ def _correlations(runs: dict[int, Points]) -> list[str]:
     for signal in SIGNALS:
         whole, after = [], []
         for points in runs.values():
-            lowest = min(range(len(points)), key=lambda place: points[place]["test_loss"])
+            lowest = _lowest(points)
             whole.append(_spearman(points, signal))
             if len(points) - lowest >= FEWEST:
                 after.append(_spearman(points[lowest:], signal))
@@ -69,6 +70,10 @@ def _correlations(runs: dict[int, Points]) -> list[str]:
             f"{statistics.fmean(whole):.2f}; {f'{statistics.fmean(after):.2f}' if after else 'no'}{ends}"
         )
     return cells
+
+
+def _lowest(points: Points) -> int:
+    return min(range(len(points)), key=lambda place: points[place]["test_loss"])
 
 
 def _spearman(points: Points, signal: str) -> float:

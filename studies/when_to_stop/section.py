@@ -32,6 +32,7 @@ RULES: dict[str, Callable[[Points], int]] = {
     "highest information, held out": highest("held_out"),
     "lowest training loss": lowest("train_loss"),
     "the last epoch": lambda points: len(points) - 1,
+    "the first epoch after a tenth": lambda points: _late(points)[0],
 }
 
 
@@ -72,7 +73,8 @@ def text() -> str:
         "`python -m studies.veca.run`",
         "Points of test accuracy that each rule loses to the best measured epoch of the same run at a constant rate. "
         f"In brackets is the mean epoch at which it stops. Means over {seeds} seeds, of infopace over {of_infopace}. "
-        f"infopace finds its own rate, so it may lose less than nothing.\n\n{table(head, out)}",
+        "infopace finds its own rate, so it may lose less than nothing. The first epoch after a tenth is the earliest "
+        f"at which a rule may stop.\n\n{table(head, out)}",
     )
 
 

@@ -23,11 +23,10 @@ class ActivationSpread:
     more units than examples |C|_F comes from the n x n products of the examples, which have the same eigenvalues but
     for zeros.
 
-    Both were proposed as signs of overfitting: they rise with the test loss, so training might be stopped without
-    validation data. Read them beside `mean_variance` and the number of the epoch. On small networks that overfit wrong
-    labels these two rose with the test loss as well as VECA did. With weight decay, VECA pointed the other way after
-    the minimum (`studies/veca`). So claim nothing from it under weight decay or batch norm, where the scale of the
-    layer is held by something else.
+    Both were proposed as signs of overfitting: they would rise with the test loss, so that training could be stopped
+    without validation data. Read them beside `mean_variance` and the number of the epoch. On two tasks the epoch
+    followed the test loss at least as closely after its minimum, and with weight decay both fell while it rose
+    (`studies/veca`). So claim nothing from them under weight decay, or under batch norm, which was not measured.
 
     The measures stay the same when examples or units are permuted. VECA and the mean variance stay the same when the
     layer is rotated, VOVU does not. A factor a of the whole layer multiplies VECA and VOVU by a^4, the mean variance by
