@@ -25,6 +25,7 @@ def text() -> str:
         for network in NETWORKS
         for line in _lines([r for r in rows if r["setting"]["network"] == network])
     ]
+    beside = " ".join(filter(None, map(_beside, NETWORKS)))
     if not lines:
         return section(TITLE, COMMAND, "No seed is complete yet.")
     return section(
@@ -34,9 +35,24 @@ def text() -> str:
         f"validation images, from {_grid()}. Shown is the mean accuracy of the last five epochs on 4,000 test "
         "images. Differences are paired by seed; t-tests with Holm's correction over the methods of a network. "
         f"EDM has {GROUPS} groups. r² is between units of different groups on test images, the chance level "
-        f"taken off, with the same groups for every method.\n\n{table(HEAD, lines)}\n\n![Test accuracy of each "
-        "seed by method, and the correlation between groups](images/edm.png)",
+        f"taken off, with the same groups for every method.\n\n{table(HEAD, lines)}\n\n{beside}\n\n![Test "
+        "accuracy of each seed by method, and the correlation between groups](images/edm.png)",
     )
+
+
+def _beside(network: str) -> str:
+    """EDM as published minus DeCov, and minus the control that decorrelates nothing."""
+    rows = [row for row in tested() if row["setting"]["network"] == network]
+    edm, found = finals(rows, "edm, covariances"), list[str]()
+    for method in ("decov", "variances alone"):
+        other = finals(rows, method)
+        seeds = sorted(edm.keys() & other.keys())
+        ends = interval([edm[seed] - other[seed] for seed in seeds])
+        if ends is not None:
+            mean = statistics.fmean(edm[seed] - other[seed] for seed in seeds)
+            p = paired_p([edm[seed] for seed in seeds], [other[seed] for seed in seeds])
+            found.append(f"minus {method} {mean:+.2f} ({ends[0]:+.2f} to {ends[1]:+.2f}, p {p_text(p)})")
+    return f"{network}: EDM with covariances {', '.join(found)}." if found else ""
 
 
 def tested() -> Rows:

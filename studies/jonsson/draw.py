@@ -38,7 +38,7 @@ def main() -> None:
     over_time.set(xlabel="epoch", title="test accuracy, %, mean of the seeds; shaded: the last third")
     spread.set_yticks(range(len(HOW)), [name_of(how) for how in HOW], fontsize=8)
     spread.invert_yaxis()
-    spread.set(title="spread over the last third, points, each seed")
+    spread.set(title="spread over that third, points")
     plane.set(xlabel="I(X; T + N), nats, a lower bound", ylabel="I(T; Y), nats, neighbours")
     plane.set(title="the plane, from the first look to the last (large), test images")
     legend.axis("off")

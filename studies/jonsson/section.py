@@ -22,14 +22,16 @@ def text() -> str:
     """Mean and spread of test accuracy over the last third of the epochs, and the information that is left."""
     rows = read(RESULTS / f"{NAME}.jsonl")
     found = {how: [row for row in rows if how_of(row) == how] for how in HOW}
-    seeds = sorted(set.intersection(*({row["setting"]["seed"] for row in own} for own in found.values())))
+    found = {how: own for how, own in found.items() if own}
+    ran = [{row["setting"]["seed"] for row in own} for own in found.values()]
+    seeds = sorted(set.intersection(*ran)) if CONTROL in found else []
     if not seeds:
         return section(TITLE, COMMAND, "No seed is complete yet.")
     kept = {
         how: [next(r for r in own if r["setting"]["seed"] == seed) for seed in seeds]
         for how, own in found.items()
     }
-    others = [how for how in HOW if how != CONTROL]
+    others = [how for how in found if how != CONTROL]
     tests = {
         what: dict(
             zip(
@@ -41,7 +43,7 @@ def text() -> str:
         for what in ("mean", "spread")
     }
     lines = []
-    for how in HOW:
+    for how in found:
         own = kept[how]
         values = [row["value"][-1] for row in own if row["value"][-1] is not None]
         compared: list[str] = []
