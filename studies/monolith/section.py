@@ -38,7 +38,8 @@ def text() -> str:
         for row in rows
         if row["setting"]["way"] == TUNING
     )
-    tables = "No seed is done yet."
+    tuning = f" The cosine at {tuning}; the best is taken." if tuning else ""
+    tables = "Not run."
     if ways[BY_BLOCKS]:
         lines = [_line(way, of_way, ways[BY_BLOCKS]) for way, of_way in ways.items() if of_way]
         stages = table(_STAGES, _stages(list(ways[BY_BLOCKS].values())))
@@ -50,7 +51,7 @@ def text() -> str:
         "about held-out examples ends its stage, then all together; and three ways end to end. An epoch is a pass over "
         "the training images, trials included. Work is floating-point operations, in epochs end to end, with what is "
         "spent on measuring and on the outputs that are kept. Intervals are Student's, p is that of the paired t-test "
-        f"against block by block, without correction. The cosine at {tuning}; the best is taken.\n\n{tables}",
+        f"against block by block, without correction.{tuning}\n\n{tables}",
     )
 
 

@@ -255,9 +255,7 @@ def examples_of(task: Task, wrong: float, seed: int) -> tuple[Examples, Examples
     every = Examples(pixels(data.train_inputs, n), labels)
     order = torch.randperm(n, generator=draws)
     out = round(HELD_OUT * n)
-    test = Examples(
-        pixels(data.test_inputs, task.test), data.test_targets[: task.test]
-    )
+    test = Examples(pixels(data.test_inputs, task.test), data.test_targets[: task.test])
     return every.part(order[out:]), every.part(order[:out]), test
 
 

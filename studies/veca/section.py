@@ -22,7 +22,14 @@ def text() -> str:
         [task, labels, f"{decay:g}", len(some), _where(some), *_correlations(some)]
         for (task, labels, decay), some in runs.items()
     ]
-    head = ["task", "labels", "weight decay", "seeds", "lowest test loss at", *(s.replace("_", " ") for s in SIGNALS)]
+    head = [
+        "task",
+        "labels",
+        "weight decay",
+        "seeds",
+        "lowest test loss at",
+        *(s.replace("_", " ") for s in SIGNALS),
+    ]
     return section(
         "VECA and the test loss",
         "`python -m studies.veca.run`",
@@ -59,7 +66,9 @@ def _correlations(runs: dict[int, Points]) -> list[str]:
             if len(points) - lowest >= FEWEST:
                 after.append(_spearman(points[lowest:], signal))
         ends = f" ({min(after):.2f} to {max(after):.2f})" if after else ""
-        cells.append(f"{statistics.fmean(whole):.2f}; {f'{statistics.fmean(after):.2f}' if after else 'no'}{ends}")
+        cells.append(
+            f"{statistics.fmean(whole):.2f}; {f'{statistics.fmean(after):.2f}' if after else 'no'}{ends}"
+        )
     return cells
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from infopace import MutualInformationLR, Probe
 from infopace.integrations._backup import Backup
@@ -51,8 +51,7 @@ class MutualInformationCallback(keras.callbacks.Callback):
         """Build the scheduler in the first epoch, when others have restored the model."""
         if self.scheduler is not None:
             return
-        model, plan = self.model, self.params
-        assert model is not None and plan is not None, "fit has set them"
+        model, plan = cast("Any", self.model), cast("dict[str, Any]", self.params)  # `fit` has set them
         self._optimizer = KerasOptimizer(model)
         state = self._backup.load(self._optimizer.done)
         epochs = plan["epochs"] - (epoch if state is None else 0)  # `fit` may begin at a later one
