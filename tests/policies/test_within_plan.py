@@ -28,6 +28,17 @@ def falls(window: np.ndarray) -> bool:
     return -rises.mean() > max(1.96 * rises.std(ddof=1) / math.sqrt(len(rises)), wander)
 
 
+def sinks(values: list[float], noise: float) -> bool:
+    """Whether a line through values falls by more than noise, and than their scatter explains."""
+    n, x = len(values), np.arange(len(values))
+    if n < 4:
+        return False
+    slope, start = np.polyfit(x, values, 1)
+    left = np.asarray(values) - start - slope * x
+    error = math.sqrt(float(left @ left) / (n - 2)) / (math.sqrt(n) * float(x.std())) * (n - 1)
+    return -slope * (n - 1) > max(noise, stats.t.ppf(0.975, n - 2) * error)
+
+
 def record(nats: list[float]) -> int:
     """The last value that is more than a hundredth above all that were so before it."""
     records = [0]
@@ -97,8 +108,9 @@ def slow_within(
             noise = BOUNDS.epsilon * abs(least)
             if held_out is not None and fresh:
                 noise = max(noise, standard_error(held_out.pointwise[done]))
-            fell = math.isfinite(least) and now < least - 1.96 * math.sqrt(2) * noise
-            if fell and held > BOUNDS.lr_min:
+            noise *= 1.96 * math.sqrt(2)
+            fell = now < least - noise or sinks(trace[max(half, start + 1) : done + 1], noise)
+            if fell and math.isfinite(least) and held > BOUNDS.lr_min:
                 start, lowered, back = done, lowered + 1, best
                 level = min(least, trace[best]) if returns else now
                 held = max(0.1 / 2 ** (lowered - 1), BOUNDS.lr_min)

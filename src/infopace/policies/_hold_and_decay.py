@@ -34,14 +34,16 @@ class HoldAndDecay(Policy):
     **With a plan of E epochs** the rule seeks the best network by its end. The hold takes half of the epochs, the decay
     the other half: a = E / 2, N = E. Three things change that. H is the information about held-out examples:
 
-        fell:      I < least - 1.96 * sqrt(2) * max(epsilon * |least|, error of H)
+        fell:      I < least - noise, or rise of I < -max(noise, t * wander)
+                   noise = 1.96 * sqrt(2) * max(epsilon * |least|, error of H)
                    the hold goes on from epoch b, at half the rate (at LR_top the first time, if that is lower)
         overfits:  in a hold, I > I of b, and rise < -max(1.96 * error, t * wander)
                    the decay begins from epoch b, and takes b epochs, four or more: N = min(a + b, E)
         overfits:  in a watched decay, I > I of b, and H < H of b - max(1.96 * error, 1.96 * sqrt(2) * scatter)
                    the same; the second time the run is over, with the network of epoch b
 
-    least is the least value of the hold's second half. Information falls below it where the rate is too high. b is the
+    least is the least value of the hold's second half. Information falls below it where the rate is too high. It
+    follows a slow fall, which shows in the line through these values, four or more: its rise is negative. b is the
     best epoch: see `HeldOut.bests`, or without held-out examples the one with the highest information. The network
     returns to what it was then, where the scheduler can. Where more was known about the probe then, the rate is too
     high, and the network does not overfit. rise is that of the least-squares line through the information about

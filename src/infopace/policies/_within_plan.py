@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+
 from infopace.policies._bounds import Bounds
 from infopace.policies._decay import Decay, Rule, decaying, middle
-from infopace.policies._held_out import HeldOut
+from infopace.policies._held_out import HeldOut, two_sided_quantile
 from infopace.policies._policy import Decision, Observed
 
 
@@ -140,7 +142,7 @@ def _by_heart(rule: _Rule, done: int, observed: Observed, held_out: HeldOut) -> 
 
 
 def _fallen(rule: _Rule, hold: _Hold, done: int, observed: Observed) -> _Hold | None:
-    """The hold at a lower rate, where information fell below all that the second half of the hold had."""
+    """The hold at a lower rate, where information fell below all that the second half of the hold had, or sinks."""
     nats = observed.history
     # The first value of a hold is that of another rate, or of a network that was left.
     first = max(_second_half(rule, hold, done), hold.start + 1)
@@ -148,16 +150,40 @@ def _fallen(rule: _Rule, hold: _Hold, done: int, observed: Observed) -> _Hold | 
     if not math.isfinite(least):
         return None
     noise = rule.z * math.sqrt(2.0) * max(observed.bounds.epsilon * abs(least), _error(observed, done))
-    fall = least - nats[done]
-    if done <= hold.start or fall <= noise:
+    if done <= hold.start:
+        return None
+    fall, why = least - nats[done], "below all of the last values"
+    if fall <= noise:
+        # The least value follows a slow fall, and does not show it.
+        fall, wander = _sinking(nats[first : done + 1]) if done + 1 - first >= rule.fewest else (0.0, 0.0)
+        noise, why = max(noise, wander), f"in {_span(observed, done - first)}"
+    if fall <= noise:
         return None
     if _held(rule, hold, observed.bounds) <= observed.bounds.lr_min:
         return None
     back = _best(observed, done) if observed.returns else None
-    why = f"information fell by {fall:.2g} below all of the last values, and {noise:.2g} would be significant"
+    why = f"information fell by {fall:.2g} {why}, and {noise:.2g} would be significant"
     # It goes on from what is left, or from an earlier network, which may know less of the probe.
     level = nats[done] if back is None else min(least, nats[back])
     return _Hold(done, hold.lowered + 1, back, level, why)
+
+
+def _sinking(values: Sequence[float]) -> tuple[float, float]:
+    """How far the least-squares line through values falls, and how far 97.5 % of those through steady ones do at most.
+
+    >>> _sinking([0.7, 0.6, 0.6, 0.5, 0.4])
+    (0.28, 0.127)
+    """
+    y, x = np.asarray(values, dtype=np.float64), np.arange(len(values)) - (len(values) - 1) / 2
+    long, slope = len(values) - 1, float(x @ y) / float(x @ x)
+    left = y - y.mean() - slope * x
+    error = math.sqrt(float(left @ left) / (len(values) - 2) / float(x @ x))
+    return -slope * long, two_sided_quantile(len(values) - 2.0) * error * long
+
+
+def _span(observed: Observed, units: int) -> str:
+    """So many units of time, in words."""
+    return f"{units} epochs" if observed.unit is None else f"{units * observed.unit} steps"
 
 
 def _error(observed: Observed, done: int) -> float:
@@ -179,7 +205,7 @@ def _overfits(rule: _Rule, hold: _Hold, done: int, observed: Observed) -> str | 
     noise = max(rule.z * error, held_out.wander(first, done))
     if -rise <= noise:
         return None
-    time = f"{done - first} epochs" if observed.unit is None else f"{(done - first) * observed.unit} steps"
+    time = _span(observed, done - first)
     return f"held-out information fell by {-rise:.2g} in {time}, and {noise:.2g} would be significant"
 
 
