@@ -161,8 +161,8 @@ ROWS: list[tuple[str, Callable[[], Any], tuple[str, ...]]] = [
     # States
     ("load_state_dict(3)", loaded(lambda state: 3), ("state", "3")),
     ("load_state_dict([])", loaded(lambda state: [1]), ("state", "[1]")),
-    ("load_state_dict({})", loaded(lambda state: {}), ("state", "version")),
-    ("load_state_dict(of torch's)", loaded(lambda state: {"base_lrs": [0.1]}), ("state", "version")),
+    ("load_state_dict({})", loaded(lambda state: {}), ("state", "MutualInformationLR")),
+    ("load_state_dict(of torch's)", loaded(lambda state: {"base_lrs": [0.1]}), ("state", "base_lrs")),
     ("load_state_dict(version 99)", loaded(put("version", 99)), ("version", "99")),
     *[
         (f"load_state_dict(without {name})", loaded(drop(name)), ("state", name))

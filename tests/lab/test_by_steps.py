@@ -76,6 +76,7 @@ def test_auto_chooses_a_cadence(tiny: Any) -> None:
     assert run.steps.scheduler.every is not None and run.steps.scheduler.every >= 1
 
 
+@pytest.mark.filterwarnings("ignore:.*were rolled back one after the other")
 def test_what_diverges_in_the_middle_of_an_epoch_is_rolled_back_and_the_epoch_goes_on(
     tiny: Any, tmp_path: Path
 ) -> None:

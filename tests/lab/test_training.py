@@ -252,6 +252,7 @@ def test_a_published_rule_is_as_it_was_published(
         tiny.run(tmp_path, method="vasudevan-2020", bounds="workload")
 
 
+@pytest.mark.filterwarnings("ignore:.*were rolled back one after the other")
 def test_where_no_rate_helps_the_run_says_what_was_tried(
     tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -291,6 +292,7 @@ def test_a_weight_that_is_not_finite_from_the_start_is_no_divergence(
     assert all(row["train_loss"] is not None for row in RunFolder(tmp_path).read_rows()[1:])
 
 
+@pytest.mark.filterwarnings("ignore:.*were rolled back one after the other")
 def test_a_training_of_which_nothing_is_left_has_diverged(tiny: Any, tmp_path: Path) -> None:
     tiny.change(bounds=Bounds(1e-3, 1e30, lr_top=1e30))
     for _ in range(2):  # resuming does not turn it into a success

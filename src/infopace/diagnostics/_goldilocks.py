@@ -41,7 +41,7 @@ class Curvature:
 
     ratio: float
     positive: float
-    eigenvalues: Float[Tensor, " d"]
+    eigenvalues: Tensor
     loss: float
     norm: float
 

@@ -57,15 +57,15 @@ class NoiseOfGradients:
 
     @property
     def scale(self) -> float:
-        """tr D / |g|^2, of the gradient of these n examples; inf where that is 0.
+        """The noise scale, `trace / squared_mean`, of the gradient of these n examples; inf where that is 0.
 
-        |g|^2 has tr D / n by chance. So it hardly exceeds n where the true gradient is near 0.
+        The squared mean has tr D / n by chance. So the scale hardly exceeds n where the true gradient is near 0.
         """
         return _ratio(self.trace, self.squared_mean)
 
     @property
     def unbiased_scale(self) -> float:
-        """tr D / (|g|^2 - tr D / n), with what is by chance taken off; inf where nothing is left.
+        """The noise scale where tr D / n, which is by chance, is taken off the squared mean; inf where nothing is left.
 
         The batch size at which the noise of a batch's gradient is as large as the gradient itself.
         """

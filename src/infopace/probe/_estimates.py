@@ -34,7 +34,7 @@ _RIDGE = {
     Kind.SOFT: "soft",
 }
 # How far apart the outputs of a sigmoid are where it has learned something.
-_WIDE = 0.5
+_WIDE = 0.9
 
 
 def of_layer(
