@@ -306,16 +306,17 @@ def whole(name: str, epoch: Epoch, pairs: int) -> dict[str, object]:
 
     Both train at the same rate, because what a step takes depends on the numbers in the network.
     """
-    OPTIONS["bounds"] = Bounds(1e-3, 0.01, 0.01)
     seconds: dict[bool, list[float]] = {False: [], True: []}
     measured: list[float] = []
     alternating(name, Epoch())  # short ones, to warm up
+    usual, OPTIONS["bounds"] = OPTIONS["bounds"], Bounds(1e-3, 0.01, 0.01)
     for _ in range(pairs):
         for paced, took in alternating(name, epoch).items():
             seconds[paced].append(took)
         began = time.process_time()
         epoch.probe.measure(epoch.network)
         measured.append(time.process_time() - began)
+    OPTIONS["bounds"] = usual
     return {
         "framework": name,
         "pairs": pairs,
