@@ -5,16 +5,11 @@ Rows: results/fair_tuning.jsonl, without those that are published in results/com
 
 from __future__ import annotations
 
-import argparse
-import functools
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
-from infopace.lab.compare import CompareConfig, compare
-from infopace.lab.errors import Unfinished
-from infopace.lab.files import write_atomically
+from infopace.lab.compare import CompareConfig
+from studies.shared.comparisons import compare_shown, run_missing, write_rows
 from studies.shared.rows import RESULTS, read
 
 NAME = "fair_tuning"
@@ -41,17 +36,7 @@ METHODS = ("hold-and-decay-held-out", "hold-and-decay", "sgd-cosine", "sgd-cosin
 
 def main() -> None:
     """Run what is missing. Exit code 3 where runs are missing at the end."""
-    parser = argparse.ArgumentParser(description="The published comparisons with a fairly tuned cosine")
-    parser.add_argument("workloads", nargs="*", default=WORKLOADS, help="default: all")
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--scratch", type=Path, default=Path("runs") / NAME)
-    arguments = parser.parse_args()
-    if unknown := sorted(set(arguments.workloads) - set(WORKLOADS)):
-        parser.error(f"workloads must be among {', '.join(WORKLOADS)}, got {unknown[0]!r}")
-    missing = [name for name in arguments.workloads if not compared(name, arguments.scratch, arguments.jobs)]
-    if missing:
-        print(f"runs are missing: {', '.join(missing)}; the same command makes them", file=sys.stderr)
-        sys.exit(3)
+    run_missing("The published comparisons with a fairly tuned cosine", NAME, WORKLOADS, compared, jobs=2)
 
 
 def compared(workload: str, scratch: Path, jobs: int) -> bool:
@@ -61,22 +46,14 @@ def compared(workload: str, scratch: Path, jobs: int) -> bool:
     known = [published]
     if ours:
         known.append(scratch / f"{workload}.jsonl")
-        scratch.mkdir(parents=True, exist_ok=True)
-        write_atomically(known[-1], _lines(ours))
-    print(f"{workload}:", flush=True)
-    config = CompareConfig(workload, METHODS, jobs=jobs, known=tuple(known), out=out)
-    whole = True
-    try:
-        lines = compare(config, functools.partial(print, flush=True))
-    except Unfinished as error:
-        lines, whole = [*error.lines, str(error)], False
-    print(*lines, sep="\n", flush=True)
+        write_rows(known[-1], ours)
+    whole = compare_shown(CompareConfig(workload, METHODS, jobs=jobs, known=tuple(known), out=out))
     others = [row for row in read(RESULTS / f"{NAME}.jsonl") if row["workload"] != workload]
     there = {key(row) for row in read(published) if counts(row)}
     new = [
         row for row in read(out / "rows.jsonl") if key(row) not in there and row.get("ended") != "incomplete"
     ]
-    write_atomically(RESULTS / f"{NAME}.jsonl", _lines([*others, *new]))
+    write_rows(RESULTS / f"{NAME}.jsonl", [*others, *new])
     return whole
 
 
@@ -88,10 +65,6 @@ def key(row: dict[str, Any]) -> tuple[Any, ...]:
 def counts(row: dict[str, Any]) -> bool:
     """Whether `infopace compare --known` takes the row: the run finished, or is known to have diverged."""
     return not row["failure"] or row.get("ended") == "diverged"
-
-
-def _lines(rows: list[dict[str, Any]]) -> bytes:
-    return "".join(f"{json.dumps(row)}\n" for row in rows).encode()
 
 
 if __name__ == "__main__":

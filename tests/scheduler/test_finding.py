@@ -14,7 +14,7 @@ from torch import nn
 from infopace import Bounds, Decision, HoldAndDecay, MutualInformationLR, Policy, Probe, layer_groups
 from infopace.policies import Observed
 from infopace.probe import Measuring
-from infopace.scheduler._finding import SHARE, _beyond, steps_of_a_trial
+from infopace.scheduler._finding import SHARE, steps_of_a_trial
 from infopace.scheduler._search import Trial, chosen, rate_of
 
 from ..small_run import data, same
@@ -360,23 +360,6 @@ def test_with_a_rate_for_each_layer_the_last_one_says_where_the_network_returns_
     six_units_that_return(loop)
     assert OfOneLayer.asked == [False, True] * 7
     assert "back to step 0; " in loop.scheduler.explain()
-
-
-@pytest.mark.parametrize(
-    ("nats", "wanted", "untried"),
-    [
-        ({0: 1.0, 2: 2.0}, 4, "higher"),
-        ({0: 1.0, 2: 2.0}, None, ""),
-        ({0: 1.0, 2: 2.0, 4: 1.0}, 3, ""),
-        ({0: 2.0, 2: 1.0}, -2, "lower"),
-        ({0: 2.0, 2: 1.0}, 4, ""),
-    ],
-)
-def test_what_the_search_had_no_steps_left_to_try(
-    nats: dict[int, float], wanted: int | None, untried: str
-) -> None:
-    trials = [Trial(place, value, torch.full((2,), value)) for place, value in nats.items()]
-    assert _beyond(trials, wanted) == untried
 
 
 def test_a_search_that_its_share_of_the_steps_has_ended_says_so() -> None:

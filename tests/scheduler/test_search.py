@@ -10,6 +10,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from infopace.scheduler._finding import _beyond
 from infopace.scheduler._search import Trial, best, chosen, next_place, raised, rate_of
 
 N = 400
@@ -157,3 +158,20 @@ def test_it_waits_below_all_that_did_harm() -> None:
 def test_places_are_a_quarter_of_a_decade_apart() -> None:
     assert rate_of(0.01, 4) == pytest.approx(0.1)
     assert rate_of(0.01, -2) == pytest.approx(0.01 / math.sqrt(10))
+
+
+@pytest.mark.parametrize(
+    ("nats", "wanted", "untried"),
+    [
+        ({0: 1.0, 2: 2.0}, 4, "higher"),
+        ({0: 1.0, 2: 2.0}, None, ""),
+        ({0: 1.0, 2: 2.0, 4: 1.0}, 3, ""),
+        ({0: 2.0, 2: 1.0}, -2, "lower"),
+        ({0: 2.0, 2: 1.0}, 4, ""),
+    ],
+)
+def test_what_the_search_had_no_steps_left_to_try(
+    nats: dict[int, float], wanted: int | None, untried: str
+) -> None:
+    trials = [Trial(place, value, torch.full((2,), value)) for place, value in nats.items()]
+    assert _beyond(trials, wanted) == untried
