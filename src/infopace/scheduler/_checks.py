@@ -194,7 +194,10 @@ def check_can_search(optimizer: Optimizer, model: nn.Module) -> None:
 
 
 def check_held_out(held_out: object, probe: Probe, policy: Policy) -> None:
-    """Raise TypeError for no probe, or one that the policy does not read; ValueError for other classes."""
+    """Raise TypeError for no probe, or one that the policy does not read; ValueError for other classes.
+
+    Warn where most of its examples are the probe's.
+    """
     if not isinstance(held_out, Probe):
         raise TypeError(f"held_out must be a Probe, got {type(held_out).__name__}; Probe.sample draws one")
     check_reads_held_out(policy)

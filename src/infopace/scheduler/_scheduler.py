@@ -75,8 +75,8 @@ class MutualInformationLR(Readings, LRScheduler):
     decisions and the history of its layer. Its learning rate is read as if it had been given when the optimizer was
     made. A layer that has driven no group before begins like a new run, with the epochs that are left.
 
-    Three misuses are warned of, once each: calls of `step` without any of `observe`; a call of `observe` without an
-    optimizer step before it, which counts as no epoch; other code that changes the learning rate `step` has set.
+    Misuses are warned of, once each: calls of `step` without any of `observe`; a call of `observe` without an optimizer
+    step before it, which counts as no epoch; other code that sets the rate; a wrong `steps_per_epoch`.
 
     An epoch, or unit of steps, that ruins the network is rolled back, and the bounds are halved; see `RollBack`. The
     scheduler does not know what you keep beside the network, such as a moving average of the weights. Name it in
