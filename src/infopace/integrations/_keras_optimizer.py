@@ -96,8 +96,9 @@ class KerasOptimizer(Optimizer):
         return int(self._of_keras.iterations)
 
     def release(self) -> None:
-        """Updates of the Keras optimizer are no steps any more."""
+        """Updates of the Keras optimizer are no steps any more. It has the rate again that it came with."""
         self._of_keras.apply = self._update
+        self._of_keras.learning_rate = self.param_groups[0]["initial_lr"]
 
     def end_epoch(self) -> None:
         """Show the rate that was set here. Other callbacks follow, so it is looked at before the next step."""
