@@ -116,6 +116,21 @@ def test_a_warning_is_said_once_for_each_layer_whatever_its_numbers(tiny: Any) -
     ]
 
 
+def test_trials_say_that_they_are_trials_and_warn_of_nothing(tiny: Any) -> None:
+    lines: list[str] = []
+    progress = PlainProgress(lines.append)
+    started(progress, resolve(TrainConfig(workload="tiny")))
+    for epoch, warnings in ((1, ("output: no information is shown",)), (2, ())):
+        progress.epoch({**row(epoch, [0.01 * epoch], warnings), "finding": True})
+    progress.epoch(row(3, [0.05], ("output: no information is shown",)))
+    said = [line.strip() for line in lines if line.startswith(("    ", "note"))]
+    assert said == [
+        "trials at several learning rates, from the same weights",
+        "why 0.05",
+        "note: output: no information is shown",
+    ]
+
+
 def test_a_terminal_shows_the_rate_the_information_the_metric_and_the_reason(tiny: Any) -> None:
     screen = io.StringIO()
     progress = LiveProgress(Console(file=screen, force_terminal=True, width=100, color_system=None))

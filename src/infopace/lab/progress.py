@@ -101,14 +101,19 @@ def _lowest(row: Row) -> dict[str, Any]:
 
 def last_reason(row: Row) -> str:
     """The reason for the epoch's learning rate; with several groups, for the lowest one."""
+    if row.get("finding"):
+        return "trials at several learning rates, from the same weights"
     decision = _lowest(row)
     where = "" if len(row["decisions"]) == 1 else f"{decision['layer']}: "
     return f"{where}{decision['reason']}"
 
 
-def _new(warnings: list[str], warned: set[tuple[str, str]]) -> Iterator[str]:
-    """The warnings of a layer and a kind that are not in `warned` yet, whatever their numbers; adds them."""
-    for warning in warnings:
+def _new(row: Row, warned: set[tuple[str, str]]) -> Iterator[str]:
+    """The warnings of a layer and a kind that are not in `warned` yet, whatever their numbers; adds them.
+
+    Not of trials, whose networks are left again.
+    """
+    for warning in [] if row.get("finding") else row["warnings"]:
         layer, _, text = warning.partition(": ")
         kind = layer, _NUMBER.sub("", text)
         if kind not in warned:
@@ -185,7 +190,7 @@ class PlainProgress:
             self._shown_reason = reason  # the epochs of a decay phase share one
             self._shown_phase = _lowest(row)["phase"]
             self._say(f"    {reason}")
-        for warning in _new(row["warnings"], self._warned):
+        for warning in _new(row, self._warned):
             self.note(warning)
 
     def _begins_phase(self, row: Row) -> bool:
@@ -247,7 +252,7 @@ class LiveProgress:
         self._row = row
         if self._task is not None:
             self._epochs.update(self._task, completed=row["epoch"])
-        for warning in _new(row["warnings"], self._warned):
+        for warning in _new(row, self._warned):
             self.note(warning)
 
     def note(self, text: str) -> None:
