@@ -113,11 +113,16 @@ def main() -> None:
                 keep(name, "infopace", key, paced(TASKS[name], key))
 
 
-def at_constant_rate(task: Task, keys: list[Key]) -> dict[Key, list[dict[str, Any]]]:
-    """What was measured in runs at a constant rate, which are trained side by side: each has weights of its own."""
+def at_constant_rate(
+    task: Task, keys: list[Key], looks_of: type[Looks] | None = None
+) -> dict[Key, list[dict[str, Any]]]:
+    """What was measured in runs at a constant rate, which are trained side by side: each has weights of its own.
+
+    `looks_of` says what is measured, by default all that `Looks` has.
+    """
     data = {key: examples_of(task, LABELS[key[0]], key[2]) for key in keys}
     models = {key: model_of(task, key[2]) for key in keys}
-    looks = {key: Looks(*data[key]) for key in keys}
+    looks = {key: (looks_of or Looks)(*data[key]) for key in keys}
     orders = [torch.Generator().manual_seed(key[2]) for key in keys]
     layers = [place for place, part in enumerate(next(iter(models.values()))) if isinstance(part, nn.Linear)]
     weights = [
