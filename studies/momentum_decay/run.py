@@ -9,7 +9,7 @@ from infopace import HoldAndDecay
 from infopace.lab.workloads import find_workload
 from studies.shared.rows import Setting, make_missing, tested_bounds, trained
 
-WORKLOADS = ("digits-mlp", "deep-mlp", "digits", "mnist-1k")
+WORKLOADS = ("digits-mlp", "deep-mlp", "digits")
 SEEDS = range(7000, 7005)
 DECAYS = ("rate", "momentum")
 
