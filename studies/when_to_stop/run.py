@@ -19,16 +19,17 @@ from studies.veca.run import DECAYS, LABELS, SEEDS, TASKS, Examples, Looks, at_c
 
 PATH = RESULTS / "when_to_stop.jsonl"
 DIMENSIONS = 30  # of the subspace of the Goldilocks ratio
-EXAMPLES = 250  # of the gradient noise, for the time that it takes
+EXAMPLES = 200  # for the time that both take
 
 
 class CurvatureAndNoise(Looks):
-    """The ratio on the 500 training examples of the other diagnostics, the noise on fewer, and the test accuracy."""
+    """Both on the same training examples, fewer than the other diagnostics have, and the test accuracy."""
 
     def __init__(self, train: Examples, held_out: Examples, test: Examples) -> None:
         super().__init__(train, held_out, test)
-        self.curvature = GoldilocksRatio(self.probe, cross_entropy, DIMENSIONS)
-        self.noise = GradientNoise(Probe.sample((train.inputs, train.labels), EXAMPLES), cross_entropy)
+        probe = Probe.sample((train.inputs, train.labels), EXAMPLES)
+        self.curvature = GoldilocksRatio(probe, cross_entropy, DIMENSIONS)
+        self.noise = GradientNoise(probe, cross_entropy)
 
     def at(self, epoch: int, model: nn.Sequential) -> dict[str, Any]:
         """The numbers after an epoch, to four places that count."""
