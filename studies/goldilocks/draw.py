@@ -7,7 +7,7 @@ import statistics
 from matplotlib.figure import Figure
 
 from infopace.pictures import COLOURS, GREY
-from studies.goldilocks.section import curvature, steps_by, with_error
+from studies.goldilocks.section import curvature, steps_by, trained_networks, with_error
 from studies.shared.page import ROOT, read
 
 
@@ -29,18 +29,18 @@ def main() -> None:
     figure.legend(
         *ratio.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8, frameon=False
     )
-    for (rate, label), colour in zip(
-        (("tuned", "tuned fixed rate"), ("infopace", "default rule")), COLOURS[2:], strict=False
-    ):
-        found = {multiple: some for multiple, some in steps_by(rows, rate).items() if len(some) > 1}
-        means = [statistics.fmean(some.values()) for some in found.values()]
-        errors = [float(with_error(some).partition(" ± ")[2]) for some in found.values()]
-        steps.errorbar(
-            list(found), means, errors, color=colour, marker=".", linewidth=1.3, capsize=2, label=label
-        )
-    steps.set_title("steps to 0.95 accuracy, digits-mlp", fontsize=10.5, loc="left")
-    steps.set_ylim(bottom=0)
-    steps.legend(fontsize=8, frameon=False)
+    for workload, style in zip(trained_networks(rows), ("-", "--"), strict=False):
+        for (rate, label), colour in zip(
+            (("tuned", "tuned fixed rate"), ("infopace", "default rule")), COLOURS[2:], strict=False
+        ):
+            found = {one: some for one, some in steps_by(rows, workload, rate).items() if len(some) > 1}
+            means = [statistics.fmean(some.values()) for some in found.values()]
+            errors = [float(with_error(some).partition(" ± ")[2]) for some in found.values()]
+            drawn = {"color": colour, "linestyle": style, "label": f"{workload}, {label}"}
+            steps.errorbar(list(found), means, errors, marker=".", linewidth=1.3, capsize=2, **drawn)
+    steps.set_title("steps to 0.95 accuracy", fontsize=10.5, loc="left")
+    steps.set_ylim(0, 900)
+    steps.legend(fontsize=7, frameon=False)
     for axes in (ratio, share, steps):
         axes.set_xscale("log")
         axes.axvline(1.0, color=GREY, linewidth=0.8, linestyle=":")
@@ -49,7 +49,9 @@ def main() -> None:
         )
         axes.minorticks_off()
         axes.spines[["top", "right"]].set_visible(False)
-    trained = list(steps_by(rows, "tuned"))
+    trained = sorted(
+        {one for workload in trained_networks(rows) for one in steps_by(rows, workload, "tuned")}
+    )
     steps.set_xticks(trained, [f"{one:g}" for one in trained])
     figure.savefig(ROOT / "docs" / "images" / "goldilocks.png", dpi=110)
 

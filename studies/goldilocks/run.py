@@ -21,6 +21,7 @@ from studies.shared.rows import RESULTS, read
 
 PATH = RESULTS / "goldilocks.jsonl"
 MULTIPLES = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0)
+RATES = (0.003, 0.01, 0.03, 0.1, 0.3)
 TUNING_SEEDS, SEEDS = (1, 2), (11, 12, 13, 14, 15)
 DIMENSIONS, BATCH, STEPS, EVERY, TARGET = 30, 32, 900, 10, 0.95
 
@@ -46,8 +47,15 @@ class Case:
 
 
 CASES = (
-    Case("digits-mlp", 500, MULTIPLES, MULTIPLES, (0.3, 0.5, 1.0, 2.0, 3.0), (0.003, 0.01, 0.03, 0.1, 0.3)),
-    Case("digits", 100, (0.1, 0.3, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0), (0.3, 3.0), (), ()),
+    Case("digits-mlp", 500, MULTIPLES, MULTIPLES, (0.3, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0), RATES),
+    Case(
+        "digits",
+        100,
+        (0.1, 0.3, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0),
+        (0.3, 3.0),
+        (0.5, 1.0, 1.5, 3.0),
+        RATES,
+    ),
 )
 
 Setting = dict[str, Any]
