@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from studies.shared.page import read, section, table
 from studies.veca.section import Points, constant_runs
+from studies.when_to_stop.run import EXAMPLES
 
 SKIPPED = 0.1  # of the epochs, in which nothing stops
 
@@ -36,6 +37,20 @@ RULES: dict[str, Callable[[Points], int]] = {
 }
 
 
+def within_noise(points: Points) -> int:
+    """The first place whose gradient is within its noise, after the first tenth of the epochs; otherwise the last."""
+    late = _late(points)
+    return next((place for place in late if points[place]["noise_scale"] >= EXAMPLES), late[-1])
+
+
+# Of the runs that were made again for curvature and gradient noise.
+RULES_AGAIN: dict[str, Callable[[Points], int]] = {
+    "highest Goldilocks ratio": highest("ratio"),
+    "highest noise scale of gradients": highest("noise_scale"),
+    "first gradient within its noise": within_noise,
+}
+
+
 def text() -> str:
     """What each rule loses to the best epoch of the run, in points of test accuracy."""
     runs = constant_runs()
@@ -53,6 +68,15 @@ def text() -> str:
         ]
         for name, rule in RULES.items()
     ]
+    again = runs_again()
+    for name, rule in RULES_AGAIN.items():
+        ran = [again.get(key, {}) for key in runs]
+        out.append(
+            [
+                name,
+                *(_cell(some, {seed: points[rule(points)] for seed, points in some.items()}) for some in ran),
+            ]
+        )
     others = [_cell(some, _by_others(some)) for some in runs.values()]
     out.append(["the epoch that is best on the other seeds", *others])
     ends = [{seed: points[-1] for seed, points in paced.get(key, {}).items()} for key in runs]
@@ -70,12 +94,20 @@ def text() -> str:
     )
     return section(
         "When to stop",
-        "`python -m studies.veca.run`",
+        "`python -m studies.veca.run` and `python -m studies.when_to_stop.run`",
         "Points of test accuracy that each rule loses to the best measured epoch of the same run at a constant rate. "
         f"In brackets is the mean epoch at which it stops. Means over {seeds} seeds, of infopace over {of_infopace}. "
         "infopace finds its own rate, so it may lose less than nothing. The first epoch after a tenth is the earliest "
         f"at which a rule may stop.\n\n{table(head, out)}",
     )
+
+
+def runs_again() -> dict[tuple[str, str, float], dict[int, Points]]:
+    """As `constant_runs`, with the Goldilocks ratio and the noise of gradients at each point."""
+    found: dict[tuple[str, str, float], dict[int, Points]] = {}
+    for row in read("when_to_stop"):
+        found.setdefault((row["task"], row["labels"], row["decay"]), {})[row["seed"]] = row["points"]
+    return found
 
 
 def _late(points: Points) -> list[int]:
