@@ -6,6 +6,7 @@ import math
 import re
 from typing import Any
 
+import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -252,6 +253,35 @@ def test_positions_that_do_not_count_might_as_well_be_absent(name: str, seed: in
             ignored = torch.where(mask, targets, index)
             found = usable_information(spoiled, ignored, ignore_index=index)
             assert torch.allclose(contributions(found), expected, atol=1e-12)
+
+
+@settings(max_examples=25)
+@given(st.sampled_from(SOFTMAX), st.integers(0, 99))
+def test_without_sharpening_only_scores_that_are_too_small_say_less(name: str, seed: int) -> None:
+    scores, targets = CASES[name].draw(seeded(seed), 60)
+    kind = CASES[name].kind
+    free = usable_information(scores, targets, kind=kind)
+    huge, tiny = (usable_information(scores * 2.0**p, targets, kind=kind, sharpen=False) for p in (30, -30))
+    assert huge.nats == pytest.approx(free.nats, abs=1e-6)
+    equal = usable_information(torch.zeros_like(scores), targets, kind=kind)
+    assert tiny.nats == pytest.approx(equal.nats, abs=1e-6)
+
+
+def test_without_sharpening_cautious_scores_are_read_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores, labels = torch.randn(500, 3, generator=seeded(0)) / 10, torch.arange(500) % 3
+    scores[torch.arange(500), labels] += 0.2
+    found = usable_information(scores, labels, sharpen=False)
+    direct = math.log(3) - float(torch.nn.functional.cross_entropy(scores, labels))
+    assert found.nats == pytest.approx(
+        direct, abs=1e-3
+    )  # but for the frequencies: 500 is not a multiple of 3
+    assert "temperature 1 and 1" in found.choice and found.nats < usable_information(scores, labels).nats / 2
+    # A quantity has no temperature that sharpens.
+    x = torch.randn(50, generator=seeded(1))
+    assert usable_information(x, 2 * x, sharpen=False) == usable_information(x, 2 * x)
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with pytest.raises(ValueError, match=r"sharpen must be True or False, got 'no'"):
+        usable_information(scores, labels, sharpen="no")  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -106,8 +106,8 @@ def test_an_unknown_option_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(TypeError) as error:
         probe.measure(small_net(), layer="all")
     assert str(error.value) == (
-        "the options of a measurement are layers, signal, hidden, k, norm, reference, decoder, std_error, batch_size, "
-        "strict, got layer"
+        "the options of a measurement are layers, signal, hidden, k, norm, reference, decoder, std_error, sharpen, "
+        "batch_size, strict, got layer"
     )
     with pytest.raises(TypeError, match=r"^measuring must be Measuring\(\.\.\.\), got 'all'$"):
         probe.measure(small_net(), "all")  # pyright: ignore[reportArgumentType]

@@ -107,6 +107,7 @@ def fit_temperature(
     mean: Float[Tensor, " N"],
     weights: Float[Tensor, " N"],
     extra: float,
+    sharpen: bool = True,
 ) -> Temperature:
     """The temperature T > 0 that makes labels most likely (Guo et al., ICML 2017), and one position more.
 
@@ -121,18 +122,25 @@ def fit_temperature(
         mean: Their means under the class shares.
         weights: w, of sum 1.
         extra: The further position's part of the weight.
+        sharpen: Whether T may be below 1. If not, 1 is taken instead, which is not fitted.
     """
-    target = own + extra * mean
-    sample = torch.arange(0, len(own), -(-len(own) // _SAMPLE), device=own.device)
+    found = _fit(logits, own + extra * mean, weights, extra)
+    if sharpen or found.factor <= 1:
+        return found
+    return Temperature(1.0, torch.zeros_like(own), torch.zeros_like(own))
+
+
+def _fit(logits: Logits, target: Tensor, weights: Tensor, extra: float) -> Temperature:
+    sample = torch.arange(0, len(target), -(-len(target) // _SAMPLE), device=target.device)
     few = logits[sample]
     spread = torch.cat([-rows.mean(1) for _, rows in few.chunks()])
     if not bool((spread > 0).any()):
-        if len(sample) == len(own) or not any(bool((rows < 0).any()) for _, rows in logits.chunks()):
-            return Temperature(1.0, torch.zeros_like(own), torch.zeros_like(own))
+        if len(sample) == len(target) or not any(bool((rows < 0).any()) for _, rows in logits.chunks()):
+            return Temperature(1.0, torch.zeros_like(target), torch.zeros_like(target))
         spread = torch.cat([-rows.mean(1) for _, rows in logits.chunks()])
     # Scores in other units then take the same steps.
     start = 4 / float(spread[spread > 0].median())
-    if len(sample) < len(own):
+    if len(sample) < len(target):
         share = weights[sample] / weights[sample].sum()
         start = _search(few, target[sample], share, extra, start).factor or start
     return _search(logits, target, weights, extra, start)

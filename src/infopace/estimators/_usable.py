@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
+from infopace._checks import flag
 from infopace.estimators._cautions import noise
 from infopace.estimators._estimate import Estimate
 from infopace.estimators._usable_classes import of_classes
@@ -18,7 +19,13 @@ _FITTED = 3
 
 
 def usable_information(
-    scores: Any, targets: Any, mask: Any = None, *, kind: str = "auto", ignore_index: int = IGNORED
+    scores: Any,
+    targets: Any,
+    mask: Any = None,
+    *,
+    kind: str = "auto",
+    ignore_index: int = IGNORED,
+    sharpen: bool = True,
 ) -> Estimate:
     """Usable information of a decoder's scores about targets of any kind, in nats, by examples.
 
@@ -72,6 +79,8 @@ def usable_information(
             first dimensions. An example without one is left out, with a caution. nan is no matter where none counts.
         kind: One of the words above, or "auto".
         ignore_index: Whole-number targets that never count.
+        sharpen: Whether T may be below 1. If not, outputs that are too cautious count as they are: those of a network
+            that has just begun to learn may order the classes long before they say so.
 
     Returns:
         An estimate with `pointwise`. Its ceiling is the entropy of the targets (inf for regression). Its cautions are
@@ -90,7 +99,8 @@ def usable_information(
     0.0
     """
     kind, case = read(scores, targets, mask, kind, ignore_index)
-    found = of_classes(case) if isinstance(case, Classified) else of_quantities(case)
+    sharpen = flag("sharpen", sharpen)
+    found = of_classes(case, sharpen) if isinstance(case, Classified) else of_quantities(case)
     n = len(found.pointwise)
     exact = any(caution.kind == "beyond-reach" for caution in found.cautions)
     estimate = Estimate(

@@ -19,8 +19,8 @@ from infopace.estimators._usable_parts import Examples, Found, check_counted
 _TABLE = 2**20
 
 
-def of_classes(case: Classified) -> Found:
-    """What each example contributes, with one temperature fitted on the other half."""
+def of_classes(case: Classified, sharpen: bool = True) -> Found:
+    """What each example contributes, with one temperature fitted on the other half, at least 1 unless `sharpen`."""
     device = case.scores.device
     examples = Examples.of(case.counted, case.product, device)
     logits = Logits.of(case.scores, examples.place)
@@ -36,7 +36,7 @@ def of_classes(case: Classified) -> Found:
     rows = [(half[examples.example] == part).nonzero()[:, 0] for part in (0, 1)]
     fits = [
         fit_temperature(
-            logits[of], own[of], mean[of], examples.weight[of] / examples.weight[of].sum(), 1 / units
+            logits[of], own[of], mean[of], examples.weight[of] / examples.weight[of].sum(), 1 / units, sharpen
         )
         for of, units in zip(rows, examples.units(half), strict=True)
     ]

@@ -92,7 +92,7 @@ def of_output(output: Scored, targets: Targets, measuring: Measuring, note: str 
         if beside and targets.kind is Kind.LABELS:
             decoder = decoder_bound(flat, targets.values)
         if signal == "usable" or beside:
-            usable = _usable(output, targets)
+            usable = _usable(output, targets, measuring.sharpen)
             _warn_of_sigmoid(scores, targets)
     _warn_of_classes(scores, targets)
     driving = neighbours if signal == "neighbours" else usable
@@ -124,22 +124,22 @@ def by_neighbours_in_layer(
     return dataclasses.replace(found, choice=f"neighbours in {parts.shape[1]} principal components")
 
 
-def _usable(output: Scored, targets: Targets) -> Estimate:
+def _usable(output: Scored, targets: Targets, sharpen: bool) -> Estimate:
     """Usable information, of each kind of targets in its own form."""
     scores, values, n = output.scores, output.values, len(output.scores)
     if targets.kind is Kind.LABELS:
-        return usable_information(scores.reshape(n, -1), targets.values, kind="classes")
+        return usable_information(scores.reshape(n, -1), targets.values, kind="classes", sharpen=sharpen)
     if targets.kind is Kind.POSITIONS:
         if scores.numel() == values.numel():  # one number for two classes
             scores, values = scores.reshape(n, -1, 1), values.reshape(n, -1)
         mask = None if output.mask is None else output.mask.reshape(values.shape)
-        return usable_information(scores, values.long(), mask, kind="tokens")
+        return usable_information(scores, values.long(), mask, kind="tokens", sharpen=sharpen)
     if targets.kind is not Kind.SOFT:  # a number for each target
         scores = scores.reshape(values.shape) if scores.numel() == values.numel() else scores
     kind = {Kind.MULTI_LABEL: "multi-label", Kind.SOFT: "soft"}.get(
         targets.kind or Kind.NUMBERS, "regression"
     )
-    return usable_information(scores, values, output.mask, kind=kind)
+    return usable_information(scores, values, output.mask, kind=kind, sharpen=sharpen)
 
 
 def _warn_of_sigmoid(scores: Tensor, targets: Targets) -> None:

@@ -45,6 +45,8 @@ class Measuring:
         std_error: Whether to compute the error bar of each neighbour estimate, which takes most of the time. Without it
             `Estimate.std_error` and `Estimate.interval` are nan, and the caution "inside-noise" is not given. No policy
             uses it. Usable information always has its error bar, which takes no time.
+        sharpen: Whether usable information at the output may sharpen the scores, by a temperature below 1. See
+            `infopace.estimators.usable_information`.
         batch_size: Examples per forward pass. None takes 256 if only the output is measured, and fewer if an example
             has more than 64 positions with a target. If layers are measured, None takes all examples, and each layer's
             output is released once it is measured. With a number the outputs of all chosen layers are held until the
@@ -66,6 +68,7 @@ class Measuring:
     reference: str | float = "auto"
     decoder: bool = True
     std_error: bool = True
+    sharpen: bool = True
     batch_size: int | None = None
     strict: bool | None = None
 
@@ -76,6 +79,7 @@ class Measuring:
             "reference": _reference(self.reference),
             "decoder": flag("decoder", self.decoder),
             "std_error": flag("std_error", self.std_error),
+            "sharpen": flag("sharpen", self.sharpen),
             "batch_size": None if self.batch_size is None else whole("batch_size", self.batch_size, 1),
             "strict": None if self.strict is None else flag("strict", self.strict),
         }
