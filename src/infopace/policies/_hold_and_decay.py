@@ -35,7 +35,7 @@ class HoldAndDecay(Policy):
     the other half: a = E / 2, N = E. Three things change that. H is the information about held-out examples:
 
         fell:      I < least - noise, or rise of I < -max(noise, t * wander)
-                   noise = 1.96 * sqrt(2) * max(epsilon * |least|, error of H)
+                   noise = 1.96 * sqrt(2) * max(epsilon * |least|, error of I, error of H)
                    the hold goes on from epoch b, at half the rate (at LR_top the first time, if that is lower)
         overfits:  in a hold, I > I of b, and rise < -max(1.96 * error, t * wander)
                    the decay begins from epoch b, and takes b epochs, four or more: N = min(a + b, E)

@@ -84,6 +84,7 @@ class Observed:
         begun: Units that were over when the history began, such as those of a search, or before a layer was added.
         unit: Optimizer steps in a unit of time; None: a unit is an epoch.
         returns: Whether the network can return to an earlier one (`Decision.back`).
+        errors: The standard errors of the history's values, in nats; None, or nothing, where they are not known.
 
     Raises:
         TypeError: a history that is no list, bounds or held-out information of another kind.
@@ -99,6 +100,7 @@ class Observed:
     begun: float | int = 0
     unit: int | None = None
     returns: bool = False
+    errors: Sequence[float | None] = ()
 
     def __post_init__(self) -> None:
         _check_nats("history", self.history)

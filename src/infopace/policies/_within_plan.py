@@ -187,9 +187,10 @@ def _span(observed: Observed, units: int) -> str:
 
 
 def _error(observed: Observed, done: int) -> float:
-    """The error of an estimate as far as held-out examples show it. Where little is known, epsilon says too little."""
-    held_out = observed.held_out
-    return 0.0 if held_out is None or done >= len(held_out) else held_out.errors[done]
+    """The error of an estimate. Where little is known, epsilon says too little."""
+    held_out, errors = observed.held_out, observed.errors
+    known = [] if held_out is None or done >= len(held_out) else [held_out.errors[done]]
+    return max([0.0, *known, *(one for one in errors[done : done + 1] if one is not None)])
 
 
 def _overfits(rule: _Rule, hold: _Hold, done: int, observed: Observed) -> str | None:

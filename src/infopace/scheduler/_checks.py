@@ -21,7 +21,7 @@ from infopace.scheduler._units import Cadence, check_unit_state, is_unit_state
 
 _Fits = Callable[[Any], bool]
 
-VERSION = 9
+VERSION = 10
 _PHASES = get_args(Phase)
 
 
@@ -82,6 +82,7 @@ PACER: dict[str, tuple[_Fits, str]] = {
     "time": (is_unit_state, "what was measured in the unit of time that runs"),
     "reference": (lambda value: value is None or _is_rate(value), "a number of nats, or None"),
     "rolled_back": (_list_of(_is_count), "numbers of epochs"),
+    "untrained": (_is_number, "a number of nats"),
     "history": _NATS,
     "errors": (
         _by_layer(_list_of(lambda value: value is None or _is_rate(value))),

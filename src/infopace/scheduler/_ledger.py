@@ -5,6 +5,7 @@ A unit of time is an epoch, or a fixed number of optimizer steps.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -58,6 +59,7 @@ class Ledger:
         decided: Per unit, the decision of each layer that drove a group by then.
         begun: Per driving layer, how many values of its history are older than its first decision's.
         rolled_back: The units, from 1, that were rolled back: they have decisions and no history.
+        untrained: The information in the outputs before training, and before a search for the rate.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Ledger:
         self.decided: list[dict[str, Decision]] = []
         self.begun: dict[str, int] = dict.fromkeys(layers, 0)
         self.rolled_back: list[int] = []
+        self.untrained = math.nan
         # Per unit and layer, the rates of its groups at the first and at the last optimizer step.
         self._used: list[dict[str, list[list[float]]]] = []
         # Per unit, whether the scheduler has set them before each step.
@@ -98,12 +101,14 @@ class Ledger:
         """Decide for one unit more. `found` is the held-out information; `used` is None before the first unit."""
         held_out = self.held_out.grown(found)
         history = {layer: [*self.history.get(layer, ()), value] for layer, value in nats.items()}
+        grown = {layer: [*self.errors.get(layer, ()), errors.get(layer)] for layer in history}
         decided = {
-            layer: self._decide(layer, history[layer], begun, held_out.examples.get(layer))
+            layer: self._decide(layer, history[layer], grown[layer], begun, held_out.examples.get(layer))
             for layer, begun in self.begun.items()
         }
-        self.history = history
-        self.errors = {layer: [*self.errors.get(layer, ()), errors.get(layer)] for layer in history}
+        self.history, self.errors = history, grown
+        if math.isnan(self.untrained):
+            self.untrained = nats["output"]
         self._add(decided, used)
         all_over = self.left_hold(held_out.examples)
         self.held_out = held_out.trimmed(one for one in decided if all_over or _is_over(decided[one]))
@@ -133,7 +138,8 @@ class Ledger:
 
     def first(self, layer: str) -> Decision:
         """The first decision of a layer that drives from now on: its history begins with the last value."""
-        return self._decide(layer, self.history[layer], len(self.history[layer]) - 1)
+        history = self.history[layer]
+        return self._decide(layer, history, self.errors[layer], len(history) - 1)
 
     def begin(self, decisions: Mapping[str, Decision]) -> None:
         """Layers drive from now on: in the unit that was last decided, the others' decisions stand."""
@@ -291,6 +297,7 @@ class Ledger:
             "unit": self.unit,
             "gone": [list(part) for part in self._gone],
             "rolled_back": list(self.rolled_back),
+            "untrained": self.untrained,
             "history": {layer: list(values) for layer, values in self.history.items()},
             "errors": {layer: list(values) for layer, values in self.errors.items()},
             **self.held_out.state(),
@@ -316,7 +323,7 @@ class Ledger:
         found.held_out = HeldOutRecord.of_state(state)
         found.history = {layer: list(values) for layer, values in state["history"].items()}
         found.errors = {layer: list(values) for layer, values in state["errors"].items()}
-        found.rolled_back = list(state["rolled_back"])
+        found.rolled_back, found.untrained = list(state["rolled_back"]), state["untrained"]
         decisions: Mapping[str, Sequence[Mapping[str, Any]]] = state["decisions"]
         epochs = max(map(len, decisions.values()))
         found.decided = [{} for _ in range(epochs)]
@@ -328,7 +335,12 @@ class Ledger:
         return found
 
     def _decide(
-        self, layer: str, history: list[float], begun: int, held_out: HeldOut | None = None
+        self,
+        layer: str,
+        history: list[float],
+        errors: list[float | None],
+        begun: int,
+        held_out: HeldOut | None = None,
     ) -> Decision:
         return decide(
             self.policy,
@@ -341,12 +353,15 @@ class Ledger:
                 begun=begun + self.before(),
                 unit=self.unit,
                 returns=layer == self.judge,
+                errors=errors[begun:],
             ),
         )
 
     def _decide_anew(self) -> dict[str, Decision]:
         return {
-            layer: self._decide(layer, self.history[layer], begun, self.held_out.examples.get(layer))
+            layer: self._decide(
+                layer, self.history[layer], self.errors[layer], begun, self.held_out.examples.get(layer)
+            )
             for layer, begun in self.begun.items()
         }
 

@@ -121,7 +121,7 @@ class Pacer:
         """Begin anew within bounds that were found, after so many steps, or epochs where the caller observes them."""
         old = self.ledger
         self.ledger = self._ledger(old.policy, bounds, old.reference, old.begun, gone)
-        self.unit = Unit()
+        self.ledger.untrained, self.unit = old.untrained, Unit()
         self.observe()
 
     def go_on(self, bounds: Bounds, gone: int) -> None:
@@ -196,7 +196,7 @@ class Pacer:
             ) from error
         self.seconds = time.perf_counter() - began
         if self.can_roll_back:
-            known = self.ledger.before_unit(), self.ledger.history["output"][0]
+            known = self.ledger.before_unit(), self.ledger.untrained
             if why := collapse(self._subject, measurement, *known, self._rule.left):
                 return self._put_back(why, used)
         check_driven(self.ledger.begun, {**measurement.layers, **measurement.left_out})

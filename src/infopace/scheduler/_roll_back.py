@@ -32,9 +32,9 @@ class RollBack:
 
     Diverged: a weight or an output is no longer finite, or the weights are so large that the earlier ones are rounding
     errors beside them. Collapsed: the outputs carry less than half of the information they had before, and no more than
-    the untrained network's, or that with which a search for the rate ended (the 95 % intervals now and before do not
-    meet, and the one now reaches down to that value, or to 0). What was not finite from the start does not count, and
-    weights that begin at zero may grow as large as others are.
+    before training (the 95 % intervals now and before do not meet, and the one now reaches down to that of the
+    untrained network, or to 0). What was not finite from the start does not count, and weights that begin at zero may
+    grow as large as others are.
 
     Weights, buffers and the optimizer's state return to the beginning of the epoch, or to the best network where one is
     kept, since what came after it may have been harmed already. From then on lr_top and lr_max are
@@ -198,8 +198,8 @@ class LastEpoch:
 def collapse(subject: Subject, now: Measurement, before: float, first: float, left: float) -> str | None:
     """How the information in the outputs has collapsed, given that before and at first, in nats; None: it has not.
 
-    Collapsed: at most the share `left` of before remains, significantly less, and no more than at first: untrained, or
-    where a search for the rate ended. Error bars are computed only where that little remains.
+    Collapsed: at most the share `left` of before remains, significantly less, and no more than before training. Error
+    bars are computed only where that little remains.
     """
     nats = now.output.estimate.nats
     if before <= 0 or nats > left * before:

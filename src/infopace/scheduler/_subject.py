@@ -44,9 +44,16 @@ def nats_by_layer(
 
 
 def errors_by_layer(measurement: Measurement) -> dict[str, float]:
-    """The standard error of each layer's information, in nats, where it was measured."""
-    errors = {layer: one.estimate.std_error for layer, one in measurement.layers.items()}
-    return {layer: float(error) for layer, error in errors.items() if math.isfinite(error)}
+    """The standard error of each layer's information, in nats, where it was measured.
+
+    It is 1 / n nats at least. A constant prediction has no error by the examples, but its scale is fitted to them.
+    """
+    estimates = {layer: one.estimate for layer, one in measurement.layers.items()}
+    return {
+        layer: max(float(one.std_error), 1 / one.n)
+        for layer, one in estimates.items()
+        if math.isfinite(one.std_error)
+    }
 
 
 class Subject:
