@@ -182,7 +182,7 @@ def test_a_state_saved_in_the_middle_resumes_bit_for_bit(stop: int) -> None:
 
 def test_the_decay_of_that_run_is_watched() -> None:
     watched = [taken[0].watched for taken in resumed().scheduler.decisions]
-    assert watched.count(True) > 10 and resumed().scheduler.holds_out
+    assert watched.count(True) > 3
 
 
 def test_a_trial_that_diverges_is_put_back() -> None:
@@ -233,12 +233,13 @@ def test_without_the_length_of_an_epoch_it_is_known_after_the_first() -> None:
 
 
 def test_an_epoch_that_ends_with_the_search_is_no_misuse(recwarn: pytest.WarningsRecorder) -> None:
-    loop = Loop(policy=HoldAndDecay(epochs=14), every=None, steps_per_epoch=100)
+    loop = Loop(policy=HoldAndDecay(epochs=24), every=None, steps_per_epoch=60)
     while loop.scheduler.finding:
         loop.train(1)
+    assert loop.step == 60  # three trials of 20 steps
     loop.scheduler.observe()
     loop.scheduler.step()
-    loop.train(100)
+    loop.train(60)
     loop.scheduler.observe()
     assert not [one for one in recwarn if "observe" in str(one.message)]
 
@@ -371,8 +372,15 @@ def test_a_search_that_its_share_of_the_steps_has_ended_says_so() -> None:
     assert again.scheduler.explain() == said
 
 
-def test_a_search_that_stays_below_its_best_trial_says_why() -> None:
-    loop, again = Loop(), Loop()
+@pytest.mark.parametrize(
+    ("steps", "said_why"),
+    [
+        (4000, "found lr 0.1778, below the best trial because the network collapses at 1, trials of 57 "),
+        (STEPS, "found lr 0.1, half a decade below the best trial because trials are short, trials of 20 "),
+    ],
+)
+def test_a_search_that_stays_below_its_best_trial_says_why(steps: int, said_why: str) -> None:
+    loop, again = (Loop(policy=HoldAndDecay(steps=steps)) for _ in range(2))
     loop.train(25)  # the first trials
     found = loop.scheduler._search
     assert found is not None
@@ -380,12 +388,10 @@ def test_a_search_that_stays_below_its_best_trial_says_why() -> None:
     finding.trials = [
         Trial(place, value, torch.full((9,), value)) for place, value in ((0, 0.5), (2, 1.0), (4, 0.1))
     ]
-    finding._planned = 1
+    finding._wasted = 10_000
     finding._after_search(Trial(6, -math.inf))
     said = finding.explain()
-    assert said.startswith(
-        "found lr 0.1778, below the best trial because the network collapses at 1, trials of "
-    )
+    assert said.startswith(said_why)
     other = again.scheduler._search
     assert other is not None
     other.finding.load(finding.state())

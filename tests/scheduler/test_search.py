@@ -87,6 +87,18 @@ def test_no_rate_within_half_a_decade_above_collapses(top: float, width: float, 
     assert found == highest.place or not bears(found + 1)
 
 
+def test_short_trials_end_with_the_neighbours_and_take_half_a_decade_less() -> None:
+    trials: list[Trial] = []
+    while (place := next_place(trials, short=True)) is not None:
+        trials.append(trial(place, hump(0.0)(place)))
+    assert [one.place for one in trials] == [0, 2, -2]
+    assert chosen(trials, short=True) == -2 and chosen(trials) == 0
+    # Where information still doubles from rate to rate, nothing says that the best one is too high.
+    assert chosen([trial(0, 0.5), trial(4, 1.1)], short=True) == 4
+    assert chosen([trial(0, 0.5), trial(4, 0.9)], short=True) == 2
+    assert chosen([trial(0, 0.5)], short=True) == 0
+
+
 def test_a_collapse_must_be_significant() -> None:
     assert trial(1, 0.4).collapsed(trial(0, 1.0)) and not trial(1, 0.6).collapsed(trial(0, 1.0))
     assert trial(1, -math.inf).collapsed(trial(0, 1.0))
@@ -139,20 +151,39 @@ def test_a_trial_beats_another_only_significantly() -> None:
 
 def test_learned_and_harmed_are_significant_too() -> None:
     assert trial(0, 0.03).learned and not trial(0, 0.01).learned
-    assert trial(0, -0.03).harmed(before=0.1) and not trial(0, -0.01).harmed(before=0.1)
+    assert trial(0, -0.03).harmed and not trial(0, -0.01).harmed
     # A network may begin far below the frequencies, and rise.
-    assert not trial(0, -0.5).harmed(before=-0.9) and trial(0, -1.0).harmed(before=-0.9)
-    assert Trial(0, -math.inf).harmed(before=0.0) and not Trial(0, -math.inf).learned
+    assert not after(-0.5, before=-0.9).harmed and after(-1.0, before=-0.9).harmed
+    assert Trial(0, -math.inf).harmed and not Trial(0, -math.inf).learned
+
+
+def after(nats: float, before: float) -> Trial:
+    """A trial of a network that knew `before`."""
+    scatter = 0.2 * (NOISE - NOISE.mean())
+    return Trial(0, nats, nats + scatter, before + scatter.flip(0))
+
+
+def test_what_the_untrained_network_tells_of_the_targets_is_not_learned() -> None:
+    # Both are significantly more than the frequencies.
+    assert trial(0, 0.04).learned and not after(0.04, before=0.05).learned
+    assert not after(0.06, before=0.05).learned and after(0.1, before=0.05).learned
+    # Hardly a change, of which the examples say that it is significant.
+    scatter = 0.2 * (NOISE - NOISE.mean())
+    same = Trial(0, 0.05, 0.05 + scatter, 0.05 - 0.9 / N + scatter)
+    assert not same.learned
+    # To lose what little a random network tells is no harm. To lose what a pretrained one knows is.
+    assert not after(0.0, before=0.05).harmed
+    assert after(0.4, before=1.0).harmed and not after(0.6, before=1.0).harmed
 
 
 def test_it_waits_below_all_that_did_harm() -> None:
     nothing = [trial(0, 0.0), trial(4, 0.0)]
-    assert raised(nothing, 0.0) == 0
-    assert [raised(nothing, 0.0, place) for place in (0, 2, 18, 20)] == [1, 3, 19, 20]
+    assert raised(nothing) == 0
+    assert [raised(nothing, place) for place in (0, 2, 18, 20)] == [1, 3, 19, 20]
     harm = [*nothing, trial(8, -1.0)]
-    assert [raised(harm, 0.0, place) for place in (4, 6)] == [5, 7]
-    assert raised([trial(0, -1.0)], 0.0) == -2
-    assert raised([trial(0, -1.0), Trial(-2, -math.inf)], 0.0) == -4
+    assert [raised(harm, place) for place in (4, 6)] == [5, 7]
+    assert raised([trial(0, -1.0)]) == -2
+    assert raised([trial(0, -1.0), Trial(-2, -math.inf)]) == -4
 
 
 def test_places_are_a_quarter_of_a_decade_apart() -> None:

@@ -21,6 +21,10 @@ SHARE = 0.1
 # A search takes about so many trials. Steps of a trial: where steps are planned from LEAST to MOST, otherwise USUAL.
 # [measured] Of AdamW the best rate stands out after 16 steps, of SGD after 64, on workloads of this project.
 _TRIALS, _LEAST, _MOST, _USUAL = 7, 4, 128, 32
+# Rather fewer trials, of FEW, than trials of less than ENOUGH steps: momentum takes as long to come into its own.
+_FEW, _ENOUGH = 4, 8
+# Trials of fewer steps, in a plan of so many times as many, find a rate that is too high, by half a decade on average.
+_SHORT, _TIMES = 32, 20
 # The shares of the planned steps after which nobody waits any longer for something to be learned, or looks again.
 _LONGEST, _LAST_LOOK = 0.5, 0.25
 # The share of a trial in which its rate rises in a line.
@@ -33,7 +37,8 @@ def steps_of_a_trial(planned: int | None) -> int:
     """Optimizer steps of a trial, for a run of so many planned steps; None: none are planned."""
     if planned is None:
         return _USUAL
-    return min(max(math.floor(SHARE * planned / _TRIALS), _LEAST), _MOST)
+    longest = max(math.floor(SHARE * planned / _TRIALS), min(math.floor(SHARE * planned / _FEW), _ENOUGH))
+    return min(max(longest, _LEAST), _MOST)
 
 
 Found = tuple[float, Tensor]
@@ -42,7 +47,9 @@ Found = tuple[float, Tensor]
 
 def measure_trial(probe: Probe, model: nn.Module, measuring: Measuring) -> Found | None:
     """Usable information in the outputs, where there are scores; None where the trial has ruined the network."""
-    usable = measuring.replace(layers="output", signal="auto")
+    # A network with small weights orders the classes after a few steps. To say so it needs many more, and a rate for
+    # these.
+    usable = measuring.replace(layers="output", signal="auto", sharpen=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         try:
@@ -57,8 +64,8 @@ class Finding:
     """The search for the rate, in trials on the batches that come. Each trains for the same number of steps.
 
     Search: trials begin at the weights of the first step. The rate rises in a line over the first half of a trial.
-    `_search` says which rate is next, by the information after these steps. The network goes on from where the best
-    trial ended.
+    `_search` says which rate is next, by the information after these steps, and which is taken. The network goes on
+    from where the best trial ended.
 
     Wait: where no trial has learned anything, the last one goes on instead, at the optimizer's own rate if that did no
     harm. Whenever its steps have doubled, and still nothing is learned, the rate is raised. This ends at half of the
@@ -87,7 +94,7 @@ class Finding:
         self, first: float, planned: int | None, trained: Trained, measure: Callable[[], Found | None]
     ) -> None:
         self._first, self._planned, self._measure = first, planned, measure
-        self._before = 0.0
+        self._before: Tensor | None = None
         self.steps = steps_of_a_trial(planned)
         self.trials: list[Trial] = []
         self.over, self.gone, self.epochs = False, 0, 0
@@ -114,6 +121,11 @@ class Finding:
         return rate_of(self._first, self._place) * share
 
     @property
+    def _short(self) -> bool:
+        """Whether trials are much shorter than the plan, and short in themselves."""
+        return self._planned is not None and self.steps < _SHORT and _TIMES * self.steps <= self._planned
+
+    @property
     def looked(self) -> bool:
         """Whether the search is over, and what runs, or ran last, is a look."""
         return self._stage == "look"
@@ -129,7 +141,7 @@ class Finding:
         if self._start:
             return
         if self._stage == "search":
-            self._before = self._measured().nats
+            self._before = self._measured().each
         self._start.keep()
 
     def after_step(self) -> None:
@@ -164,24 +176,25 @@ class Finding:
         self.trials.append(trial)
         if best(self.trials) is trial and trial.each is not None:
             self._best.keep()
-        place = next_place(self.trials)
+        place = next_place(self.trials, self._short)
         alive = any(one.each is not None for one in self.trials)
         if place is not None and (self._may_waste(len(self.trials)) or not alive):
             self._go(place)
         elif best(self.trials).learned:
             self._wasted += (len(self.trials) - 1) * self.steps
             self._next_look = self.gone
-            self._found, self._untried = chosen(self.trials), _beyond(self.trials, place)
-            self._cliff = cliff(self.trials) if self._found < best(self.trials).place else None
+            self._found, self._untried = chosen(self.trials, self._short), _beyond(self.trials, place)
+            below = self._found < best(self.trials).place
+            self._cliff = cliff(self.trials) if below and not self._short else None
             self._end(self._found, self._best)
         else:
             self._stage = "wait"
-            self._go(raised(self.trials, self._before))
+            self._go(raised(self.trials))
 
     def _after_wait(self, trial: Trial) -> None:
         self.trials = [*(one for one in self.trials if one.place != self._place), trial]
         if trial.each is None:
-            self._end(raised(self.trials, self._before), self._start)
+            self._end(raised(self.trials), self._start)
         elif trial.learned:
             self._end(self._place)
         elif not self._may_take(_LONGEST, self.gone):
@@ -192,7 +205,7 @@ class Finding:
             )
             self._end(self._place)
         else:
-            self._until, self._place = 2 * self._taken, raised(self.trials, self._before, self._place)
+            self._until, self._place = 2 * self._taken, raised(self.trials, self._place)
 
     def _after_look(self, trial: Trial) -> None:
         kept = self._looked[-1] if self._looked else None
@@ -242,7 +255,7 @@ class Finding:
 
     def _measured(self) -> Trial:
         found = self._measure()
-        return Trial(self._place, -math.inf) if found is None else Trial(self._place, *found)
+        return Trial(self._place, -math.inf) if found is None else Trial(self._place, *found, self._before)
 
     def explain(self) -> str:
         """What was tried and found, in a line for the search and for each look."""
@@ -262,6 +275,8 @@ class Finding:
             if self._cliff is not None:
                 edge = rate_of(self._first, self._cliff)
                 found += f", below the best trial because the network collapses at {edge:.3g}"
+            elif self._found < best(self.trials).place:
+                found += ", half a decade below the best trial because trials are short"
         return "\n".join([f"{found}, {what}", *self._looks])
 
     def state(self) -> dict[str, Any]:
@@ -297,14 +312,16 @@ class Finding:
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state` gave."""
-        self._first, self._before = float(state["first"]), float(state["before"])
+        self._first, self._before = float(state["first"]), state["before"]
         self._planned, self.over, self._stage = state["planned"], bool(state["over"]), str(state["stage"])
         self._found, self._untried, self._cliff = state["found"], str(state["untried"]), state["cliff"]
         self.steps, self.gone, self.epochs = (int(state[name]) for name in ("steps", "gone", "epochs"))
         self._place, self._taken, self._until = (int(state[name]) for name in ("place", "taken", "until"))
         self._wasted, self._next_look = int(state["wasted"]), int(state["next_look"])
         self._looks = list(state["looks"])
-        self.trials, self._looked = ([Trial(**one) for one in state[name]] for name in ("trials", "looked"))
+        self.trials, self._looked = (
+            [Trial(**one, before=self._before) for one in state[name]] for name in ("trials", "looked")
+        )
         self._start.load(state["start"])
         self._best.load(state["best"])
 

@@ -14,8 +14,12 @@ _A_DECADE = 4
 STRIDE = 2
 # What counts as significant: the two-sided 95 % quantile of the normal distribution.
 _Z = 1.96
+# The same for one of about ten trials: Bonferroni's correction gives 2.8.
+_SURE = 3.0
 # Sums of the same values differ by less, in nats.
 _ROUNDING = 1e-9
+# A random network has no information of so many errors.
+_MUCH = 10
 # The share of the best information that is left where a network has not collapsed.
 _LEFT = 0.5
 # No rate is tried further away from the first than so many decades.
@@ -30,11 +34,13 @@ class Trial:
         place: The rate is first * 10^(place / 4).
         nats: Information in nats after the steps; -inf where the network diverged.
         each: (n,) what each example of the probe contributes to it; None where the network diverged.
+        before: (n,) the same of the network that the trial began with; None: it knew nothing.
     """
 
     place: int
     nats: float
     each: Tensor | None = field(default=None, compare=False, repr=False)
+    before: Tensor | None = field(default=None, compare=False, repr=False)
 
     @property
     def found(self) -> str:
@@ -43,12 +49,16 @@ class Trial:
 
     @property
     def learned(self) -> bool:
-        """Whether the network predicts significantly more than the frequencies of the targets.
+        """Whether the network predicts significantly more than the frequencies of the targets, and than before.
 
-        A constant prediction has no error by the examples. Its information is 0 but for 1 / n nats: see
+        Outputs of a random network tell a little of the targets, significantly so, and learning need not begin with
+        them. A constant prediction has no error by the examples. Its information is 0 but for 1 / n nats: see
         `usable_information`.
         """
-        return self.each is not None and self.nats > max(_Z * _error(self.each), 1 / len(self.each))
+        if self.each is None:
+            return False
+        gain = self.each if self.before is None else self.each - self.before
+        return all(float(v.double().mean()) > max(_SURE * _error(v), 1 / len(v)) for v in (self.each, gain))
 
     def beats(self, other: Trial) -> bool:
         """Whether there is significantly more information than after another trial, example by example."""
@@ -64,9 +74,18 @@ class Trial:
         less = _LEFT * other.each.double() - self.each.double()
         return float(less.mean()) > _Z * _error(less)
 
-    def harmed(self, before: float) -> bool:
-        """Whether it diverged, or predicts significantly less than the frequencies, and less than `before`."""
-        return self.each is None or self.nats < min(before, 0.0) - _Z * _error(self.each)
+    @property
+    def harmed(self) -> bool:
+        """Whether it diverged, lost much, or predicts significantly less than the frequencies and than before.
+
+        Much is more than a random network can know: ten errors. Lost is significantly less than half of it.
+        """
+        if self.each is None:
+            return True
+        known = 0.0 if self.before is None else float(self.before.double().mean())
+        if self.before is not None and known > _MUCH * _error(self.before):
+            return self.collapsed(Trial(self.place, known, self.before))
+        return self.nats < min(known, 0.0) - _Z * _error(self.each)
 
 
 def rate_of(first: float, place: int) -> float:
@@ -74,12 +93,13 @@ def rate_of(first: float, place: int) -> float:
     return first * 10 ** (place / _A_DECADE)
 
 
-def next_place(trials: Sequence[Trial]) -> int | None:
-    """Where to try next; None: the best rate is known to a factor of 1.8.
+def next_place(trials: Sequence[Trial], short: bool = False) -> int | None:
+    """Where to try next; None: the best rate is known to a factor of 1.8, in short trials of 3.2.
 
     Whole decades on both sides of the first rate come first while nothing has been learned. Then the search climbs by
-    half a decade, or by a decade where information has doubled, until the rates beside the best are worse. Then it
-    tries the nearer neighbours of the best, and whether a rate half a decade above it collapses.
+    half a decade, or by a decade where information has doubled, until the rates beside the best are worse. Short
+    trials end there. Long ones then try the nearer neighbours of the best, and whether a rate half a decade above it
+    collapses.
     """
     if not trials:
         return 0
@@ -87,7 +107,7 @@ def next_place(trials: Sequence[Trial]) -> int | None:
     top = best(trials)
     if not top.learned:
         return _next_in_the_dark(trials)
-    for stride in (2 * STRIDE, STRIDE, 1):
+    for stride in (2 * STRIDE, STRIDE, 1)[: 2 if short else 3]:
         # Upwards first: a rate that is too high shows at once, one that is too low only looks slow.
         for sign in (1, -1):
             place = top.place + sign * stride
@@ -99,7 +119,7 @@ def next_place(trials: Sequence[Trial]) -> int | None:
                 return place
     # `chosen` asks for half a decade above the best.
     above = top.place + STRIDE
-    wanted = top.learned and above not in nats and above <= _FARTHEST * _A_DECADE
+    wanted = not short and above not in nats and above <= _FARTHEST * _A_DECADE
     return above if wanted and cliff(trials) != top.place + 1 else None
 
 
@@ -138,18 +158,26 @@ def cliff(trials: Sequence[Trial]) -> int | None:
     )
 
 
-def chosen(trials: Sequence[Trial]) -> int:
-    """The place to train at: the best one, or so far below it that no rate within half a decade above collapses.
+def chosen(trials: Sequence[Trial], short: bool = False) -> int:
+    """The place to train at.
+
+    Short trials: half a decade below the best, unless information still doubles there. A higher rate is ahead in a few
+    steps and behind in more: of the rates that such trials find, all that are far from the best are too high.
+
+    Long ones: the best, or so far below it that no rate within half a decade above collapses.
 
     Collapsed is less than half of the best information, as for `RollBack`. Few steps overestimate the best rate by up
     to a factor of three: what a network can bear falls while it learns. Where information falls gently above the best
     rate, that does no harm. Where it falls steeply, as it does for SGD and deep networks, it ruins the network.
     """
     top, edge = best(trials).place, cliff(trials)
+    if short:
+        climbs = len(trials) < 2 or _doubled(best(trials), {one.place: one.nats for one in trials}, 1)
+        return top if climbs else top - STRIDE
     return top if edge is None else min(top, max(edge - STRIDE - 1, top - STRIDE))
 
 
-def raised(trials: Sequence[Trial], before: float, place: int | None = None) -> int:
+def raised(trials: Sequence[Trial], place: int | None = None) -> int:
     """Where to wait while no trial has learned: at the first rate, and then a quarter of a decade above `place`.
 
     The rate stays below all that did harm. The steps double each time. To leave a plateau takes a number of steps that
@@ -157,12 +185,9 @@ def raised(trials: Sequence[Trial], before: float, place: int | None = None) -> 
 
     Args:
         trials: What was tried.
-        before: Information in nats that the search began with.
         place: Where it has waited until now.
     """
-    ceiling = min(
-        (trial.place for trial in trials if trial.harmed(before)), default=_FARTHEST * _A_DECADE + 1
-    )
+    ceiling = min((trial.place for trial in trials if trial.harmed), default=_FARTHEST * _A_DECADE + 1)
     wanted = 0 if place is None else place + 1
     if wanted < ceiling:
         return wanted
