@@ -32,7 +32,9 @@ def test_it_is_the_default_and_says_what_it_found(tiny: Any, tmp_path: Path) -> 
     assert record["bounds"] is None and record["settings"]["lr_max"] == "the run"
     rows = numbers(tmp_path)
     assert rows[1]["finding"] and "finding" not in rows[-1]
-    assert any(line.startswith("note: found lr ") for line in heard)
+    # The line of the search comes first, and each look has one.
+    said = [line for line in heard if ", trials of " in line or ", looks of " in line]
+    assert said[0].startswith("note: found lr ") and len(said) == len(set(said))
     assert "one learning rate, found in the run" in heard[0]
     # The last epochs decay, and the whole run has the planned epochs or fewer.
     assert rows[-1]["decisions"][0]["phase"] == "decay" and len(rows) <= 13

@@ -221,10 +221,11 @@ def _epochs(
     listener: Listener,
 ) -> None:
     saved, cost = time.monotonic(), 0.0
+    noted = len(training.steps.found) - training.steps.finding
     for epoch in range(len(rows), plan.epochs + 1):
         if training.steps.finished:
             return
-        lrs, finding = ", ".join(f"{lr:g}" for lr in training.steps.lrs()), training.steps.finding
+        lrs = ", ".join(f"{lr:g}" for lr in training.steps.lrs())
         try:
             row = training.run_epoch(epoch, listener.batch)
         except NotFinite as error:
@@ -240,8 +241,10 @@ def _epochs(
         rows.append(row)
         folder.append_row(row)
         listener.epoch(row)
-        if finding and not training.steps.finding:
-            listener.note(training.steps.found)
+        if not training.steps.finding:
+            for line in training.steps.found[noted:]:
+                listener.note(line)
+            noted = len(training.steps.found)
         started = time.monotonic()
         if epoch == plan.epochs or training.steps.finished or started - saved >= cost / _CHECKPOINT_SHARE:
             _save(folder, training, rows, record)

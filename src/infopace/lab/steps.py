@@ -86,9 +86,9 @@ class Steps:
         return False
 
     @property
-    def found(self) -> str:
-        """What the last trials gave, in a line; empty without any."""
-        return ""
+    def found(self) -> tuple[str, ...]:
+        """What trials gave, in a line for the search and for each look."""
+        return ()
 
     @property
     def lr_min(self) -> float:
@@ -224,9 +224,9 @@ class PacedSteps(Steps):
         return self.scheduler.finding
 
     @property
-    def found(self) -> str:
-        """What the last trials gave, in a line; empty without any."""
-        return self.scheduler.found[-1] if self.scheduler.found else ""
+    def found(self) -> tuple[str, ...]:
+        """What trials gave, in a line for the search and for each look."""
+        return tuple(self.scheduler.found)
 
     @property
     def lr_min(self) -> float:
