@@ -71,11 +71,11 @@ def standard(load: Callable[..., Any], **options: Any) -> tuple[Tensor, Tensor]:
     """Columns of mean 0 and variance 1; so are targets that are quantities."""
     inputs, targets = (torch.tensor(part) for part in load(**options))
     if targets.is_floating_point():
-        return _scaled(inputs), _scaled(targets)[:, None]
-    return _scaled(inputs), targets.long()
+        return scaled(inputs), scaled(targets)[:, None]
+    return scaled(inputs), targets.long()
 
 
-def _scaled(values: Tensor) -> Tensor:
+def scaled(values: Tensor) -> Tensor:
     values = values.float()
     return (values - values.mean(0)) / values.std(0).clamp_min(1e-6)
 
