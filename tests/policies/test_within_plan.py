@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from infopace import HoldAndDecay
-from infopace.policies import Decision, HeldOut, simulate
+from infopace.policies import Decision, HeldOut, Observed, simulate
 
 from .traces import BOUNDS, HOLD, TRACES, moved, rates, saturating, spread
 
@@ -277,3 +277,17 @@ def test_where_epochs_are_known_held_out_examples_do_not_lead_beyond_them() -> N
     found = moved(HoldAndDecay(15), rising, spread(rising, 1e-3))
     assert found.index("decay") == 8
     assert found.index("finished") == 15
+
+
+def test_a_fall_within_the_error_of_the_estimate_is_none() -> None:
+    # On a plateau values of 1e-6 nats fall by much more than a hundredth of themselves.
+    trace = [5e-6, 9e-6, 8e-6, 7e-6, 1e-6, 1e-6]
+    rule = HoldAndDecay(20)
+
+    def held(errors: list[float | None]) -> float:
+        return rule.decide(Observed(trace, None, BOUNDS, errors=errors)).lr
+
+    assert held([]) == held([None] * 6) < HOLD
+    assert held([1e-3] * 6) == HOLD
+    # Each value has its own.
+    assert held([1e-3, 1e-3, 1e-3, 1e-3, 1e-9, 1e-9]) < HOLD

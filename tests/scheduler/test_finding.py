@@ -334,6 +334,31 @@ def test_a_network_that_returned_has_not_collapsed() -> None:
     assert loop.scheduler.rolled_back == [] and len(nats) == 10
 
 
+def test_a_collapse_after_the_search_is_one_to_the_network_before_it() -> None:
+    loop = Loop()
+    untrained = loop.scheduler.history["output"][0]
+    while loop.scheduler.finding:
+        loop.train(1)
+    ledger = loop.scheduler._pacer.ledger
+    assert ledger.history["output"][0] > untrained == ledger.untrained
+    loop.train(300)
+    again = Loop()
+    again.scheduler.load_state_dict(loop.scheduler.state_dict())
+    assert again.scheduler._pacer.ledger.untrained == untrained
+    # Well below half of what it had, and well above the untrained network: that is no collapse.
+    best = loop.scheduler.history["output"][-1]
+    inner = loop.model[3]
+    assert isinstance(inner, nn.Linear)
+    with torch.no_grad():
+        inner.weight += 2.0 * torch.randn(inner.weight.shape, generator=torch.Generator().manual_seed(0))
+    left = loop.scheduler._pacer._subject.measure().output.estimate.nats
+    assert untrained + 0.1 < left < best / 2
+    rolled_back = len(loop.scheduler.rolled_back)
+    loop.scheduler._pacer.unit.since = 20
+    loop.scheduler.observe()
+    assert len(loop.scheduler.rolled_back) == rolled_back
+
+
 def test_without_all_trainable_weights_bounds_are_needed() -> None:
     model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4))
     inputs, labels = data()
