@@ -150,7 +150,9 @@ def test_a_trial_beats_another_only_significantly() -> None:
 
 
 def test_learned_and_harmed_are_significant_too() -> None:
-    assert trial(0, 0.03).learned and not trial(0, 0.01).learned
+    # Of ten trials one is two errors above by chance. Of the one that waits none is.
+    assert trial(0, 0.032).learned and not trial(0, 0.028).learned
+    assert trial(0, 0.021).begins_to_learn and not trial(0, 0.018).begins_to_learn
     assert trial(0, -0.03).harmed and not trial(0, -0.01).harmed
     # A network may begin far below the frequencies, and rise.
     assert not after(-0.5, before=-0.9).harmed and after(-1.0, before=-0.9).harmed

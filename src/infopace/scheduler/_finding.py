@@ -195,7 +195,7 @@ class Finding:
         self.trials = [*(one for one in self.trials if one.place != self._place), trial]
         if trial.each is None:
             self._end(raised(self.trials), self._start)
-        elif trial.learned:
+        elif trial.begins_to_learn:
             self._end(self._place)
         elif not self._may_take(_LONGEST, self.gone):
             low, high = (rate_of(self._first, end([one.place for one in self.trials])) for end in (min, max))

@@ -55,10 +55,18 @@ class Trial:
         them. A constant prediction has no error by the examples. Its information is 0 but for 1 / n nats: see
         `usable_information`.
         """
+        return self._knows_more(_SURE)
+
+    @property
+    def begins_to_learn(self) -> bool:
+        """The same where this is the only trial."""
+        return self._knows_more(_Z)
+
+    def _knows_more(self, errors: float) -> bool:
         if self.each is None:
             return False
         gain = self.each if self.before is None else self.each - self.before
-        return all(float(v.double().mean()) > max(_SURE * _error(v), 1 / len(v)) for v in (self.each, gain))
+        return all(float(v.double().mean()) > max(errors * _error(v), 1 / len(v)) for v in (self.each, gain))
 
     def beats(self, other: Trial) -> bool:
         """Whether there is significantly more information than after another trial, example by example."""
