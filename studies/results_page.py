@@ -40,6 +40,7 @@ ORDER = (
     "layer_signal",
     "layer_wise",
     "short_plans",
+    "few_steps",
     "layer_holds",
     "veca",
     "when_to_stop",

@@ -123,20 +123,20 @@ def trials(setting: Setting) -> dict[str, Any]:
         rate = rate_at({**setting, "place": place})
         for step, batch in enumerate(batches[:after], 1):
             run.step(batch, rate * min(step / max(round(after / 2), 1), 1.0))
-        found.append({"place": place, "after": after, **_told(run)})
+        found.append({"place": place, "after": after, **_measured(run)})
     return {"trials": found}
 
 
-def _told(run: Run) -> dict[str, float | None]:
+def _measured(run: Run) -> dict[str, float | None]:
     probe = run.probe
     try:
-        told = [
+        nats = [
             probe.measure(run.model, signal="usable", sharpen=sharpen).output.estimate.nats
             for sharpen in (False, True)
         ]
     except OutOfRangeError:
         return {"softened": None, "sharpened": None}
-    return {"softened": round(told[0], 4), "sharpened": round(told[1], 4)}
+    return {"softened": round(nats[0], 4), "sharpened": round(nats[1], 4)}
 
 
 def rate_at(setting: Setting) -> float:

@@ -57,7 +57,7 @@ def _cell(steps: int, after: int, below: int, read_as: str = "softened", small: 
 
 
 def _trials() -> dict[Key, Tried]:
-    """By task, optimizer and seed: by the steps of a trial and by its place what it told."""
+    """By task, optimizer and seed: by the steps of a trial and by its place what it measured."""
     found: dict[Key, Any] = {}
     for row in read(NAME):
         if "trials" in row:

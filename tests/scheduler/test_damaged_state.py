@@ -145,5 +145,5 @@ def test_a_damaged_state_is_refused_or_harmless(monkeypatch: pytest.MonkeyPatch,
 @pytest.mark.parametrize("version", [0, 3, 4, "4", None])
 def test_a_state_of_another_version_is_refused(version: Any) -> None:
     state = Loop(10).scheduler.state_dict()
-    with pytest.raises(ValueError, match=r"scheduler state must have version \d, got"):
+    with pytest.raises(ValueError, match=r"scheduler state must have version \d+, got"):
         Loop(10).scheduler.load_state_dict({**state, "version": version})

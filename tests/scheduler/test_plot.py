@@ -125,7 +125,7 @@ def test_trials_are_shaded() -> None:
     loop = Loop(policy=HoldAndDecay(steps=400), every=20)
     title, rate, _, lines = panels(loop.scheduler)
     assert title.endswith("before training, finding the learning rate") and not rate.get_lines()
-    assert lines == ["finding the learning rate, trials of 5 steps: the first runs"]
+    assert lines == ["finding the learning rate, trials of 8 steps: the first runs"]
     scheduler = loop.train(20)
     _, rate, information, lines = panels(scheduler)
     first = rate.patches[0].get_bbox().intervalx.tolist()  # pyright: ignore[reportAttributeAccessIssue]

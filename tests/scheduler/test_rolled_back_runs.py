@@ -156,6 +156,7 @@ def test_the_thresholds_of_the_roll_back_are_a_choice() -> None:
         step()
         now = scheduler._pacer._subject.probe.measure(model).output.estimate.nats
         scheduler.history["output"][:] = [2 * now]
+        scheduler._pacer.ledger.untrained = 2 * now
         scheduler.observe()
         assert scheduler.rolled_back == gone
 

@@ -51,7 +51,7 @@ class Trial:
     def learned(self) -> bool:
         """Whether the network predicts significantly more than the frequencies of the targets, and than before.
 
-        Outputs of a random network tell a little of the targets, significantly so, and learning need not begin with
+        Outputs of a random network say a little about the targets, significantly so, and learning need not begin with
         them. A constant prediction has no error by the examples. Its information is 0 but for 1 / n nats: see
         `usable_information`.
         """

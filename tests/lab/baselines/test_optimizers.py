@@ -125,7 +125,8 @@ def test_the_steps_of_the_formula(name: str, seed: int, steps: int, decay: float
 def test_the_scale_of_the_loss_does_not_matter(name: str, seed: int, scale: float) -> None:
     # Up to the epsilons, which are nothing beside losses a hundred times as large as one.
     large, larger = (ending(name, *run(name, seed, 20, scale=times)) for times in (1e2, 1e2 * scale))
-    np.testing.assert_allclose(large, larger, rtol=1e-4, atol=1e-6)
+    # A value near 0 has lost most of its digits: the other values are about 1, and have seven.
+    np.testing.assert_allclose(large, larger, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", OWN)
