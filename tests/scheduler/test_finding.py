@@ -16,6 +16,7 @@ from infopace.policies import Observed
 from infopace.probe import Measuring
 from infopace.scheduler._finding import SHARE, steps_of_a_trial
 from infopace.scheduler._search import Trial, chosen, rate_of
+from infopace.scheduler._trained import Trained
 
 from ..small_run import data, same
 
@@ -332,6 +333,22 @@ def test_a_network_that_returned_has_not_collapsed() -> None:
     nats = loop.scheduler.history["output"]
     assert nats[6] > 0.5 and max(nats[7:]) < 0.1
     assert loop.scheduler.rolled_back == [] and len(nats) == 10
+
+
+@pytest.mark.parametrize(
+    ("make", "averages"),
+    [
+        (functools.partial(torch.optim.SGD, momentum=0.9), True),
+        (torch.optim.AdamW, True),
+        (torch.optim.Muon, True),
+        (torch.optim.SGD, False),
+        (functools.partial(torch.optim.Adam, betas=(0.0, 0.999)), False),
+        (torch.optim.Adagrad, False),
+    ],
+)
+def test_only_averages_of_gradients_make_trials_short(make: Any, averages: bool) -> None:
+    model = nn.Linear(8, 4, bias=False)
+    assert Trained(model, make(model.parameters(), lr=0.1)).averages_gradients is averages
 
 
 def test_a_collapse_after_the_search_is_one_to_the_network_before_it() -> None:

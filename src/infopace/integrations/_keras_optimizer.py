@@ -77,7 +77,7 @@ class KerasOptimizer(Optimizer):
             raise ValueError(
                 "the optimizer's learning_rate must be a number, got a schedule beside infopace's"
             ) from error
-        defaults: dict[str, Any] = {"lr": float(own.learning_rate)}
+        defaults: dict[str, Any] = {"lr": float(own.learning_rate), "momentum": getattr(own, "momentum", 0.0)}
         if hasattr(own, "beta_2") and hasattr(own, "epsilon"):
             # It divides by second moments, so it is warmed up.
             defaults |= {"betas": (float(own.beta_1), float(own.beta_2)), "eps": float(own.epsilon)}

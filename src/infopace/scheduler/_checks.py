@@ -257,7 +257,9 @@ def check_fields(state: object, fields: Mapping[str, tuple[_Fits, str]]) -> None
         raise ValueError(f"scheduler state must have version {VERSION}, got {shown(version)}")
     missing = sorted(fields.keys() - state.keys())
     if missing:
-        raise ValueError(f"scheduler state must hold {', '.join(missing)}, got {shown(sorted(map(str, state)))}")
+        raise ValueError(
+            f"scheduler state must hold {', '.join(missing)}, got {shown(sorted(map(str, state)))}"
+        )
     for name, (fits, what) in fields.items():
         if not fits(state[name]):
             raise ValueError(f"scheduler state must hold {name} as {what}, got {shown(state[name])}")

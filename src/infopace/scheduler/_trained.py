@@ -11,7 +11,14 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from infopace.model.layers import parameters_of
-from infopace.model.snapshot import Buffers, Contents, OptimizerState, Weights, contents_of
+from infopace.model.snapshot import (
+    Buffers,
+    Contents,
+    OptimizerState,
+    Weights,
+    contents_of,
+    optimizers_in,
+)
 
 
 class Trained:
@@ -27,6 +34,13 @@ class Trained:
 
     def __init__(self, model: nn.Module, optimizer: Optimizer, also: Sequence[Any] = ()) -> None:
         self._model, self._optimizer, self._also = model, optimizer, tuple(also)
+
+    @property
+    def averages_gradients(self) -> bool:
+        """Whether steps go along an average of gradients, as with momentum, and as those of Adam do."""
+        return any(
+            _average(group) > 0 for one in optimizers_in(self._optimizer) for group in one.param_groups
+        )
 
     def copied(self) -> list[Contents]:
         """A copy of it, as it is now."""
@@ -150,3 +164,10 @@ def _shapes(state: Any) -> dict[str, tuple[int, ...]]:
 def _cloned(value: Any) -> Any:
     """A state dict may hold what is no tensor."""
     return value.detach().clone() if isinstance(value, Tensor) else copy.deepcopy(value)
+
+
+def _average(group: Mapping[str, Any]) -> float:
+    """The share of the average of gradients that a step keeps."""
+    betas = group.get("betas")
+    first = betas[0] if isinstance(betas, tuple | list) and betas else 0.0
+    return max(float(group.get("momentum") or 0.0), float(first or 0.0))
