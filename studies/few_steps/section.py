@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import statistics
 from collections import defaultdict
 from collections.abc import Mapping
@@ -56,6 +57,7 @@ def _cell(steps: int, after: int, below: int, read_as: str = "softened", small: 
     return f"{statistics.fmean(short):.3f} ({high}, {low} of {len(short)})" if short else "not run"
 
 
+@functools.cache
 def _trials() -> dict[Key, Tried]:
     """By task, optimizer and seed: by the steps of a trial and by its place what it measured."""
     found: dict[Key, Any] = {}
@@ -67,6 +69,7 @@ def _trials() -> dict[Key, Tried]:
     return found
 
 
+@functools.cache
 def _values() -> dict[tuple[Any, ...], dict[int, float]]:
     """By task, optimizer, seed and planned steps: the test value at each place."""
     found: dict[tuple[Any, ...], dict[int, float]] = defaultdict(dict)

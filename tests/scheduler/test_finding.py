@@ -234,13 +234,13 @@ def test_without_the_length_of_an_epoch_it_is_known_after_the_first() -> None:
 
 
 def test_an_epoch_that_ends_with_the_search_is_no_misuse(recwarn: pytest.WarningsRecorder) -> None:
-    loop = Loop(policy=HoldAndDecay(epochs=24), every=None, steps_per_epoch=60)
+    loop = Loop(policy=HoldAndDecay(epochs=14), every=None, steps_per_epoch=100)
     while loop.scheduler.finding:
         loop.train(1)
-    assert loop.step == 60  # three trials of 20 steps
+    assert loop.step == 100  # five trials of 20 steps
     loop.scheduler.observe()
     loop.scheduler.step()
-    loop.train(60)
+    loop.train(100)
     loop.scheduler.observe()
     assert not [one for one in recwarn if "observe" in str(one.message)]
 
@@ -336,19 +336,19 @@ def test_a_network_that_returned_has_not_collapsed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "averages"),
+    ("make", "memory"),
     [
-        (functools.partial(torch.optim.SGD, momentum=0.9), True),
-        (torch.optim.AdamW, True),
-        (torch.optim.Muon, True),
-        (torch.optim.SGD, False),
-        (functools.partial(torch.optim.Adam, betas=(0.0, 0.999)), False),
-        (torch.optim.Adagrad, False),
+        (functools.partial(torch.optim.SGD, momentum=0.9), 10),
+        (torch.optim.AdamW, 10),
+        (torch.optim.Muon, 20),
+        (torch.optim.SGD, 1),
+        (functools.partial(torch.optim.Adam, betas=(0.0, 0.999)), 1),
+        (torch.optim.Adagrad, 1),
     ],
 )
-def test_only_averages_of_gradients_make_trials_short(make: Any, averages: bool) -> None:
+def test_an_optimizer_remembers_so_many_gradients(make: Any, memory: int) -> None:
     model = nn.Linear(8, 4, bias=False)
-    assert Trained(model, make(model.parameters(), lr=0.1)).averages_gradients is averages
+    assert Trained(model, make(model.parameters(), lr=0.1)).memory == pytest.approx(memory)
 
 
 def test_a_collapse_after_the_search_is_one_to_the_network_before_it() -> None:
@@ -418,12 +418,12 @@ def test_a_search_that_its_share_of_the_steps_has_ended_says_so() -> None:
     ("steps", "said_why"),
     [
         (4000, "found lr 0.1778, below the best trial because the network collapses at 1, trials of 57 "),
-        (STEPS, "found lr 0.1, half a decade below the best trial because trials are short, trials of 20 "),
+        (600, "found lr 0.1, half a decade below the best trial because trials are short, trials of 8 "),
     ],
 )
 def test_a_search_that_stays_below_its_best_trial_says_why(steps: int, said_why: str) -> None:
     loop, again = (Loop(policy=HoldAndDecay(steps=steps)) for _ in range(2))
-    loop.train(25)  # the first trials
+    loop.train(3)  # of the first trial
     found = loop.scheduler._search
     assert found is not None
     finding = found.finding

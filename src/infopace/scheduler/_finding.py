@@ -23,9 +23,9 @@ SHARE = 0.1
 _TRIALS, _LEAST, _MOST, _USUAL = 7, 4, 128, 32
 # Rather fewer trials, of FEW, than trials of less than ENOUGH steps: momentum takes as long to come into its own.
 _FEW, _ENOUGH = 4, 8
-# Trials of fewer steps, in a plan of so many times as many, find a rate that is too high by half a decade on average,
-# where the optimizer averages gradients, as with momentum. [measured] Not so without.
-_SHORT, _TIMES = 32, 20
+# Short trials, in a plan of so many times as many steps, find a rate that is too high by half a decade on average. With
+# momentum the first steps are smaller than those to come. [measured] For Adam too, and not without an average.
+_TIMES = 20
 # The shares of the planned steps after which nobody waits any longer for something to be learned, or looks again.
 _LONGEST, _LAST_LOOK = 0.5, 0.25
 # The share of a trial in which its rate rises in a line.
@@ -95,8 +95,7 @@ class Finding:
         self, first: float, planned: int | None, trained: Trained, measure: Callable[[], Found | None]
     ) -> None:
         self._first, self._planned, self._measure = first, planned, measure
-        # Its first steps are smaller than those to come.
-        self._averages = trained.averages_gradients
+        self._memory = trained.memory
         self._before: Tensor | None = None
         self.steps = steps_of_a_trial(planned)
         self.trials: list[Trial] = []
@@ -125,9 +124,9 @@ class Finding:
 
     @property
     def _short(self) -> bool:
-        """Whether trials are much shorter than the plan, and too short for the averages of the optimizer."""
-        short = self._averages and self.steps < _SHORT
-        return short and self._planned is not None and _TIMES * self.steps <= self._planned
+        """Whether trials are shorter than the memory of the optimizer, and much shorter than the plan."""
+        known = self._planned is not None and _TIMES * self.steps <= self._planned
+        return known and self.steps < self._memory
 
     @property
     def looked(self) -> bool:

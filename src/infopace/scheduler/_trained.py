@@ -36,11 +36,13 @@ class Trained:
         self._model, self._optimizer, self._also = model, optimizer, tuple(also)
 
     @property
-    def averages_gradients(self) -> bool:
-        """Whether steps go along an average of gradients, as with momentum, and as those of Adam do."""
-        return any(
-            _average(group) > 0 for one in optimizers_in(self._optimizer) for group in one.param_groups
-        )
+    def memory(self) -> float:
+        """Over how many gradients a step averages, as with momentum, and as those of Adam do: 1 / (1 - momentum).
+
+        With several optimizers, the longest.
+        """
+        groups = [group for one in optimizers_in(self._optimizer) for group in one.param_groups]
+        return 1 / (1 - max((_average(group) for group in groups), default=0.0))
 
     def copied(self) -> list[Contents]:
         """A copy of it, as it is now."""
@@ -167,7 +169,7 @@ def _cloned(value: Any) -> Any:
 
 
 def _average(group: Mapping[str, Any]) -> float:
-    """The share of the average of gradients that a step keeps."""
+    """The share of the average of gradients that a step keeps, 0.99 at most."""
     betas = group.get("betas")
     first = betas[0] if isinstance(betas, tuple | list) and betas else 0.0
-    return max(float(group.get("momentum") or 0.0), float(first or 0.0))
+    return min(max(float(group.get("momentum") or 0.0), float(first or 0.0)), 0.99)
