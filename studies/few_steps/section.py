@@ -10,6 +10,7 @@ from typing import Any
 
 from studies.few_steps.run import AFTER, NAME, STEPS
 from studies.shared.page import read, section, table
+from studies.short_plans.run import OPTIMIZERS
 
 LEARNED, FAR, MOST = 0.01, 0.05, 0.3
 Key = tuple[str, str, int]
@@ -28,11 +29,18 @@ def text() -> str:
         for name, small in (("weights as torch makes them", False), ("small weights", True))
         for read_as in ("softened", "sharpened")
     ]
+    kinds = [
+        [name, f"{after} steps", taken, *(_cell(steps, after, below, optimizer=name) for steps in STEPS)]
+        for name in OPTIMIZERS
+        for after in (8, 16)
+        for below, taken in ((0, "the best"), (2, "half a decade less"))
+    ]
     blocks = [
         "By how much the test value, accuracy or R2, at the rate that was taken is below that at the best rate of the "
         f"grid: the mean, {MOST} at most, and in brackets how many of the choices are more than {FAR} below, too high "
         "and too low.",
         table(head, lines),
+        table(["optimizer", "trials", "taken", *(f"{steps} steps" for steps in STEPS)], kinds),
         "Trials of 8 steps, half a decade less than the best, with scores that may be softened only, as the search "
         "reads them, or sharpened too:",
         table(["networks", "scores", *(f"{steps} steps" for steps in STEPS)], small),
@@ -40,9 +48,18 @@ def text() -> str:
     return section("The best rate after few steps", "`python -m studies.few_steps.run`", "\n\n".join(blocks))
 
 
-def _cell(steps: int, after: int, below: int, read_as: str = "softened", small: bool | None = None) -> str:
+def _cell(
+    steps: int,
+    after: int,
+    below: int,
+    read_as: str = "softened",
+    small: bool | None = None,
+    optimizer: str = "",
+) -> str:
     short, high, low = [], 0, 0
     for key, tried in _trials().items():
+        if optimizer not in ("", key[1]):
+            continue
         if small is not None and small != ("small" in key[0] or "Transformer" in key[0]):
             continue
         values = _values().get((*key, steps), {})
