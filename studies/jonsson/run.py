@@ -1,6 +1,6 @@
 """A small VGG on CIFAR-10 images with Jonsson's two terms, and controls; see README.md.
 
-Rows: results/jonsson.jsonl
+Rows: results/jonsson.jsonl, and of 10,000 images results/jonsson_large.jsonl
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from infopace.lab.workloads.cifar10 import STANDARDISE, load_cifar10
 from infopace.regularizers import MINE, GaussianNoise, Layers, VariationalBottleneck
 from studies.shared.rows import make_missing
 
-NAME = "jonsson"
+NAME, LARGE = "jonsson", "jonsson_large"
 IMAGES, TESTS, EPOCHS, BATCH = 1_000, 1_000, 24, 50
 LR, WARM_UP = 0.02, 5  # epochs over which beta rises from 0
 NOISE = 0.3  # of rms(T), in training and where I(X; T + N) is measured
@@ -32,6 +32,7 @@ LAYER, UNITS, PIXELS, WIDTHS = "fc1", 64, 3 * 32 * 32, (8, 16, 32)
 LOOKS = (8, 24)  # the epochs after which the information is measured
 FIT, READ = 100, 30  # critic steps, and batches that the estimate is the mean of
 SEEDS = (9000, 9001, 9002, 9003, 9004)
+IMAGES_OF = {NAME: IMAGES, LARGE: 10_000}
 # Term and its strength: beta, the weight decay, or the share that is dropped.
 HOW: tuple[tuple[str, float], ...] = (
     ("none", 0.0),
@@ -42,6 +43,9 @@ HOW: tuple[tuple[str, float], ...] = (
     ("weight decay", 0.005),
     ("dropout", 0.5),
 )
+# With more images, after the betas above took two points of accuracy.
+SMALLER = {("mine", 0.3): ("mine", 0.1), ("vib", 0.01): ("vib", 0.003)}
+HOW_OF = {NAME: HOW, LARGE: tuple(SMALLER.get(how, how) for how in HOW)}
 
 
 class SmallVGG(nn.Module):
@@ -208,25 +212,27 @@ def outputs(model: nn.Module, inputs: Tensor) -> Tensor:
     return torch.cat(found)
 
 
-def load() -> Data:
+def load(images: int) -> Data:
     """The images of every run."""
-    return stratified_subset(load_cifar10(), IMAGES, tests=TESTS)
+    return stratified_subset(load_cifar10(), images, tests=TESTS)
 
 
 def main() -> None:
     """Make the rows that are missing, one seed after another."""
     parser = argparse.ArgumentParser(description="Jonsson's two terms on a small VGG")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
+    parser.add_argument("--large", action="store_true", help="10,000 images and smaller betas")
     arguments = parser.parse_args()
+    name = LARGE if arguments.large else NAME
     set_determinism(1, torch.device("cpu"))
     keep_freed_memory()
-    data = load()
+    data = load(IMAGES_OF[name])
     settings = [
         {"term": term, "strength": strength, "seed": seed}
         for seed in arguments.seeds
-        for term, strength in HOW
+        for term, strength in HOW_OF[name]
     ]
-    make_missing(NAME, settings, lambda setting: trained(setting, data))
+    make_missing(name, settings, lambda setting: trained(setting, data))
 
 
 if __name__ == "__main__":

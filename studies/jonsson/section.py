@@ -6,7 +6,7 @@ import statistics
 from typing import Any
 
 from infopace.lab.compare import holm, interval, p_text, paired_p
-from studies.jonsson.run import EPOCHS, HOW, IMAGES, NAME
+from studies.jonsson.run import EPOCHS, HOW_OF, IMAGES_OF, LARGE, NAME
 from studies.shared.page import section, table
 from studies.shared.rows import RESULTS, read
 
@@ -20,13 +20,28 @@ CONTROL = ("noise", 0.0)  # beta = 0 with equal noise
 
 def text() -> str:
     """Mean and spread of test accuracy over the last third of the epochs, and the information that is left."""
-    rows = read(RESULTS / f"{NAME}.jsonl")
-    found = {how: [row for row in rows if how_of(row) == how] for how in HOW}
-    found = {how: own for how, own in found.items() if own}
+    return section(
+        TITLE,
+        COMMAND,
+        f"A narrow VGG on CIFAR-10 images for {EPOCHS} epochs without augmentation. The spread is "
+        "the standard deviation of test accuracy over the last third of the epochs, the mean of the seeds. "
+        "Differences are paired by seed, with 95 % intervals; t-tests with Holm's correction over the lines. "
+        "I(X; T + N) is the mean over batches of test images by a new critic after the last epoch, with the "
+        "same noise for every line. The last column is the term itself on training batches, averaged over the "
+        f"last epoch.\n\n{_of(NAME)}\n\n{_of(LARGE)}\n\n![Test accuracy over the epochs, its spread, and the "
+        f"information plane of the layer, with {IMAGES_OF[NAME]:,} images](images/jonsson.png)",
+    )
+
+
+def _of(name: str) -> str:
+    """The table of one number of images."""
+    rows = read(RESULTS / f"{name}.jsonl")
+    found = {how: [row for row in rows if how_of(row) == how] for how in HOW_OF[name]}
     ran = [{row["setting"]["seed"] for row in own} for own in found.values()]
-    seeds = sorted(set.intersection(*ran)) if CONTROL in found else []
+    seeds = sorted(set.intersection(*ran))
+    title = f"{IMAGES_OF[name]:,} images"
     if not seeds:
-        return section(TITLE, COMMAND, "No seed is complete yet.")
+        return f"{title}: no seed is complete yet."
     kept = {
         how: [next(r for r in own if r["setting"]["seed"] == seed) for seed in seeds]
         for how, own in found.items()
@@ -60,17 +75,7 @@ def text() -> str:
                 f"{statistics.fmean(values):.2f}" if values else "",
             ]
         )
-    return section(
-        TITLE,
-        COMMAND,
-        f"A narrow VGG on {IMAGES:,} CIFAR-10 images for {EPOCHS} epochs without augmentation. The spread is "
-        "the standard deviation of test accuracy over the last third of the epochs, the mean of the seeds. "
-        "Differences are paired by seed, with 95 % intervals; t-tests with Holm's correction over the lines. "
-        "I(X; T + N) is the mean over batches of test images by a new critic after the last epoch, with the "
-        "same noise for every line. The last column is the term itself on training batches, averaged over the "
-        f"last epoch.\n\n{table(HEAD, lines)}\n\n![Test accuracy over the epochs, its spread, and the "
-        "information plane of the layer](images/jonsson.png)",
-    )
+    return f"{title}, {len(seeds)} seeds:\n\n{table(HEAD, lines)}"
 
 
 def how_of(row: dict[str, Any]) -> tuple[str, float]:
