@@ -176,6 +176,18 @@ def test_a_second_fit_is_a_run_of_its_own() -> None:
     assert schedulers[0].state_dict()["steps"] == schedulers[1].state_dict()["steps"] == 3 * STEPS
 
 
+def test_a_fit_after_one_that_was_interrupted_begins_anew() -> None:
+    model = network()
+    with pytest.raises(Killed):
+        fit(model, Kill(2))
+    assert float(model.optimizer.learning_rate) != pytest.approx(0.1)
+    again = fit(model)
+    rates = [decisions[0].lr for decisions in again.decisions]
+    assert model.shown["learning_rate"][-5:] == rates[-6:-1]
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.1)
+    assert getattr(model.optimizer.apply, "of", None) is None
+
+
 def test_a_model_that_ends_in_softmax() -> None:
     plain = fit(network())
     assert fit(network(softmax=True)).history["output"] == pytest.approx(plain.history["output"], abs=1e-3)

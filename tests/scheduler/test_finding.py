@@ -344,11 +344,15 @@ def test_a_network_that_returned_has_not_collapsed() -> None:
         (torch.optim.SGD, 1),
         (functools.partial(torch.optim.Adam, betas=(0.0, 0.999)), 1),
         (torch.optim.Adagrad, 1),
+        (functools.partial(torch.optim.AdamW, betas=(torch.tensor(0.9), torch.tensor(0.999))), 10),
     ],
 )
 def test_an_optimizer_remembers_so_many_gradients(make: Any, memory: int) -> None:
     model = nn.Linear(8, 4, bias=False)
-    assert Trained(model, make(model.parameters(), lr=0.1)).memory == pytest.approx(memory)
+    optimizer = make(model.parameters(), lr=0.1)
+    assert Trained(model, optimizer).memory == memory
+    optimizer.param_groups[0] |= {"momentum": "auto", "betas": None}  # of an optimizer of your own
+    assert Trained(model, optimizer).memory == 1
 
 
 def test_a_collapse_after_the_search_is_one_to_the_network_before_it() -> None:

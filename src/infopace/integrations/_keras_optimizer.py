@@ -69,6 +69,9 @@ class KerasOptimizer(Optimizer):
 
     def __init__(self, model: Any) -> None:
         self._of_keras = own = model.optimizer
+        # Of a fit that was interrupted, and did not end.
+        if isinstance(old := getattr(own.apply, "of", None), KerasOptimizer):
+            old.release()
         if not own.built:
             own.build(model.trainable_variables)
         try:
@@ -88,7 +91,12 @@ class KerasOptimizer(Optimizer):
         self.state["slots"] = {path: one.value for path, one in self._slots.items()}  # pyright: ignore[reportArgumentType]
         self._update = own.apply
         step: Any = torch.compiler.disable(self.step)
-        own.apply = lambda *args, **kwargs: step(lambda: self._update(*args, **kwargs))
+
+        def apply(*args: Any, **kwargs: Any) -> Any:
+            return step(lambda: self._update(*args, **kwargs))
+
+        apply.of = self  # pyright: ignore[reportFunctionMemberAccess]
+        own.apply = apply
 
     @property
     def done(self) -> int:

@@ -84,15 +84,15 @@ class Trial:
 
     @property
     def harmed(self) -> bool:
-        """Whether it diverged, lost much, or predicts significantly less than the frequencies and than before.
+        """Whether it diverged, knows significantly less than before, or than the frequencies.
 
-        Much is more than a random network can know: ten errors. Lost is significantly less than half of it.
+        What the network knew before counts where that is more than a random network can know: ten errors.
         """
         if self.each is None:
             return True
         known = 0.0 if self.before is None else float(self.before.double().mean())
         if self.before is not None and known > _MUCH * _error(self.before):
-            return self.collapsed(Trial(self.place, known, self.before))
+            return Trial(self.place, known, self.before).beats(self)
         return self.nats < min(known, 0.0) - _Z * _error(self.each)
 
 

@@ -42,7 +42,7 @@ class Trained:
         With several optimizers, the longest.
         """
         groups = [group for one in optimizers_in(self._optimizer) for group in one.param_groups]
-        return 1 / (1 - max((_average(group) for group in groups), default=0.0))
+        return round(1 / (1 - max((_average(group) for group in groups), default=0.0)), 3)
 
     def copied(self) -> list[Contents]:
         """A copy of it, as it is now."""
@@ -169,7 +169,9 @@ def _cloned(value: Any) -> Any:
 
 
 def _average(group: Mapping[str, Any]) -> float:
-    """The share of the average of gradients that a step keeps, 0.99 at most."""
+    """The share of the average of gradients that a step keeps, 0.99 at most; 0 where none is named as a number."""
     betas = group.get("betas")
-    first = betas[0] if isinstance(betas, tuple | list) and betas else 0.0
-    return min(max(float(group.get("momentum") or 0.0), float(first or 0.0)), 0.99)
+    first = betas[0] if isinstance(betas, tuple | list) and betas else None
+    shares = [float(one) for one in (group.get("momentum"), first) if isinstance(one, int | float | Tensor)]
+    # A number of 32 bits is not quite the one that was given.
+    return min(max([round(share, 6) for share in shares], default=0.0), 0.99)
