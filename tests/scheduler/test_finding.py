@@ -11,78 +11,13 @@ import pytest
 import torch
 from torch import nn
 
-from infopace import Bounds, Decision, HoldAndDecay, MutualInformationLR, Policy, Probe, layer_groups
-from infopace.policies import Observed
-from infopace.probe import Measuring
+from infopace import HoldAndDecay, MutualInformationLR, Probe
 from infopace.scheduler._finding import SHARE, steps_of_a_trial
 from infopace.scheduler._search import Trial, chosen, rate_of
 from infopace.scheduler._trained import Trained
 
 from ..small_run import data, same
-
-STEPS = 1400  # trials of 20 steps
-MEASURING = Measuring(std_error=False)
-
-
-class Loop:
-    """A step-based loop that knows of no scheduler, or epochs of `epoch` steps that observe."""
-
-    def __init__(
-        self,
-        lr: float = 0.1,
-        *,
-        policy: Policy | None = None,
-        every: int | None = 20,
-        labels: torch.Tensor | None = None,
-        optimizer: str = "SGD",
-        held_out: bool = False,
-        layer_wise: bool = False,
-        **options: Any,
-    ) -> None:
-        torch.manual_seed(1)
-        self.model = nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 4))
-        extra = {"momentum": 0.9} if optimizer == "SGD" else {}
-        groups = layer_groups(self.model) if layer_wise else self.model.parameters()
-        self.optimizer = getattr(torch.optim, optimizer)(groups, lr=lr, **extra)
-        self.inputs, known = data()
-        self.labels = known if labels is None else labels
-        self.scheduler = MutualInformationLR(
-            self.optimizer,
-            self.model,
-            Probe(self.inputs[:200], self.labels[:200]),
-            policy=HoldAndDecay(steps=STEPS) if policy is None else policy,
-            held_out=Probe(self.inputs[500:], self.labels[500:]) if held_out else None,
-            every=every,
-            measuring=MEASURING if not layer_wise else MEASURING.replace(layers="all"),
-            **options,
-        )
-        self.rates: list[float] = []
-        self.finding: list[bool] = []
-        self.step = 0
-
-    def train(self, steps: int, scale: float = 1.0) -> None:
-        for _ in range(steps):
-            self.finding.append(self.scheduler.finding)
-            order = torch.randperm(500, generator=torch.Generator().manual_seed(self.step))[:50]
-            self.optimizer.zero_grad()
-            loss = nn.functional.cross_entropy(self.model(self.inputs[order]), self.labels[order])
-            (scale * loss).backward()
-            handle = self.optimizer.register_step_pre_hook(lambda *_: self.rates.append(self.rate))
-            self.optimizer.step()
-            handle.remove()
-            self.step += 1
-
-    @property
-    def rate(self) -> float:
-        return float(self.optimizer.param_groups[0]["lr"])
-
-    def weights(self) -> torch.Tensor:
-        return torch.cat([one.detach().flatten().clone() for one in self.model.state_dict().values()])
-
-
-def found(loop: Loop) -> Any:
-    assert loop.scheduler._search is not None
-    return loop.scheduler._search.finding
+from .searching import STEPS, Loop, found
 
 
 @pytest.mark.parametrize("optimizer", ["SGD", "AdamW"])
@@ -276,65 +211,6 @@ def test_several_optimizers_are_searched_as_one() -> None:
     assert (model(inputs).argmax(1) == labels).float().mean() > 0.9
 
 
-def test_a_network_that_overfits_returns_to_its_best() -> None:
-    labels = data()[1].clone()
-    noise = torch.randperm(500, generator=torch.Generator().manual_seed(3))[:250]
-    labels[noise] = torch.randint(0, 4, (250,), generator=torch.Generator().manual_seed(4))
-    loop = Loop(labels=labels, optimizer="AdamW", held_out=True, policy=HoldAndDecay(steps=3000))
-    backs = []
-    best = loop.scheduler._pacer.best
-    assert best is not None
-    put_back = best.put_back
-
-    def noted() -> None:
-        put_back()
-        backs.append(loop.weights())
-
-    best.put_back = noted
-    kept: dict[int, torch.Tensor] = {}
-    while not loop.scheduler.finished and loop.step < 3000:
-        loop.train(1)
-        values = loop.scheduler.held_out_history.get("output", [])
-        if loop.scheduler.finding and len(values) < 2:
-            kept = {}
-        elif values and len(values) - 1 not in kept and not backs:
-            kept[len(values) - 1] = loop.weights()
-    assert len(backs) == 1 and loop.step < 2800
-    values = loop.scheduler.held_out_history["output"]
-    assert torch.equal(backs[0], kept[values.index(max(values))])
-    assert "back to step" in loop.scheduler.explain()
-
-
-class Forgetting(HoldAndDecay):
-    """Returns to the untrained network after six units, and then learns next to nothing."""
-
-    def decide(self, observed: Observed) -> Decision:
-        back = 0 if observed.epoch == 7 else None
-        return Decision(0.1 if observed.epoch < 7 else 1e-9, "hold", "as a test", back=back)
-
-
-def six_units_that_return(loop: Loop) -> int:
-    """Train until the untrained network is put back; returns the steps of a unit."""
-    # The first network is the best as long as nothing is kept after it.
-    best = loop.scheduler._pacer.best
-    assert best is not None
-    best.keep()
-    untrained, best.keep = loop.weights(), lambda: None
-    unit = loop.scheduler.unit
-    assert unit is not None
-    loop.train(6 * unit)
-    assert torch.equal(loop.weights(), untrained)
-    return unit
-
-
-def test_a_network_that_returned_has_not_collapsed() -> None:
-    loop = Loop(policy=Forgetting(steps=STEPS), bounds=Bounds(1e-9, 0.1), held_out=True)
-    loop.train(3 * six_units_that_return(loop))
-    nats = loop.scheduler.history["output"]
-    assert nats[6] > 0.5 and max(nats[7:]) < 0.1
-    assert loop.scheduler.rolled_back == [] and len(nats) == 10
-
-
 @pytest.mark.parametrize(
     ("make", "memory"),
     [
@@ -355,31 +231,6 @@ def test_an_optimizer_remembers_so_many_gradients(make: Any, memory: int) -> Non
     assert Trained(model, optimizer).memory == 1
 
 
-def test_a_collapse_after_the_search_is_one_to_the_network_before_it() -> None:
-    loop = Loop()
-    untrained = loop.scheduler.history["output"][0]
-    while loop.scheduler.finding:
-        loop.train(1)
-    ledger = loop.scheduler._pacer.ledger
-    assert ledger.history["output"][0] > untrained == ledger.untrained
-    loop.train(300)
-    again = Loop()
-    again.scheduler.load_state_dict(loop.scheduler.state_dict())
-    assert again.scheduler._pacer.ledger.untrained == untrained
-    # Well below half of what it had, and well above the untrained network: that is no collapse.
-    best = loop.scheduler.history["output"][-1]
-    inner = loop.model[3]
-    assert isinstance(inner, nn.Linear)
-    with torch.no_grad():
-        inner.weight += 2.0 * torch.randn(inner.weight.shape, generator=torch.Generator().manual_seed(0))
-    left = loop.scheduler._pacer._subject.measure().output.estimate.nats
-    assert untrained + 0.1 < left < best / 2
-    rolled_back = len(loop.scheduler.rolled_back)
-    loop.scheduler._pacer.unit.since = 20
-    loop.scheduler.observe()
-    assert len(loop.scheduler.rolled_back) == rolled_back
-
-
 def test_without_all_trainable_weights_bounds_are_needed() -> None:
     model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4))
     inputs, labels = data()
@@ -388,25 +239,6 @@ def test_without_all_trainable_weights_bounds_are_needed() -> None:
         ValueError, match=r"^bounds must be given where the optimizer does not hold all trainable"
     ):
         MutualInformationLR(optimizer, model, Probe(inputs, labels))
-
-
-class OfOneLayer(HoldAndDecay):
-    """Returns to the untrained network after six units, where a layer may."""
-
-    asked: list[bool]
-
-    def decide(self, observed: Observed) -> Decision:
-        OfOneLayer.asked.append(observed.returns)
-        back = 0 if observed.epoch == 7 and observed.returns else None
-        return Decision(0.1 if observed.epoch < 7 else 1e-9, "hold", "as a test", back=back)
-
-
-def test_with_a_rate_for_each_layer_the_last_one_says_where_the_network_returns_to() -> None:
-    OfOneLayer.asked = []
-    loop = Loop(policy=OfOneLayer(steps=STEPS), bounds=Bounds(1e-9, 0.1), held_out=True, layer_wise=True)
-    six_units_that_return(loop)
-    assert OfOneLayer.asked == [False, True] * 7
-    assert "back to step 0; " in loop.scheduler.explain()
 
 
 def test_a_search_that_its_share_of_the_steps_has_ended_says_so() -> None:

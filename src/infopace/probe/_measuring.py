@@ -43,8 +43,9 @@ class Measuring:
         decoder: Whether to read the output as scores where neighbours drive too, and give the decoder bound (only for
             one label an example) and usable information beside. Only if the output has the shape of scores.
         std_error: Whether to compute the error bar of each neighbour estimate, which takes most of the time. Without it
-            `Estimate.std_error` and `Estimate.interval` are nan, and the caution "inside-noise" is not given. No policy
-            uses it. Usable information always has its error bar, which takes no time.
+            `Estimate.std_error` and `Estimate.interval` are nan, and the caution "inside-noise" is not given.
+            `HoldAndDecay` asks of a fall to be beyond it, where it is known. Usable information always has its error
+            bar, which takes no time.
         sharpen: Whether usable information at the output may sharpen the scores, by a temperature below 1. See
             `infopace.estimators.usable_information`.
         batch_size: Examples per forward pass. None takes 256 if only the output is measured, and fewer if an example

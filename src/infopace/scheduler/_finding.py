@@ -69,8 +69,8 @@ class Finding:
     from where the best trial ended.
 
     Wait: where no trial has learned anything, the last one goes on instead, at the optimizer's own rate if that did no
-    harm. Whenever its steps have doubled, and still nothing is learned, the rate is raised. This ends at half of the
-    planned steps.
+    harm. Whenever its steps have doubled, and still nothing is learned, the rate is raised. Once half of the planned
+    steps are over, it ends there instead.
 
     Look: after the search, and whenever the steps have doubled since, the network trains on at its rate, and then at
     one half a decade above from the same weights. While information is significantly higher there, a still higher one
