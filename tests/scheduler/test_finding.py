@@ -137,8 +137,13 @@ def test_where_nothing_is_to_be_learned_it_keeps_the_first_rate_and_says_so() ->
     with pytest.warns(UserWarning, match="nothing was learned in .* steps, at learning rates from"):
         loop.train(STEPS)
     assert loop.scheduler.finished and not loop.scheduler.finding
-    assert "no trial learned" in loop.scheduler.explain()
-    assert loop.finding.index(False) <= STEPS // 2 + 700
+    said = loop.scheduler.explain().splitlines()[0]
+    assert said.startswith(f"no trial learned, lr 1.778e-05 after {STEPS // 2} steps, trials of 20 steps: ")
+    assert "; then, without going back: " in said
+    # It ends with half of the plan, so that half of the rest is for the decay.
+    assert loop.finding.index(False) == STEPS // 2
+    phases = [taken[0].phase for taken in loop.scheduler.decisions]
+    assert abs(phases.count("decay") * 40 - STEPS // 4) <= 40
     # It waited at the first rate, and raised it as the steps doubled.
     waited = [rate for rate, finding in zip(loop.rates, loop.finding, strict=True) if finding]
     assert max(waited[-10:]) > 1e-6

@@ -21,7 +21,7 @@ from infopace.scheduler._units import Cadence, check_unit_state, is_unit_state
 
 _Fits = Callable[[Any], bool]
 
-VERSION = 10
+VERSION = 11
 _PHASES = get_args(Phase)
 
 

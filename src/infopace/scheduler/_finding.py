@@ -69,8 +69,8 @@ class Finding:
     from where the best trial ended.
 
     Wait: where no trial has learned anything, the last one goes on instead, at the optimizer's own rate if that did no
-    harm. Whenever its steps have doubled, and still nothing is learned, the rate is raised. Once half of the planned
-    steps are over, it ends there instead.
+    harm. Whenever its steps have doubled, and still nothing is learned, the rate is raised. With half of the planned
+    steps it ends, so that a decay is left.
 
     Look: after the search, and whenever the steps have doubled since, the network trains on at its rate, and then at
     one half a decade above from the same weights. While information is significantly higher there, a still higher one
@@ -110,6 +110,8 @@ class Finding:
         self._found: int | None = None
         self._untried = ""
         self._cliff: int | None = None
+        # The trials of the wait, each of which went on from the one before, and those of the last look.
+        self._waited: list[Trial] = []
         self._looked: list[Trial] = []
         self._looks: list[str] = []
         self._start, self._best = Kept(trained), Kept(trained)
@@ -151,7 +153,7 @@ class Finding:
         """A step is over; after the last one of a trial the network is measured, and the next trial begins."""
         self._taken += 1
         self.gone += 1
-        if self._taken >= self._until:
+        if self._taken >= self._until or (self._stage == "wait" and self.gone >= self._longest):
             self.end_trial()
 
     def epoch_over(self, steps: int, planned: int | None) -> None:
@@ -167,8 +169,9 @@ class Finding:
 
     def look(self, total: int) -> bool:
         """Whether to look whether a higher rate is better now, after so many steps of the run; begins to."""
-        may_look = self._next_look and total >= self._next_look and self._may_take(_LAST_LOOK, total)
-        if not may_look or not self._may_waste(1):
+        early = self._planned is None or total <= _LAST_LOOK * self._planned
+        due = self._next_look and total >= self._next_look
+        if not (early and due and self._may_waste(1)):
             return False
         self.over, self._stage, self._looked = False, "look", []
         self.gone = self.epochs = 0
@@ -195,20 +198,21 @@ class Finding:
             self._go(raised(self.trials))
 
     def _after_wait(self, trial: Trial) -> None:
-        self.trials = [*(one for one in self.trials if one.place != self._place), trial]
+        self._waited.append(trial)
+        every = [*self.trials, *self._waited]
         if trial.each is None:
-            self._end(raised(self.trials), self._start)
+            self._end(raised(every), self._start)
         elif trial.begins_to_learn:
             self._end(self._place)
-        elif not self._may_take(_LONGEST, self.gone):
-            low, high = (rate_of(self._first, end([one.place for one in self.trials])) for end in (min, max))
+        elif self.gone >= self._longest:
+            low, high = (rate_of(self._first, end([one.place for one in every])) for end in (min, max))
             warn(
                 f"nothing was learned in {self.gone} steps, at learning rates from {low:.3g} to {high:.3g}; check the "
                 "data, the loss and the targets of the probe, or begin nearer to a rate that you know"
             )
             self._end(self._place)
         else:
-            self._until, self._place = 2 * self._taken, raised(self.trials, self._place)
+            self._until, self._place = 2 * self._taken, raised(every, self._place)
 
     def _after_look(self, trial: Trial) -> None:
         kept = self._looked[-1] if self._looked else None
@@ -227,7 +231,7 @@ class Finding:
         self._end_look(kept.place if kept is first else kept.place - 1, self._best)
 
     def _end_look(self, place: int, begin: Kept) -> None:
-        found = ", ".join(f"{one.found} at {rate_of(self._first, one.place):.3g}" for one in self._looked)
+        found = self._listed(self._looked)
         what = "raised to" if place > self._looked[0].place else "kept"
         self._looks.append(
             f"{what} lr {rate_of(self._first, place):.4g} after step {self._next_look // 2}, "
@@ -235,9 +239,10 @@ class Finding:
         )
         self._end(place, begin)
 
-    def _may_take(self, share: float, total: int) -> bool:
-        """Whether so many steps are within a share of the planned ones."""
-        return self._planned is None or total <= share * self._planned
+    @property
+    def _longest(self) -> float:
+        """The step with which a wait ends."""
+        return math.inf if self._planned is None else math.floor(_LONGEST * self._planned)
 
     def _may_waste(self, trials: int) -> bool:
         """Whether so many trials may still be put back."""
@@ -260,15 +265,18 @@ class Finding:
         found = self._measure()
         return Trial(self._place, -math.inf) if found is None else Trial(self._place, *found, self._before)
 
+    def _listed(self, trials: Sequence[Trial]) -> str:
+        """What each of these gave, in words."""
+        return ", ".join(f"{one.found} at {rate_of(self._first, one.place):.3g}" for one in trials)
+
     def explain(self) -> str:
         """What was tried and found, in a line for the search and for each look."""
-        tried = ", ".join(
-            f"{trial.found} at {rate_of(self._first, trial.place):.3g}"
-            for trial in sorted(self.trials, key=lambda trial: trial.place)
-        )
+        tried = self._listed(sorted(self.trials, key=lambda trial: trial.place))
         what = f"trials of {self.steps} steps: {tried or 'the first runs'}"
         if self._stage == "wait":
             found = f"no trial learned, lr {self.rate:.4g} after {self.gone} steps"
+            if self._waited:
+                what += f"; then, without going back: {self._listed(self._waited)}"
         elif self._found is None:
             found = "finding the learning rate"
         else:
@@ -303,6 +311,7 @@ class Finding:
             "cliff": self._cliff,
             "looks": list(self._looks),
             "trials": _as_state(self.trials, self._stage == "look"),
+            "waited": _as_state(self._waited, self.over),
             "looked": _as_state(self._looked, self.over),
             "start": self._start.state(),
             "best": self._best.state(),
@@ -322,8 +331,9 @@ class Finding:
         self._place, self._taken, self._until = (int(state[name]) for name in ("place", "taken", "until"))
         self._wasted, self._next_look = int(state["wasted"]), int(state["next_look"])
         self._looks = list(state["looks"])
-        self.trials, self._looked = (
-            [Trial(**one, before=self._before) for one in state[name]] for name in ("trials", "looked")
+        self.trials, self._waited, self._looked = (
+            [Trial(**one, before=self._before) for one in state[name]]
+            for name in ("trials", "waited", "looked")
         )
         self._start.load(state["start"])
         self._best.load(state["best"])
