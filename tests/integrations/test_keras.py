@@ -15,7 +15,9 @@ import torch
 from torch import nn
 
 from infopace import HoldAndDecay, MutualInformationLR
+from infopace.integrations._keras_optimizer import KerasOptimizer
 from infopace.integrations.keras import MutualInformationCallback
+from infopace.scheduler._trained import Trained
 
 from .plain import BATCH, EPOCHS, STEPS, digits, small_probe
 
@@ -109,6 +111,20 @@ class Kill(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         if epoch == self.epoch:
             raise Killed
+
+
+@pytest.mark.parametrize(
+    ("make", "memory"),
+    [
+        (keras.optimizers.SGD, 1),
+        (lambda: keras.optimizers.SGD(momentum=0.9), 10),
+        (keras.optimizers.Lion, 10),
+        (keras.optimizers.Adam, 10),
+        (keras.optimizers.RMSprop, 1),
+    ],
+)
+def test_an_optimizer_of_keras_remembers_so_many_gradients(make: Any, memory: int) -> None:
+    assert Trained(nn.Linear(1, 1), KerasOptimizer(network(make()))).memory == memory
 
 
 @pytest.mark.parametrize("epoch", [pytest.param(1, marks=pytest.mark.slow), 5])

@@ -84,6 +84,8 @@ class KerasOptimizer(Optimizer):
         if hasattr(own, "beta_2") and hasattr(own, "epsilon"):
             # It divides by second moments, so it is warmed up.
             defaults |= {"betas": (float(own.beta_1), float(own.beta_2)), "eps": float(own.epsilon)}
+        elif hasattr(own, "beta_1"):
+            defaults["momentum"] = float(own.beta_1)  # Lion averages gradients too
         super().__init__([variable.value for variable in model.trainable_variables], defaults)
         self._set_rate, self._ended = _setter(own), True
         rate = getattr(own, "_learning_rate", None)
