@@ -51,7 +51,7 @@ def test_a_constant_prediction_has_learned_nothing_whatever_rounding_leaves() ->
     tried = [constant]
     while (place := next_place(tried)) is not None and abs(place) < 12:
         tried.append(Trial(place, 4e-15, zero + 4e-15))
-    assert {one.place for one in tried} == {0, 4, -4, 8, -8}
+    assert {one.place for one in tried} == {0, 4, 8, -4}
     # A scale that was fitted leaves 1 / n nats.
     assert not Trial(0, 0.9 / N, zero + 0.9 / N).learned and Trial(0, 1.1 / N, zero + 1.1 / N).learned
 
@@ -120,11 +120,11 @@ def test_a_first_rate_in_the_right_place_costs_five_trials() -> None:
 
 def test_where_nothing_is_learned_it_goes_both_ways_by_decades() -> None:
     flat = searched(lambda place: 0.0)
-    assert [one.place for one in flat] == [0, 4, -4, 8, -8, 12, -12, 16, -16, 20, -20]
+    assert [one.place for one in flat] == [0, 4, 8, -4, 12, -8, 16, -12, 20, -16, -20]
     assert not best(flat).learned
     # Where the network diverges no higher rate is tried.
     cliff = searched(lambda place: 0.0 if place < 7 else -math.inf)
-    assert [one.place for one in cliff] == [0, 4, -4, 8, -8, -12, -16, -20]
+    assert [one.place for one in cliff] == [0, 4, 8, -4, -8, -12, -16, -20]
     # A rate that ruins the network may leave as much as one that changes nothing.
     dead = searched(lambda place: hump(-9.0)(place) if place < -4 else 0.0)
     assert best(dead).place == -9

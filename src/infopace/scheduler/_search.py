@@ -140,15 +140,16 @@ def _doubled(top: Trial, nats: Mapping[int, float], sign: int) -> bool:
 
 
 def _next_in_the_dark(trials: Sequence[Trial]) -> int | None:
-    """Where nothing is learned yet: a decade above the first rate, one below, two above and so on.
+    """Where nothing is learned yet: one and two decades above the first rate, one below, three above and so on.
 
-    A network that a high rate has ruined may look like one that a low rate has not changed.
+    A network that a high rate has ruined may look like one that a low rate has not changed. A trial too many where the
+    first rate is too high costs less than where it is too low: what ruins a network often shows at once.
     """
     tried = [trial.place for trial in trials]
     ruined = min((trial.place for trial in trials if trial.each is None), default=math.inf)
-    for decades in range(1, _FARTHEST + 1):
-        for place in (decades * _A_DECADE, -decades * _A_DECADE):
-            if place not in tried and place < ruined:
+    for decades in range(1, _FARTHEST + 2):
+        for place in (decades * _A_DECADE, (1 - decades) * _A_DECADE):
+            if place not in tried and place < ruined and abs(place) <= _FARTHEST * _A_DECADE:
                 return place
     return None
 
