@@ -192,7 +192,7 @@ def test_an_epoch_that_ends_with_the_search_is_no_misuse(recwarn: pytest.Warning
 
 @pytest.mark.parametrize("optimizer", [pytest.param("SGD", marks=SLOW), "AdamW"])
 def test_layers_share_the_rate_that_is_found(optimizer: str) -> None:
-    loop = Loop(1e-4, optimizer=optimizer, layer_wise=True)
+    loop = Loop(1e-4, optimizer=optimizer, layer_wise=True, every=100)
     loop.train(STEPS)
     assert loop.scheduler.finished
     assert len({group["lr"] for group in loop.optimizer.param_groups}) <= 2
