@@ -94,8 +94,10 @@ def test_short_trials_end_with_the_neighbours_and_take_half_a_decade_less() -> N
     assert [one.place for one in trials] == [0, 2, -2]
     assert chosen(trials, short=True) == -2 and chosen(trials) == 0
     # Where information still doubles from rate to rate, nothing says that the best one is too high.
-    assert chosen([trial(0, 0.5), trial(4, 1.1)], short=True) == 4
-    assert chosen([trial(0, 0.5), trial(4, 0.9)], short=True) == 2
+    assert chosen([trial(0, 0.5), trial(2, 1.1)], short=True) == 2
+    assert chosen([trial(0, 0.5), trial(2, 0.9)], short=True) == 0
+    # Over a whole decade the best rate may have been passed.
+    assert chosen([trial(0, 0.5), trial(4, 5.0)], short=True) == 2
     assert chosen([trial(0, 0.5)], short=True) == 0
 
 

@@ -170,8 +170,9 @@ def cliff(trials: Sequence[Trial]) -> int | None:
 def chosen(trials: Sequence[Trial], short: bool = False) -> int:
     """The place to train at.
 
-    Short trials: half a decade below the best, unless information still doubles there. A higher rate is ahead in a few
-    steps and behind in more: of the rates that such trials find, all that are far from the best are too high.
+    Short trials: half a decade below the best, unless information still doubles over that half decade. A higher rate is
+    ahead in a few steps and behind in more: of the rates that such trials find, all that are far from the best are too
+    high.
 
     Long ones: the best, or so far below it that no rate within half a decade above collapses.
 
@@ -181,7 +182,8 @@ def chosen(trials: Sequence[Trial], short: bool = False) -> int:
     """
     top, edge = best(trials).place, cliff(trials)
     if short:
-        climbs = len(trials) < 2 or _doubled(best(trials), {one.place: one.nats for one in trials}, 1)
+        nats = {one.place: one.nats for one in trials}
+        climbs = len(trials) < 2 or (top - STRIDE in nats and _doubled(best(trials), nats, 1))
         return top if climbs else top - STRIDE
     return top if edge is None else min(top, max(edge - STRIDE - 1, top - STRIDE))
 
