@@ -93,9 +93,9 @@ def test_short_trials_end_with_the_neighbours_and_take_half_a_decade_less() -> N
         trials.append(trial(place, hump(0.0)(place)))
     assert [one.place for one in trials] == [0, 2, -2]
     assert chosen(trials, short=True) == -2 and chosen(trials) == 0
-    # Where information still doubles from rate to rate, nothing says that the best one is too high.
-    assert chosen([trial(0, 0.5), trial(2, 1.1)], short=True) == 2
-    assert chosen([trial(0, 0.5), trial(2, 0.9)], short=True) == 0
+    # Where what is learned still grows steeply, nothing says that the best one is too high.
+    assert chosen([trial(0, 0.5), trial(2, 1.2)], short=True) == 2
+    assert chosen([trial(0, 0.5), trial(2, 1.1)], short=True) == 0
     # Over a whole decade the best rate may have been passed.
     assert chosen([trial(0, 0.5), trial(4, 5.0)], short=True) == 2
     assert chosen([trial(0, 0.5)], short=True) == 0
@@ -114,6 +114,18 @@ def test_where_the_rates_above_were_not_tried_it_takes_the_best() -> None:
     assert chosen([trial(0, 0.5), trial(2, 1.0), trial(6, 0.3)]) == 2
     assert chosen([trial(0, 0.5), trial(2, 1.0), trial(4, 0.3)]) == 1
     assert chosen([trial(0, 0.5), trial(2, 1.0), trial(3, 0.3)]) == 0
+
+
+def test_what_a_pretrained_network_knows_does_not_hide_how_steeply_it_learns() -> None:
+    known = 1.0 + 0.2 * (NOISE - NOISE.mean())
+
+    def after(place: int, gain: float) -> Trial:
+        return Trial(place, 1.0 + gain, known + gain, known)
+
+    # From 0.02 to 0.05 nats in half a decade, so a decade is next; with less, half a decade.
+    assert next_place([after(0, 0.02), after(2, 0.05)]) == 6
+    assert next_place([after(0, 0.02), after(2, 0.04)]) == 4
+    assert chosen([after(0, 0.02), after(2, 0.05)], short=True) == 2
 
 
 def test_a_first_rate_in_the_right_place_costs_five_trials() -> None:

@@ -67,7 +67,7 @@ class Finding:
     Search: trials begin at the weights of the first step. The rate rises in a line over the first half of a trial.
     `_search` says which rate is next, by the information after these steps, and which is taken. The network goes on
     from where the best trial ended. Where the rate is below that trial's, which was too high for it, it goes on from
-    the weights of the first step.
+    the weights of the first step, if all trials may be put back.
 
     Wait: where no trial has learned anything, the last one goes on instead, at the optimizer's own rate if that did no
     harm. Whenever its steps have doubled, and still nothing is learned, the rate is raised. With half of the planned
@@ -192,8 +192,9 @@ class Finding:
             self._found, self._untried = chosen(self.trials, self._short), _beyond(self.trials, place)
             below = self._found < best(self.trials).place
             self._cliff = cliff(self.trials) if below and not self._short else None
-            self._wasted += (len(self.trials) - (not below)) * self.steps
-            self._end(self._found, self._start if below else self._best)
+            anew = below and self._may_waste(len(self.trials))
+            self._wasted += (len(self.trials) - (not anew)) * self.steps
+            self._end(self._found, self._start if anew else self._best)
         else:
             self._stage = "wait"
             self._go(raised(self.trials))

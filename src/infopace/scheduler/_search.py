@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -22,6 +22,9 @@ _ROUNDING = 1e-9
 _MUCH = 10
 # The share of the best information that is left where a network has not collapsed.
 _LEFT = 0.5
+# While what is learned grows by so much from decade to decade, the best rate is far. It would be ten where each step
+# improves the network in proportion to its rate.
+_STEEP = 5.0
 # No rate is tried further away from the first than so many decades.
 _FARTHEST = 5
 
@@ -46,6 +49,11 @@ class Trial:
     def found(self) -> str:
         """In words."""
         return "diverged" if self.each is None else f"{self.nats:.3g} nats"
+
+    @property
+    def gain(self) -> float:
+        """Information beyond that of the network that the trial began with, in nats."""
+        return self.nats - (0.0 if self.before is None else float(self.before.double().mean()))
 
     @property
     def learned(self) -> bool:
@@ -105,13 +113,13 @@ def next_place(trials: Sequence[Trial], short: bool = False) -> int | None:
     """Where to try next; None: the best rate is known to a factor of 1.8, in short trials of 3.2.
 
     Whole decades on both sides of the first rate come first while nothing has been learned. Then the search climbs by
-    half a decade, or by a decade where information has doubled, until the rates beside the best are worse. Short
+    half a decade, or by a decade while what is learned grows steeply, until the rates beside the best are worse. Short
     trials end there. Long ones then try the nearer neighbours of the best, and whether a rate half a decade above it
     collapses.
     """
     if not trials:
         return 0
-    nats = {trial.place: trial.nats for trial in trials}
+    tried = {trial.place for trial in trials}
     top = best(trials)
     if not top.learned:
         return _next_in_the_dark(trials)
@@ -120,23 +128,24 @@ def next_place(trials: Sequence[Trial], short: bool = False) -> int | None:
         for sign in (1, -1):
             place = top.place + sign * stride
             between = range(min(place, top.place) + 1, max(place, top.place))
-            passed = any(p in nats for p in between)
-            if stride > STRIDE and not _doubled(top, nats, sign):
+            passed = any(p in tried for p in between)
+            if stride > STRIDE and not _steep(top, trials, sign):
                 continue
-            if place not in nats and not passed and abs(place) <= _FARTHEST * _A_DECADE:
+            if place not in tried and not passed and abs(place) <= _FARTHEST * _A_DECADE:
                 return place
     # `chosen` asks for half a decade above the best.
     above = top.place + STRIDE
-    wanted = not short and above not in nats and above <= _FARTHEST * _A_DECADE
+    wanted = not short and above not in tried and above <= _FARTHEST * _A_DECADE
     return above if wanted and cliff(trials) != top.place + 1 else None
 
 
-def _doubled(top: Trial, nats: Mapping[int, float], sign: int) -> bool:
-    """Whether the best rate is the last one in this direction, with twice the information of the one before it."""
-    before = [place for place in nats if sign * place < sign * top.place]
-    if not before or len(before) < len(nats) - 1:
+def _steep(top: Trial, trials: Sequence[Trial], sign: int) -> bool:
+    """Whether the best rate is the last one in this direction, and what is learned grows steeply up to it."""
+    before = [trial for trial in trials if sign * trial.place < sign * top.place]
+    if not before or len(before) < len(trials) - 1:
         return False
-    return top.nats >= 2 * nats[max(before, key=lambda place: sign * place)]
+    last = max(before, key=lambda trial: sign * trial.place)
+    return top.gain >= last.gain * _STEEP ** (abs(top.place - last.place) / _A_DECADE)
 
 
 def _next_in_the_dark(trials: Sequence[Trial]) -> int | None:
@@ -170,9 +179,9 @@ def cliff(trials: Sequence[Trial]) -> int | None:
 def chosen(trials: Sequence[Trial], short: bool = False) -> int:
     """The place to train at.
 
-    Short trials: half a decade below the best, unless information still doubles over that half decade. A higher rate is
-    ahead in a few steps and behind in more: of the rates that such trials find, all that are far from the best are too
-    high.
+    Short trials: half a decade below the best, unless what is learned grows steeply over that half decade. A higher
+    rate is ahead in a few steps and behind in more: of the rates that such trials find, all that are far from the best
+    are too high.
 
     Long ones: the best, or so far below it that no rate within half a decade above collapses.
 
@@ -182,8 +191,8 @@ def chosen(trials: Sequence[Trial], short: bool = False) -> int:
     """
     top, edge = best(trials).place, cliff(trials)
     if short:
-        nats = {one.place: one.nats for one in trials}
-        climbs = len(trials) < 2 or (top - STRIDE in nats and _doubled(best(trials), nats, 1))
+        known = any(trial.place == top - STRIDE for trial in trials)
+        climbs = len(trials) < 2 or (known and _steep(best(trials), trials, 1))
         return top if climbs else top - STRIDE
     return top if edge is None else min(top, max(edge - STRIDE - 1, top - STRIDE))
 
