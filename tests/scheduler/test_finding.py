@@ -49,7 +49,9 @@ def test_what_is_put_back_is_a_tenth_of_the_plan_and_the_run_ends_with_the_plan(
 
 
 @pytest.mark.parametrize("planned", [STEPS, 600])
-def test_the_network_goes_on_from_where_the_best_trial_ended_or_from_the_first_weights(planned: int) -> None:
+def test_the_network_goes_on_from_where_the_best_trial_ended_or_one_more_at_a_lower_rate(
+    planned: int,
+) -> None:
     loop = Loop(policy=HoldAndDecay(steps=planned))
     starts, ends, rates = [], [], []
     loop.train(1)
@@ -67,15 +69,30 @@ def test_the_network_goes_on_from_where_the_best_trial_ended_or_from_the_first_w
             loop.train(1)
     nats = [one.nats for one in found(loop).trials]
     best = max(range(len(nats)), key=nats.__getitem__)
-    assert len(rates) == len(nats)
+    # Where the run holds less than the rate of the best trial, one more is at the rate.
+    held = planned == STEPS
+    assert len(rates) == len(nats) + (not held)
     # All trials but the last end where the search began, bit for bit.
     assert all(torch.equal(one, starts[0]) for one in starts[:-1])
     assert not torch.equal(ends[best], starts[0])
-    # Then the best goes on, if the run holds its rate.
-    held = loop.scheduler.bounds.lr_max == pytest.approx(rates[best])  # type: ignore[union-attr]
-    assert held == (planned == STEPS)
-    assert torch.equal(loop.weights(), ends[best] if held else starts[0])
+    goes_on = best if held else -1
+    assert loop.scheduler.bounds.lr_max == pytest.approx(rates[goes_on])  # type: ignore[union-attr]
+    assert rates[goes_on] < rates[best] or held
+    assert torch.equal(loop.weights(), ends[goes_on])
     assert found(loop)._wasted == (len(nats) - held) * steps
+
+
+def test_should_the_trial_at_the_rate_diverge_the_best_one_goes_on() -> None:
+    loop = Loop(policy=HoldAndDecay(steps=600))
+    while not loop.scheduler.finding or found(loop)._stage == "search":
+        loop.train(1)
+    finding = found(loop)
+    assert finding._stage == "settle"
+    first = loop.weights()
+    loop.scheduler._search.diverged()  # type: ignore[union-attr]
+    assert not loop.scheduler.finding and not torch.equal(loop.weights(), first)
+    assert finding.bounds.lr_max == rate_of(0.1, chosen(finding.trials, short=True))
+    assert finding._wasted == len(finding.trials) * finding.steps
 
 
 def test_the_rate_of_a_trial_rises_over_its_first_half() -> None:

@@ -66,8 +66,10 @@ class Finding:
 
     Search: trials begin at the weights of the first step. The rate rises in a line over the first half of a trial.
     `_search` says which rate is next, by the information after these steps, and which is taken. The network goes on
-    from where the best trial ended. Where the rate is below that trial's, which was too high for it, it goes on from
-    the weights of the first step, if all trials may be put back.
+    from where the best trial ended.
+
+    Settle: where the rate is below that of the best trial, which was too high for the network, there is one more trial
+    at the rate, from which the network goes on, if all others may be put back.
 
     Wait: where no trial has learned anything, the last one goes on instead, at the optimizer's own rate if that did no
     harm. Whenever its steps have doubled, and still nothing is learned, the rate is raised. With half of the planned
@@ -166,7 +168,8 @@ class Finding:
     def end_trial(self, diverged: bool = False) -> None:
         """The trial that runs is over."""
         trial = Trial(self._place, -math.inf) if diverged else self._measured()
-        {"search": self._after_search, "wait": self._after_wait, "look": self._after_look}[self._stage](trial)
+        after = {"search": self._after_search, "settle": self._after_settle, "wait": self._after_wait}
+        after.get(self._stage, self._after_look)(trial)
 
     def look(self, total: int) -> bool:
         """Whether to look whether a higher rate is better now, after so many steps of the run; begins to."""
@@ -188,16 +191,27 @@ class Finding:
         if place is not None and (self._may_waste(len(self.trials)) or not alive):
             self._go(place)
         elif best(self.trials).learned:
-            self._next_look = self.gone
             self._found, self._untried = chosen(self.trials, self._short), _beyond(self.trials, place)
             below = self._found < best(self.trials).place
             self._cliff = cliff(self.trials) if below and not self._short else None
-            anew = below and self._may_waste(len(self.trials))
-            self._wasted += (len(self.trials) - (not anew)) * self.steps
-            self._end(self._found, self._start if anew else self._best)
+            if below and self._may_waste(len(self.trials)):
+                self._stage = "settle"
+                self._go(self._found)
+            else:
+                self._end_search(len(self.trials) - 1, self._best)
         else:
             self._stage = "wait"
             self._go(raised(self.trials))
+
+    def _after_settle(self, trial: Trial) -> None:
+        # Should it have met batches that it cannot bear, the best trial still holds.
+        self._end_search(len(self.trials), self._best if trial.each is None else None)
+
+    def _end_search(self, put_back: int, begin: Kept | None) -> None:
+        assert self._found is not None, "a trial has learned"
+        self._wasted += put_back * self.steps
+        self._next_look = self.gone
+        self._end(self._found, begin)
 
     def _after_wait(self, trial: Trial) -> None:
         self._waited.append(trial)

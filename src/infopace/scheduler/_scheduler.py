@@ -50,8 +50,8 @@ class MutualInformationLR(Readings, LRScheduler):
             scheduler.step()
 
     Without bounds the first steps of the run find the rate. They are trials at several rates, from the same weights, on
-    the batches that come. The network goes on from the best of them, or from its first weights. A tenth of the planned
-    steps at most is put back, and `explain` says what they gave. Losses jump in these steps, and may not be finite.
+    the batches that come. The network goes on from where one of them ended. A tenth of the planned steps at
+    most is put back, and `explain` says what they gave. Losses jump in these steps, and may not be finite.
 
     The untrained model is measured at once, which sets the learning rate of the first epoch. `observe` measures and
     decides, once an epoch. `step` applies the last decision; extra calls change nothing. Each parameter group gets a
