@@ -89,7 +89,13 @@ def test_should_the_trial_at_the_rate_diverge_the_best_one_goes_on() -> None:
     finding = found(loop)
     assert finding._stage == "settle"
     first = loop.weights()
+    assert loop.scheduler.explain().splitlines()[0].endswith("; one more at this rate runs")
     loop.scheduler._search.diverged()  # type: ignore[union-attr]
+    said = loop.scheduler.explain().splitlines()[0]
+    assert said.endswith("; one more at this rate: diverged, so the run goes on from the best")
+    again = Loop(policy=HoldAndDecay(steps=600))
+    again.scheduler.load_state_dict(loop.scheduler.state_dict())
+    assert again.scheduler.explain().splitlines()[0] == said
     assert not loop.scheduler.finding and not torch.equal(loop.weights(), first)
     assert finding.bounds.lr_max == rate_of(0.1, chosen(finding.trials, short=True))
     assert finding._wasted == len(finding.trials) * finding.steps
@@ -169,6 +175,27 @@ def test_where_nothing_is_to_be_learned_it_keeps_the_first_rate_and_says_so() ->
     # It waited at the first rate, and raised it as the steps doubled.
     waited = [rate for rate, finding in zip(loop.rates, loop.finding, strict=True) if finding]
     assert max(waited[-10:]) > 1e-6
+
+
+def test_a_wait_that_diverges_goes_on_at_a_lower_rate() -> None:
+    labels = torch.randint(0, 4, (600,), generator=torch.Generator().manual_seed(7))
+    loop = Loop(1e3, labels=labels, policy=HoldAndDecay(steps=400))
+    with pytest.warns(UserWarning, match="nothing was learned in 200 steps"):
+        loop.train(400)
+    waited = found(loop)._waited
+    assert any(one.each is None for one in waited)
+    # It ended at half of the plan, at a rate below all that made the network diverge.
+    assert loop.finding.index(False) == 200 and loop.scheduler.finished
+    assert found(loop)._place < min(one.place for one in [*found(loop).trials, *waited] if one.each is None)
+
+
+def test_a_search_that_ends_in_the_first_epoch_learns_how_long_an_epoch_is() -> None:
+    loop = Loop(policy=HoldAndDecay(epochs=10), every=None)
+    loop.train(400)
+    assert not loop.scheduler.finding and found(loop)._planned is None
+    loop.scheduler.observe()
+    loop.scheduler.step()
+    assert found(loop)._planned == 4000
 
 
 def test_epochs_of_known_length_are_a_plan_too() -> None:

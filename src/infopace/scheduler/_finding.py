@@ -113,7 +113,10 @@ class Finding:
         self._found: int | None = None
         self._untried = ""
         self._cliff: int | None = None
-        # The trials of the wait, each of which went on from the one before, and those of the last look.
+        # The trial at the rate that the search found, and whether it ruined the network. Those of the wait, each of
+        # which went on from the one before. Those of the last look.
+        self._settled: Trial | None = None
+        self._ruined = False
         self._waited: list[Trial] = []
         self._looked: list[Trial] = []
         self._looks: list[str] = []
@@ -161,7 +164,7 @@ class Finding:
 
     def epoch_over(self, steps: int, planned: int | None) -> None:
         """An epoch of so many steps is over; so many epochs are planned."""
-        self.epochs += 1
+        self.epochs += not self.over
         if self._planned is None and planned is not None:
             self._planned = planned * steps
 
@@ -205,7 +208,8 @@ class Finding:
 
     def _after_settle(self, trial: Trial) -> None:
         # Should it have met batches that it cannot bear, the best trial still holds.
-        self._end_search(len(self.trials), self._best if trial.each is None else None)
+        self._settled, self._ruined = trial, trial.collapsed(best(self.trials))
+        self._end_search(len(self.trials), self._best if self._ruined else None)
 
     def _end_search(self, put_back: int, begin: Kept | None) -> None:
         assert self._found is not None, "a trial has learned"
@@ -216,9 +220,7 @@ class Finding:
     def _after_wait(self, trial: Trial) -> None:
         self._waited.append(trial)
         every = [*self.trials, *self._waited]
-        if trial.each is None:
-            self._end(raised(every), self._start)
-        elif trial.begins_to_learn:
+        if trial.begins_to_learn:
             self._end(self._place)
         elif self.gone >= self._longest:
             low, high = (rate_of(self._first, end([one.place for one in every])) for end in (min, max))
@@ -226,7 +228,12 @@ class Finding:
                 f"nothing was learned in {self.gone} steps, at learning rates from {low:.3g} to {high:.3g}; check the "
                 "data, the loss and the targets of the probe, or begin nearer to a rate that you know"
             )
-            self._end(self._place)
+            diverged = trial.each is None
+            place = raised(every, self._place) if diverged else self._place
+            self._end(place, self._start if diverged else None)
+        elif trial.each is None:
+            self._wasted += self._taken
+            self._go(raised(every, self._place))
         else:
             self._until, self._place = 2 * self._taken, raised(every, self._place)
 
@@ -304,6 +311,11 @@ class Finding:
                 found += f", below the best trial because the network collapses at {edge:.3g}"
             elif self._found < best(self.trials).place:
                 found += ", half a decade below the best trial because trials are short"
+            if self._stage == "settle" and self._settled is None:
+                what += "; one more at this rate runs"
+            elif self._settled is not None:
+                what += f"; one more at this rate: {self._settled.found}"
+                what += ", so the run goes on from the best" if self._ruined else ""
         return "\n".join([f"{found}, {what}", *self._looks])
 
     def state(self) -> dict[str, Any]:
@@ -327,6 +339,8 @@ class Finding:
             "cliff": self._cliff,
             "looks": list(self._looks),
             "trials": _as_state(self.trials, self._stage == "look"),
+            "settled": _as_state([self._settled] if self._settled else [], True),
+            "ruined": self._ruined,
             "waited": _as_state(self._waited, self.over),
             "looked": _as_state(self._looked, self.over),
             "start": self._start.state(),
@@ -347,10 +361,11 @@ class Finding:
         self._place, self._taken, self._until = (int(state[name]) for name in ("place", "taken", "until"))
         self._wasted, self._next_look = int(state["wasted"]), int(state["next_look"])
         self._looks = list(state["looks"])
-        self.trials, self._waited, self._looked = (
+        self.trials, settled, self._waited, self._looked = (
             [Trial(**one, before=self._before) for one in state[name]]
-            for name in ("trials", "waited", "looked")
+            for name in ("trials", "settled", "waited", "looked")
         )
+        self._settled, self._ruined = settled[0] if settled else None, bool(state["ruined"])
         self._start.load(state["start"])
         self._best.load(state["best"])
 

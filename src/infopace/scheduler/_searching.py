@@ -52,11 +52,15 @@ class Searching:
     def observed(self) -> Measurement | None:
         """An epoch is over. Returns the last measurement if it was one of trials, otherwise None."""
         steps, by_steps = self._steps, self._pacer.cadence.by_steps
+        planned = planned_epochs(self._pacer.ledger.policy)
         if self.running:
             if steps.any:
-                self.finding.epoch_over(steps.taken, planned_epochs(self._pacer.ledger.policy))
+                self.finding.epoch_over(steps.taken, planned)
                 steps.begin()
             return self._pacer.last_measurement()
+        if not (self.finding.looked or by_steps):
+            # A search that ends within the first epoch learns here how long an epoch is.
+            self.finding.epoch_over(steps.total, planned)
         if self._just_ended and not by_steps and not steps.any:
             # The last trial took all that was left of the epoch.
             self._just_ended = False
