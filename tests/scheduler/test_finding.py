@@ -177,6 +177,7 @@ def test_where_nothing_is_to_be_learned_it_keeps_the_first_rate_and_says_so() ->
     assert max(waited[-10:]) > 1e-6
 
 
+@pytest.mark.filterwarnings("ignore:the outputs are the same")
 def test_a_wait_that_diverges_goes_on_at_a_lower_rate() -> None:
     labels = torch.randint(0, 4, (600,), generator=torch.Generator().manual_seed(7))
     loop = Loop(1e3, labels=labels, policy=HoldAndDecay(steps=400))
