@@ -101,6 +101,15 @@ def test_should_the_trial_at_the_rate_diverge_the_best_one_goes_on() -> None:
     assert finding._wasted == len(finding.trials) * finding.steps
 
 
+def test_a_trial_at_the_rate_that_learns_little_goes_on_as_lower_rates_learn_more_slowly() -> None:
+    loop = Loop(policy=HoldAndDecay(steps=600))
+    while not loop.scheduler.finding or found(loop)._stage == "search":
+        loop.train(1)
+    finding = found(loop)
+    finding._after_settle(Trial(finding._place, 0.01, torch.full((200,), 0.01)))
+    assert finding.over and not finding._ruined
+
+
 def test_the_rate_of_a_trial_rises_over_its_first_half() -> None:
     loop = Loop()
     loop.train(found(loop).steps)

@@ -208,7 +208,7 @@ class Finding:
 
     def _after_settle(self, trial: Trial) -> None:
         # Should it have met batches that it cannot bear, the best trial still holds.
-        self._settled, self._ruined = trial, trial.collapsed(best(self.trials))
+        self._settled, self._ruined = trial, trial.harmed
         self._end_search(len(self.trials), self._best if self._ruined else None)
 
     def _end_search(self, put_back: int, begin: Kept | None) -> None:
