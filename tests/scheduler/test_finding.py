@@ -208,6 +208,17 @@ def test_a_search_that_ends_in_the_first_epoch_learns_how_long_an_epoch_is() -> 
     assert found(loop)._planned == 4000
 
 
+def test_an_epoch_that_began_before_a_state_was_loaded_counts_all_its_steps() -> None:
+    first, second = (Loop(policy=HoldAndDecay(epochs=10), every=None) for _ in range(2))
+    first.train(20)
+    second.scheduler.load_state_dict(first.scheduler.state_dict())
+    second.step = 20
+    second.train(12)
+    assert second.scheduler.finding
+    second.scheduler.observe()
+    assert found(second)._planned == 320
+
+
 def test_epochs_of_known_length_are_a_plan_too() -> None:
     loop = Loop(policy=HoldAndDecay(epochs=14), every=None, steps_per_epoch=100)
     assert found(loop).steps == steps_of_a_trial(1400) == 20

@@ -55,11 +55,11 @@ class Searching:
         planned = planned_epochs(self._pacer.ledger.policy)
         if self.running:
             if steps.any:
-                self.finding.epoch_over(steps.taken, planned)
+                # The first epoch says how long one is, and may have begun before a state was loaded.
+                self.finding.epoch_over(steps.total, planned)
                 steps.begin()
             return self._pacer.last_measurement()
         if not (self.finding.looked or by_steps):
-            # A search that ends within the first epoch learns here how long an epoch is.
             self.finding.epoch_over(steps.total, planned)
         if self._just_ended and not by_steps and not steps.any:
             # The last trial took all that was left of the epoch.
