@@ -186,6 +186,16 @@ def test_where_nothing_is_to_be_learned_it_keeps_the_first_rate_and_says_so() ->
     assert max(waited[-10:]) > 1e-6
 
 
+@pytest.mark.filterwarnings("ignore:nothing was learned")
+@pytest.mark.parametrize(("steps", "every"), [(80, 20), (40, 10), (20, 10)])
+def test_a_wait_that_leaves_one_unit_of_steps_leaves_a_decay(steps: int, every: int) -> None:
+    labels = torch.randint(0, 4, (600,), generator=torch.Generator().manual_seed(7))
+    loop = Loop(0.1, labels=labels, policy=HoldAndDecay(steps=steps), every=every)
+    loop.train(steps)
+    assert loop.finding.index(False) == steps // 2 and loop.scheduler.finished
+    assert loop.rates[-1] < 0.1 * loop.rates[steps // 2]
+
+
 @pytest.mark.filterwarnings("ignore:the outputs are the same")
 def test_a_wait_that_diverges_goes_on_at_a_lower_rate() -> None:
     labels = torch.randint(0, 4, (600,), generator=torch.Generator().manual_seed(7))

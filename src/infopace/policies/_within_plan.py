@@ -69,7 +69,9 @@ def decide_within_plan(rule: _Rule, observed: Observed, epochs: float | int) -> 
 def _ended(rule: _Rule, hold: _Hold, done: int, observed: Observed, epochs: float | int) -> Decay | None:
     """The decay after a hold that is over; None: it goes on."""
     held = _held(rule, hold, observed.bounds)
-    if done > 0 and done >= rule.longest * epochs:
+    # Where a search has left no more than a unit of steps, the rate falls within it.
+    last = observed.unit is not None and epochs <= 1
+    if last or (done > 0 and done >= rule.longest * epochs):
         what = "epochs" if observed.unit is None else "steps"
         noise = _watch(rule, hold, done, observed)
         return Decay(done, epochs, held, f"half of the {what} are over", watched=noise)
