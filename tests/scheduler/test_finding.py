@@ -176,7 +176,7 @@ def test_where_nothing_is_to_be_learned_it_keeps_the_first_rate_and_says_so() ->
     assert loop.scheduler.finished and not loop.scheduler.finding
     said = loop.scheduler.explain().splitlines()[0]
     assert said.startswith(f"no trial learned, lr 1.778e-05 after {STEPS // 2} steps, trials of 20 steps: ")
-    assert "; then, without going back: " in said
+    assert "; then waiting: " in said
     # It ends with half of the plan, so that half of the rest is for the decay.
     assert loop.finding.index(False) == STEPS // 2
     phases = [taken[0].phase for taken in loop.scheduler.decisions]

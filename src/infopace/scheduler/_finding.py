@@ -72,8 +72,8 @@ class Finding:
     at the rate, from which the network goes on, if all others may be put back.
 
     Wait: where no trial has learned anything, the last one goes on instead, at the optimizer's own rate if that did no
-    harm. Whenever its steps have doubled, and still nothing is learned, the rate is raised. With half of the planned
-    steps it ends, so that a decay is left.
+    harm. Whenever its steps have doubled, and still nothing is learned, the rate is raised. Where it diverges, it
+    begins anew at a lower rate. With half of the planned steps it ends, so that a decay is left.
 
     Look: after the search, and whenever the steps have doubled since, the network trains on at its rate, and then at
     one half a decade above from the same weights. While information is significantly higher there, a still higher one
@@ -114,7 +114,7 @@ class Finding:
         self._untried = ""
         self._cliff: int | None = None
         # The trial at the rate that the search found, and whether it ruined the network. Those of the wait, each of
-        # which went on from the one before. Those of the last look.
+        # which went on from the one before unless that diverged. Those of the last look.
         self._settled: Trial | None = None
         self._ruined = False
         self._waited: list[Trial] = []
@@ -162,9 +162,8 @@ class Finding:
         if self._taken >= self._until or (self._stage == "wait" and self.gone >= self._longest):
             self.end_trial()
 
-    def epoch_over(self, steps: int, planned: int | None) -> None:
-        """An epoch of so many steps is over; so many epochs are planned."""
-        self.epochs += not self.over
+    def first_epoch_over(self, steps: int, planned: int | None) -> None:
+        """The first epoch had so many steps, and so many epochs are planned. Later calls change nothing."""
         if self._planned is None and planned is not None:
             self._planned = planned * steps
 
@@ -299,7 +298,7 @@ class Finding:
         if self._stage == "wait":
             found = f"no trial learned, lr {self.rate:.4g} after {self.gone} steps"
             if self._waited:
-                what += f"; then, without going back: {self._listed(self._waited)}"
+                what += f"; then waiting: {self._listed(self._waited)}"
         elif self._found is None:
             found = "finding the learning rate"
         else:

@@ -23,7 +23,7 @@ _MUCH = 10
 # The share of the best information that is left where a network has not collapsed.
 _LEFT = 0.5
 # While what is learned grows by so much from decade to decade, the best rate is far. It would be ten where each step
-# improves the network in proportion to its rate.
+# improves the network in proportion to its rate. [measured] On small tasks two to ten find the same.
 _STEEP = 5.0
 # No rate is tried further away from the first than so many decades.
 _FARTHEST = 5

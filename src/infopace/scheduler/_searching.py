@@ -52,15 +52,13 @@ class Searching:
     def observed(self) -> Measurement | None:
         """An epoch is over. Returns the last measurement if it was one of trials, otherwise None."""
         steps, by_steps = self._steps, self._pacer.cadence.by_steps
-        planned = planned_epochs(self._pacer.ledger.policy)
+        if steps.total:  # of all since the run began, also where a state was loaded in the first epoch
+            self.finding.first_epoch_over(steps.total, planned_epochs(self._pacer.ledger.policy))
         if self.running:
             if steps.any:
-                # The first epoch says how long one is, and may have begun before a state was loaded.
-                self.finding.epoch_over(steps.total, planned)
+                self.finding.epochs += 1
                 steps.begin()
             return self._pacer.last_measurement()
-        if not (self.finding.looked or by_steps):
-            self.finding.epoch_over(steps.total, planned)
         if self._just_ended and not by_steps and not steps.any:
             # The last trial took all that was left of the epoch.
             self._just_ended = False
