@@ -104,24 +104,13 @@ def _cooled(
     own = (labels * rise).sum(2)
     middle = (shares * rise).sum(2)
     log_shares = shares.log()
-
-    def moments(factor: float | int | Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        tilted = rise * factor + log_shares
-        total = torch.logsumexp(tilted, 2)
-        tilted = (tilted - total[:, :, None]).exp()
-        mean = (tilted * rise).sum(2)
-        return total, mean, (tilted * rise.square()).sum(2) - mean.square()
-
-    def by_example(values: Tensor) -> Tensor:
-        return _sums(values.sum(1, keepdim=True), number, examples)[:, 0] / sizes
-
     factor, low, high = start, 0.0, float("inf")
     slope = curve = rest = torch.zeros(examples, dtype=torch.float64, device=rise.device)
     first = second = 0.0
     for _ in range(_MOST_STEPS):
-        _, mean, bend = moments(factor)
-        slope, curve = by_example(mean - own), by_example(bend).clamp(min=0)
-        rest = by_example(mean - middle)
+        _, mean, bend = _moments(rise, log_shares, factor)
+        slope, curve = _means(mean - own, weight), _means(bend, weight).clamp(min=0)
+        rest = _means(mean - middle, weight)
         first = float(slope.sum() + rest.mean())
         second = float(curve.sum() + curve.mean())
         if second <= 0 or (factor == 0 and first >= 0):
@@ -137,11 +126,26 @@ def _cooled(
         factor = newton
     left = (second - curve).clamp(min=second / 4 + 1e-300)
     alone = (factor - (first - slope) / left).clamp(min=0, max=4 * factor + 1)
-    total, _, _ = moments(alone[number][:, None, None])
+    total, _, _ = _moments(rise, log_shares, alone[number][:, None, None])
     ratio = alone[number][:, None] * own - total
     if product:
-        return factor, -_bounded(by_example(ratio) * sizes, examples - 1)
-    return factor, -by_example(_bounded(ratio, len(number) - sizes[number][:, None]))
+        return factor, -_bounded(_means(ratio, weight) * sizes, examples - 1)
+    return factor, -_means(_bounded(ratio, len(number) - sizes[number][:, None]), weight)
+
+
+def _moments(rise: Tensor, log_shares: Tensor, factor: float | Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """ln sum_c p_c exp(b d_c), and its first and second derivative by b, each (N, G)."""
+    tilted = rise * factor + log_shares
+    total = torch.logsumexp(tilted, 2)
+    tilted = (tilted - total[:, :, None]).exp()
+    mean = (tilted * rise).sum(2)
+    return total, mean, (tilted * rise.square()).sum(2) - mean.square()
+
+
+def _means(values: Tensor, weight: tuple[Tensor, Tensor]) -> Tensor:
+    """(E,) the mean over the rows of each example of values (N, G), summed over G."""
+    number, sizes = weight
+    return _sums(values.sum(1, keepdim=True), number, len(sizes))[:, 0] / sizes
 
 
 def _of_best_for_others(losses: Tensor) -> Tensor:

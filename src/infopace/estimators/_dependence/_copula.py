@@ -202,11 +202,8 @@ def canonical_information(scatter: Tensor, p: int) -> Tensor:
 
 def wishart_bias(n: int, p: int, q: int) -> float:
     """Bias of the plug-in Gaussian information of two blocks from n examples, nats."""
-
-    def psi(d: int) -> float:
-        return float(torch.digamma((n - torch.arange(1, d + 1, dtype=torch.float64)) / 2).sum())
-
-    return 0.5 * (psi(p) + psi(q) - psi(p + q))
+    psi = torch.digamma((n - torch.arange(1, p + q + 1, dtype=torch.float64)) / 2)
+    return 0.5 * float(psi[:p].sum() + psi[:q].sum() - psi.sum())
 
 
 def wishart_spread(n: int, p: int, q: int) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from infopace._typing import Float
@@ -138,30 +137,32 @@ def _on_two_lines(x: Tensor, y: Tensor, k: int, standardize: str) -> Neighbours 
     terms = lines_ksg1_terms(x_values, y_values, k, factors)
     if terms is None:
         return None
-
-    def of(rows: Tensor, others: Tensor) -> float:
-        blocks = x_values[rows], y_values[others]
-        part = lines_ksg1_terms(*blocks, k, factors)
-        if part is not None:
-            return _counts.value(part)
-        # Parts of the examples keep the scale of the whole.
-        d_x, d_y = (
-            Scaled(pairwise_distances(block[:, None]), factor)
-            for block, factor in zip(blocks, factors, strict=True)
-        )
-        return ksg1(d_x, d_y, k)
-
-    def of_parts(parts: list[Tensor]) -> list[float]:
-        moved = [part.to(x.device) for part in parts]
-        small = max(map(len, parts)) <= _MOST_COMPARED
-        found = lines_ksg1_values(x_values, y_values, k, factors, moved) if small else None
-        return [of(part, part) for part in moved] if found is None else found
-
-    everything = torch.arange(len(x), device=x.device)
     return Neighbours(
         terms,
-        lambda part: of(part.to(x.device), part.to(x.device)),
-        lambda order: of(everything, order.to(x.device)),
+        lambda part: _of_lines(x_values[part.to(x.device)], y_values[part.to(x.device)], k, factors),
+        lambda order: _of_lines(x_values, y_values[order.to(x.device)], k, factors),
         (),
-        of_parts,
+        lambda parts: _of_parts_of_lines(x_values, y_values, k, factors, parts),
     )
+
+
+def _of_lines(x: Tensor, y: Tensor, k: int, factors: tuple[float, float]) -> float:
+    """The value of columns (n,). They may be some of the examples: the factors are those of the whole."""
+    terms = lines_ksg1_terms(x, y, k, factors)
+    if terms is not None:
+        return _counts.value(terms)
+    d_x, d_y = (
+        Scaled(pairwise_distances(block[:, None]), factor)
+        for block, factor in zip((x, y), factors, strict=True)
+    )
+    return ksg1(d_x, d_y, k)
+
+
+def _of_parts_of_lines(
+    x: Tensor, y: Tensor, k: int, factors: tuple[float, float], parts: list[Tensor]
+) -> list[float]:
+    """The value of each part of the examples; a part has their numbers."""
+    parts = [part.to(x.device) for part in parts]
+    small = max(map(len, parts)) <= _MOST_COMPARED
+    found = lines_ksg1_values(x, y, k, factors, parts) if small else None
+    return [_of_lines(x[part], y[part], k, factors) for part in parts] if found is None else found

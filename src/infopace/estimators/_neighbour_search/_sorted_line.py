@@ -90,12 +90,12 @@ class Line(NamedTuple):
         """
         line, here, k = self.values, np.arange(len(self.values)), k[self.order]
         first, last = np.maximum(here - k, self.first), np.minimum(here, self.last - k)
-
-        def left_is_farther(start: Places) -> NDArray[np.bool_]:
-            return _apart(line, line[start], squared) > _apart(line, line[start + k], squared)
-
         # As the window moves right, its left end comes nearer and its right end moves away.
-        start = _bisected(first, last, left_is_farther)
+        start = _bisected(
+            first,
+            last,
+            lambda place: _apart(line, line[place], squared) > _apart(line, line[place + k], squared),
+        )
         ends = np.maximum(_apart(line, line[start], squared), _apart(line, line[start + k], squared))
         before = np.maximum(start - 1, first)
         radius = np.empty(len(line))
@@ -107,16 +107,9 @@ class Line(NamedTuple):
     def within(self, radius: Values, squared: bool) -> Places:
         """How many other values of its group are at most the radius of each away, by canonical distance."""
         line, limit, here = self.values, radius[self.order], np.arange(len(self.values))
-
-        def is_beyond(place: Places) -> NDArray[np.bool_]:
-            return _apart(line, line[place], squared) > limit
-
-        def is_inside(place: Places) -> NDArray[np.bool_]:
-            return _apart(line, line[place], squared) <= limit
-
-        low = _bisected(self.first, here, is_beyond)
-        high = _bisected(here, self.last, is_inside)
-        high -= ~is_inside(high)
+        low = _bisected(self.first, here, lambda place: _apart(line, line[place], squared) > limit)
+        high = _bisected(here, self.last, lambda place: _apart(line, line[place], squared) <= limit)
+        high -= _apart(line, line[high], squared) > limit
         counts = np.empty(len(line), np.int64)
         counts[self.order] = high - low
         return counts

@@ -103,23 +103,24 @@ def count_nearer(
     values: Float[Tensor, "*columns n"], radius: Float[Tensor, "*columns n"], factor: float = 1.0
 ) -> Float[Tensor, "*columns n"]:
     """Other sorted values whose canonical distance, squared and times the factor, is below the radius of each."""
-    n = values.shape[-1]
-    here = torch.arange(n, device=values.device).expand(values.shape)
+    here = torch.arange(values.shape[-1], device=values.device).expand(values.shape)
     reach = (radius / factor).sqrt()
     low = torch.searchsorted(values, values - reach).minimum(here)
     high = torch.searchsorted(values, values + reach, right=True).sub_(1).maximum(here)
-
-    def inside(other: Tensor) -> Tensor:
-        other_value = values.gather(-1, other.clamp(0, n - 1))
-        return (_squared(values, other_value, factor) < radius) & (other >= 0) & (other < n)
-
     # The ends are right up to rounding. Each moves until it is the last inside.
     for end, step in ((low, -1), (high, 1)):
-        while bool((back := ~inside(end) & (end != here)).any()):
+        while bool((back := ~_nearer(values, end, radius, factor) & (end != here)).any()):
             end -= step * back.long()
-        while bool((on := inside(end + step)).any()):
+        while bool((on := _nearer(values, end + step, radius, factor)).any()):
             end += step * on.long()
     return (high - low).double()
+
+
+def _nearer(values: Tensor, other: Tensor, radius: Tensor, factor: float) -> Tensor:
+    """Of each value whether the one at the place `other` is nearer than its radius; beyond the ends none is."""
+    n = values.shape[-1]
+    other_value = values.gather(-1, other.clamp(0, n - 1))
+    return (_squared(values, other_value, factor) < radius) & (other >= 0) & (other < n)
 
 
 def _squared(a: Tensor, b: Tensor, factor: float) -> Tensor:
