@@ -86,4 +86,5 @@ def test_a_look_whose_first_trial_diverges_goes_back_and_lowers_the_rate() -> No
     assert course.finding.look(course.total)
     course.train()
     assert course.finding.bounds.lr_max < rate
+    assert "lowered to lr" in course.finding.explain()
     assert float(course.weight.detach()) == before

@@ -77,8 +77,9 @@ class Finding:
 
     Look: after the search, and whenever the steps have doubled since, the network trains on at its rate, and then at
     one half a decade above from the same weights. While information is significantly higher there, a still higher one
-    is next. The rate is raised to the one below the highest that was better. Few steps from new weights may find a rate
-    that is too low for a warm network.
+    is next. The rate is raised to the place below the highest that was better, or lowered by a place where the network
+    diverges at its own. Few steps from new weights may find a rate that is too low for a warm network. After a wait
+    nothing is looked for.
 
     Args:
         first: The rate of the first trial, the optimizer's own.
@@ -254,7 +255,8 @@ class Finding:
 
     def _end_look(self, place: int, begin: Kept) -> None:
         found = self._listed(self._looked)
-        what = "raised to" if place > self._looked[0].place else "kept"
+        change = place - self._looked[0].place
+        what = "raised to" if change > 0 else "lowered to" if change < 0 else "kept"
         self._looks.append(
             f"{what} lr {rate_of(self._first, place):.4g} after step {self._next_look // 2}, "
             f"looks of {self.steps} steps: {found}"
