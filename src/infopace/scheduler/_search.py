@@ -10,7 +10,7 @@ from torch import Tensor
 
 # Rates lie on a grid of so many a decade around the first one.
 _A_DECADE = 4
-# Neighbours of the best are tried first so many places away, twice that where nothing has been learned yet.
+# Neighbours of the best are tried first so many places away, twice that while what is learned grows steeply.
 STRIDE = 2
 # What counts as significant: the two-sided 95 % quantile of the normal distribution.
 _Z = 1.96
@@ -112,7 +112,7 @@ def rate_of(first: float, place: int) -> float:
 def next_place(trials: Sequence[Trial], short: bool = False) -> int | None:
     """Where to try next; None: the best rate is known to a factor of 1.8, in short trials of 3.2.
 
-    Whole decades on both sides of the first rate come first while nothing has been learned. Then the search climbs by
+    While nothing has been learned, whole decades above and below the first rate come next. Then the search climbs by
     half a decade, or by a decade while what is learned grows steeply, until the rates beside the best are worse. Short
     trials end there. Long ones then try the nearer neighbours of the best, and whether a rate half a decade above it
     collapses.
@@ -194,7 +194,7 @@ def chosen(trials: Sequence[Trial], short: bool = False) -> int:
         known = any(trial.place == top - STRIDE for trial in trials)
         climbs = len(trials) < 2 or (known and _steep(best(trials), trials, 1))
         return top if climbs else top - STRIDE
-    return top if edge is None else min(top, max(edge - STRIDE - 1, top - STRIDE))
+    return top if edge is None else min(top, edge - STRIDE - 1)
 
 
 def raised(trials: Sequence[Trial], place: int | None = None) -> int:
