@@ -1,10 +1,12 @@
 """infopace: a learning rate from what a neural network has learned.
 
     probe = Probe.sample(train_data)
-    scheduler = MutualInformationLR(optimizer, model, probe, Bounds(1e-4, 0.05))
+    plan = HoldAndDecay(epochs)
+    scheduler = MutualInformationLR(optimizer, model, probe, policy=plan, steps_per_epoch=len(train_loader))
 
-Call `scheduler.observe()` and `scheduler.step()` at the end of each epoch. All information is in nats. The rest is
-reached by the name of its room: `infopace.estimators.entropy`, `infopace.policies.simulate`, `infopace.range_test`.
+The first steps find the rate. Call `scheduler.observe()` and `scheduler.step()` at the end of each epoch. All
+information is in nats. The rest is reached by the name of its room: `infopace.estimators.entropy`,
+`infopace.policies.simulate`, `infopace.range_test`.
 """
 
 from infopace import diagnostics as _diagnostics  # noqa: F401 - opens infopace.diagnostics

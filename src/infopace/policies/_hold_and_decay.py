@@ -1,4 +1,4 @@
-"""Our own rule: hold the rate while information rises significantly, then decay it."""
+"""Our own rule: hold the rate, for half of a plan or while information rises significantly, then decay it."""
 
 from __future__ import annotations
 

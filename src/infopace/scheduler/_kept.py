@@ -29,7 +29,7 @@ class Snapshot(Protocol):
 
 @runtime_checkable
 class Best(Protocol):
-    """The network as it was when held-out information was highest; false where none is kept."""
+    """The best network so far, as `HoldAndDecay` has it; false where none is kept."""
 
     def __bool__(self) -> bool: ...
 

@@ -66,7 +66,7 @@ class Readings:
 
     @property
     def bounds(self) -> Bounds | Mapping[str, Bounds]:
-        """The range of the learning rate as it was given, or that of each driving layer."""
+        """The range of the learning rate, as it was given or found; or that of each driving layer."""
         return self._pacer.ledger.bounds
 
     @property

@@ -37,10 +37,10 @@ class RollBack:
     grow as large as others are.
 
     Weights, buffers and the optimizer's state return to the beginning of the epoch, or to the best network where one is
-    kept, since what came after it may have been harmed already. From then on lr_top and lr_max are
-    half of what they were, but never below lr_min, because the bounds were too high. The policy sees no value of such
-    an epoch, only that there was one (`Observed.rolled_back`). Where epoch after epoch is rolled back, RollBackError
-    says so. `studies/bounds_too_high` moves both thresholds.
+    kept, since what came after it may have been harmed already. The bounds were too high. So from then on lr_top and
+    lr_max are half of what they were, but never below lr_min. The policy sees no value of such an epoch, only that
+    there was one (`Observed.rolled_back`). Where epoch after epoch is rolled back, RollBackError says so.
+    `studies/bounds_too_high` moves both thresholds.
 
     Attributes:
         left: An epoch that leaves more than this share of the information is not rolled back.

@@ -61,7 +61,7 @@ class MutualInformationLR(Readings, LRScheduler):
     With `every` a loop needs no call at all. The scheduler then measures by itself, after so many optimizer steps, and
     sets the learning rate before each step:
 
-        scheduler = MutualInformationLR(optimizer, model, probe, bounds, HoldAndDecay(steps=10_000), every=100)
+        scheduler = MutualInformationLR(optimizer, model, probe, policy=HoldAndDecay(steps=10_000), every=100)
 
     Time is then counted in units of about 40 steps, or of one measurement where that is more. What is measured within a
     unit counts as one value, its mean. So the decisions hardly depend on `every`.
@@ -101,9 +101,9 @@ class MutualInformationLR(Readings, LRScheduler):
             than 1 % of the time, but at least twice in a plan. None: `observe` is called at the end of each epoch.
         steps_per_epoch: Optimizer steps in an epoch, `len(loader)`, for a policy that plans epochs: a search for the
             rate then takes a tenth of the planned steps at most. Without it, that is known after the first epoch.
-        warmup: Steps of a linear warm-up, from 1 / warmup of the rate. "auto": none, but for Adam-like optimizers
-            min(2 / (1 - beta2), 5 % of the planned steps), or at most 40 where none are planned. For a warm-up of your
-            own give 0; to compose with `SequentialLR`, call `observe` in every epoch all the same.
+        warmup: Steps of a linear warm-up within bounds, from 1 / warmup of the rate; a trial has its own. "auto": none,
+            but for Adam-like optimizers min(2 / (1 - beta2), 5 % of the planned steps), at most 40 where none are
+            planned. For one of your own, as by `SequentialLR`, give bounds and 0, and call `observe` in every epoch.
         also: What else is rolled back: modules (`torch.optim.swa_utils.AveragedModel`, a teacher), tensors, or objects
             with `state_dict` and `load_state_dict`, such as many averages and a `GradScaler`.
         measuring: What is measured on the probe and on the held-out examples, and how. None: the layers that drive the
@@ -115,12 +115,12 @@ class MutualInformationLR(Readings, LRScheduler):
             network. What a function returns is not, so name its averages in `also`.
 
     Raises:
-        TypeError: not an optimizer, not a probe, not a policy, no bounds, a held_out that is no probe or that the
-            policy does not read, something in `also` that has no state.
-        ValueError: a policy that plans epochs where steps are counted, or steps where epochs are; an optimizer that
-            holds parameters which are not the model's; a group whose layer is not measured or has no bounds, or whose
-            learning rate is not finite; held-out examples of other classes than the probe's; outputs that are not
-            finite before training; and all that `Probe.measure` refuses.
+        TypeError: what is no optimizer, probe, policy, range or model; a held_out that is no probe or that the policy
+            does not read; something in `also` that has no state; a policy that lowers momentum without torch's SGD.
+        ValueError: epochs that are planned where steps are counted, or the other way round; no bounds, and an optimizer
+            without some trainable weights, or one that holds others than the model's; a group whose layer is not
+            measured or has no bounds, or whose rate is not finite; held-out examples of other classes than the probe's;
+            outputs that are not finite before training; and all that `Probe.measure` refuses.
     """
 
     def __init__(
