@@ -93,7 +93,7 @@ class TrainConfig:
     lr: Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="(default: as published)")] = None
     """A baseline's initial or peak learning rate."""
     signal: Signal = "auto"
-    """What drives: usable information or the neighbour estimate; auto: usable where the output has scores."""
+    """What drives. auto: usable information where the run finds its rate; within bounds neighbours where sound."""
     every: Every = None
     """Optimizer steps between two measurements, or auto: less than 1 % of the time is for measuring."""
     bounds: Literal["auto", "run", "range-test", "workload"] = "auto"
@@ -375,10 +375,10 @@ def measured(signal: Signal, every: int | str | None) -> dict[str, Any]:
 
 
 def signal_of(wanted: Signal, probe: Probe) -> Signal:
-    """What is measured where "auto" is asked for: neighbours where they are sound.
+    """What is measured within bounds where "auto" is asked for: neighbours where they are sound.
 
-    The library takes usable information, which is as good a guide. All rows in results/ were made with neighbours, and
-    runs of both would not be comparable.
+    The library, and a run that finds its rate, take usable information, which is as good a guide. But the rows in
+    results/ within bounds were made with neighbours, and runs of both would not be comparable.
     """
     return "neighbours" if wanted == "auto" and probe.has_distance else wanted
 

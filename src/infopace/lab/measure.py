@@ -41,7 +41,8 @@ class MeasureConfig:
     ] = None
     """File of y."""
     estimator: str = "auto"
-    """auto | ross | calibrated | ksg1 | ksg2 | gao | gaussian | plug-in | linear-probe | mine | infonce | smile."""
+    """auto | ross | calibrated | ksg1 | ksg2 | gao | gaussian | plug-in | adjusted | linear-probe | mine | infonce |
+    smile."""
     k: int = 3
     """Neighbours."""
     norm: Literal["euclidean", "chebyshev"] = "euclidean"

@@ -58,8 +58,8 @@ class CompareConfig:
     """Compare ways to train a workload: run what is missing, on all cores or GPUs, and sum up in a table.
 
     A baseline is tuned first over its ten learning rates, with other seeds than those of the table: all rates with one
-    seed, the best also with more. A paced method gets the bounds of one range test. The same command again resumes.
-    With more methods or seeds it runs only what is new.
+    seed, the best also with more. infopace finds its rate in each run. The other paced methods get the bounds of one
+    range test. The same command again resumes. With more methods or seeds it runs only what is new.
     """
 
     workload: Positional[str] = "digits"
@@ -92,7 +92,7 @@ class CompareConfig:
     every: Every = None
     """As in infopace train."""
     bounds: Literal["range-test", "workload"] = "range-test"
-    """Bounds of the paced methods: from one range test with a tuning seed, or the workload's own."""
+    """Bounds of the paced methods but infopace: from one range test with a tuning seed, or the workload's own."""
     epochs: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: the workload's)")] = None
     """Number of epochs, the same for all. A -free run stops by itself, at the latest after three times as many."""
     device: str = "cpu"
