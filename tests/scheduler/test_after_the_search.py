@@ -9,7 +9,7 @@ from infopace import Bounds, Decision, HoldAndDecay
 from infopace.policies import Observed
 
 from ..small_run import data
-from .searching import STEPS, Loop
+from .searching import STEPS, Loop, found
 
 
 def test_a_network_that_overfits_returns_to_its_best() -> None:
@@ -113,3 +113,28 @@ def test_with_a_rate_for_each_layer_the_last_one_says_where_the_network_returns_
     six_units_that_return(loop)
     assert OfOneLayer.asked == [False, True] * 7
     assert "back to step 0; " in loop.scheduler.explain()
+
+
+def test_weights_that_thaw_within_a_trial_are_put_back() -> None:
+    loop = Loop()
+    layer = loop.model[0].requires_grad_(False)
+    first = layer.weight.detach().clone()
+    loop.train(5)
+    layer.requires_grad_(True)
+    loop.train(14)
+    assert not torch.equal(layer.weight, first)
+    loop.train(1)
+    assert len(found(loop).trials) == 1 and torch.equal(layer.weight, first)
+
+
+def test_a_copy_of_the_best_network_takes_up_weights_that_thaw() -> None:
+    loop = Loop(bounds=Bounds(1e-4, 0.1))
+    layer = loop.model[0].requires_grad_(False)
+    first = layer.weight.detach().clone()
+    loop.train(45)
+    layer.requires_grad_(True)
+    loop.train(5)
+    assert not torch.equal(layer.weight, first)
+    assert loop.scheduler._pacer.best
+    loop.scheduler._pacer.best.put_back()
+    assert torch.equal(layer.weight, first)

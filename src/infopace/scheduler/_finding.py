@@ -93,6 +93,7 @@ class Finding:
         over: Whether no trial runs.
         gone: Optimizer steps of the search, or of the last look.
         epochs: Epochs that ended in it.
+        copies: The network at the begin of trials, and after the best.
     """
 
     def __init__(
@@ -121,7 +122,7 @@ class Finding:
         self._waited: list[Trial] = []
         self._looked: list[Trial] = []
         self._looks: list[str] = []
-        self._start, self._best = Kept(trained), Kept(trained)
+        self._start, self._best = self.copies = Kept(trained), Kept(trained)
 
     @property
     def rate(self) -> float:

@@ -36,7 +36,7 @@ from infopace.scheduler._searching import Searching
 from infopace.scheduler._several import as_one
 from infopace.scheduler._steps import Misuse, OptimizerSteps
 from infopace.scheduler._subject import with_weights_of_its_own
-from infopace.scheduler._trained import Kept, Trained
+from infopace.scheduler._trained import Kept, Trained, take_up_thawed
 from infopace.scheduler._warmup import warmup_steps
 
 
@@ -153,16 +153,17 @@ class MutualInformationLR(Readings, LRScheduler):
         # Where another optimizer trains the rest, its part of an epoch could not be rolled back.
         keeps = roll_back is not False and holds_all(optimizer, model)
         # Its hook comes first: it may measure what another optimizer's step ended, and begin a unit of time.
-        self._steps = OptimizerSteps(
-            optimizer, unwrap(model), self._adopt, self._before_step, self._after_step
-        )
-        self._last = LastEpoch(unwrap(model), optimizer, also) if keeps else None
-        trained = Trained(unwrap(model), optimizer, also)
+        plain = unwrap(model)
+        self._steps = OptimizerSteps(optimizer, plain, self._adopt, self._before_step, self._after_step)
+        self._last = LastEpoch(plain, optimizer, also) if keeps else None
+        trained = Trained(plain, optimizer, also)
+        self._copies = [Kept(trained)]  # of the best network, and those of a search
         finding, self._epoch = None, steps_per_epoch
         if bounds is None:
             check_can_search(optimizer, model)
             planned = steps_in_plan(policy, steps_per_epoch)
             finding = Finding(self._groups.rate, planned, trained, self._measure_output)
+            self._copies += finding.copies
             bounds, self._warmup = finding.bounds, 0  # each trial has one of its own
         self._pacer = Pacer(
             model,
@@ -170,7 +171,7 @@ class MutualInformationLR(Readings, LRScheduler):
             bounds,
             policy,
             snapshot=self._last,
-            best=Kept(trained) if keeps else None,
+            best=self._copies[0] if keeps else None,
             layers=self.driving_layers,
             held_out=held_out,
             roll_back=roll_back if isinstance(roll_back, RollBack) else None,
@@ -178,8 +179,7 @@ class MutualInformationLR(Readings, LRScheduler):
             measuring=measuring,
             measured=measured,
         )
-        parts = (self._pacer, self._steps, self._set_rates)
-        self._search = None if finding is None else Searching(finding, *parts)
+        self._search = finding and Searching(finding, self._pacer, self._steps, self._set_rates)
         self._steps.warner.begin()
         super().__init__(optimizer)
 
@@ -328,10 +328,9 @@ class MutualInformationLR(Readings, LRScheduler):
 
     def _before_step(self) -> list[float] | None:
         """Set the rates of a step where they change from step to step; None: they were not set."""
-        if self._search is not None:
-            self._search.before_step()
-            if self.finding:
-                return self._set_rates()
+        take_up_thawed(self._copies)
+        if self._search is not None and self._search.before_step():
+            return self._set_rates()
         by_steps = self._pacer.cadence.by_steps
         if not (by_steps or self._steps.total <= self._warmup > 0):
             return None

@@ -33,11 +33,12 @@ class Searching:
         """Whether a trial runs."""
         return not self.finding.over
 
-    def before_step(self) -> None:
-        """A step is about to begin."""
+    def before_step(self) -> bool:
+        """A step is about to begin. Returns whether it is one of a trial."""
         self._just_ended = False
         if self.running:
             self.finding.before_step()
+        return self.running
 
     def after_step(self) -> None:
         """A step of a trial is over."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -44,17 +44,36 @@ class Trained:
         groups = [group for one in optimizers_in(self._optimizer) for group in one.param_groups]
         return round(1 / (1 - max((_average(group) for group in groups), default=0.0)), 3)
 
+    @property
+    def held(self) -> int:
+        """How many weights the optimizer trains, as of now."""
+        groups = self._optimizer.param_groups
+        return sum(weight.requires_grad for group in groups for weight in group["params"])
+
     def copied(self) -> list[Contents]:
         """A copy of it, as it is now."""
-        on_gpu = any(weight.device.type != "cpu" for weight in self._model.parameters())
-        keep_on = torch.device("cpu") if on_gpu else None
-        trainable = [weight for weight in parameters_of(self._model) if weight.requires_grad]
+        keep_on = self._keep_on
         return [
-            Weights(trainable, keep_on),
+            Weights(self._trainable, keep_on),
             Buffers(self._model, keep_on),
             OptimizerState(self._optimizer, keep_on),
             *(part for holder in self._also for part in contents_of(holder, keep_on)),
         ]
+
+    def thawed(self, copies: Sequence[Contents]) -> Weights:
+        """A copy of the weights that are trained now, and that these copies lack."""
+        known = [part for part in copies if isinstance(part, Weights)]
+        thawed = [weight for weight in self._trainable if not any(part.holds(weight) for part in known)]
+        return Weights(thawed, self._keep_on)
+
+    @property
+    def _trainable(self) -> list[nn.Parameter]:
+        return [weight for weight in parameters_of(self._model) if weight.requires_grad]
+
+    @property
+    def _keep_on(self) -> torch.device | None:
+        on_gpu = any(weight.device.type != "cpu" for weight in self._model.parameters())
+        return torch.device("cpu") if on_gpu else None
 
     def rates(self) -> list[Any]:
         """The learning rates of the parameter groups, as they are now."""
@@ -111,6 +130,7 @@ class Kept:
     def __init__(self, trained: Trained) -> None:
         self._trained = trained
         self._parts: list[Contents] | None = None
+        self._held = 0
         self._rates: list[Any] = []
         self._saved: Mapping[str, Any] | None = None
 
@@ -120,6 +140,14 @@ class Kept:
     def keep(self) -> None:
         """Copy all as it is now."""
         self._parts, self._rates, self._saved = self._trained.copied(), self._trained.rates(), None
+        self._held = self._trained.held
+
+    def take_up_thawed(self) -> None:
+        """A step is about to begin: copy weights too that were frozen until now."""
+        if self._parts is None or (held := self._trained.held) == self._held:
+            return
+        self._held = held
+        self._parts.append(self._trained.thawed(self._parts))
 
     def forget(self) -> None:
         """No copy is needed any more."""
@@ -154,6 +182,12 @@ class Kept:
     def load(self, state: Mapping[str, Any] | None) -> None:
         """From what `state` gave."""
         self._parts, self._saved = None, state
+
+
+def take_up_thawed(copies: Iterable[Kept]) -> None:
+    """A step is about to begin: each copies weights too that were frozen until now."""
+    for one in copies:
+        one.take_up_thawed()
 
 
 def _shapes(state: Any) -> dict[str, tuple[int, ...]]:
