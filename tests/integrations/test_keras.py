@@ -17,6 +17,7 @@ from torch import nn
 from infopace import HoldAndDecay, MutualInformationLR
 from infopace.integrations._keras_optimizer import KerasOptimizer
 from infopace.integrations.keras import MutualInformationCallback
+from infopace.model.snapshot import OptimizerState
 from infopace.scheduler._trained import Trained
 
 from .plain import BATCH, EPOCHS, STEPS, digits, small_probe
@@ -121,10 +122,42 @@ class Kill(keras.callbacks.Callback):
         (keras.optimizers.Lion, 10),
         (keras.optimizers.Adam, 10),
         (keras.optimizers.RMSprop, 1),
+        (lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam()), 10),
     ],
 )
 def test_an_optimizer_of_keras_remembers_so_many_gradients(make: Any, memory: int) -> None:
     assert Trained(nn.Linear(1, 1), KerasOptimizer(network(make()))).memory == memory
+
+
+def test_a_step_is_an_update_not_a_batch() -> None:
+    model = network(keras.optimizers.SGD(0.1, gradient_accumulation_steps=3))
+    optimizer, steps = KerasOptimizer(model), list[int]()
+    optimizer.register_step_pre_hook(lambda *_: steps.append(int(model.optimizer._iterations)))
+    gradients = [torch.ones_like(weight) for weight in optimizer.param_groups[0]["params"]]
+    for _ in range(7):
+        model.optimizer.apply(gradients)
+    assert steps == [2, 5]
+    model = network(keras.optimizers.SGD(0.1, gradient_accumulation_steps=3))
+    assert fit(model, every=5).policy == HoldAndDecay(steps=EPOCHS * STEPS // 3)
+
+
+def test_layers_of_one_name_in_nested_models_are_put_back() -> None:
+    keras.utils.clear_session()
+
+    def tower(name: str) -> Any:
+        inputs = keras.Input((2,))
+        return keras.Model(inputs, keras.layers.Dense(2, name="fc")(inputs), name=name)
+
+    inputs = keras.Input((2,))
+    model: Any = keras.Model(inputs, keras.layers.Add()([tower("left")(inputs), tower("right")(inputs)]))
+    model.compile(keras.optimizers.SGD(0.1, momentum=0.9), "mse")
+    optimizer = KerasOptimizer(model)
+    before = OptimizerState(optimizer)
+    x = np.ones((4, 2), dtype="float32")
+    model.fit(x, x, verbose=0)
+    assert any(bool(one.value.any()) for one in model.optimizer.variables if "momentum" in one.path)
+    before.put_back()
+    assert not any(bool(one.value.any()) for one in model.optimizer.variables if "momentum" in one.path)
 
 
 @pytest.mark.parametrize("epoch", [pytest.param(1, marks=pytest.mark.slow), 5])

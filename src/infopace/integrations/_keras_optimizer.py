@@ -35,6 +35,13 @@ def _called(call: Callable[..., Any], *args: Any, training: bool | None = None, 
     return call(*args, training=bool(training), **kwargs)
 
 
+def _rule_of(own: Any) -> Any:
+    """The optimizer that updates, without the one that scales the loss."""
+    from keras.optimizers import LossScaleOptimizer
+
+    return own.inner_optimizer if isinstance(own, LossScaleOptimizer) else own
+
+
 def _setter(own: Any) -> Callable[[float, bool], None]:
     """A function that sets the rate of a Keras optimizer, and warns once if another callback has changed it.
 
@@ -60,6 +67,8 @@ def _setter(own: Any) -> Callable[[float, bool], None]:
 class KerasOptimizer(Optimizer):
     """A Keras optimizer of a compiled model, on the torch backend. Each of its updates is a step.
 
+    Batches whose gradients are only accumulated are none.
+
     Args:
         model: The model, which must be built.
 
@@ -80,25 +89,38 @@ class KerasOptimizer(Optimizer):
             raise ValueError(
                 "the optimizer's learning_rate must be a number, got a schedule beside infopace's"
             ) from error
-        defaults: dict[str, Any] = {"lr": float(own.learning_rate), "momentum": getattr(own, "momentum", 0.0)}
-        if hasattr(own, "beta_2") and hasattr(own, "epsilon"):
+        rule = _rule_of(own)
+        defaults: dict[str, Any] = {
+            "lr": float(own.learning_rate),
+            "momentum": getattr(rule, "momentum", 0.0),
+        }
+        if hasattr(rule, "beta_2") and hasattr(rule, "epsilon"):
             # It divides by second moments, so it is warmed up.
-            defaults |= {"betas": (float(own.beta_1), float(own.beta_2)), "eps": float(own.epsilon)}
-        elif hasattr(own, "beta_1"):
-            defaults["momentum"] = float(own.beta_1)  # Lion averages gradients too
+            defaults |= {"betas": (float(rule.beta_1), float(rule.beta_2)), "eps": float(rule.epsilon)}
+        elif hasattr(rule, "beta_1"):
+            defaults["momentum"] = float(rule.beta_1)  # Lion averages gradients too
         super().__init__([variable.value for variable in model.trainable_variables], defaults)
         self._set_rate, self._ended = _setter(own), True
-        rate = getattr(own, "_learning_rate", None)
-        self._slots = {one.path: one for one in own.variables if one is not rate}
-        self.state["slots"] = {path: one.value for path, one in self._slots.items()}  # pyright: ignore[reportArgumentType]
+        self._rule, rate = rule, getattr(rule, "_learning_rate", None)
+        # Layers of one name in nested models have one path.
+        slots = [one for one in own.variables if one is not rate]
+        self._slots = {f"{place} {one.path}": one for place, one in enumerate(slots)}
+        self.state["slots"] = {name: one.value for name, one in self._slots.items()}  # pyright: ignore[reportArgumentType]
         self._update = own.apply
         step: Any = torch.compiler.disable(self.step)
 
         def apply(*args: Any, **kwargs: Any) -> Any:
+            if self.batches > 1 and (int(rule._iterations) + 1) % self.batches:
+                return self._update(*args, **kwargs)
             return step(lambda: self._update(*args, **kwargs))
 
         apply.of = self  # pyright: ignore[reportFunctionMemberAccess]
         own.apply = apply
+
+    @property
+    def batches(self) -> int:
+        """Batches whose gradients are accumulated for an update."""
+        return self._rule.gradient_accumulation_steps or 1
 
     @property
     def done(self) -> int:
@@ -126,10 +148,10 @@ class KerasOptimizer(Optimizer):
         return None if closure is None else closure()
 
     def state_dict(self) -> dict[str, Any]:
-        """What the Keras optimizer remembers, by the paths of its variables."""
-        return {path: one.value.detach().clone() for path, one in self._slots.items()}
+        """What the Keras optimizer remembers, by the places and paths of its variables."""
+        return {name: one.value.detach().clone() for name, one in self._slots.items()}
 
     def load_state_dict(self, state_dict: Mapping[str, Tensor]) -> None:
         """Load what `state_dict` gave."""
-        for path, one in self._slots.items():
-            one.assign(state_dict[path])
+        for name, one in self._slots.items():
+            one.assign(state_dict[name])

@@ -55,7 +55,11 @@ class MutualInformationCallback(keras.callbacks.Callback):
         self._optimizer = KerasOptimizer(model)
         state = self._backup.load(self._optimizer.done)
         epochs = plan["epochs"] - (epoch if state is None else 0)  # `fit` may begin at a later one
-        options = planned(self._options, epochs, plan["steps"] and epochs * plan["steps"])
+        # Gradients that are left over at the end of an epoch are of the next.
+        steps = plan["steps"] and epochs * plan["steps"] // self._optimizer.batches
+        if steps and self._options.get("every") is None:
+            steps = epochs * (plan["steps"] // self._optimizer.batches)
+        options = planned(self._options, epochs, steps)
         options["also"] = [*options.get("also", ()), *beside_weights(model)]
         self.scheduler = MutualInformationLR(self._optimizer, model, self._probe, **options)
         if state is not None:
