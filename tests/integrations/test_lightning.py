@@ -9,8 +9,9 @@ from typing import Any
 import lightning
 import pytest
 import torch
-from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.callbacks import EMAWeightAveraging, LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.plugins import MixedPrecision
 from torch import nn
 
 from infopace import Bounds, HoldAndDecay, MutualInformationLR
@@ -152,6 +153,34 @@ def test_accumulated_and_clipped_gradients(tmp_path: Path) -> None:
 def test_mixed_precision(tmp_path: Path) -> None:
     fit = Fit(tmp_path, precision="bf16-mixed")
     assert fit.scheduler.history["output"][-1] > 1.5
+
+
+class Spoilt(Module):
+    """Its loss is nan in the second trial, which begins with step 4."""
+
+    def training_step(self, batch: Any, number: int) -> torch.Tensor:
+        loss = super().training_step(batch, number)
+        return loss * float("nan") if self.global_step == 5 else loss
+
+
+def test_an_average_of_the_weights_survives_a_trial_that_diverged(tmp_path: Path) -> None:
+    fit = Fit(tmp_path, EMAWeightAveraging(decay=0.5), module=Spoilt())
+    assert "diverged" in fit.scheduler.explain()
+    assert all(bool(weight.isfinite().all()) for weight in fit.module.parameters())  # the average is in them
+
+
+def test_a_scaler_is_rolled_back(tmp_path: Path) -> None:
+    scaler, scales = torch.amp.GradScaler("cpu", init_scale=2.0**10), list[float]()
+
+    class Shrinks(lightning.Callback):
+        def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
+            if trainer.global_step == 2:
+                scaler.update(2.0)
+                trainer.callbacks[0].scheduler.roll_back("a test")
+            scales.append(scaler.get_scale())
+
+    Fit(tmp_path, Shrinks(), plugins=[MixedPrecision("16-mixed", "cpu", scaler)], max_epochs=1)
+    assert set(scales) == {2.0**10}
 
 
 @pytest.mark.parametrize(
