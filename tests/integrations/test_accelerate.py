@@ -13,7 +13,7 @@ from accelerate import Accelerator, skip_first_batches
 from accelerate.state import AcceleratorState, GradientState, PartialState
 from accelerate.utils import tqdm
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from infopace import HoldAndDecay
 from infopace.integrations import readings
@@ -110,6 +110,22 @@ def test_steps_are_those_of_the_plain_loop(monkeypatch: pytest.MonkeyPatch) -> N
 def test_accumulated_and_clipped_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
     run = plain(monkeypatch, accumulate=2, clip=0.5)
     assert_alike(Loop(epochs=EPOCHS, accumulate=2).train(clip=0.5), run)
+
+
+class Stream(IterableDataset[Any]):
+    def __iter__(self) -> Iterator[Any]:
+        return iter(TensorDataset(*digits()))
+
+
+def test_a_loader_without_a_length_is_paced() -> None:
+    accelerator, model = Accelerator(cpu=True), small_net()
+    prepared = accelerator.prepare(model, sgd(model), DataLoader(Stream(), batch_size=BATCH))
+    plans: list[dict[str, Any]] = [{}, {"every": 5, "policy": HoldAndDecay(steps=20)}]
+    for options in plans:
+        scheduler = pace(accelerator, *prepared, small_probe(), epochs=EPOCHS, **options)
+        assert scheduler.policy == options.get("policy", HoldAndDecay(EPOCHS))
+    with pytest.warns(UserWarning, match="give policy=HoldAndDecay"):
+        pace(accelerator, *prepared, small_probe(), epochs=EPOCHS, every=5)
 
 
 @pytest.mark.slow

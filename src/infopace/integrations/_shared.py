@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,6 +35,12 @@ def planned(options: Mapping[str, Any], epochs: int | None, steps: int | None) -
     """
     found = dict(options)
     if found.get("every") is not None:
+        if epochs and steps is None and "policy" not in found:
+            warnings.warn(
+                f"with every=.. the plan is one of steps, and how many {epochs} epochs have is not known; give "
+                "policy=HoldAndDecay(steps=..), or the rule finds the end itself",
+                stacklevel=3,
+            )
         return {"policy": HoldAndDecay(steps=steps), **found}
     if epochs and steps:
         found.setdefault("steps_per_epoch", math.ceil(steps / epochs))

@@ -42,7 +42,8 @@ def pace(
         accelerator: The accelerator. Its gradient scaler, if it has one, is rolled back with the network.
         model: The prepared model.
         optimizer: The prepared optimizer, or several in a list.
-        loader: The prepared loader of training batches, of a known length.
+        loader: The prepared loader of training batches. Of an iterable data set without a length the plan is known
+            after the first epoch.
         probe: The examples to measure on.
         epochs: The planned number of epochs; None: none are planned.
         **options: What `MutualInformationLR` takes. Without a policy it is `HoldAndDecay` for the plan.
@@ -50,10 +51,18 @@ def pace(
     optimizers = [optimizer] if isinstance(optimizer, Optimizer) else optimizer
     # Accelerate's wrapper has no hooks, and one around the scheduler has no `observe`.
     raw = [one.optimizer if isinstance(one, AcceleratedOptimizer) else one for one in optimizers]
-    steps = math.ceil(len(loader) / accelerator.gradient_accumulation_steps)
-    options = planned(options, epochs, None if epochs is None else epochs * steps)
+    options = planned(options, epochs, _steps(accelerator, loader, epochs))
     scaler = [] if accelerator.scaler is None else [accelerator.scaler]
     options["also"] = [*options.get("also", ()), *scaler]
     scheduler = MutualInformationLR(raw if len(raw) > 1 else raw[0], model, probe, **options)
     accelerator.register_for_checkpointing(scheduler)
     return scheduler
+
+
+def _steps(accelerator: Accelerator, loader: DataLoader[Any], epochs: int | None) -> int | None:
+    """The planned number of optimizer steps; None: it is not known."""
+    try:
+        batches = len(loader)
+    except TypeError:  # of an iterable data set
+        return None
+    return None if epochs is None else epochs * math.ceil(batches / accelerator.gradient_accumulation_steps)
