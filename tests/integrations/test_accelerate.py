@@ -118,14 +118,14 @@ class Stream(IterableDataset[Any]):
 
 
 def test_a_loader_without_a_length_is_paced() -> None:
-    accelerator, model = Accelerator(cpu=True), small_net()
-    prepared = accelerator.prepare(model, sgd(model), DataLoader(Stream(), batch_size=BATCH))
+    accelerator, net = Accelerator(cpu=True), small_net()
+    model, optimizer, loader = accelerator.prepare(net, sgd(net), DataLoader(Stream(), batch_size=BATCH))
     plans: list[dict[str, Any]] = [{}, {"every": 5, "policy": HoldAndDecay(steps=20)}]
     for options in plans:
-        scheduler = pace(accelerator, *prepared, small_probe(), epochs=EPOCHS, **options)
+        scheduler = pace(accelerator, model, optimizer, loader, small_probe(), epochs=EPOCHS, **options)
         assert scheduler.policy == options.get("policy", HoldAndDecay(EPOCHS))
     with pytest.warns(UserWarning, match="give policy=HoldAndDecay"):
-        pace(accelerator, *prepared, small_probe(), epochs=EPOCHS, every=5)
+        pace(accelerator, model, optimizer, loader, small_probe(), epochs=EPOCHS, every=5)
 
 
 @pytest.mark.slow

@@ -173,7 +173,9 @@ def test_a_scaler_is_rolled_back(tmp_path: Path) -> None:
     scaler, scales = torch.amp.GradScaler("cpu", init_scale=2.0**10), list[float]()
 
     class Shrinks(lightning.Callback):
-        def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
+        def on_train_batch_end(
+            self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+        ) -> None:
             if trainer.global_step == 2:
                 scaler.update(2.0)
                 trainer.callbacks[0].scheduler.roll_back("a test")

@@ -115,9 +115,16 @@ def test_with_a_rate_for_each_layer_the_last_one_says_where_the_network_returns_
     assert "back to step 0; " in loop.scheduler.explain()
 
 
+def first_layer(loop: Loop) -> nn.Linear:
+    layer = loop.model[0]
+    assert isinstance(layer, nn.Linear)
+    return layer
+
+
 def test_weights_that_thaw_within_a_trial_are_put_back() -> None:
     loop = Loop()
-    layer = loop.model[0].requires_grad_(False)
+    layer = first_layer(loop)
+    layer.requires_grad_(False)
     first = layer.weight.detach().clone()
     loop.train(5)
     layer.requires_grad_(True)
@@ -127,9 +134,20 @@ def test_weights_that_thaw_within_a_trial_are_put_back() -> None:
     assert len(found(loop).trials) == 1 and torch.equal(layer.weight, first)
 
 
+def test_a_state_leaves_weights_alone_that_were_frozen_after_the_copy() -> None:
+    loop = Loop()
+    loop.train(10)
+    layer = first_layer(loop)
+    layer.requires_grad_(False)
+    now = layer.weight.detach().clone()
+    loop.scheduler.state_dict()
+    assert torch.equal(layer.weight, now)
+
+
 def test_a_copy_of_the_best_network_takes_up_weights_that_thaw() -> None:
     loop = Loop(bounds=Bounds(1e-4, 0.1))
-    layer = loop.model[0].requires_grad_(False)
+    layer = first_layer(loop)
+    layer.requires_grad_(False)
     first = layer.weight.detach().clone()
     loop.train(45)
     layer.requires_grad_(True)

@@ -94,6 +94,14 @@ def test_a_warm_up_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, wron
         MutualInformationLR(optimizer, model, probe_of(), BOUNDS, warmup=wrong)  # pyright: ignore[reportArgumentType]
 
 
+@pytest.mark.parametrize("wanted", [0, 500])
+def test_a_search_has_no_warm_up_of_ones_own(wanted: int) -> None:
+    model = model_of()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+    with pytest.raises(ValueError, match=f"^bounds must be given .* got None and warmup={wanted}; "):
+        MutualInformationLR(optimizer, model, probe_of(), warmup=wanted)
+
+
 def test_a_warm_up_is_resumed_in_its_middle_and_explained() -> None:
     def begin() -> tuple[nn.Module, torch.optim.Optimizer, MutualInformationLR]:
         model = model_of()

@@ -122,6 +122,15 @@ class KerasOptimizer(Optimizer):
         """Batches whose gradients are accumulated for an update."""
         return self._rule.gradient_accumulation_steps or 1
 
+    def updates(self, epochs: int, batches: int, options: Mapping[str, Any]) -> int:
+        """The updates of so many epochs; measured by epochs, all are as long as the first.
+
+        Gradients that are left over at the end of an epoch are of the next.
+        """
+        if options.get("every") is None:
+            return epochs * (batches // self.batches)
+        return epochs * batches // self.batches
+
     @property
     def done(self) -> int:
         """Updates so far, of earlier runs too."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from infopace import HoldAndDecay, MutualInformationLR
@@ -28,12 +28,15 @@ def readings(scheduler: MutualInformationLR) -> dict[str, float]:
     return found
 
 
-def planned(options: Mapping[str, Any], epochs: int | None, steps: int | None) -> dict[str, Any]:
+def planned(
+    options: Mapping[str, Any], epochs: int | None, steps: int | None, also: Iterable[Any]
+) -> dict[str, Any]:
     """Options for a scheduler, with a framework's plan of so many epochs or optimizer steps; None: not known.
 
-    What the user has given stays. With `every` the plan is one of steps.
+    What the user has given stays. With `every` the plan is one of steps. `also` is what the framework keeps beside the
+    network; None counts as nothing.
     """
-    found = dict(options)
+    found = {**options, "also": [*options.get("also", ()), *(one for one in also if one is not None)]}
     if found.get("every") is not None:
         if epochs and steps is None and "policy" not in found:
             warnings.warn(

@@ -51,9 +51,7 @@ def pace(
     optimizers = [optimizer] if isinstance(optimizer, Optimizer) else optimizer
     # Accelerate's wrapper has no hooks, and one around the scheduler has no `observe`.
     raw = [one.optimizer if isinstance(one, AcceleratedOptimizer) else one for one in optimizers]
-    options = planned(options, epochs, _steps(accelerator, loader, epochs))
-    scaler = [] if accelerator.scaler is None else [accelerator.scaler]
-    options["also"] = [*options.get("also", ()), *scaler]
+    options = planned(options, epochs, _steps(accelerator, loader, epochs), [accelerator.scaler])
     scheduler = MutualInformationLR(raw if len(raw) > 1 else raw[0], model, probe, **options)
     accelerator.register_for_checkpointing(scheduler)
     return scheduler

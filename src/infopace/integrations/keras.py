@@ -55,12 +55,8 @@ class MutualInformationCallback(keras.callbacks.Callback):
         self._optimizer = KerasOptimizer(model)
         state = self._backup.load(self._optimizer.done)
         epochs = plan["epochs"] - (epoch if state is None else 0)  # `fit` may begin at a later one
-        # Gradients that are left over at the end of an epoch are of the next.
-        steps = plan["steps"] and epochs * plan["steps"] // self._optimizer.batches
-        if steps and self._options.get("every") is None:
-            steps = epochs * (plan["steps"] // self._optimizer.batches)
-        options = planned(self._options, epochs, steps)
-        options["also"] = [*options.get("also", ()), *beside_weights(model)]
+        steps = plan["steps"] and self._optimizer.updates(epochs, plan["steps"], self._options)
+        options = planned(self._options, epochs, steps, beside_weights(model))
         self.scheduler = MutualInformationLR(self._optimizer, model, self._probe, **options)
         if state is not None:
             self.scheduler.load_state_dict(state)

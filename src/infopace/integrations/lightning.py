@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from infopace import Measurement, MutualInformationLR, Probe
+from infopace.integrations._lightning_trainer import beside_weights, steps_per_epoch
 from infopace.integrations._shared import missing, planned, readings
 
 try:
     from lightning.pytorch import Callback, LightningModule, Trainer
-    from lightning.pytorch.callbacks import WeightAveraging
-    from lightning.pytorch.plugins import MixedPrecision
     from lightning.pytorch.utilities.types import LRSchedulerConfig
 except ImportError as error:
     raise missing("lightning", error) from error
@@ -23,8 +21,7 @@ class MutualInformationCallback(Callback):
         Trainer(max_epochs=20, callbacks=[MutualInformationCallback(probe)])
 
     With `max_epochs` it measures at the end of each epoch, before validation and checkpoints. With `max_steps`, or
-    `every`, it measures by steps. Checkpoints hold the scheduler. The run stops when the rule says so. A gradient
-    scaler, and the averages of `WeightAveraging`, are rolled back with the network.
+    `every`, it measures by steps. Checkpoints hold the scheduler. The run stops when the rule says so.
 
     Args:
         probe: The examples to measure on. The module's `forward` runs on them.
@@ -54,11 +51,10 @@ class MutualInformationCallback(Callback):
             raise ValueError(f"configure_optimizers must return no scheduler, got {others[0]}")
         epochs, most = (max(most or 0, 0) or None for most in (trainer.max_epochs, trainer.max_steps))
         if trainer.ckpt_path is None or self._steps_per_epoch is None:
-            steps = trainer.estimated_stepping_batches
-            self._steps_per_epoch = math.ceil(steps / epochs) if epochs and 0 < steps < math.inf else None
+            self._steps_per_epoch = steps_per_epoch(trainer, epochs)
         steps = most or (epochs and self._steps_per_epoch and epochs * self._steps_per_epoch)
-        options = planned({"every": "auto", **self._options} if most else self._options, epochs, steps)
-        options["also"] = [*options.get("also", ()), *_beside_weights(trainer)]
+        options = {"every": "auto", **self._options} if most else self._options
+        options = planned(options, epochs, steps, beside_weights(trainer))
         optimizers = trainer.optimizers if len(trainer.optimizers) > 1 else trainer.optimizers[0]
         self.scheduler = MutualInformationLR(optimizers, pl_module, self._probe, **options)
         trainer.strategy.lr_scheduler_configs.append(LRSchedulerConfig(self.scheduler, name="learning_rate"))
@@ -82,13 +78,3 @@ class MutualInformationCallback(Callback):
                 for logger in trainer.loggers:  # `global_step` counts each of several optimizers
                     logger.log_metrics(shown, step=trainer.fit_loop.epoch_loop._batches_that_stepped)
             self._logged = measurement
-
-
-def _beside_weights(trainer: Any) -> list[Any]:
-    """What Lightning keeps beside the network, and a trial that diverged would spoil for the rest of the run."""
-    plugin = trainer.precision_plugin
-    scaler = plugin.scaler if isinstance(plugin, MixedPrecision) else None
-    averages: list[Any] = [
-        one._average_model for one in trainer.callbacks if isinstance(one, WeightAveraging)
-    ]
-    return [one for one in (scaler, *averages) if one is not None]

@@ -60,9 +60,8 @@ def pace(trainer: Any, probe: Probe, *, every: int | str = "auto", **options: An
                 "train must be called once with an optimizer that infopace paces, got a second call"
             )
         built["for"] = optimizer
-        found = planned({"every": every, **options}, None, num_training_steps)
         scaler = trainer.accelerator.scaler
-        found["also"] = [*found.get("also", ()), *([] if scaler is None else [scaler])]
+        found = planned({"every": every, **options}, None, num_training_steps, [scaler])
         trainer.lr_scheduler = MutualInformationLR(optimizer, trainer.model, probe, **found)
         trainer._created_lr_scheduler = True  # for a search over hyperparameters, which begins anew
         return trainer.lr_scheduler

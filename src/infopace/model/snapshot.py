@@ -48,9 +48,14 @@ class Weights:
     def __init__(self, weights: Iterable[Tensor], keep_on: torch.device | None = None) -> None:
         self._values = [(weight, _copy(weight, keep_on)) for weight in weights]
 
+    @property
+    def weights(self) -> list[Tensor]:
+        """The weights themselves."""
+        return [weight for weight, _ in self._values]
+
     def holds(self, weight: Tensor) -> bool:
         """Whether it is one of them."""
-        return any(weight is one for one, _ in self._values)
+        return any(weight is one for one in self.weights)
 
     @property
     def norm(self) -> float:

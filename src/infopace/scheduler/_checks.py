@@ -185,8 +185,13 @@ def check_epoch(given: int, found: int) -> None:
         )
 
 
-def check_can_search(optimizer: Optimizer, model: nn.Module) -> None:
-    """Raise ValueError where the rate cannot be found in the run: trials could not be put back."""
+def check_can_search(optimizer: Optimizer, model: nn.Module, warmup: int | str) -> None:
+    """Raise ValueError where the rate cannot be found in the run, or not so: trials could not be put back."""
+    if warmup != "auto":
+        raise ValueError(
+            f"bounds must be given with a warm-up of your own, got None and warmup={shown(warmup)}; without bounds "
+            "the rate of each trial rises in a line"
+        )
     if not holds_all(optimizer, model):
         raise ValueError(
             "bounds must be given where the optimizer does not hold all trainable weights, got None; trials at other "

@@ -101,7 +101,7 @@ class MutualInformationLR(Readings, LRScheduler):
             than 1 % of the time, but at least twice in a plan. None: `observe` is called at the end of each epoch.
         steps_per_epoch: Optimizer steps in an epoch, `len(loader)`, for a policy that plans epochs: a search for the
             rate then takes a tenth of the planned steps at most. Without it, that is known after the first epoch.
-        warmup: Steps of a linear warm-up within bounds, from 1 / warmup of the rate; a trial has its own. "auto": none,
+        warmup: Steps of a linear warm-up within bounds, from 1 / warmup of the rate; trials have theirs. "auto": none,
             but for Adam-like optimizers min(2 / (1 - beta2), 5 % of the planned steps), at most 40 where none are
             planned. For one of your own, as by `SequentialLR`, give bounds and 0, and call `observe` in every epoch.
         also: What else is rolled back: modules (`torch.optim.swa_utils.AveragedModel`, a teacher), tensors, or objects
@@ -160,7 +160,7 @@ class MutualInformationLR(Readings, LRScheduler):
         self._copies = [Kept(trained)]  # of the best network, and those of a search
         finding, self._epoch = None, steps_per_epoch
         if bounds is None:
-            check_can_search(optimizer, model)
+            check_can_search(optimizer, model, warmup)
             planned = steps_in_plan(policy, steps_per_epoch)
             finding = Finding(self._groups.rate, planned, trained, self._measure_output)
             self._copies += finding.copies

@@ -66,6 +66,11 @@ class Trained:
         thawed = [weight for weight in self._trainable if not any(part.holds(weight) for part in known)]
         return Weights(thawed, self._keep_on)
 
+    def frozen(self, copies: Sequence[Contents]) -> Weights:
+        """A copy, as of now, of the weights of these copies that are trained no more."""
+        held = [weight for part in copies if isinstance(part, Weights) for weight in part.weights]
+        return Weights([weight for weight in held if not weight.requires_grad], self._keep_on)
+
     @property
     def _trainable(self) -> list[nn.Parameter]:
         return [weight for weight in parameters_of(self._model) if weight.requires_grad]
@@ -164,7 +169,7 @@ class Kept:
         """The copy in a form that can be saved; None: there is none. What is trained stays as it is."""
         if self._parts is None:
             return self._saved
-        now, rates = self._trained.copied(), self._trained.rates()
+        now, rates = [*self._trained.copied(), self._trained.frozen(self._parts)], self._trained.rates()
         self.put_back()
         # Copies leave the learning rates alone, which are the scheduler's.
         self._trained.put_rates(self._rates)
