@@ -253,6 +253,19 @@ def test_without_the_length_of_an_epoch_it_is_known_after_the_first() -> None:
     assert found(loop)._wasted <= 40 + SHARE * 400
 
 
+@pytest.mark.parametrize(("epochs", "steps"), [(40, 1), (30, 2), (100, 10)])
+def test_a_first_trial_is_cut_to_what_the_plan_allows(epochs: int, steps: int) -> None:
+    loop = Loop(policy=HoldAndDecay(epochs), every=None)
+    loop.train(steps)
+    loop.scheduler.observe()
+    assert found(loop).steps == found(loop)._until == max(steps_of_a_trial(epochs * steps), steps + 1)
+    for _ in range(epochs - 1):
+        loop.scheduler.step()
+        loop.train(steps)
+        loop.scheduler.observe()
+    assert loop.scheduler.finished and found(loop).gone <= epochs * steps // 2
+
+
 def test_an_epoch_that_ends_with_the_search_is_no_misuse(recwarn: pytest.WarningsRecorder) -> None:
     loop = Loop(policy=HoldAndDecay(epochs=14), every=None, steps_per_epoch=100)
     while loop.scheduler.finding:

@@ -165,9 +165,15 @@ class Finding:
             self.end_trial()
 
     def first_epoch_over(self, steps: int, planned: int | None) -> None:
-        """The first epoch had so many steps, and so many epochs are planned. Later calls change nothing."""
+        """The first epoch had so many steps, and so many epochs are planned. Later calls change nothing.
+
+        A first trial that still runs is cut to what such a plan allows.
+        """
         if self._planned is None and planned is not None:
             self._planned = planned * steps
+            if not self.trials:
+                allowed = max(steps_of_a_trial(self._planned), self._taken + 1)
+                self._until = self.steps = min(self.steps, allowed)
 
     def end_trial(self, diverged: bool = False) -> None:
         """The trial that runs is over."""
