@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from pathlib import Path
@@ -22,6 +23,7 @@ from infopace.lab.compare._known import read_known
 from infopace.lab.config import TrainConfig, resolve
 from infopace.lab.errors import InputError
 from infopace.lab.optimizers import RECIPES, AdamWRecipe, MuonRecipe, SGDRecipe, find_recipe
+from infopace.lab.optimizers._kernel_muon import KernelMuon
 from infopace.scheduler import Optimizers
 
 from .small import ONE_PAPER_TRIAL, ROW
@@ -207,17 +209,19 @@ def test_muon_takes_the_hidden_matrices_and_adamw_the_rest(layer_wise: bool) -> 
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     taken = [{names[id(p)] for group in one.param_groups for p in group["params"]} for one in (muon, adamw)]
     assert isinstance(muon, torch.optim.Muon) and isinstance(adamw, torch.optim.AdamW)
-    assert taken[0] == {"first.weight", "second.weight"}
+    assert taken[0] == {"conv.weight", "first.weight", "second.weight"}
     assert taken[1] == set(names.values()) - taken[0]
     if layer_wise:
         layers = {group["layer"] for group in layer_groups(model)}
         assert {group["layer"] for group in optimizer.param_groups} == layers
-        assert [group["layer"] for group in muon.param_groups] == ["first", "second"]
+        assert [group["layer"] for group in muon.param_groups] == ["conv", "first", "second"]
 
 
 def test_muon_without_a_hidden_matrix_is_refused() -> None:
-    with pytest.raises(InputError, match="muon needs a hidden layer with a matrix of weights, got none"):
-        MuonRecipe().build(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(8, 2)), 0.01)
+    with pytest.raises(
+        InputError, match="muon needs a hidden layer with a matrix of weights or a convolution"
+    ):
+        MuonRecipe().build(nn.Sequential(nn.BatchNorm1d(8), nn.Linear(8, 2)), 0.01)
 
 
 def test_the_embedding_of_a_tied_head_is_not_for_muon() -> None:
@@ -282,3 +286,26 @@ def test_the_documented_optimizers_are_those_there_are() -> None:
 
 def test_every_workload_s_optimizer_is_known() -> None:
     assert {workload.optimizer.name for workload in workloads.WORKLOADS.values()} <= set(RECIPES)
+
+
+def test_muon_of_kernels_resumes_with_the_same_numbers() -> None:
+    def build() -> tuple[nn.Module, torch.optim.Optimizer]:
+        torch.manual_seed(0)
+        model = nn.Conv2d(2, 4, 3)
+        return model, KernelMuon([model.weight], 0.02)
+
+    def train(model: nn.Module, optimizer: torch.optim.Optimizer, seed: int) -> None:
+        optimizer.zero_grad()
+        model(
+            torch.randn(3, 2, 5, 5, generator=torch.Generator().manual_seed(seed))
+        ).square().mean().backward()
+        optimizer.step()
+
+    (whole, its), (again, new) = build(), build()
+    train(whole, its, 0)
+    saved = copy.deepcopy((whole.state_dict(), its.state_dict()))
+    train(whole, its, 1)
+    again.load_state_dict(saved[0])
+    new.load_state_dict(saved[1])
+    train(again, new, 1)
+    assert all(map(torch.equal, whole.parameters(), again.parameters()))

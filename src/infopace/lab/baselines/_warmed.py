@@ -5,18 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from torch import Tensor, nn
-from torch.nn.modules.conv import _ConvNd
-from torch.optim import AdamW, Muon, NAdam, Optimizer
+from torch.optim import AdamW, NAdam, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LinearLR
 
 from infopace.lab.baselines._adaptive import DECOUPLED_DECAY
 from infopace.lab.baselines._baseline import Baseline, Setting
 from infopace.lab.baselines._sgd import sgd
-from infopace.lab.errors import InputError
 from infopace.lab.optimizers import ADAM_GRID, SGD_GRID, MuonRecipe
 from infopace.lab.steps import Steps
-from infopace.scheduler import Optimizers
 
 _WARM_UP = 0.05
 _DECAY = 0.2  # the usual 10 to 20 % of the run
@@ -116,65 +112,9 @@ def _ademamix(setting: Setting) -> Steps:
     return Steps(optimizer, per_batch=_cosine(optimizer, setting))
 
 
-class MuonSteps(Steps):
-    """Muon for matrices and for convolutions, each kernel as a matrix with a row for each output channel.
-
-    torch's Muon takes matrices only. So it gets matrices that share the memory of the weights, and their gradients
-    before each step.
-
-    Args:
-        matrices: Matrices and kernels of convolutions.
-        others: All other weights, for AdamW.
-        setting: The run.
-    """
-
-    def __init__(self, matrices: list[nn.Parameter], others: list[nn.Parameter], setting: Setting) -> None:
-        recipe = MuonRecipe()
-        self._weights = matrices
-        self._flat = [nn.Parameter(as_matrix(weight.detach(), weight)) for weight in matrices]
-        muon = Muon(
-            self._flat,
-            setting.lr,
-            recipe.weight_decay,
-            recipe.momentum,
-            recipe.nesterov,
-            adjust_lr_fn="match_rms_adamw",
-        )
-        rest = AdamW(others, setting.lr, recipe.betas, weight_decay=recipe.weight_decay) if others else None
-        optimizer = Optimizers([muon] if rest is None else [muon, rest])
-        super().__init__(optimizer, per_batch=_trapezoid(optimizer, setting))
-
-    def step(self, loss: Tensor, again: Callable[[], Tensor] | None = None) -> None:
-        """Update the weights, after the backward pass of `loss`."""
-        for weight, flat in zip(self._weights, self._flat, strict=True):
-            flat.grad = None if weight.grad is None else as_matrix(weight.grad, weight)
-            weight.grad = None  # the optimizer's zero_grad does not reach it
-        super().step(loss, again)
-
-
-def as_matrix(values: Tensor, weight: Tensor) -> Tensor:
-    """Values (out, in, ...) of a weight as (out, k), with columns in the order of the weight's memory.
-
-    So the matrix of the weight itself shares its memory, in channels-last format too.
-    """
-    inner = sorted(range(1, weight.ndim), key=weight.stride, reverse=True)
-    return values.permute(0, *inner).flatten(1)
-
-
 def _muon(setting: Setting) -> Steps:
-    modules = list(setting.model.modules())
-    outer = [module.weight for module in modules if isinstance(module, nn.Embedding)]
-    outer += [module.weight for module in modules if isinstance(module, nn.Linear)][-1:]
-    apart = set(outer)
-    weights = list(setting.model.parameters())
-    kernels = {module.weight for module in modules if isinstance(module, _ConvNd)}
-    matrices = [w for w in weights if w in kernels or (w.ndim == 2 and w not in apart)]
-    if not matrices:
-        raise InputError(
-            "muon needs a hidden layer with a matrix of weights or a convolution, got none in this model"
-        )
-    chosen = set(matrices)
-    return MuonSteps(matrices, [weight for weight in weights if weight not in chosen], setting)
+    optimizer = MuonRecipe().build(setting.model, setting.lr)
+    return Steps(optimizer, per_batch=_trapezoid(optimizer, setting))
 
 
 WARMED_BASELINES = (

@@ -12,10 +12,12 @@ from typing import Any, ClassVar
 
 import torch
 from torch import nn
+from torch.nn.modules.conv import _ConvNd
 from torch.optim import Optimizer
 
 from infopace import layer_groups
 from infopace.lab.errors import InputError
+from infopace.lab.optimizers._kernel_muon import KernelMuon
 from infopace.scheduler import Optimizers
 
 Groups = list[dict[str, Any]]
@@ -103,10 +105,10 @@ class AdamWRecipe(Recipe):
 
 @dataclass(frozen=True)
 class MuonRecipe(Recipe):
-    """Muon (Jordan 2024) for the matrices of hidden layers, AdamW for all other weights.
+    """Muon (Jordan 2024) for the matrices and kernels of hidden layers, AdamW for all other weights.
 
-    Others are embeddings, the last linear layer, convolutions, norms and biases, as its author advises. Muon's steps
-    are scaled to the size of AdamW's, so one learning rate serves both (Liu et al. 2025).
+    Others are embeddings, the last linear layer, norms and biases, as its author advises. Muon's steps are scaled to
+    the size of AdamW's, so one learning rate serves both (Liu et al. 2025).
     """
 
     name: ClassVar[str] = "muon"
@@ -120,15 +122,16 @@ class MuonRecipe(Recipe):
         hidden = set(_hidden_matrices(model))
         if not hidden:
             raise InputError(
-                "muon needs a hidden layer with a matrix of weights, got none in this model; take adamw"
+                "muon needs a hidden layer with a matrix of weights or a convolution, got none in this model; "
+                "take adamw"
             )
         matrices, others = _split(groups, hidden)
-        muon = torch.optim.Muon(
+        muon = KernelMuon(
             matrices,
             lr,
-            self.weight_decay,
-            self.momentum,
-            self.nesterov,
+            weight_decay=self.weight_decay,
+            momentum=self.momentum,
+            nesterov=self.nesterov,
             adjust_lr_fn="match_rms_adamw",
         )
         rest = [torch.optim.AdamW(others, lr, self.betas, weight_decay=self.weight_decay)] if others else []
@@ -185,11 +188,12 @@ def find_recipe(name: str | None, own: Recipe) -> Recipe:
 
 
 def _hidden_matrices(model: nn.Module) -> Iterator[nn.Parameter]:
-    """The weights with two dimensions, except those of embeddings and of the last linear layer."""
+    """Kernels, and weights with two dimensions, except those of embeddings and of the last linear layer."""
     outer = [module.weight for module in model.modules() if isinstance(module, nn.Embedding)]
     outer += [module.weight for module in model.modules() if isinstance(module, nn.Linear)][-1:]
     apart = set(outer)
-    return (weight for weight in model.parameters() if weight.ndim == 2 and weight not in apart)
+    kernels = {module.weight for module in model.modules() if isinstance(module, _ConvNd)}
+    return (w for w in model.parameters() if w in kernels or (w.ndim == 2 and w not in apart))
 
 
 def _split(groups: Groups, chosen: set[nn.Parameter]) -> tuple[Groups, Groups]:

@@ -146,6 +146,7 @@ def find_suite(spec: str) -> Suite:
 _PACED = (
     Contestant("infopace-sgd", DEFAULT, "sgd", "usable", "run"),
     Contestant("infopace-adamw", DEFAULT, "adamw", "usable", "run"),
+    Contestant("infopace-muon", DEFAULT, "muon", "usable", "run"),
     # The default before: a range test before the run, which then ends as soon as nothing more is gained.
     Contestant("hold-and-decay-sgd", OURS, "sgd", "usable"),
     Contestant("hold-and-decay-adamw", OURS, "adamw", "usable"),
