@@ -31,18 +31,18 @@ class KernelMuon(torch.optim.Muon):
     def _init_group(
         self,
         group: MutableMapping[str, Any],
-        weights: list[Tensor],
+        params_with_grad: list[Tensor],
         grads: list[Tensor],
-        averages: list[Tensor],
+        muon_momentum_bufs: list[Tensor],
     ) -> bool:
         for weight in group["params"]:
             # As the weight lies in memory, so that a matrix shares it.
             if weight.grad is not None and "momentum_buffer" not in self.state[weight]:
                 self.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
-        is_complex = super()._init_group(group, weights, grads, averages)
-        layouts = list(weights)
-        for values in (weights, grads, averages):
-            values[:] = [_as_matrix(one, weight) for one, weight in zip(values, layouts, strict=True)]
+        is_complex = super()._init_group(group, params_with_grad, grads, muon_momentum_bufs)
+        weights = list(params_with_grad)
+        for values in (params_with_grad, grads, muon_momentum_bufs):
+            values[:] = [_as_matrix(one, weight) for one, weight in zip(values, weights, strict=True)]
         return is_complex
 
 
