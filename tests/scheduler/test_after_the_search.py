@@ -115,17 +115,17 @@ def test_with_a_rate_for_each_layer_the_last_one_says_where_the_network_returns_
     assert "back to step 0; " in loop.scheduler.explain()
 
 
-def first_layer(loop: Loop) -> nn.Linear:
+def frozen_layer(loop: Loop) -> tuple[nn.Linear, torch.Tensor]:
+    """The first layer, which is frozen from now on, and a copy of its weights."""
     layer = loop.model[0]
     assert isinstance(layer, nn.Linear)
-    return layer
+    layer.requires_grad_(False)
+    return layer, layer.weight.detach().clone()
 
 
 def test_weights_that_thaw_within_a_trial_are_put_back() -> None:
     loop = Loop()
-    layer = first_layer(loop)
-    layer.requires_grad_(False)
-    first = layer.weight.detach().clone()
+    layer, first = frozen_layer(loop)
     loop.train(5)
     layer.requires_grad_(True)
     loop.train(14)
@@ -137,18 +137,14 @@ def test_weights_that_thaw_within_a_trial_are_put_back() -> None:
 def test_a_state_leaves_weights_alone_that_were_frozen_after_the_copy() -> None:
     loop = Loop()
     loop.train(10)
-    layer = first_layer(loop)
-    layer.requires_grad_(False)
-    now = layer.weight.detach().clone()
+    layer, now = frozen_layer(loop)
     loop.scheduler.state_dict()
     assert torch.equal(layer.weight, now)
 
 
 def test_a_copy_of_the_best_network_takes_up_weights_that_thaw() -> None:
     loop = Loop(bounds=Bounds(1e-4, 0.1))
-    layer = first_layer(loop)
-    layer.requires_grad_(False)
-    first = layer.weight.detach().clone()
+    layer, first = frozen_layer(loop)
     loop.train(45)
     layer.requires_grad_(True)
     loop.train(5)
