@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
@@ -123,11 +124,13 @@ def frozen_layer(loop: Loop) -> tuple[nn.Linear, torch.Tensor]:
     return layer, layer.weight.detach().clone()
 
 
-def test_weights_that_thaw_within_a_trial_are_put_back() -> None:
+@pytest.mark.parametrize("another_freezes", [False, True])
+def test_weights_that_thaw_within_a_trial_are_put_back(another_freezes: bool) -> None:
     loop = Loop()
     layer, first = frozen_layer(loop)
     loop.train(5)
     layer.requires_grad_(True)
+    loop.model[3].requires_grad_(not another_freezes)
     loop.train(14)
     assert not torch.equal(layer.weight, first)
     loop.train(1)

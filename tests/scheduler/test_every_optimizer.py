@@ -261,7 +261,8 @@ def test_several_backward_passes_are_one_step() -> None:
     assert scheduler._steps.taken == 2
 
 
-def test_weights_that_thaw_within_an_epoch_are_put_back() -> None:
+@pytest.mark.parametrize("another_freezes", [False, True])
+def test_weights_that_thaw_within_an_epoch_are_put_back(another_freezes: bool) -> None:
     model = Net()
     model.one.requires_grad_(False)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
@@ -269,6 +270,7 @@ def test_weights_that_thaw_within_an_epoch_are_put_back() -> None:
     train(model, optimizer, range(2))
     assert torch.equal(model.one.weight, weights["one.weight"])
     model.one.requires_grad_(True)
+    model.other.requires_grad_(not another_freezes)
     train(model, optimizer, range(2))
     assert not torch.equal(model.one.weight, weights["one.weight"])
     scheduler.roll_back("as a test")

@@ -10,7 +10,7 @@ import collections
 import copy
 import math
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -53,10 +53,6 @@ class Weights:
         """The weights themselves."""
         return [weight for weight, _ in self._values]
 
-    def holds(self, weight: Tensor) -> bool:
-        """Whether it is one of them."""
-        return any(weight is one for one in self.weights)
-
     @property
     def norm(self) -> float:
         """The Euclidean norm of the copies, without values that are not finite."""
@@ -90,6 +86,41 @@ class Weights:
         """Restore the weights; tensors keep their identity."""
         for weight, value in self._values:
             local(weight).copy_(value)
+
+
+class Thawing:
+    """Finds the weights that an optimizer has held frozen and trains later: copies that were made before lack them.
+
+    It is asked before each step, and looks closer only where the weights that are trained are others than before.
+    """
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self._optimizer = optimizer
+        self.copied()
+
+    def copied(self) -> None:
+        """All weights that are trained now have been copied."""
+        self._known = self._which()
+
+    def lacking(self, copies: Sequence[object]) -> list[Tensor]:
+        """The weights that are trained now and that none of these copies holds; mostly there are none."""
+        now = self._which()
+        if now == self._known:
+            return []
+        self._known = now
+        held = {id(weight) for part in copies if isinstance(part, Weights) for weight in part.weights}
+        weights = [weight for group in self._optimizer.param_groups for weight in group["params"]]
+        return [weight for weight in weights if weight.requires_grad and id(weight) not in held]
+
+    def _which(self) -> list[bool]:
+        """Of each weight whether it is trained. One that thaws as another freezes does not change their number."""
+        return [weight.requires_grad for group in self._optimizer.param_groups for weight in group["params"]]
+
+
+def where_to_keep(model: nn.Module) -> torch.device | None:
+    """The device of copies, for `keep_on`: the computer's memory for a model on a GPU; None: that of each weight."""
+    on_gpu = any(weight.device.type != "cpu" for weight in model.parameters())
+    return torch.device("cpu") if on_gpu else None
 
 
 # Of a parameter group: what is kept elsewhere, and what says whose it is.

@@ -186,7 +186,7 @@ def check_epoch(given: int, found: int) -> None:
 
 
 def check_can_search(optimizer: Optimizer, model: nn.Module, warmup: int | str) -> None:
-    """Raise ValueError where the rate cannot be found in the run, or not so: trials could not be put back."""
+    """Raise ValueError where a rate cannot be found: with a warm-up, or where trials cannot be put back."""
     if warmup != "auto":
         raise ValueError(
             f"bounds must be given with a warm-up of your own, got None and warmup={shown(warmup)}; without bounds "

@@ -93,7 +93,7 @@ class Finding:
         over: Whether no trial runs.
         gone: Optimizer steps of the search, or of the last look.
         epochs: Epochs that ended in it.
-        copies: The network at the begin of trials, and after the best.
+        copies: The network where trials begin, and where the best ended.
     """
 
     def __init__(

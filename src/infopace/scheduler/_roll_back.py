@@ -13,7 +13,15 @@ from torch.optim import Optimizer
 
 from infopace._checks import share, warn
 from infopace.model.layers import parameters_of
-from infopace.model.snapshot import Buffers, Contents, OptimizerState, Weights, contents_of
+from infopace.model.snapshot import (
+    Buffers,
+    Contents,
+    OptimizerState,
+    Thawing,
+    Weights,
+    contents_of,
+    where_to_keep,
+)
 from infopace.probe import Measurement
 from infopace.scheduler._ledger import Ledger
 from infopace.scheduler._steps import call_before_steps, with_hooks
@@ -83,7 +91,7 @@ class LastEpoch:
         self._model, self._optimizer, self._also = model, optimizer, tuple(also)
         self._kept: tuple[Weights, list[Contents]] | None = None
         self._added: list[Weights] = []
-        self._trainable = 0
+        self._thawing = Thawing(optimizer)
         if not with_hooks(optimizer):
             raise ValueError(
                 f"steps of {type(optimizer).__name__} cannot be followed; give roll_back=False to do without"
@@ -131,7 +139,7 @@ class LastEpoch:
     def keep(self) -> None:
         """An epoch is over, or a state was loaded, and the next begins."""
         self._kept, self._added = None, []
-        self._buffers, self._versions = Buffers(self._model, self._keep_on()), self._version()
+        self._buffers, self._versions = Buffers(self._model, where_to_keep(self._model)), self._version()
 
     def put_back(self) -> None:
         """All as it was when the epoch began."""
@@ -150,10 +158,11 @@ class LastEpoch:
         if not any(optimizer is one for one in self._followed):
             return
         if self._kept is not None:
-            self._take_up_thawed(self._kept[0])
+            if thawed := self._thawing.lacking((self._kept[0], *self._added)):
+                self._added.append(Weights(thawed, where_to_keep(self._model)))
             return
-        self._trainable = self._count_trainable()
-        keep_on = self._keep_on()
+        self._thawing.copied()
+        keep_on = where_to_keep(self._model)
         self._kept = (
             Weights([weight for weight in parameters_of(self._model) if weight.requires_grad], keep_on),
             [
@@ -161,22 +170,6 @@ class LastEpoch:
                 OptimizerState(self._optimizer, keep_on),
                 *(part for holder in self._also for part in contents_of(holder, keep_on)),
             ],
-        )
-
-    def _take_up_thawed(self, kept: Weights) -> None:
-        """Keep weights too that the optimizer held frozen when the epoch began, and trains from this step on."""
-        trainable = self._count_trainable()
-        if trainable == self._trainable:
-            return
-        self._trainable = trainable
-        held = [weight for group in self._optimizer.param_groups for weight in group["params"]]
-        known = (kept, *self._added)
-        thawed = [w for w in held if w.requires_grad and not any(part.holds(w) for part in known)]
-        self._added.append(Weights(thawed, self._keep_on()))
-
-    def _count_trainable(self) -> int:
-        return sum(
-            weight.requires_grad for group in self._optimizer.param_groups for weight in group["params"]
         )
 
     def _version(self) -> list[tuple[nn.Parameter, int]]:
@@ -189,10 +182,6 @@ class LastEpoch:
         return len(now) == len(then) and all(
             a is b and one == other for (a, one), (b, other) in zip(now, then, strict=True)
         )
-
-    def _keep_on(self) -> torch.device | None:
-        on_gpu = any(weight.device.type != "cpu" for weight in self._model.parameters())
-        return torch.device("cpu") if on_gpu else None
 
 
 def collapse(subject: Subject, now: Measurement, before: float, first: float, left: float) -> str | None:

@@ -36,7 +36,7 @@ from infopace.scheduler._searching import Searching
 from infopace.scheduler._several import as_one
 from infopace.scheduler._steps import Misuse, OptimizerSteps
 from infopace.scheduler._subject import with_weights_of_its_own
-from infopace.scheduler._trained import Kept, Trained, take_up_thawed
+from infopace.scheduler._trained import Kept, Trained
 from infopace.scheduler._warmup import warmup_steps
 
 
@@ -179,7 +179,7 @@ class MutualInformationLR(Readings, LRScheduler):
             measuring=measuring,
             measured=measured,
         )
-        self._search = finding and Searching(finding, self._pacer, self._steps, self._set_rates)
+        self._search = Searching(finding, self._pacer, self._steps, self._set_rates) if finding else None
         self._steps.warner.begin()
         super().__init__(optimizer)
 
@@ -328,7 +328,8 @@ class MutualInformationLR(Readings, LRScheduler):
 
     def _before_step(self) -> list[float] | None:
         """Set the rates of a step where they change from step to step; None: they were not set."""
-        take_up_thawed(self._copies)
+        for one in self._copies:
+            one.take_up_thawed()
         if self._search is not None and self._search.before_step():
             return self._set_rates()
         by_steps = self._pacer.cadence.by_steps

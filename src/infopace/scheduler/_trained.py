@@ -6,7 +6,6 @@ import copy
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -15,9 +14,11 @@ from infopace.model.snapshot import (
     Buffers,
     Contents,
     OptimizerState,
+    Thawing,
     Weights,
     contents_of,
     optimizers_in,
+    where_to_keep,
 )
 
 
@@ -44,41 +45,28 @@ class Trained:
         groups = [group for one in optimizers_in(self._optimizer) for group in one.param_groups]
         return round(1 / (1 - max((_average(group) for group in groups), default=0.0)), 3)
 
-    @property
-    def held(self) -> int:
-        """How many weights the optimizer trains, as of now."""
-        groups = self._optimizer.param_groups
-        return sum(weight.requires_grad for group in groups for weight in group["params"])
-
     def copied(self) -> list[Contents]:
         """A copy of it, as it is now."""
-        keep_on = self._keep_on
+        keep_on = where_to_keep(self._model)
         return [
-            Weights(self._trainable, keep_on),
+            Weights([weight for weight in parameters_of(self._model) if weight.requires_grad], keep_on),
             Buffers(self._model, keep_on),
             OptimizerState(self._optimizer, keep_on),
             *(part for holder in self._also for part in contents_of(holder, keep_on)),
         ]
 
-    def thawed(self, copies: Sequence[Contents]) -> Weights:
-        """A copy of the weights that are trained now, and that these copies lack."""
-        known = [part for part in copies if isinstance(part, Weights)]
-        thawed = [weight for weight in self._trainable if not any(part.holds(weight) for part in known)]
-        return Weights(thawed, self._keep_on)
-
     def frozen(self, copies: Sequence[Contents]) -> Weights:
         """A copy, as of now, of the weights of these copies that are trained no more."""
         held = [weight for part in copies if isinstance(part, Weights) for weight in part.weights]
-        return Weights([weight for weight in held if not weight.requires_grad], self._keep_on)
+        return self.copied_too([weight for weight in held if not weight.requires_grad])
 
-    @property
-    def _trainable(self) -> list[nn.Parameter]:
-        return [weight for weight in parameters_of(self._model) if weight.requires_grad]
+    def copied_too(self, weights: Iterable[Tensor]) -> Weights:
+        """A copy of some weights."""
+        return Weights(weights, where_to_keep(self._model))
 
-    @property
-    def _keep_on(self) -> torch.device | None:
-        on_gpu = any(weight.device.type != "cpu" for weight in self._model.parameters())
-        return torch.device("cpu") if on_gpu else None
+    def thawing(self) -> Thawing:
+        """What finds the weights that thaw from now on."""
+        return Thawing(self._optimizer)
 
     def rates(self) -> list[Any]:
         """The learning rates of the parameter groups, as they are now."""
@@ -135,7 +123,7 @@ class Kept:
     def __init__(self, trained: Trained) -> None:
         self._trained = trained
         self._parts: list[Contents] | None = None
-        self._held = 0
+        self._thawing = trained.thawing()
         self._rates: list[Any] = []
         self._saved: Mapping[str, Any] | None = None
 
@@ -145,14 +133,12 @@ class Kept:
     def keep(self) -> None:
         """Copy all as it is now."""
         self._parts, self._rates, self._saved = self._trained.copied(), self._trained.rates(), None
-        self._held = self._trained.held
+        self._thawing.copied()
 
     def take_up_thawed(self) -> None:
         """A step is about to begin: copy weights too that were frozen until now."""
-        if self._parts is None or (held := self._trained.held) == self._held:
-            return
-        self._held = held
-        self._parts.append(self._trained.thawed(self._parts))
+        if self._parts is not None and (thawed := self._thawing.lacking(self._parts)):
+            self._parts.append(self._trained.copied_too(thawed))
 
     def forget(self) -> None:
         """No copy is needed any more."""
@@ -187,12 +173,6 @@ class Kept:
     def load(self, state: Mapping[str, Any] | None) -> None:
         """From what `state` gave."""
         self._parts, self._saved = None, state
-
-
-def take_up_thawed(copies: Iterable[Kept]) -> None:
-    """A step is about to begin: each copies weights too that were frozen until now."""
-    for one in copies:
-        one.take_up_thawed()
 
 
 def _shapes(state: Any) -> dict[str, tuple[int, ...]]:

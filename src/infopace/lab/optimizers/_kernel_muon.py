@@ -12,7 +12,7 @@ from torch import Tensor
 class KernelMuon(torch.optim.Muon):
     """Muon for matrices and for kernels of convolutions, each as a matrix with a row for each output channel.
 
-    Its author has kernels so (Jordan 2024). torch's Muon takes matrices only.
+    So does its author (Jordan 2024). torch's Muon takes matrices only.
 
     Args:
         params: Weights of two dimensions or more, or parameter groups.
