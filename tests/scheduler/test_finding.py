@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import io
 import math
@@ -151,6 +152,21 @@ def test_a_state_saved_in_the_middle_resumes_bit_for_bit(stop: int) -> None:
     assert torch.equal(second.weights(), whole.weights())
     assert same(second.scheduler.state_dict(), whole.scheduler.state_dict())
     assert second.scheduler.found == whole.scheduler.found
+
+
+def test_a_resumed_trial_leaves_the_rate_at_its_end_that_it_had() -> None:
+    """What logs and schedulers beside this one read between two steps."""
+    loop = Loop()
+    loop.train(7)
+    states = copy.deepcopy([part.state_dict() for part in (loop.model, loop.optimizer, loop.scheduler)])
+    again = Loop()
+    for part, state in zip((again.model, again.optimizer, again.scheduler), states, strict=True):
+        part.load_state_dict(state)
+    again.step = 7
+    for one in (loop, again):
+        one.train(13)
+    assert len(found(loop).trials) == 1
+    assert again.rate == loop.rate == loop.rates[-1]
 
 
 def test_the_decay_of_that_run_is_watched() -> None:

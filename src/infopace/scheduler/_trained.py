@@ -147,7 +147,9 @@ class Kept:
     def put_back(self) -> None:
         """All as it was when it was copied."""
         if self._saved is not None:
+            rates = self._trained.rates()
             self._trained.load(self._saved)
+            self._trained.put_rates(rates)  # which copies leave alone
         for part in self._parts or ():
             part.put_back()
 
