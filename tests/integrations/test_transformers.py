@@ -10,7 +10,7 @@ import peft
 import pytest
 import torch
 from torch import Tensor, nn
-from transformers import Trainer, TrainingArguments
+from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from infopace import HoldAndDecay, MutualInformationLR, Probe
 from infopace.integrations.transformers import pace
@@ -186,10 +186,48 @@ def test_another_scheduler_is_refused(tmp_path: Path) -> None:
         pace(run.trainer, probe())
 
 
-def test_a_second_call_of_train_is_refused(tmp_path: Path) -> None:
-    run = Train(tmp_path, max_steps=20).train()
-    with pytest.raises(ValueError, match="train must be called once"):
+class OutOfMemory(TrainerCallback):
+    """An error of a batch that is too large, after so many steps."""
+
+    def __init__(self, after: int) -> None:
+        self.after: int | None = after
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step == self.after:
+            self.after = None
+            raise RuntimeError("CUDA out of memory.")
+
+
+@pytest.mark.parametrize("after", [1, pytest.param(6, marks=pytest.mark.slow)])
+def test_a_run_that_begins_anew_with_a_smaller_batch_begins_with_the_first_weights(
+    tmp_path: Path, after: int
+) -> None:
+    run = Train(tmp_path, max_steps=100, auto_find_batch_size=True)
+    run.trainer.add_callback(OutOfMemory(after))
+    run.train()
+    smaller = int(0.9 * BATCH)
+    seen = next(number for number, batch in enumerate(run.batches) if len(batch) == smaller)
+    assert_alike(run, Plain(run.batches[seen : seen + 100]))  # one more was fetched
+
+
+def test_a_second_call_of_train_is_a_run_of_its_own(tmp_path: Path) -> None:
+    run = Train(tmp_path, max_steps=100).train()
+    first, best = run.scheduler, run.scheduler.history["output"][-1]
+    run.train()
+    assert run.scheduler is not first and run.scheduler.finished
+    assert "nats at 0.1," in run.scheduler.found[0]  # where the trials of the first run began
+    assert run.scheduler.history["output"][0] > best - 0.2
+
+
+def test_an_interrupted_trial_is_put_back_by_the_next_call_of_train(tmp_path: Path) -> None:
+    run = Train(tmp_path, max_steps=100)
+    interrupt = OutOfMemory(7)
+    run.trainer.add_callback(interrupt)
+    with pytest.raises(RuntimeError, match="out of memory"):
         run.train()
+    done = len(run.batches)
+    run.train()
+    assert_alike(run, Plain(run.batches[done:]))
 
 
 def lora() -> Any:

@@ -55,14 +55,13 @@ def pace(trainer: Any, probe: Probe, *, every: int | str = "auto", **options: An
         optimizer = trainer.optimizer if optimizer is None else optimizer
         if isinstance(optimizer, AcceleratedOptimizer):  # it has no hooks
             optimizer = optimizer.optimizer
-        if built.get("for") is optimizer:
-            raise ValueError(
-                "train must be called once with an optimizer that infopace paces, got a second call"
-            )
-        built["for"] = optimizer
+        # Training begins anew, with a smaller batch or in a second call of `train`, and not in the middle of a trial.
+        if built.get("for") is optimizer and built["scheduler"].finding and not trainer.state.global_step:
+            built["scheduler"].roll_back("training begins anew")
         scaler = trainer.accelerator.scaler
         found = planned({"every": every, **options}, None, num_training_steps, [scaler])
         trainer.lr_scheduler = MutualInformationLR(optimizer, trainer.model, probe, **found)
+        built.update({"for": optimizer, "scheduler": trainer.lr_scheduler})
         trainer._created_lr_scheduler = True  # for a search over hyperparameters, which begins anew
         return trainer.lr_scheduler
 
