@@ -163,6 +163,7 @@ def test_several_optimizers_keep_their_ratio(every: int | None) -> None:
     assert history[-1] > history[0] + 0.5
 
 
+@pytest.mark.filterwarnings("ignore:optimizers must be listed in the order")
 @pytest.mark.parametrize("reverse", [False, True])
 def test_several_optimizers_are_rolled_back_together(reverse: bool) -> None:
     model = model_of()

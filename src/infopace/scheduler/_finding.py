@@ -157,12 +157,13 @@ class Finding:
             self._before = self._measured().each
         self._start.keep()
 
-    def after_step(self) -> None:
+    def after_step(self) -> bool:
         """A step is over; after the last one of a trial the network is measured, and the next trial begins."""
-        self._taken += 1
-        self.gone += 1
-        if self._taken >= self._until or (self._stage == "wait" and self.gone >= self._longest):
+        self._taken, self.gone = self._taken + 1, self.gone + 1
+        ends = self._taken >= self._until or (self._stage == "wait" and self.gone >= self._longest)
+        if ends:
             self.end_trial()
+        return ends
 
     def first_epoch_over(self, steps: int, planned: int | None) -> None:
         """The first epoch had so many steps, and so many epochs are planned. Later calls change nothing.

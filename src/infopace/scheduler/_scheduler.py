@@ -258,6 +258,7 @@ class MutualInformationLR(Readings, LRScheduler):
             "step_count": self._step_count,
             "steps": self._steps.total,
             "taken": self._steps.taken,
+            "running": self._steps.running,
             "first": None if self._steps.first is None else self._groups.by_layer(self._steps.first),
             "finding": None if self._search is None else self._search.finding.state(),
             "last_lr": self._groups.by_layer(self.get_last_lr()),
@@ -300,6 +301,7 @@ class MutualInformationLR(Readings, LRScheduler):
         self._steps.total = state_dict["steps"]
         if self._pacer.cadence.by_steps and (first := state_dict["first"]) is not None:
             self._steps.goes_on(state_dict["taken"], self._groups.spread(first, rates))
+        self._steps.runs_on(state_dict.get("running"))
         self._steps.warner.begin()
 
     def _adopt(self) -> None:
@@ -358,10 +360,7 @@ class MutualInformationLR(Readings, LRScheduler):
         rolled_back = len(self.rolled_back)
         self.observe()
         if len(self.rolled_back) > rolled_back:
-            # They are of the weights that were rolled back. Another optimizer may still be about to step.
-            for group in self.optimizer.param_groups:
-                for parameter in group["params"]:
-                    parameter.grad = None
+            self._steps.forget_gradients()
 
     def _measured(self, measure: Callable[[Used], Measurement]) -> Measurement:
         """Measure, and where more is decided than before, begin a unit of time."""

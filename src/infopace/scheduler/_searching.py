@@ -42,7 +42,8 @@ class Searching:
 
     def after_step(self) -> None:
         """A step of a trial is over."""
-        self.finding.after_step()
+        if self.finding.after_step() and self._steps.of_several:
+            self._steps.forget_gradients()
         self._go_on()
 
     def diverged(self) -> None:

@@ -26,6 +26,8 @@ _paced: weakref.WeakKeyDictionary[Optimizer, weakref.ref[OptimizerSteps]] = weak
 # After so many calls of step, each after so many optimizer steps, observe is missing. A loop that calls step after
 # every batch has one optimizer step before each call.
 _CALLS, _STEPS = 3, 2
+# After each of the first so many steps came one of an optimizer that is not the last in the list: a wrong order.
+_LATE = 3
 # The starts of so many steps are noted.
 _TIMES = 20
 
@@ -94,6 +96,10 @@ class Misuse(enum.Enum):
     CHANGED = (
         "other code, another scheduler perhaps, has changed the learning rate: {found:.4g} found in parameter group "
         "{group}, {applied:.4g} set; leave the rate to one of them, or join both by SequentialLR"
+    )
+    ORDER = (
+        "optimizers must be listed in the order in which they step, got a step of number {place}, counted from 0, "
+        "after each of the last one; a trial, or a roll-back, ends with the last one in the list"
     )
     SET_BACK = (
         "other code, another scheduler perhaps, has changed the learning rate: {found:.4g} found in parameter group "
@@ -195,6 +201,7 @@ class OptimizerSteps:
         self.taken, self.applied, self.set_here = 0, None, False
         # Steps of each optimizer, and whether the last that began is not over.
         self._counts, self._open = [0] * len(parts_of(self._optimizer)), False
+        self._late = list(self._counts)
         self._first: list[float] | None = None
         self._last: list[float] | None = None
         self._norm, self._groups = self._norm_now(), len(self._optimizer.param_groups)
@@ -216,8 +223,30 @@ class OptimizerSteps:
 
     def goes_on(self, taken: int, first: list[float] | None) -> None:
         """A state was loaded in the middle of a unit of time, after so many steps and with these rates at its first."""
-        self.taken, self._first = taken, first
+        self.taken, self._first, self.set_here = taken, first, taken > 0
         self._counts = [taken] * len(self._counts)
+
+    @property
+    def running(self) -> list[bool]:
+        """Of each of several optimizers whether it has stepped in the step that runs; empty: none runs."""
+        return [count >= self.taken for count in self._counts] if self._open else []
+
+    def runs_on(self, running: object) -> None:
+        """A state was loaded in the middle of a step of several optimizers; `running` is what it was then."""
+        if isinstance(running, list) and len(running) == len(self._counts) and any(running):
+            self.taken, self._open = max(self.taken, 1), True
+            self._counts = [self.taken if stepped else self.taken - 1 for stepped in running]
+
+    @property
+    def of_several(self) -> bool:
+        """Whether there are several optimizers, of which one may step after a step is over."""
+        return len(self._counts) > 1
+
+    def forget_gradients(self) -> None:
+        """They are of weights that were put back, and an optimizer may still be about to step."""
+        for group in self._optimizer.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
 
     def used(self) -> tuple[list[float], list[float]]:
         """The groups' learning rates at the first and at the last step since `begin`; without steps, those of now.
@@ -260,13 +289,20 @@ class OptimizerSteps:
         if self._counts[place] == self.taken and self._open:
             self._end()  # it begins a step, and the last optimizer had none in the one before
         self._counts[place] += 1
+        groups, tensors = self._optimizer.param_groups, self.tensors
+        # No number can be read then.
+        captures = tensors and torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing()
         if self._counts[place] <= self.taken:
+            if not (self._open or captures):
+                self._at_each()  # it skipped steps, and takes one before the next of the others: at that one's rates
+                self._late[place] += self._counts[place] == self.taken
+                if self._late[place] == self.taken == _LATE:
+                    self.warner.say(Misuse.ORDER, place=place)
             return
         self.taken, self._open = self.taken + 1, True
-        groups, tensors = self._optimizer.param_groups, self.tensors
-        if tensors and torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing():
+        if captures:
             self.total += 1
-            return  # no number can be read while a graph is captured
+            return
         if len(self.times) < _TIMES:
             self.times.append(time.perf_counter())
         starts = self._first is None or len(groups) != self._groups
