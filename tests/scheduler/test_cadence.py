@@ -182,7 +182,9 @@ def test_rates_that_are_tensors_are_explained_without_a_word_of_other_code() -> 
 def test_another_scheduler_is_told_that_its_rate_is_set_back() -> None:
     loop = Loop(HoldAndDecay(), 20)
     torch.optim.lr_scheduler.LinearLR(loop.optimizer, 0.1)
-    with pytest.warns(UserWarning, match=r"with every=\.\. it is set back before each step"):
+    with pytest.warns(
+        UserWarning, match=r"with every=\.\. and after a search it is set back before each step"
+    ):
         loop.train(2)
 
 

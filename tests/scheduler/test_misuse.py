@@ -17,6 +17,7 @@ from infopace._checks import warn
 from infopace.range_test import Race
 
 from ..small_run import BOUNDS, MEASURING, OURS, Run, data, same
+from .searching import Loop
 
 
 class Warned:
@@ -266,3 +267,22 @@ def test_another_number_of_steps_in_an_epoch_is_warned_of(given: int, warned: bo
             scheduler.step()
     said = f"steps_per_epoch must be the optimizer steps between two calls of observe, got {given} where there were 20"
     assert sum(one.startswith(said) for one in messages) == warned, messages
+
+
+@pytest.mark.parametrize("milestone", [3, 30])
+def test_a_warm_up_by_another_scheduler_does_not_multiply_the_rate_that_was_found(milestone: int) -> None:
+    """Of epochs, or of steps: milestones of both kinds are used."""
+    loop = Loop(every=None, policy=HoldAndDecay(10), steps_per_epoch=10)
+    parts = [LinearLR(loop.optimizer, 0.01, 1.0, milestone), loop.scheduler]
+    both = SequentialLR(loop.optimizer, parts, milestones=[milestone])
+    with Warned() as messages:
+        for step in range(40):
+            loop.train(1)
+            if step % 10 == 9:
+                loop.scheduler.observe()
+            if milestone == 30 or step % 10 == 9:
+                both.step()
+    after = loop.rates[loop.finding.index(False) :]
+    assert len(after) > 20 and set(after) == {loop.scheduler.bounds.lr_max}  # type: ignore[union-attr]
+    (said,) = [one for one in messages if "has changed the learning rate" in one]
+    assert "after a search it is set back before each step" in said

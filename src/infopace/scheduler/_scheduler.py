@@ -335,14 +335,17 @@ class MutualInformationLR(Readings, LRScheduler):
         if self._search is not None and self._search.before_step():
             return self._set_rates()
         by_steps = self._pacer.cadence.by_steps
-        if not (by_steps or self._steps.total <= self._warmup > 0):
+        # A warm-up by another scheduler, until this one is stepped, would multiply a rate that was found without it.
+        found_here = self._search is not None and self._step_count <= 1
+        if not (by_steps or found_here or self._steps.total <= self._warmup > 0):
             return None
-        if not self._steps.tensors and (found := self._groups.rates()) != (
-            ours := list(map(float, self._last_lr))
-        ):
-            if not by_steps:  # another scheduler drives for now
+        found = None if self._steps.tensors else self._groups.rates()
+        if found is not None and found != (ours := list(map(float, self._last_lr))):
+            if not (by_steps or found_here):  # another scheduler drives for now
                 return None
             self._steps.warner.compare(found, ours, Misuse.SET_BACK)
+        elif found_here and not by_steps:
+            return None
         return self._set_rates()
 
     def _after_step(self) -> None:
@@ -352,8 +355,6 @@ class MutualInformationLR(Readings, LRScheduler):
             self._search.after_step()
             return
         pacer.unit.stepped()
-        if not pacer.cadence.by_steps:
-            return
         pacer.choose_cadence(self._steps.times)
         if not pacer.cadence.is_due(pacer.unit.since):
             return

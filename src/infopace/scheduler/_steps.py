@@ -103,8 +103,8 @@ class Misuse(enum.Enum):
     )
     SET_BACK = (
         "other code, another scheduler perhaps, has changed the learning rate: {found:.4g} found in parameter group "
-        "{group}, {applied:.4g} set; with every=.. it is set back before each step, so leave the rate to one "
-        "scheduler; a warm-up is warmup=.. with bounds"
+        "{group}, {applied:.4g} set; with every=.. and after a search it is set back before each step, so leave the "
+        "rate to one scheduler; a warm-up is warmup=.. with bounds"
     )
 
 
