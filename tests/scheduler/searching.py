@@ -24,7 +24,7 @@ class Loop:
         lr: float = 0.1,
         *,
         policy: Policy | None = None,
-        every: int | None = 20,
+        every: int | str | None = 20,
         labels: torch.Tensor | None = None,
         optimizer: str = "SGD",
         held_out: bool = False,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import torch
 from torch import nn
@@ -155,3 +157,13 @@ def test_a_copy_of_the_best_network_takes_up_weights_that_thaw() -> None:
     assert loop.scheduler._pacer.best
     loop.scheduler._pacer.best.put_back()
     assert torch.equal(layer.weight, first)
+
+
+@pytest.mark.parametrize("every", [1, "auto"])
+@pytest.mark.parametrize("steps", [3, 4, 5, 6, 7])
+def test_a_plan_of_a_few_steps_ends_with_its_last_one(steps: int, every: int | str) -> None:
+    loop = Loop(policy=HoldAndDecay(steps=steps), every=every)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "nothing was learned")
+        loop.train(steps)
+    assert loop.scheduler.finished

@@ -206,10 +206,40 @@ def test_observe_measures_once_more() -> None:
     assert loop.scheduler.observe() is loop.scheduler.measurement is not before
     assert loop.scheduler.observe() is loop.scheduler.measurement
     assert len(loop.scheduler.decisions) == 1
-    loop.train(30, 40)
-    assert len(loop.scheduler.decisions) == 1  # the next is due 20 steps after the last
-    loop.train(40, 50)
+    loop.train(30, 39)
+    assert len(loop.scheduler.decisions) == 1
+    loop.train(39, 40)  # the unit is over, 10 steps after the last measurement
     assert len(loop.scheduler.decisions) == 2
+
+
+@pytest.mark.parametrize("measured", [5, 14, 37])
+def test_a_plan_ends_with_its_last_step_whenever_it_was_measured(measured: int) -> None:
+    loop = Loop(HoldAndDecay(steps=200), 10)
+    loop.train(0, measured)
+    loop.scheduler.observe()
+    loop.train(measured, 199)
+    assert not loop.scheduler.finished
+    loop.train(199, 200)
+    assert loop.scheduler.finished
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 9, 14, 20, 26])
+def test_a_plan_that_is_too_short_to_time_its_steps_ends_with_its_last_step(steps: int) -> None:
+    loop = Loop(HoldAndDecay(steps=steps), "auto")
+    loop.train(0, steps - 1)
+    assert not loop.scheduler.finished
+    loop.train(steps - 1, steps)
+    assert loop.scheduler.finished
+    assert loop.scheduler.every == max(steps // 2, 1)
+
+
+def test_a_plan_that_was_rolled_back_to_its_end_goes_on_for_a_step() -> None:
+    loop = Loop(HoldAndDecay(steps=80), 10)
+    for _ in range(2):
+        loop.train(0, 3)
+        loop.scheduler.roll_back("a test")
+    loop.train(0, 1)
+    assert loop.scheduler.finished
 
 
 def test_step_changes_nothing() -> None:

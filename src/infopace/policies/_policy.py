@@ -124,7 +124,9 @@ class Observed:
         return len(self.history)
 
     def left_of(self, epochs: int | None, steps: int | None = None) -> float | int | None:
-        """Of a planned run, the units that this history can still come to, at least one; None where none is planned.
+        """Of a planned run, the units that this history can still come to; None where none is planned.
+
+        At least one epoch, or one step.
 
         Raises:
             ValueError: a plan in epochs where a unit is a number of steps, or the other way round.
@@ -149,7 +151,8 @@ class Observed:
         else:
             planned = None if steps is None else steps / self.unit
         # Rounded, so that two quotients that differ by a whole number do so to the last bit.
-        return None if planned is None else max(round(planned - self.begun - self.rolled_back, 9), 1)
+        least = 1 if self.unit is None else 1 / self.unit
+        return None if planned is None else max(round(planned - self.begun - self.rolled_back, 9), least)
 
     def time(self, units: float | int) -> str:
         """A point in time as people count it: "epoch 7", or "step 280". Nothing was rolled back since then.

@@ -39,7 +39,7 @@ def steps_of_a_trial(planned: int | None) -> int:
     if planned is None:
         return _USUAL
     longest = max(math.floor(SHARE * planned / _TRIALS), min(math.floor(SHARE * planned / _FEW), _ENOUGH))
-    return min(max(longest, _LEAST), _MOST)
+    return min(max(longest, _LEAST), _MOST, max(planned // 2, 1))
 
 
 Found = tuple[float, Tensor]

@@ -157,7 +157,7 @@ class Pacer:
             raise ValueError(f"decide of a pacer {needed}, got steps = {steps}")
         if steps is not None:
             self._stepped(whole("steps", steps, 0))
-        if steps is None or self.cadence.is_due(self.unit.since):
+        if steps is None or self.cadence.is_due(self.unit.since, self.unit.steps):
             self.observe()
         return dict(self.ledger.decided[-1])
 

@@ -356,7 +356,7 @@ class MutualInformationLR(Readings, LRScheduler):
             return
         pacer.unit.stepped()
         pacer.choose_cadence(self._steps.times)
-        if not pacer.cadence.is_due(pacer.unit.since):
+        if not pacer.cadence.is_due(pacer.unit.since, pacer.unit.steps):
             return
         rolled_back = len(self.rolled_back)
         self.observe()

@@ -47,6 +47,8 @@ class Cadence:
             raise ValueError(f"every must be a number of optimizer steps, 'auto' or None, got {shown(every)}")
         self.by_steps, self._planned = every is not None, planned
         self.every = None if every is None or isinstance(every, str) else whole("every", every, 1, "step")
+        if every == "auto" and planned is not None and planned <= 2 * (_SLOW + _TIMED):
+            self.every = max(planned // 2, 1)  # half of the plan would be over when the steps were timed
         if self.every is not None and planned is not None and self.every >= max(planned, 2):
             raise ValueError(
                 "every must be less than the planned steps, or the rate would never decay, "
@@ -84,9 +86,10 @@ class Cadence:
             self.every = most
         return True
 
-    def is_due(self, since: int) -> bool:
-        """Whether to measure, so many steps after the last measurement."""
-        return self.every is not None and since >= self.every
+    def is_due(self, since: int, steps: int) -> bool:
+        """Whether to measure, so many steps after the last measurement, and after the unit of time began."""
+        # With "auto", and after an `observe` of the caller's, a unit may end between two measurements.
+        return self.every is not None and (since >= self.every or 0 < (self.unit or steps + 1) <= steps)
 
 
 class Unit:
