@@ -87,9 +87,13 @@ class Cadence:
         return True
 
     def is_due(self, since: int, steps: int) -> bool:
-        """Whether to measure, so many steps after the last measurement, and after the unit of time began."""
-        # With "auto", and after an `observe` of the caller's, a unit may end between two measurements.
-        return self.every is not None and (since >= self.every or 0 < (self.unit or steps + 1) <= steps)
+        """Whether to measure: so many steps after the last measurement, in a unit of time that has so many.
+
+        With "auto", and after an `observe` of the caller's, a unit may end between two measurements.
+        """
+        if self.every is None or self.unit is None:
+            return False
+        return since >= self.every or steps >= self.unit
 
 
 class Unit:
