@@ -18,7 +18,7 @@ from infopace import HoldAndDecay, MutualInformationLR
 from infopace.integrations._keras_optimizer import KerasOptimizer
 from infopace.integrations.keras import MutualInformationCallback
 from infopace.model.snapshot import OptimizerState
-from infopace.scheduler._trained import Trained
+from infopace.model.trained import Trained
 
 from .plain import BATCH, EPOCHS, STEPS, digits, small_probe
 

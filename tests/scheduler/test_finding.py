@@ -13,9 +13,9 @@ import torch
 from torch import nn
 
 from infopace import HoldAndDecay, MutualInformationLR, Probe
+from infopace.model.trained import Trained
 from infopace.scheduler._finding import SHARE, steps_of_a_trial
 from infopace.scheduler._search import Trial, chosen, rate_of
-from infopace.scheduler._trained import Trained
 
 from ..small_run import data, same
 from .searching import STEPS, Loop, found

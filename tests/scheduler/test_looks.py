@@ -9,8 +9,8 @@ from itertools import pairwise
 import torch
 from torch import nn
 
+from infopace.model.trained import Trained
 from infopace.scheduler._finding import Finding
-from infopace.scheduler._trained import Trained
 
 EACH = torch.randn(200, generator=torch.Generator().manual_seed(0)).double()
 

@@ -1,4 +1,4 @@
-"""What a model is made of: its layers, one forward pass, a snapshot that can be restored, random state."""
+"""What a model is made of: its layers, one forward pass, copies of what training changes, random state."""
 
 from infopace.model.layers import layer_groups as layer_groups
 from infopace.model.layers import weight_layers as weight_layers

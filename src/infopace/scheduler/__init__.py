@@ -1,7 +1,7 @@
 """Probe -> policy -> optimizer, as a torch learning-rate scheduler."""
 
+from infopace.scheduler._copies import Snapshot as Snapshot
 from infopace.scheduler._explain import Explanation as Explanation
-from infopace.scheduler._kept import Snapshot as Snapshot
 from infopace.scheduler._pacer import Pacer as Pacer
 from infopace.scheduler._roll_back import RollBack as RollBack
 from infopace.scheduler._roll_back import RollBackError as RollBackError

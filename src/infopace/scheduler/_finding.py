@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from infopace._checks import warn
 from infopace.estimators import OutOfRangeError
+from infopace.model.trained import Kept, Trained
 from infopace.policies import Bounds
 from infopace.probe import Measuring, Probe
 from infopace.scheduler._search import STRIDE, Trial, best, chosen, cliff, next_place, raised, rate_of
-from infopace.scheduler._trained import Kept, Trained
 
 # The share of the planned steps that trials may put back.
 SHARE = 0.1

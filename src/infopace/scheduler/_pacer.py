@@ -24,8 +24,8 @@ from infopace.scheduler._checks import (
     check_state,
     planned_steps,
 )
+from infopace.scheduler._copies import Best, Snapshot
 from infopace.scheduler._finding import Found, measure_trial
-from infopace.scheduler._kept import Best, Snapshot
 from infopace.scheduler._ledger import Ledger, Used
 from infopace.scheduler._roll_back import RollBack, check_that_a_rate_may_help, collapse
 from infopace.scheduler._subject import Subject, errors_by_layer, nats_by_layer

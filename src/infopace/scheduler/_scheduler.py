@@ -11,6 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from infopace._checks import shown
 from infopace.model.layers import check_model, check_parameters, holds_all, unwrap
+from infopace.model.trained import Kept, Trained
 from infopace.policies import Bounds, HoldAndDecay, Policy
 from infopace.probe import Measurement, Measuring, Probe
 from infopace.scheduler._checks import (
@@ -36,7 +37,6 @@ from infopace.scheduler._searching import Searching
 from infopace.scheduler._several import as_one
 from infopace.scheduler._steps import Misuse, OptimizerSteps
 from infopace.scheduler._subject import with_weights_of_its_own
-from infopace.scheduler._trained import Kept, Trained
 from infopace.scheduler._warmup import warmup_steps
 
 
