@@ -153,6 +153,16 @@ def test_a_row_that_no_scoreboard_writes_is_refused(change: dict[str, Any]) -> N
     assert not is_row(BEST | change)
 
 
+def test_a_quick_suite_is_every_second_workload_and_rate() -> None:
+    suite = find_suite("tuning-free")
+    quick = suite.quick()
+    names = [member.name for member in quick.members]
+    assert names == ["deep-mlp", "cifar10-vit", "movie-polarity", "california-housing", "noisy-mlp"]
+    assert [len(one.grid) for one in quick.tuned] == [5, 5]
+    assert quick.contestants == suite.contestants
+    assert SUITE.quick().members == SUITE.members  # of one workload, that one
+
+
 def test_suites_that_cannot_be() -> None:
     with pytest.raises(ValueError, match="members must not be empty"):
         Suite("empty", (), (PLAIN,), (TUNED,))

@@ -75,7 +75,7 @@ class CompareConfig:
     """tuning-free: score methods without tuning by the time that they need to reach a target, on ten workloads; or
     path/to/file.py:OBJECT. Of the other options it takes methods, seeds, tuning-seeds, finalists, jobs, known, out."""
     quick: bool = False
-    """With --suite: one seed, one tuning seed, and every second rate of the tuned baselines."""
+    """With --suite: every second workload, one seed, one tuning seed, every second rate of the tuned baselines."""
     seeds: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: 10, of a suite 5)")] = None
     """Runs of each method, with seeds 0, 1, .."""
     tuning_seeds: int = 3

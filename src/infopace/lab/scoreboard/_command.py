@@ -84,10 +84,7 @@ def resolve_suite(config: CompareConfig) -> SuitePlan:
     seeds = 5 if config.seeds is None else config.seeds
     tuning_seeds = config.tuning_seeds
     if config.quick:
-        seeds, tuning_seeds = 1, 1
-        suite = dataclasses.replace(
-            suite, tuned=tuple(dataclasses.replace(c, grid=c.grid[::2]) for c in suite.tuned)
-        )
+        seeds, tuning_seeds, suite = 1, 1, suite.quick()
     for name, value in (("seeds", seeds), ("tuning_seeds", tuning_seeds)):
         if not 1 <= value <= FIRST_TUNING_SEED:
             raise InputError(f"{name} must be in 1..{FIRST_TUNING_SEED}, got {name} = {value}")
