@@ -69,7 +69,7 @@ def test_epochs_by_steps_have_as_many_steps_with_the_held_out_examples_as_withou
 # One measurement may take longer than the whole run of this network.
 @pytest.mark.filterwarnings("ignore:every='auto' would measure")
 def test_auto_chooses_a_cadence(tiny: Any) -> None:
-    run = training(every="auto", epochs=3)
+    run = training(every="auto", epochs=5)
     assert isinstance(run.steps, PacedSteps) and run.steps.scheduler.every is None
     for epoch in (1, 2, 3):
         run.run_epoch(epoch, lambda done, total: None)

@@ -233,12 +233,14 @@ def test_a_plan_that_is_too_short_to_time_its_steps_ends_with_its_last_step(step
     assert loop.scheduler.every == max(steps // 2, 1)
 
 
-def test_a_plan_that_was_rolled_back_to_its_end_goes_on_for_a_step() -> None:
+def test_a_plan_of_which_each_unit_was_rolled_back_goes_on_for_a_unit() -> None:
     loop = Loop(HoldAndDecay(steps=80), 10)
     for _ in range(2):
         loop.train(0, 3)
         loop.scheduler.roll_back("a test")
-    loop.train(0, 1)
+    loop.train(0, 39)
+    assert not loop.scheduler.finished
+    loop.train(39, 40)
     assert loop.scheduler.finished
 
 

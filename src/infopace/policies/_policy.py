@@ -126,7 +126,8 @@ class Observed:
     def left_of(self, epochs: int | None, steps: int | None = None) -> float | int | None:
         """Of a planned run, the units that this history can still come to; None where none is planned.
 
-        At least one epoch, or one step.
+        At least one step. After a roll-back at least one unit, because a unit that was rolled back counts as a whole,
+        also where it had fewer steps.
 
         Raises:
             ValueError: a plan in epochs where a unit is a number of steps, or the other way round.
@@ -151,7 +152,7 @@ class Observed:
         else:
             planned = None if steps is None else steps / self.unit
         # Rounded, so that two quotients that differ by a whole number do so to the last bit.
-        least = 1 if self.unit is None else 1 / self.unit
+        least = 1 if self.unit is None or self.rolled_back else 1 / self.unit
         return None if planned is None else max(round(planned - self.begun - self.rolled_back, 9), least)
 
     def time(self, units: float | int) -> str:
