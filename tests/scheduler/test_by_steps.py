@@ -184,7 +184,7 @@ def test_a_unit_that_ruins_the_weights_is_rolled_back_to_its_beginning() -> None
     assert same(loop.model.state_dict(), kept)
     assert all(parameter.grad is None for parameter in loop.model.parameters())
     assert loop.rate == pytest.approx(rate * RollBack().lowered)
-    assert "steps 41 to 80 rolled back" in loop.scheduler.explain()
+    assert "steps 41 to 50 rolled back" in loop.scheduler.explain()
     loop.train(50, 90)
     assert len(loop.scheduler.history["output"]) == 3
 
@@ -233,14 +233,33 @@ def test_a_plan_that_is_too_short_to_time_its_steps_ends_with_its_last_step(step
     assert loop.scheduler.every == max(steps // 2, 1)
 
 
-def test_a_plan_of_which_each_unit_was_rolled_back_goes_on_for_a_unit() -> None:
+@pytest.mark.parametrize("steps", [80, 200])
+def test_a_rolled_back_unit_counts_for_the_steps_that_it_had(steps: int) -> None:
+    loop = Loop(HoldAndDecay(steps=steps), 10)
+    for taken in (3, 12):
+        loop.train(0, taken)
+        loop.scheduler.roll_back("a test")
+    reasons = [one["output"].reason for one in loop.scheduler._pacer.ledger.decided[1:]]
+    assert [reason.split(" rolled")[0] for reason in reasons] == ["steps 1 to 3", "steps 4 to 15"]
+    loop.train(15, steps - 1)
+    assert not loop.scheduler.finished
+    loop.train(steps - 1, steps)
+    assert loop.scheduler.finished
+    again = Loop(HoldAndDecay(steps=steps), 10)
+    again.scheduler.load_state_dict(loop.scheduler.state_dict())
+    assert again.scheduler.explain() == loop.scheduler.explain()
+
+
+@pytest.mark.filterwarnings("ignore:.*were rolled back one after the other")
+def test_a_plan_that_was_rolled_back_at_its_end_goes_on_for_a_step() -> None:
     loop = Loop(HoldAndDecay(steps=80), 10)
     for _ in range(2):
-        loop.train(0, 3)
+        loop.train(0, 39)
         loop.scheduler.roll_back("a test")
-    loop.train(0, 39)
+    loop.train(0, 1)
+    loop.scheduler.roll_back("a test")
     assert not loop.scheduler.finished
-    loop.train(39, 40)
+    loop.train(0, 1)
     assert loop.scheduler.finished
 
 

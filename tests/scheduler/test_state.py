@@ -83,7 +83,7 @@ def test_a_foreign_state_is_refused_and_nothing_changes() -> None:
     run.epoch(0)
     before = run.scheduler.state_dict()
     for change, message in (
-        ({"version": 2}, "scheduler state must have version 11, got 2"),
+        ({"version": 2}, "scheduler state must have version 12, got 2"),
         (
             {"decisions": {"output": before["decisions"]["0"]}},
             "scheduler state must be driven by this model's layers ['0', '3'], got ['output']",

@@ -80,7 +80,7 @@ class Observed:
         reference: I(X;Y) in nats; None for a policy that does not read it.
         bounds: The range to stay in.
         held_out: Information about held-out examples; None: there are none.
-        rolled_back: Units that were rolled back. The history holds none of them.
+        rolled_back: Units that were rolled back, parts of units too. The history holds none of them.
         begun: Units that were over when the history began, such as those of a search, or before a layer was added.
         unit: Optimizer steps in a unit of time; None: a unit is an epoch.
         returns: Whether the network can return to an earlier one (`Decision.back`).
@@ -96,7 +96,7 @@ class Observed:
     reference: float | None
     bounds: Bounds
     held_out: HeldOut | None = None
-    rolled_back: int = 0
+    rolled_back: float | int = 0
     begun: float | int = 0
     unit: int | None = None
     returns: bool = False
@@ -115,7 +115,7 @@ class Observed:
             raise TypeError(f"bounds must be Bounds(lr_min, lr_max), got {kind} {shown(self.bounds)}")
         if not (self.held_out is None or isinstance(self.held_out, HeldOut)):
             raise TypeError(f"held_out must be HeldOut(...), got {type(self.held_out).__name__}")
-        whole("rolled_back", self.rolled_back, 0)
+        number("rolled_back", self.rolled_back, 0)
         number("begun", self.begun, 0)
 
     @property
@@ -126,8 +126,7 @@ class Observed:
     def left_of(self, epochs: int | None, steps: int | None = None) -> float | int | None:
         """Of a planned run, the units that this history can still come to; None where none is planned.
 
-        At least one step. After a roll-back at least one unit, because a unit that was rolled back counts as a whole,
-        also where it had fewer steps.
+        At least one epoch, or one step.
 
         Raises:
             ValueError: a plan in epochs where a unit is a number of steps, or the other way round.
@@ -152,7 +151,7 @@ class Observed:
         else:
             planned = None if steps is None else steps / self.unit
         # Rounded, so that two quotients that differ by a whole number do so to the last bit.
-        least = 1 if self.unit is None or self.rolled_back else 1 / self.unit
+        least = 1 if self.unit is None else 1 / self.unit
         return None if planned is None else max(round(planned - self.begun - self.rolled_back, 9), least)
 
     def time(self, units: float | int) -> str:

@@ -21,7 +21,7 @@ from infopace.scheduler._units import Cadence, check_unit_state, is_unit_state
 
 _Fits = Callable[[Any], bool]
 
-VERSION = 11
+VERSION = 12
 _PHASES = get_args(Phase)
 
 
@@ -82,6 +82,10 @@ PACER: dict[str, tuple[_Fits, str]] = {
     "time": (is_unit_state, "what was measured in the unit of time that runs"),
     "reference": (lambda value: value is None or _is_rate(value), "a number of nats, or None"),
     "rolled_back": (_list_of(_is_count), "numbers of epochs"),
+    "untaken": (
+        _list_of(lambda part: _list_of(_is_count)(part) and len(part) == 2),
+        "pairs of a unit and a number of steps",
+    ),
     "untrained": (_is_number, "a number of nats"),
     "history": _NATS,
     "errors": (

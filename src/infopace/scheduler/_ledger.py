@@ -75,6 +75,7 @@ class Ledger:
     ) -> None:
         self.policy, self.bounds, self.reference, self._lowered = policy, bounds, reference, lowered
         self._returns = returns
+        # Steps, or epochs, of a search or of looks: after how many units, and how many.
         self.unit, self._gone = unit, [(0, gone)] if gone else []
         self.history: dict[str, list[float]] = {}
         self.errors: dict[str, list[float | None]] = {}
@@ -82,6 +83,8 @@ class Ledger:
         self.decided: list[dict[str, Decision]] = []
         self.begun: dict[str, int] = dict.fromkeys(layers, 0)
         self.rolled_back: list[int] = []
+        # Of each unit that was rolled back, how many of its steps were not taken.
+        self._untaken: list[tuple[int, int]] = []
         self.untrained = math.nan
         # Per unit and layer, the rates of its groups at the first and at the last optimizer step.
         self._used: list[dict[str, list[list[float]]]] = []
@@ -113,14 +116,16 @@ class Ledger:
         all_over = self.left_hold(held_out.examples)
         self.held_out = held_out.trimmed(one for one in decided if all_over or _is_over(decided[one]))
 
-    def roll_back(self, why: str, used: Used | None) -> None:
-        """Decide anew, at lower bounds, for the unit after the one that has just been put back."""
+    def roll_back(self, why: str, used: Used | None, steps: int) -> None:
+        """Decide anew, at lower bounds, for the unit after the one that has just been put back, after so many steps."""
         epoch = len(self)
         self.rolled_back.append(epoch)
+        self._untaken.append((epoch, 0 if self.unit is None else max(self.unit - steps, 0)))
         try:
             decided = self._decide_anew()
         except BaseException:
             self.rolled_back.pop()
+            self._untaken.pop()
             raise
         why = " ".join(why.split())  # of a snapshot or a loop, in whatever form
         said = f"{self.name(epoch)} rolled back, lr_top and lr_max times {self._lowered:g}: {why}; then "
@@ -162,10 +167,10 @@ class Ledger:
         self._gone.append((len(self) - 1, gone))
         self.decided[-1] = self._decide_anew()
 
-    def before(self, unit: int | None = None) -> float | int:
-        """Units of time that were over when the history began, or lie between it and a unit, from 1; None: the next."""
-        gone = sum(gone for place, gone in self._gone if unit is None or place < unit)
-        return gone if self.unit is None else gone / self.unit
+    def _before(self, parts: Iterable[tuple[int, int]], unit: int | None = None) -> float | int:
+        """The sum of what was noted of units before this one, from 1, in units of time; None: of all."""
+        steps = sum(steps for place, steps in parts if unit is None or place < unit)
+        return steps if self.unit is None else steps / self.unit
 
     def reopen(self, steps: int) -> None:
         """Decide anew where the run was over, so many steps into the unit, and is not by the plan of now."""
@@ -270,9 +275,11 @@ class Ledger:
 
     def span(self, first: int, last: int | None = None) -> tuple[int, int]:
         """Where units, from 1, begin and end on the axis of time, in epochs or optimizer steps."""
-        begin, end = (unit + self.before(unit) for unit in (first, first if last is None else last))
+        last = first if last is None else last
+        begin = first - 1 + self._before(self._gone, first) - self._before(self._untaken, first)
+        end = last + self._before(self._gone, last) - self._before(self._untaken, last + 1)
         one = 1 if self.unit is None else self.unit
-        return round((begin - 1) * one), round(end * one)
+        return round(begin * one), round(end * one)
 
     def name(self, first: int, last: int | None = None) -> str:
         """Units, from 1, as people count time."""
@@ -297,6 +304,7 @@ class Ledger:
             "unit": self.unit,
             "gone": [list(part) for part in self._gone],
             "rolled_back": list(self.rolled_back),
+            "untaken": [list(part) for part in self._untaken],
             "untrained": self.untrained,
             "history": {layer: list(values) for layer, values in self.history.items()},
             "errors": {layer: list(values) for layer, values in self.errors.items()},
@@ -324,6 +332,7 @@ class Ledger:
         found.history = {layer: list(values) for layer, values in state["history"].items()}
         found.errors = {layer: list(values) for layer, values in state["errors"].items()}
         found.rolled_back, found.untrained = list(state["rolled_back"]), state["untrained"]
+        found._untaken = [(place, left) for place, left in state["untaken"]]
         decisions: Mapping[str, Sequence[Mapping[str, Any]]] = state["decisions"]
         epochs = max(map(len, decisions.values()))
         found.decided = [{} for _ in range(epochs)]
@@ -349,8 +358,8 @@ class Ledger:
                 self.reference,
                 self.bounds_of(layer),
                 held_out=held_out,
-                rolled_back=len(self.rolled_back),
-                begun=begun + self.before(),
+                rolled_back=len(self.rolled_back) - self._before(self._untaken),
+                begun=begun + self._before(self._gone),
                 unit=self.unit,
                 returns=layer == self.judge,
                 errors=errors[begun:],

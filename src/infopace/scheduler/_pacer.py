@@ -262,10 +262,10 @@ class Pacer:
         self.snapshot.put_back()
         if self.best is not None and self.ledger.judge is not None and self.best:
             self.best.put_back()  # what came after it may have been harmed already
-        self.unit = Unit()
+        steps, self.unit = self.unit.steps, Unit()
         measurement = self.last_measurement()
         check_that_a_rate_may_help(self.ledger, why)
-        self.ledger.roll_back(why, used if used is not None else self._rates_used())
+        self.ledger.roll_back(why, used if used is not None else self._rates_used(), steps)
         self._decided()
         self._next_unit()
         return measurement
