@@ -95,7 +95,7 @@ def test_epochs_that_are_gone_are_taken_off_those_that_were_planned(
         ({"history": []}, "history must begin with the untrained model's information, got []"),
         ({"history": [0.1, math.nan]}, "information must be finite, got nan at index 1"),
         ({"reference": 0.0}, "reference must be a positive number of nats, got 0.0"),
-        ({"rolled_back": -1}, "rolled_back must be a finite number of at least 0, got -1"),
+        ({"rolled_back": -1}, "rolled_back must be at least 0, got -1"),
         ({"begun": -1}, "begun must be a finite number of at least 0, got -1"),
     ],
 )

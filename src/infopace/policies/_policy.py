@@ -80,7 +80,7 @@ class Observed:
         reference: I(X;Y) in nats; None for a policy that does not read it.
         bounds: The range to stay in.
         held_out: Information about held-out examples; None: there are none.
-        rolled_back: Units that were rolled back, parts of units too. The history holds none of them.
+        rolled_back: Units that were rolled back, of steps also a part of one. The history holds none of them.
         begun: Units that were over when the history began, such as those of a search, or before a layer was added.
         unit: Optimizer steps in a unit of time; None: a unit is an epoch.
         returns: Whether the network can return to an earlier one (`Decision.back`).
@@ -115,7 +115,10 @@ class Observed:
             raise TypeError(f"bounds must be Bounds(lr_min, lr_max), got {kind} {shown(self.bounds)}")
         if not (self.held_out is None or isinstance(self.held_out, HeldOut)):
             raise TypeError(f"held_out must be HeldOut(...), got {type(self.held_out).__name__}")
-        number("rolled_back", self.rolled_back, 0)
+        if self.unit is None:
+            whole("rolled_back", self.rolled_back, 0)
+        else:
+            number("rolled_back", self.rolled_back, 0)
         number("begun", self.begun, 0)
 
     @property
